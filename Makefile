@@ -1,0 +1,162 @@
+# gridd - make, make test, make demo; `make help` lists the rest.
+# Everything is built below $(BUILD); a sanitizer or coverage build has a folder of its own.
+
+SAN ?=
+COVERAGE ?=
+BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-coverage)
+comma := ,
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell cat VERSION)
+
+CC ?= cc
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
+OPT ?= -O2
+CPPFLAGS += -D_GNU_SOURCE -DGRIDD_VERSION='"$(VERSION)"' -Iserver -I. -Iclient/include -I$(BUILD)/gen
+CFLAGS += -std=c11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden -pthread $(WARN) $(WERROR)
+LDFLAGS += -pthread -Wl,-z,relro,-z,now
+ifdef SAN
+CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=$(SAN)
+endif
+ifdef COVERAGE
+CFLAGS += --coverage
+LDFLAGS += --coverage
+endif
+
+# --- rooms -----------------------------------------------------------------------------------
+# Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
+ROOMS := base data replica raft control shard wire session store net node
+SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb -lconfuse -lsystemd -lm
+CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto
+CTL_LIBS := $(CLIENT_LIBS) -ljansson -ledit
+CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
+
+PROTOS := client control
+PB_OBJS := $(PROTOS:%=$(BUILD)/obj/gen/%.pb-c.o)
+PB_HEADERS := $(PROTOS:%=$(BUILD)/gen/%.pb-c.h)
+FRAME_OBJS := $(BUILD)/obj/proto/frame.o
+room_objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/$(1)/*.c)))
+SERVER_OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
+CONF_OBJS := $(BUILD)/obj/server/conf.o
+LIB_SRC := $(sort $(wildcard client/lib/*.c))
+LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o
+LIB_PIC := $(LIB_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
+CTL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard client/gridctl/*.c)))
+EXAMPLES := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard client/examples/*.c)))
+
+.PHONY: all
+all: $(BUILD)/gridd $(BUILD)/gridctl $(BUILD)/libgridclient.a $(BUILD)/libgridclient.so examples
+.DELETE_ON_ERROR:
+
+$(BUILD)/gridd: $(BUILD)/obj/server/main.o $(CONF_OBJS) $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+$(BUILD)/gridctl: $(CTL_OBJS) $(BUILD)/libgridclient.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
+
+$(BUILD)/libgridclient.a: $(LIB_OBJS)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libgridclient.so: $(LIB_PIC)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libgridclient.so.0 -o $@ $^ $(CLIENT_LIBS)
+
+.PHONY: examples
+examples: $(EXAMPLES)
+$(BUILD)/examples/%: client/examples/%.c $(BUILD)/libgridclient.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
+
+# --- compiling -------------------------------------------------------------------------------
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# Generated code is not ours to warn about.
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+$(BUILD)/pic/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -fPIC -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c | $(PB_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/pic/%.o: %.c | $(PB_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/tests -name '*.d' 2>/dev/null)
+
+# --- tests: each file below tests/unit names what it links in a comment: LINK: data base pb -----------
+room_lib = $(BUILD)/lib/$(1).a
+define ROOM_LIB
+$(call room_lib,$(1)): $(call room_objs,$(1))
+	@mkdir -p $$(@D)
+	rm -f $$@ && $(AR) rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call ROOM_LIB,$(r))))
+$(BUILD)/lib/frame.a: $(FRAME_OBJS)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/lib/pb.a: $(PB_OBJS)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/lib/conf.a: $(CONF_OBJS)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/lib/client.a: $(BUILD)/libgridclient.a
+	@mkdir -p $(@D)
+	cp $< $@
+# gridctl without its main(), for tests and the fuzzer
+$(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS))
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+SIM_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/sim/main.c,$(sort $(wildcard tests/sim/*.c))))
+$(BUILD)/lib/sim.a: $(SIM_LIB_OBJS)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+
+# System libraries a room drags in.
+libs_data :=
+libs_wire := -lprotobuf-c
+libs_pb := -lprotobuf-c
+libs_store := -llmdb
+libs_net := -levent_core -levent_pthreads -lssl -lcrypto
+libs_node := -lsystemd
+libs_conf := -lconfuse
+libs_client := $(CLIENT_LIBS)
+libs_ctl := $(CTL_LIBS)
+
+links_of = $(shell sed -n 's/.*LINK:\([a-z ]*\).*/\1/p;15q' $(1))
+# $(call PROGRAM,output,source,extra libs): one test program and what its LINK line names
+define PROGRAM
+$(1): $(BUILD)/obj/$(2:.c=.o) $(foreach l,$(call links_of,$(2)),$(BUILD)/lib/$(l).a)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(foreach l,$(call links_of,$(2)),$(libs_$(l))) $(3) -lm
+endef
+
+UNIT_SRC := $(sort $(wildcard tests/unit/*/*.c))
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+$(foreach t,$(UNIT_SRC),$(eval $(call PROGRAM,$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(t)),$(t),$(CHECK_LIBS))))
+.PHONY: unit
+unit: $(UNIT)
+# make unit-data: build and run the tests of one room
+unit-%:
+	@$(MAKE) --no-print-directory $(filter $(BUILD)/unit/$*/%,$(UNIT))
+	@scripts/run-tests $(filter $(BUILD)/unit/$*/%,$(UNIT))
+
+ifneq ($(wildcard tests/sim/main.c),)
+$(eval $(call PROGRAM,$(BUILD)/sim,tests/sim/main.c))
+endif
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+-include tests/bench/bench.mk
+-include tests/fuzz/fuzz.mk
+-include tests/e2e/e2e.mk
+-include scripts/house.mk
+
+.PHONY: clean
+clean:
+	rm -rf build build-*

@@ -1,0 +1,79 @@
+/* record.h - what one change did to one partition: results, never commands.
+ * The same struct is written to the WAL, replicated, checkpointed and applied, so a record must mean the same
+ * whenever and wherever it is applied: absolute deadlines, whole new values, the result the client was told.
+ * A record is all or nothing (an atomic batch is one record with many effects).
+ *
+ * On disk and on the wire (little-endian; v = LEB128 varint):
+ *   u8 flags | v context | v partition | u64 version | u64 time_ms |
+ *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] | v effects |
+ *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [v vlen, value], [u64 deadline] } */
+#ifndef GRIDD_DATA_RECORD_H
+#define GRIDD_DATA_RECORD_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+enum { KEY_BYTES_MAX = 480, RECORD_EFFECTS_MAX = 10000, SESSION_ID_BYTES = 16 };
+
+/* version = epoch << 40 | seq: names a record of a partition for ever. */
+enum { SEQ_BITS = 40 };
+#define SEQ_MASK ((UINT64_C(1) << SEQ_BITS) - 1)
+
+static inline uint64_t version_make(uint64_t epoch, uint64_t seq)
+{
+    return epoch << SEQ_BITS | seq;
+}
+
+enum effect_kind {
+    EFFECT_PUT = 1,         /* the key has this value, affinity and deadline now */
+    EFFECT_REMOVE = 2,      /* the key is gone (deleted) */
+    EFFECT_EXPIRE = 3,      /* the key is gone (its deadline passed; R14) */
+    EFFECT_SESSION_END = 4, /* `key` is a session id whose results are forgotten (R13) */
+};
+
+struct effect {
+    enum effect_kind kind;
+    bool created;          /* PUT: the key was absent before; lets counts be kept without looking */
+    uint32_t cache;        /* number of the cache within the context */
+    struct slice key;      /* 1..480 bytes */
+    struct slice affinity; /* empty: the key itself */
+    struct slice value;    /* PUT only */
+    msec_t deadline;       /* PUT only; unix ms, 0: for ever */
+};
+
+struct session_id {
+    uint8_t bytes[SESSION_ID_BYTES];
+};
+
+/* What exactly-once (R13) needs: who asked, which request, and what was answered. */
+struct record_session {
+    struct session_id id;
+    uint64_t number;      /* of this request, > 0 */
+    uint64_t lowest;      /* lowest number the client has no answer to; results below it are dropped */
+    enum grid_err status; /* the stored answer */
+    int64_t result;       /* INCR: the new number; REMOVE: 1 removed, 0 absent; batch: number of effects */
+};
+
+struct record {
+    uint32_t context;
+    uint16_t partition;
+    bool has_session;
+    uint64_t version; /* epoch and seq, see above */
+    msec_t time_ms;   /* wall clock of the primary when it decided; session age counts from it */
+    struct record_session session;
+    const struct effect *effects;
+    size_t effects_len;
+};
+
+/* Append the encoded form to `out`. */
+void record_encode(const struct record *r, struct buf *out);
+/* Decode. Slices borrow from `in`; effects go to `effects` (room for `effects_cap`), which ret_record points at.
+ * GRID_ECORRUPT: malformed or trailing bytes; GRID_ETOO_LARGE: more effects than room. */
+MUST_USE enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
+                                     struct record *ret_record);
+/* Upper bound of the bytes record_encode() will add. */
+size_t record_size_max(const struct record *r);
+
+#endif

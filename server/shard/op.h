@@ -1,0 +1,91 @@
+/* op.h - what a session asks of a shard, and what it is told. Plain structs; every slice is borrowed:
+ * an op's until the submitting call returns (a shard copies what it parks), a result's until reply() returns. */
+#ifndef GRIDD_SHARD_OP_H
+#define GRIDD_SHARD_OP_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "data/record.h"
+
+enum op_kind {
+#define X(name, code, text, writes) OP_##name = (code),
+#include "shard/op.def"
+#undef X
+};
+
+enum op_condition {
+    IF_ALWAYS = 0,
+    IF_ABSENT = 1,  /* the key must not exist */
+    IF_PRESENT = 2, /* the key must exist */
+    IF_VERSION = 3, /* the key must exist with exactly this version */
+};
+
+enum op_ttl {
+    TTL_DEFAULT = 0, /* the cache's default; INCR of an existing key keeps what it has */
+    TTL_SET = 1,     /* ttl_ms from now */
+    TTL_NONE = 2,    /* for ever */
+    TTL_KEEP = 3,    /* what the key has; for ever when it is new */
+};
+
+enum { SCAN_LIMIT_MAX = 10000, SCAN_BYTES_MAX = 1 << 20 };
+
+/* Names a waiting request of a session. Opaque to the shard: handed back with the result. */
+struct ticket {
+    void *owner;     /* the connection or collector that asked */
+    uint64_t number; /* the client's request number */
+    uint32_t part;   /* which part of a request that was split up */
+    uint32_t thread; /* loop thread the owner lives on */
+};
+
+struct op {
+    enum op_kind kind;
+    enum op_condition condition;
+    enum op_ttl ttl;
+    bool all_partitions; /* COUNT: every partition of the context that this shard owns */
+    bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
+    bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
+    uint32_t cache;      /* global cache id */
+    uint16_t partition;  /* of the context; computed by the session from key or affinity; given for SCAN and COUNT */
+    uint16_t slot;       /* the slot it was computed from */
+    struct slice key;
+    struct slice affinity; /* empty: the key itself */
+    struct slice value;
+    uint64_t version;    /* IF_VERSION */
+    int64_t delta;       /* INCR */
+    msec_t ttl_ms;       /* TTL_SET, > 0 */
+    uint32_t limit;      /* SCAN: entries, 1..SCAN_LIMIT_MAX */
+    struct slice prefix; /* SCAN: keys that begin so */
+    struct slice cursor; /* SCAN: of the last result; empty: from the start of the partition */
+    const struct op *batch; /* BATCH: PUT, DELETE, INCR, EXPIRE ops of the same partition, each key at most once per cache */
+    uint32_t batch_len;
+    struct record_session session; /* id, number, lowest of the client; status and result unused */
+    msec_t age_ms;                 /* since the client first sent it */
+    struct ticket ticket;
+};
+
+struct scan_item {
+    struct slice key;
+    struct slice value;
+    uint64_t version;
+    msec_t deadline;
+};
+
+struct result {
+    enum grid_err status;
+    bool repeated;       /* the stored result of an earlier delivery of the same request (R13) */
+    uint64_t version;    /* GET: of the entry. Writes: of the record. CONDITION: of the entry as it is, 0 when absent */
+    msec_t deadline;     /* GET: unix ms, 0: for ever */
+    int64_t number;      /* INCR: new number. DELETE: 1 removed, 0 absent. BATCH: effects. COUNT: entries */
+    struct slice value;  /* GET */
+    const struct scan_item *items; /* SCAN */
+    uint32_t items_len;
+    struct slice cursor; /* SCAN: where to go on; empty: the partition is done */
+    uint32_t failed_at;  /* BATCH with an error: index of the op that failed */
+};
+
+/* "get", "put"...; "?" for a number that is none. */
+const char *op_text(enum op_kind kind);
+bool op_writes(enum op_kind kind);
+
+#endif

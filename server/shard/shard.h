@@ -1,0 +1,98 @@
+/* shard.h - the partitions of one thread. Pure: time comes in as an argument, effects go out by ports that only enqueue.
+ *
+ * The life of a write: submit -> session lookup (R13) -> evaluate -> record (R2) -> log_append (R3) -> apply, pending
+ * -> shard_durable (R4) -> commit (R5) -> reply. A read of a pending entry waits for its commit (R6).
+ * A partition is `complete` when every live entry is in memory; else a miss asks the cold store and the op is parked.
+ * Invariant (shard_check): see there. */
+#ifndef GRIDD_SHARD_SHARD_H
+#define GRIDD_SHARD_SHARD_H
+
+#include "control/catalog.h"
+#include "data/record.h"
+#include "shard/op.h"
+
+struct shard; /* opaque */
+
+/* An entry as the cold store has it; slices borrowed for the call. */
+struct cold_entry {
+    struct slice key;
+    struct slice affinity;
+    struct slice value;
+    uint64_t version;
+    msec_t deadline;
+};
+
+/* What a shard wants done. None of these calls back into the shard. */
+struct shard_ports {
+    void *ctx;
+    /* Answer an op. Slices of `res` are valid for this call only. */
+    void (*reply)(void *ctx, const struct ticket *to, const struct result *res);
+    /* Append to this shard's log; returns its lsn (1, 2, 3, ... without gaps). `sync`: somebody waits for it to be durable. */
+    uint64_t (*log_append)(void *ctx, const struct record *rec, bool sync);
+    /* Whether the log can take `bytes` more; false: disk full, writes get FULL. */
+    bool (*log_has_room)(void *ctx, size_t bytes);
+    /* Look `key` up in the checkpoint; answered by shard_cold_found() with the same token. */
+    void (*cold_get)(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
+                     struct slice key);
+    /* Read up to `limit` entries or `bytes` of (partition, cache) in key order, keys > `after` (empty: from the start);
+     * cache UINT32_MAX: of all caches of the partition (warm-up; then `after_cache` is the cache of `after`).
+     * Answered by shard_cold_scanned(). */
+    void (*cold_scan)(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
+                      uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
+    /* Memory is short: checkpoint soon, so that dirty entries become clean. May be called often. */
+    void (*checkpoint_soon)(void *ctx);
+};
+
+struct shard_conf {
+    unsigned index;        /* this shard, 0.. */
+    unsigned shards;       /* of the node; owns the partitions with index % shards == index */
+    uint64_t epoch;        /* of all partitions: number of this start of the node (R10) */
+    uint64_t memory_limit; /* bytes for this shard; 0: none */
+    uint64_t hash_seed;
+};
+
+struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports *ports,
+                        struct catalog *catalog);
+void shard_free(struct shard *s); /* NULL is fine; parked ops are forgotten unanswered */
+
+/* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition in the checkpoint,
+ * shard_recover_session for each stored session, shard_recover_record for each record of the log behind the checkpoint,
+ * shard_recover_damage for each damaged partition, shard_recovered. */
+void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition, uint64_t version,
+                              const uint64_t *cache_counts, const uint32_t *caches, size_t caches_len);
+void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition,
+                           struct session_id id, struct slice stored);
+void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn);
+void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition);
+void shard_recovered(struct shard *s, uint64_t lsn, msec_t now);
+
+/* A new catalog: contexts and caches may have come or gone. Takes its own reference. */
+void shard_set_catalog(struct shard *s, struct catalog *catalog);
+
+/* Warm the processor's caches for an op that will be submitted soon: stage 0 for all ops of a turn, then stage 1, then submit. */
+void shard_prefetch(struct shard *s, const struct op *op, int stage);
+/* Do `op`: replies through the port, at once or later. `now`: unix ms. */
+void shard_submit(struct shard *s, const struct op *op, msec_t now);
+/* The log is durable up to and including `lsn`. */
+void shard_durable(struct shard *s, uint64_t lsn, msec_t now);
+/* The checkpoint has everything up to `lsn`: entries that old are clean now. */
+void shard_checkpointed(struct shard *s, uint64_t lsn);
+/* Answers of the cold store. `found` NULL: no such key. `err` not OK: the read failed (damaged file). */
+void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
+                      const struct cold_entry *found, msec_t now);
+void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
+                        const struct cold_entry *entries, const uint32_t *caches, size_t len,
+                        bool done, msec_t now);
+/* Bounded background work: expiry, session ends, eviction, warm-up, purging dropped caches.
+ * Returns the ms until it wants to be called again (0: there is more to do now). */
+msec_t shard_tick(struct shard *s, msec_t now);
+
+struct shard_stats {
+    uint64_t entries, entry_bytes, memory_bytes, memory_limit;
+    uint64_t reads, writes, hits, misses, expired, evicted, cold_reads, repeated, parked;
+    uint64_t partitions, partitions_complete, partitions_damaged;
+};
+void shard_stats(const struct shard *s, struct shard_stats *ret_stats);
+void shard_check(const struct shard *s);
+
+#endif
