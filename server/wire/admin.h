@@ -1,0 +1,133 @@
+/* admin.h - what gridctl asks of a node and is told, as plain structs. A request has no pointers, so that it can be copied to the
+ * control thread as it is. A reply borrows everything; it is encoded where it is made, and travels as bytes. */
+#ifndef GRIDD_WIRE_ADMIN_H
+#define GRIDD_WIRE_ADMIN_H
+
+#include "base/buf.h"
+#include "control/catalog.h"
+#include "control/settings.h"
+
+enum { PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1 }; /* context/cache */
+
+/* Codes are those of enum AdminOp in client.proto: X(NAME, code, text). */
+#define ADMIN_OPS(X)                                                                               \
+    X(STATUS, 1, "status")                                                                         \
+    X(CONTEXT_CREATE, 2, "context create")                                                         \
+    X(CONTEXT_LIST, 3, "context list")                                                             \
+    X(CONTEXT_SHOW, 4, "context show")                                                             \
+    X(CONTEXT_ALTER, 5, "context alter")                                                           \
+    X(CONTEXT_DROP, 6, "context drop")                                                             \
+    X(CACHE_CREATE, 7, "cache create")                                                             \
+    X(CACHE_LIST, 8, "cache list")                                                                 \
+    X(CACHE_DROP, 9, "cache drop")                                                                 \
+    X(SETTINGS_LIST, 10, "settings list")                                                          \
+    X(SETTINGS_SET, 11, "settings set")                                                            \
+    X(PARTITION_LIST, 12, "partition list")                                                        \
+    X(PARTITION_RECOVER, 13, "partition recover")
+
+enum admin_op {
+#define X(name, code, text) ADMIN_##name = (code),
+    ADMIN_OPS(X)
+#undef X
+};
+
+/* CONTEXT_ALTER: which fields of `context` shall change; the names in Admin.fields are those of ContextInfo. */
+enum context_field {
+    FIELD_BACKUPS = 1,
+    FIELD_DURABILITY = 2,
+    FIELD_MEMORY_LIMIT = 4,
+    FIELD_MIN_IN_SYNC = 8,
+    FIELD_NODES = 16,
+    FIELD_FULL_POLICY = 32,
+};
+
+struct admin_request {
+    enum admin_op op;
+    char name[PATH_BYTES_MAX + 1]; /* context, context/cache or setting */
+    struct context_info context;   /* CONTEXT_*; ids 0, caches NULL */
+    unsigned fields;               /* CONTEXT_ALTER: enum context_field, or-ed */
+    msec_t ttl_ms;                 /* CACHE_CREATE */
+    int64_t value;                 /* SETTINGS_SET */
+    uint32_t partition;            /* PARTITION_RECOVER */
+    bool all_partitions;
+};
+
+struct admin_context {
+    const struct context_info *info;
+    uint64_t entries;
+    uint64_t bytes;
+};
+
+struct admin_cache {
+    const struct context_info *context;
+    const struct cache_info *info;
+    uint64_t entries;
+};
+
+struct admin_partition {
+    const char *context;
+    uint32_t partition;
+    uint32_t shard; /* from 0 here, from 1 on the wire */
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t entries;
+    const char *state; /* "ok", "warming", "damaged" */
+};
+
+struct admin_metric {
+    const char *name;
+    uint64_t value;
+    const char *unit;
+    bool counter; /* else a gauge */
+};
+
+struct admin_node {
+    const char *name;
+    const uint8_t *node_id; /* 16 bytes */
+    const char *address;
+    const char *version;
+    uint64_t uptime_ms;
+    uint32_t shards;
+    const char *const *labels;
+    size_t labels_len;
+    const char *state; /* "serving", "recovering", "stopping" */
+    const struct admin_metric *metrics;
+    size_t metrics_len;
+};
+
+struct admin_status {
+    const char *grid;
+    bool healthy;
+    const char *const *problems; /* one line each */
+    size_t problems_len;
+    const struct admin_node *nodes;
+    size_t nodes_len;
+    uint32_t contexts;
+    uint32_t caches;
+    uint64_t entries;
+    uint64_t partitions;
+    uint64_t partitions_damaged;
+    uint64_t revision;
+};
+
+/* What an operation does not give stays zero. Strings are UTF-8; NULL is "". */
+struct admin_reply {
+    const struct admin_status *status;
+    const struct admin_context *contexts;
+    size_t contexts_len;
+    const struct admin_cache *caches;
+    size_t caches_len;
+    const int64_t *settings; /* SETTINGS_LEN values in the order of settings.def, or NULL */
+    const struct admin_partition *partitions;
+    size_t partitions_len;
+    uint64_t revision;
+};
+
+/* "context create"; "?" for a number that is none. */
+const char *admin_op_text(enum admin_op op);
+bool admin_op_known(unsigned code);
+
+/* Append the encoded AdminReply message to `out`; hand it to grid_session_admin_result() on the session's thread. */
+void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out);
+
+#endif
