@@ -1,7 +1,8 @@
 /* arena.h - memory that is given back all at once: a pointer that moves forward in a chunk. One thread's.
  * Lives for one turn of a loop: what was decoded in the turn is borrowed from here until arena_reset().
  * Over its limit it returns NULL: what comes from outside is refused politely, it never ends the process.
- * Invariant (arena_check): bytes held <= limit + one chunk's header each; place lies inside the newest chunk. */
+ * Small allocations from the chunk in hand are not counted against the limit: it bounds growth.
+ * Invariant (arena_check): the place lies inside the newest chunk; no more was given out than chunks hold. */
 #ifndef GRIDD_WIRE_ARENA_H
 #define GRIDD_WIRE_ARENA_H
 

@@ -1,0 +1,185 @@
+/* admin.c - the reply to an administrative request as one AdminReply message. */
+#include "wire/admin.h"
+
+#include "client.pb-c.h"
+#include "wire/wire_priv.h"
+
+#include <stdio.h>
+
+static const char *const admin_texts[] = {
+#define X(name, code, text) [code] = text,
+    ADMIN_OPS(X)
+#undef X
+};
+
+bool admin_op_known(unsigned code)
+{
+    return code < sizeof admin_texts / sizeof *admin_texts && admin_texts[code];
+}
+
+const char *admin_op_text(enum admin_op op)
+{
+    return admin_op_known((unsigned)op) ? admin_texts[op] : "?";
+}
+
+void wire_fill_context(Grid__ContextInfo *to, const struct context_info *from)
+{
+    grid__context_info__init(to);
+    to->name = wire_text(from->name);
+    to->id = from->id;
+    to->partitions = from->partitions;
+    to->backups = from->backups;
+    to->durability = (uint32_t)from->durability;
+    to->memory_limit = from->memory_limit;
+    to->min_in_sync = from->min_in_sync;
+    to->nodes = wire_text(from->nodes);
+    to->full_policy = (uint32_t)from->full_policy;
+    to->caches = (uint32_t)from->caches_len;
+}
+
+/* `len` messages of `type` in a row and the list of pointers protobuf-c wants. */
+#define TAKE_LIST(a, type, len, ret_rows, ret_list)                                                \
+    do {                                                                                           \
+        *(ret_rows) = wire_take(a, len, sizeof(type));                                             \
+        *(ret_list) = wire_take(a, len, sizeof(type *));                                           \
+        for (size_t at_ = 0; at_ < (len); at_++)                                                   \
+            (*(ret_list))[at_] = &(*(ret_rows))[at_];                                              \
+    } while (0)
+
+static char **text_list(struct arena *a, const char *const *from, size_t len)
+{
+    char **list = wire_take(a, len, sizeof *list);
+    for (size_t i = 0; i < len; i++)
+        list[i] = wire_text(from[i]);
+    return list;
+}
+
+static void fill_contexts(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    Grid__ContextInfo *rows;
+    TAKE_LIST(a, Grid__ContextInfo, r->contexts_len, &rows, &m->contexts);
+    for (size_t i = 0; i < r->contexts_len; i++) {
+        wire_fill_context(&rows[i], r->contexts[i].info);
+        rows[i].entries = r->contexts[i].entries;
+        rows[i].bytes = r->contexts[i].bytes;
+    }
+    m->n_contexts = r->contexts_len;
+}
+
+static void fill_caches(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    Grid__CacheInfo *rows;
+    TAKE_LIST(a, Grid__CacheInfo, r->caches_len, &rows, &m->caches);
+    for (size_t i = 0; i < r->caches_len; i++) {
+        const struct admin_cache *from = &r->caches[i];
+        grid__cache_info__init(&rows[i]);
+        rows[i].name = wire_take(a, 1, PATH_BYTES_MAX + 1);
+        snprintf(rows[i].name, PATH_BYTES_MAX + 1, "%s/%s", from->context->name, from->info->name);
+        rows[i].id = from->info->id;
+        rows[i].ttl_ms = from->info->ttl_ms;
+        rows[i].entries = from->entries;
+    }
+    m->n_caches = r->caches_len;
+}
+
+static void fill_settings(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    if (!r->settings)
+        return;
+    Grid__SettingInfo *rows;
+    TAKE_LIST(a, Grid__SettingInfo, (size_t)SETTINGS_LEN, &rows, &m->settings);
+    for (size_t i = 0; i < SETTINGS_LEN; i++) {
+        const struct setting_row *from = &setting_rows[i];
+        grid__setting_info__init(&rows[i]);
+        rows[i].name = wire_text(from->name);
+        rows[i].value = r->settings[i];
+        rows[i].standard = from->value;
+        rows[i].min = from->min;
+        rows[i].max = from->max;
+        rows[i].unit = wire_text(from->unit);
+        rows[i].help = wire_text(from->help);
+    }
+    m->n_settings = SETTINGS_LEN;
+}
+
+static void fill_partitions(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    Grid__PartitionInfo *rows;
+    TAKE_LIST(a, Grid__PartitionInfo, r->partitions_len, &rows, &m->partitions);
+    for (size_t i = 0; i < r->partitions_len; i++) {
+        const struct admin_partition *from = &r->partitions[i];
+        grid__partition_info__init(&rows[i]);
+        rows[i].context = wire_text(from->context);
+        rows[i].partition = from->partition;
+        rows[i].shard = from->shard + 1;
+        rows[i].epoch = from->epoch;
+        rows[i].seq = from->seq;
+        rows[i].state = wire_text(from->state);
+        rows[i].entries = from->entries;
+    }
+    m->n_partitions = r->partitions_len;
+}
+
+static void fill_node(struct arena *a, Grid__NodeInfo *to, const struct admin_node *from)
+{
+    grid__node_info__init(to);
+    to->name = wire_text(from->name);
+    to->node_id.data = wire_take(a, 1, 16);
+    to->node_id.len = 16;
+    memcpy(to->node_id.data, from->node_id, 16);
+    to->address = wire_text(from->address);
+    to->version = wire_text(from->version);
+    to->uptime_ms = from->uptime_ms;
+    to->shards = from->shards;
+    to->labels = text_list(a, from->labels, from->labels_len);
+    to->n_labels = from->labels_len;
+    to->state = wire_text(from->state);
+    Grid__Metric *rows;
+    TAKE_LIST(a, Grid__Metric, from->metrics_len, &rows, &to->metrics);
+    for (size_t i = 0; i < from->metrics_len; i++) {
+        grid__metric__init(&rows[i]);
+        rows[i].name = wire_text(from->metrics[i].name);
+        rows[i].value = from->metrics[i].value;
+        rows[i].unit = wire_text(from->metrics[i].unit);
+        rows[i].counter = from->metrics[i].counter;
+    }
+    to->n_metrics = from->metrics_len;
+}
+
+static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin_status *from)
+{
+    if (!from)
+        return;
+    Grid__Status *to = wire_take(a, 1, sizeof *to);
+    grid__status__init(to);
+    to->grid = wire_text(from->grid);
+    to->healthy = from->healthy;
+    to->problems = text_list(a, from->problems, from->problems_len);
+    to->n_problems = from->problems_len;
+    Grid__NodeInfo *rows;
+    TAKE_LIST(a, Grid__NodeInfo, from->nodes_len, &rows, &to->nodes);
+    for (size_t i = 0; i < from->nodes_len; i++)
+        fill_node(a, &rows[i], &from->nodes[i]);
+    to->n_nodes = from->nodes_len;
+    to->contexts = from->contexts;
+    to->caches = from->caches;
+    to->entries = from->entries;
+    to->partitions = from->partitions;
+    to->partitions_damaged = from->partitions_damaged;
+    to->revision = from->revision;
+    m->status = to;
+}
+
+void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
+{
+    struct arena *a = arena_new(SIZE_MAX / 2);
+    Grid__AdminReply m = GRID__ADMIN_REPLY__INIT;
+    fill_status(a, &m, reply->status);
+    fill_contexts(a, &m, reply);
+    fill_caches(a, &m, reply);
+    fill_settings(a, &m, reply);
+    fill_partitions(a, &m, reply);
+    m.revision = reply->revision;
+    wire_pack(&m.base, out);
+    arena_free(a);
+}

@@ -1,0 +1,262 @@
+/* request.c - Hello and Request. protobuf-c copies the fields into the arena; from there they are pointed at, not copied again. */
+#include "wire/request.h"
+
+#include "client.pb-c.h"
+#include "wire/wire_priv.h"
+
+#define SAME_CODE(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #ours)
+#define X(name, code, text, writes) SAME_CODE(OP_##name, GRID__OP__##name);
+#include "shard/op.def"
+#undef X
+SAME_CODE(WIRE_GET_MANY, GRID__OP__GET_MANY);
+SAME_CODE(WIRE_PUT_MANY, GRID__OP__PUT_MANY);
+SAME_CODE(WIRE_DELETE_MANY, GRID__OP__DELETE_MANY);
+SAME_CODE(WIRE_PING, GRID__OP__PING);
+SAME_CODE(WIRE_OPEN_CACHE, GRID__OP__OPEN_CACHE);
+SAME_CODE(WIRE_LOCATE, GRID__OP__LOCATE);
+SAME_CODE(WIRE_ADMIN, GRID__OP__ADMIN);
+SAME_CODE(IF_VERSION, GRID__CONDITION__IF_VERSION);
+SAME_CODE(TTL_KEEP, GRID__TTL__TTL_KEEP);
+#define X(name, code, text) SAME_CODE(ADMIN_##name, GRID__ADMIN_OP__##name);
+ADMIN_OPS(X)
+#undef X
+
+enum { TTL_MS_BITS = 47 }; /* 4,000 years; the sum with the time of day stays far from the edge */
+
+static enum grid_err unpack_failed(struct arena *arena)
+{
+    return arena_refused(arena) ? GRID_ENOMEM : GRID_EBAD_REQUEST;
+}
+
+enum grid_err wire_hello_decode(struct slice body, struct arena *arena,
+                                struct wire_hello *ret_hello)
+{
+    const Grid__Hello *m =
+        (const Grid__Hello *)(void *)wire_unpack(&grid__hello__descriptor, body, arena);
+    if (!m)
+        return unpack_failed(arena);
+    if (!wire_text_ok(m->client) || !wire_text_ok(m->user) || !wire_text_ok(m->grid))
+        return GRID_EBAD_REQUEST;
+    *ret_hello = (struct wire_hello){
+        .version = m->version,
+        .version_min = m->version_min,
+        .session = wire_bytes(m->session),
+        .shard = m->shard,
+        .client = m->client,
+        .user = m->user,
+        .password = m->password,
+        .grid = m->grid,
+    };
+    return GRID_OK;
+}
+
+static void refuse(struct wire_request *r, enum grid_err err, const char *why)
+{
+    if (r->refused)
+        return;
+    r->refused = err;
+    r->why = why;
+}
+
+static bool single_write(enum op_kind kind)
+{
+    return kind >= OP_PUT && kind <= OP_EXPIRE;
+}
+
+/* What single requests and items have in common. Other operations ignore these fields. */
+static void check_ranges(struct wire_request *r, const struct op *op)
+{
+    if (!single_write(op->kind))
+        return;
+    if (unlikely((unsigned)op->condition > IF_VERSION))
+        refuse(r, GRID_EBAD_REQUEST, "unknown condition");
+    if (unlikely((unsigned)op->ttl > TTL_KEEP))
+        refuse(r, GRID_EBAD_REQUEST, "unknown kind of time to live");
+    if (unlikely(op->ttl == TTL_SET && (op->ttl_ms == 0 || op->ttl_ms >> TTL_MS_BITS)))
+        refuse(r, GRID_EBAD_REQUEST, "time to live out of range");
+}
+
+static const struct {
+    const char *name;
+    enum context_field field;
+} context_fields[] = {
+    {"backups", FIELD_BACKUPS},
+    {"durability", FIELD_DURABILITY},
+    {"memory_limit", FIELD_MEMORY_LIMIT},
+    {"min_in_sync", FIELD_MIN_IN_SYNC},
+    {"nodes", FIELD_NODES},
+    {"full_policy", FIELD_FULL_POLICY},
+};
+
+static bool field_named(const char *name, unsigned *fields)
+{
+    for (size_t i = 0; i < sizeof context_fields / sizeof *context_fields; i++) {
+        if (strcmp(context_fields[i].name, name) == 0) {
+            *fields |= context_fields[i].field;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fill_context(struct wire_request *r, const Grid__ContextInfo *m,
+                         struct context_info *to)
+{
+    if (!wire_text_copy(to->name, sizeof to->name, m->name))
+        refuse(r, GRID_EBAD_REQUEST, "the name of the context is too long or no text");
+    if (!wire_text_copy(to->nodes, sizeof to->nodes, m->nodes))
+        refuse(r, GRID_EBAD_REQUEST, "the node selector is too long or no text");
+    if (m->durability > DURABILITY_MEMORY)
+        refuse(r, GRID_EBAD_REQUEST, "unknown durability");
+    if (m->full_policy > FULL_EVICT)
+        refuse(r, GRID_EBAD_REQUEST, "unknown policy for a full context");
+    to->partitions = m->partitions;
+    to->backups = m->backups;
+    to->durability = (enum durability)m->durability;
+    to->full_policy = (enum full_policy)m->full_policy;
+    to->memory_limit = m->memory_limit;
+    to->min_in_sync = m->min_in_sync;
+}
+
+static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, struct arena *arena)
+{
+    struct admin_request *to = arena_calloc(arena, 1, sizeof *to);
+    if (!to)
+        return GRID_ENOMEM;
+    if (!admin_op_known((unsigned)m->op))
+        refuse(r, GRID_EUNSUPPORTED, "this server does not know the administrative operation");
+    to->op = (enum admin_op)m->op;
+    if (!wire_text_copy(to->name, sizeof to->name, m->name))
+        refuse(r, GRID_EBAD_REQUEST, "the name is too long or no text");
+    if (m->context)
+        fill_context(r, m->context, &to->context);
+    if (m->cache) {
+        to->ttl_ms = m->cache->ttl_ms;
+        if (to->ttl_ms >> TTL_MS_BITS)
+            refuse(r, GRID_EBAD_REQUEST, "time to live out of range");
+    }
+    for (size_t i = 0; i < m->n_fields; i++)
+        if (!field_named(m->fields[i], &to->fields))
+            refuse(r, GRID_EBAD_REQUEST, "no such field of a context");
+    to->value = m->value;
+    to->partition = m->partition;
+    to->all_partitions = m->all_partitions;
+    r->admin = to;
+    return GRID_OK;
+}
+
+static enum op_kind item_kind(const struct wire_request *r, const Grid__Item *m)
+{
+    static const enum op_kind kinds[] = {
+        [WIRE_GET_MANY] = OP_GET, [WIRE_PUT_MANY] = OP_PUT, [WIRE_DELETE_MANY] = OP_DELETE};
+    return r->code == OP_BATCH ? (enum op_kind)m->op : kinds[r->code];
+}
+
+static void fill_item(struct wire_request *r, const Grid__Item *m, struct op *op)
+{
+    op->kind = item_kind(r, m);
+    op->condition = (enum op_condition)m->condition;
+    op->ttl = (enum op_ttl)m->ttl;
+    op->keys_only = r->op.keys_only;
+    op->cache = m->cache ? m->cache : r->op.cache;
+    op->key = wire_bytes(m->key);
+    op->affinity = wire_bytes(m->affinity);
+    op->value = wire_bytes(m->value);
+    op->version = m->version;
+    op->delta = m->delta;
+    op->ttl_ms = m->ttl_ms;
+    check_ranges(r, op);
+    if (r->code == OP_BATCH && !single_write(op->kind))
+        refuse(r, GRID_EBAD_REQUEST, "a batch is made of put, delete, incr and expire");
+}
+
+static enum grid_err fill_items(struct wire_request *r, const Grid__Request *m, struct arena *arena)
+{
+    if (m->n_items > RECORD_EFFECTS_MAX) {
+        refuse(r, GRID_ETOO_LARGE, "too many items in one request");
+        return GRID_OK;
+    }
+    r->items = arena_calloc(arena, m->n_items, sizeof *r->items);
+    if (!r->items)
+        return GRID_ENOMEM;
+    for (size_t i = 0; i < m->n_items; i++)
+        fill_item(r, m->items[i], &r->items[i]);
+    r->items_len = (uint32_t)m->n_items;
+    if (r->code == OP_BATCH) {
+        r->op.batch = r->items;
+        r->op.batch_len = r->items_len;
+    }
+    return GRID_OK;
+}
+
+static bool has_items(unsigned code)
+{
+    return code == OP_BATCH || (code >= WIRE_GET_MANY && code <= WIRE_DELETE_MANY);
+}
+
+static void fill_op(const Grid__Request *m, struct op *op)
+{
+    op->kind = (enum op_kind)m->op;
+    op->condition = (enum op_condition)m->condition;
+    op->ttl = (enum op_ttl)m->ttl;
+    op->keys_only = m->keys_only;
+    op->cache = m->cache;
+    op->key = wire_bytes(m->key);
+    op->affinity = wire_bytes(m->affinity);
+    op->value = wire_bytes(m->value);
+    op->version = m->version;
+    op->delta = m->delta;
+    op->ttl_ms = m->ttl_ms;
+    op->limit = m->limit;
+    op->prefix = wire_bytes(m->prefix);
+    op->cursor = wire_bytes(m->cursor);
+    op->session.number = m->number;
+    op->session.lowest = m->lowest;
+    op->age_ms = m->age_ms;
+}
+
+enum grid_err wire_request_decode(struct slice body, struct arena *arena,
+                                  struct wire_request **ret_request)
+{
+    const Grid__Request *m =
+        (const Grid__Request *)(void *)wire_unpack(&grid__request__descriptor, body, arena);
+    if (unlikely(!m))
+        return unpack_failed(arena);
+    struct wire_request *r = arena_calloc(arena, 1, sizeof *r);
+    if (unlikely(!r))
+        return GRID_ENOMEM;
+    r->number = m->number;
+    r->code = (unsigned)m->op;
+    r->topology = m->topology;
+    r->partition = m->partition;
+    r->one_partition = m->one_partition;
+    fill_op(m, &r->op);
+    check_ranges(r, &r->op);
+    enum grid_err err = GRID_OK;
+    if (has_items(r->code))
+        err = fill_items(r, m, arena);
+    if (r->code == WIRE_ADMIN && m->admin)
+        err = fill_admin(r, m->admin, arena);
+    if (r->code == WIRE_OPEN_CACHE) {
+        if (!wire_text_ok(m->name))
+            refuse(r, GRID_EBAD_REQUEST, "the name is no text");
+        r->name = slice_str(m->name);
+    }
+    if (err)
+        return err;
+    *ret_request = r;
+    return GRID_OK;
+}
+
+uint64_t wire_request_number(struct slice body)
+{
+    if (body.len < 2 || body.data[0] != (1 << 3 | 0))
+        return 0;
+    uint64_t number = 0;
+    for (size_t i = 1; i < body.len && i <= 10; i++) {
+        number |= (uint64_t)(body.data[i] & 0x7f) << (7 * (i - 1) & 63);
+        if (!(body.data[i] & 0x80))
+            return number;
+    }
+    return 0;
+}
