@@ -173,7 +173,8 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
 void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
 {
     struct arena *a = arena_new(SIZE_MAX / 2);
-    Grid__AdminReply m = GRID__ADMIN_REPLY__INIT;
+    Grid__AdminReply m;
+    grid__admin_reply__init(&m);
     fill_status(a, &m, reply->status);
     fill_contexts(a, &m, reply);
     fill_caches(a, &m, reply);

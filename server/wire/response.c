@@ -229,7 +229,8 @@ void wire_response_admin(struct buf *out, uint64_t number, enum grid_err status,
 
 void wire_hello_reply(struct buf *out, const struct wire_hello_reply *r)
 {
-    Grid__HelloReply m = GRID__HELLO_REPLY__INIT;
+    Grid__HelloReply m;
+    grid__hello_reply__init(&m);
     m.status = (uint32_t)r->status;
     m.detail = wire_text(r->detail);
     m.version = r->version;
@@ -253,7 +254,8 @@ void wire_response_cache(struct buf *out, uint64_t number, const struct context_
 {
     Grid__ContextInfo info;
     wire_fill_context(&info, context);
-    Grid__Response m = GRID__RESPONSE__INIT;
+    Grid__Response m;
+    grid__response__init(&m);
     m.number = number;
     m.result = cache->id;
     m.context = &info;
@@ -264,7 +266,8 @@ void wire_response_cache(struct buf *out, uint64_t number, const struct context_
 void wire_response_location(struct buf *out, uint64_t number, const struct wire_location *location,
                             uint64_t topology)
 {
-    Grid__Location l = GRID__LOCATION__INIT;
+    Grid__Location l;
+    grid__location__init(&l);
     char *in_sync[] = {wire_text(location->primary)};
     l.partition = location->partition;
     l.epoch = location->epoch;
@@ -274,7 +277,8 @@ void wire_response_location(struct buf *out, uint64_t number, const struct wire_
     l.slot = location->slot;
     l.shard = location->shard;
     l.address = wire_text(location->address);
-    Grid__Response m = GRID__RESPONSE__INIT;
+    Grid__Response m;
+    grid__response__init(&m);
     m.number = number;
     m.location = &l;
     m.topology = topology;

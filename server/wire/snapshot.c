@@ -68,7 +68,8 @@ void wire_catalog_encode(const struct catalog *c, struct buf *out)
         settings[i].value = catalog_setting(c, i);
         setting_list[i] = &settings[i];
     }
-    Control__Catalog m = CONTROL__CATALOG__INIT;
+    Control__Catalog m;
+    control__catalog__init(&m);
     m.format = CATALOG_FORMAT;
     m.revision = c->revision;
     m.context_next = c->context_next;
