@@ -60,7 +60,7 @@ struct conn_conf {
     msec_t idle_ms;
     msec_t slow_reader_ms;
     msec_t
-        linger_ms; /* how long conn_finish() waits for the peer to close, so that it reads the last answer */
+        linger_ms; /* how long conn_finish() waits for the peer to close, so that it reads the last answer; 0: not */
     size_t read_bytes;  /* per turn; 0: 64 KiB, which is also the most */
     size_t input_max;   /* untaken bytes kept; 0: 128 MiB */
     size_t output_high; /* reading stops above it, goes on below half of it; 0: 1 MiB */
