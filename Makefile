@@ -110,6 +110,9 @@ $(BUILD)/lib/conf.a: $(CONF_OBJS)
 $(BUILD)/lib/client.a: $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	cp $< $@
+$(BUILD)/lib/certs.a: $(BUILD)/obj/tests/lib/certs.o
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
 # gridctl without its main(), for tests and the fuzzer
 $(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS))
 	@mkdir -p $(@D)
@@ -127,6 +130,7 @@ libs_store := -llmdb
 libs_net := -levent_core -levent_pthreads -lssl -lcrypto
 libs_node := -lsystemd
 libs_conf := -lconfuse
+libs_certs := -lcrypto
 libs_client := $(CLIENT_LIBS)
 libs_ctl := $(CTL_LIBS)
 
