@@ -73,6 +73,8 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 	@mkdir -p $(BUILD)/gen
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 
+.SECONDARY: $(PB_HEADERS) # or make takes them for leftovers and builds all anew
+
 # Generated code is not ours to warn about.
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
@@ -133,6 +135,7 @@ libs_conf := -lconfuse
 libs_certs := -lcrypto
 libs_client := $(CLIENT_LIBS)
 libs_ctl := $(CTL_LIBS)
+libs_bench := -lssl -lcrypto -lprotobuf-c -lm
 
 links_of = $(shell sed -n 's/.*LINK:\([a-z ]*\).*/\1/p;15q' $(1))
 # $(call PROGRAM,output,source,extra libs): one test program and what its LINK line names

@@ -19,7 +19,7 @@ static inline uint64_t prng_next(struct prng *p)
 /* 0 .. n-1; n > 0. */
 static inline uint64_t prng_below(struct prng *p, uint64_t n)
 {
-    return (uint64_t)((unsigned __int128)prng_next(p) * n >> 64);
+    return (uint64_t)(__extension__(unsigned __int128) prng_next(p) * n >> 64);
 }
 
 #endif

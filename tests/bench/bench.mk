@@ -1,0 +1,25 @@
+# bench.mk - make bench [SCENARIOS="get put"] [ROUNDS=3] [SECONDS=2] [QUICK=1]; tests/bench/README.md says what it measures.
+
+GRIDLOAD_SRC := $(sort $(wildcard tests/bench/gridload*.c)) tests/bench/hist.c
+GRIDLOAD_OBJS := $(GRIDLOAD_SRC:%.c=$(BUILD)/obj/%.o)
+GRIDLOAD_MAIN := $(BUILD)/obj/tests/bench/gridload_main.o
+
+$(BUILD)/lib/bench.a: $(filter-out $(GRIDLOAD_MAIN),$(GRIDLOAD_OBJS))
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/bench/gridload: $(GRIDLOAD_MAIN) $(foreach l,bench base frame pb,$(BUILD)/lib/$(l).a)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
+
+# Other measuring programs of this room; what they link stands in their LINK line.
+BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC),$(BENCH_SRC))
+$(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(p)),$(p),$(if $(filter %/echo_server.c,$(p)),$(libs_net)))))
+BENCH_PROGRAMS := $(BUILD)/bench/gridload $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
+
+.PHONY: bench bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+bench: bench-programs $(BUILD)/gridd
+	@tests/bench/bench --build $(BUILD) --scenarios "$(SCENARIOS)" --peers "$(PEERS)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEYS),--keys $(KEYS)) $(if $(RESTART_KEYS),--restart-keys $(RESTART_KEYS)) \
+	    $(if $(QUICK),--quick)

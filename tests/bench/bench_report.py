@@ -1,0 +1,86 @@
+"""bench_report - tables of medians and ratios, and how they stand to the goals."""
+import statistics
+
+GOALS = [  # scenario, in flight, figure, other server, at least
+    ("get", 1, "rate", "echo", 0.9), ("get", 1, "rate", "redis", 1.1), ("get", 16, "rate", "redis", 2.0),
+    ("put", 1, "rate", "echo", 0.9), ("put", 1, "rate", "redis", 1.1), ("put", 16, "rate", "redis", 2.0),
+    ("durable", 1, "rate", "redis", 1.3), ("durable", 16, "rate", "redis", 3.0),
+    ("durable", 1, "p99", "redis", 1.0), ("durable", 16, "p99", "redis", 1.0),
+    ("tls", 1, "rate", "echo", 0.85), ("tls", 16, "rate", "redis", 1.4),
+]
+RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True), "p50": ("p50_us", True), "p99": ("p99_us", True)}
+
+
+def head(bench):
+    m, s = bench.machine, bench.settings
+    print("%s, %s processors, Linux %s" % (m["processor"], m.get("processors", "?"), m.get("kernel", "?")))
+    print("%d rounds of %g s; server on processor %d, client on %d" %
+          (s["rounds"], s["seconds"], bench.server_cpu, bench.client_cpu), flush=True)
+
+
+def ratio(ours, theirs, figure):
+    """Median over the rounds of ours against theirs; above 1 is better, whatever the figure."""
+    key, less_is_better = RATIOS[figure]
+    pairs = [(b[key], a[key]) if less_is_better else (a[key], b[key]) for a, b in zip(ours["rounds"], theirs["rounds"])]
+    return statistics.median(x / y for x, y in pairs if y) if any(y for _, y in pairs) else 0
+
+
+def row_of(result, depth, server):
+    return next((r for r in result["rows"] if r["depth"] == depth and r["server"] == server), None)
+
+
+def load_table(result):
+    at = " at %d/s" % result["rate"] if result["rate"] else ""
+    print("%9s %-10s %11s %8s %8s %7s %8s %8s %9s   %s" %
+          ("in flight", "server", "requests/s", "cpu us", "client", "busy %", "p50 us", "p99 us", "p99.9 us",
+           "gridd is better by: rate, cpu, p99" + at))
+    for r in result["rows"]:
+        ours, against = row_of(result, r["depth"], "gridd"), ""
+        if ours and ours is not r:
+            against = " ".join("%5.2f" % ratio(ours, r, f) for f in ("rate", "cpu", "p99"))
+        busy = "%3.0f/%-3.0f" % (100 * r["server_busy"], 100 * r["client_busy"])
+        print("%9d %-10s %11.0f %8.2f %8.2f %7s %8.0f %8.0f %9.0f   %s" %
+              (r["depth"], r["server"], r["per_second"], r["server_cpu_us"], r["client_cpu_us"], busy, r["p50_us"],
+               r["p99_us"], r["p999_us"], against))
+
+
+def memory_table(result):
+    print("%-10s %14s %14s %16s" % ("server", "empty MiB", "full MiB", "bytes per entry"))
+    for r in result["rows"]:
+        print("%-10s %14.1f %14.1f %16.1f" % (r["server"], r["empty_bytes"] / 2**20, r["full_bytes"] / 2**20, r["per_entry"]))
+
+
+def restart_table(result):
+    print("%-10s %14s %16s %16s %10s" % ("server", "filled at/s", "first read ms", "all warm ms", "missing"))
+    for r in result["rows"]:
+        print("%-10s %14.0f %16.1f %16.1f %10d" %
+              (r["server"], r["fill_per_second"], r["first_read_ms"], r["all_warm_ms"], r["missing"]))
+
+
+def show(result):
+    print("\n%s: %s" % (result["name"], result["title"]))
+    if result["kind"] == "load":
+        print("%d connections, 16-byte keys, 100-byte values" % result["connections"])
+    else:
+        print("%d entries of 16-byte keys and 100-byte values" % result["keys"])
+    {"load": load_table, "memory": memory_table, "restart": restart_table}[result["kind"]](result)
+    print(end="", flush=True)
+
+
+def goals(results):
+    """Every goal whose scenario was measured; the verdict goes into the result, too."""
+    by_name = {r["name"]: r for r in results}
+    lines = []
+    for name, depth, figure, other, least in GOALS:
+        result = by_name.get(name)
+        ours, theirs = (row_of(result, depth, n) for n in ("gridd", other)) if result else (None, None)
+        if not ours or not theirs:
+            continue
+        got = ratio(ours, theirs, figure)
+        result.setdefault("goals", []).append(
+            {"depth": depth, "figure": figure, "against": other, "least": least, "got": got, "met": got >= least})
+        lines.append("%-8s %2d in flight  %-4s against %-6s at least %4.2f   got %5.2f   %s" %
+                     (name, depth, figure, other, least, got, "met" if got >= least else "MISSED"))
+    if lines:
+        print("\ngoals")
+        print("\n".join(lines))

@@ -1,0 +1,89 @@
+"""bench_scenarios - what is measured. A scenario takes (bench, name) and returns its figures, or None without servers."""
+import statistics
+
+LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in flight, open-loop rate
+    "echo": ("the machine's limit: frames sent back as they came", ["echo"], "memory", False, 0, [1, 16], 0),
+    "echo-tls": ("the machine's limit over TLS", ["echo"], "memory", True, 0, [1, 16], 0),
+    "get": ("GET, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 0, [1, 16], 0),
+    "put": ("PUT, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 100, [1, 16], 0),
+    "durable": ("PUT, on disk before it is answered", ["gridd", "redis"], "sync", False, 100, [1, 16], 0),
+    "async": ("PUT, on disk within a moment", ["gridd", "redis"], "async", False, 100, [1, 16], 0),
+    "tls": ("GET over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 0, [1, 16], 0),
+    "tls-put": ("PUT over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 100, [1, 16], 0),
+    "open": ("90 % GET, 10 % PUT, zipf, open loop at a fixed rate", ["gridd", "redis", "memcached"], "memory", False, 10,
+             [16], 20000),
+}
+FIGURES = ("per_second", "server_cpu_us", "client_cpu_us", "server_busy", "client_busy")
+POINTS = ("p50", "p99", "p999")
+CONNECTIONS = 50
+
+
+def figures_of(run):
+    return {**{k: run[k] for k in FIGURES}, **{k + "_us": run["latency_us"][k] for k in POINTS}}
+
+
+def medians(runs):
+    return {k: statistics.median(r[k] for r in runs) for k in runs[0]}
+
+
+def fill(bench, server, keys):
+    return server.load("--fill", "--depth", "64", "--connections", "16", "--keys", str(keys))
+
+
+def load(bench, name):
+    title, names, durability, tls, puts, depths, rate = LOADS[name]
+    args = bench.args
+    servers = [bench.server(n, durability, tls) for n in names if bench.present(n)]
+    for s in servers:
+        if s.name != "echo":
+            fill(bench, s, args.keys)
+    common = ["--connections", str(CONNECTIONS), "--keys", str(args.keys), "--put-percent", str(puts),
+              "--seconds", str(args.seconds), "--warmup", str(args.seconds / 5), "--rate", str(rate),
+              "--distribution", "zipf" if rate else "uniform"]
+    runs = {(d, s.name): [] for d in depths for s in servers}
+    for r in range(args.rounds):
+        for depth in depths:
+            for i in range(len(servers)):  # another one begins each round
+                s = servers[(i + r) % len(servers)]
+                run = s.load(*common, "--depth", str(depth), "--seed", str(r + 1))
+                runs[depth, s.name].append(figures_of(run))
+    return {"name": name, "kind": "load", "title": title, "connections": CONNECTIONS, "rate": rate,
+            "rows": [{"depth": d, "server": n, **medians(v), "rounds": v} for (d, n), v in runs.items()]}
+
+
+def memory(bench, name):
+    """Resident memory with and without the entries."""
+    keys, rows = bench.args.keys, []
+    for n in ("gridd", "redis", "memcached"):
+        if not bench.present(n):
+            continue
+        s = bench.server(n)
+        s.load("--count", "1", "--keys", str(keys), "--connections", "16")  # what connections and contexts cost is there
+        empty = s.rss_bytes()
+        fill(bench, s, keys)
+        rows.append({"server": n, "empty_bytes": empty, "full_bytes": s.rss_bytes(),
+                     "per_entry": (s.rss_bytes() - empty) / keys})
+        bench.stop_all()
+    return {"name": name, "kind": "memory", "title": "resident bytes per entry of 16 + 100 bytes", "keys": keys, "rows": rows}
+
+
+def restart(bench, name):
+    """kill -9, start again: until the first read is right, and until everything is in memory."""
+    keys, rows = bench.args.restart_keys, []
+    for n, durability in (("gridd", "sync"), ("redis", "async")):
+        if not bench.present(n):
+            continue
+        s = bench.server(n, durability)
+        filled = fill(bench, s, keys)
+        full = s.rss_bytes()
+        s.kill()
+        s.start()
+        probed = bench.gridload(*s.switches, "--probe", "--keys", str(keys), "--seconds", "600", "--since", str(s.started_ns))
+        check = s.load("--keys", str(keys), "--depth", "16", "--check", "--seconds", str(bench.args.seconds), "--warmup", "0")
+        rows.append({"server": n, "fill_per_second": filled["per_second"], "full_bytes": full, "missing": check["missing"],
+                     **probed})
+        bench.stop_all()
+    return {"name": name, "kind": "restart", "title": "kill -9 and start again", "keys": keys, "rows": rows}
+
+
+ALL = {**{name: load for name in LOADS}, "memory": memory, "restart": restart}
