@@ -1,0 +1,260 @@
+/* cmd_status.c - ping, status, nodes, version. */
+#include "commands.h"
+#include "text.h"
+#include "value.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
+
+/* --- ping --- */
+
+static void pause_ms(uint64_t ms)
+{
+    struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* One try. Its message goes to `message`, emptied first. */
+static int ping_once(struct ctl *c, uint32_t timeout_ms, struct text *message, uint64_t *ret_us)
+{
+    FILE *err = c->err;
+    char *said = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&said, &len);
+    if (memory)
+        c->err = memory;
+    int code = ctl_connect(c, timeout_ms);
+    if (code == 0) {
+        uint64_t start = ctl_now_us();
+        enum grid_err outcome = grid_ping(c->grid);
+        *ret_us = ctl_now_us() - start;
+        code = outcome == GRID_OK ? 0 : ctl_fail(c, outcome, NULL);
+    }
+    c->err = err;
+    if (memory)
+        fclose(memory);
+    text_clear(message);
+    text_add(message, said, len);
+    free(said);
+    return code;
+}
+
+/* Try until it answers, the time is over, or trying again cannot help. */
+static int ping_until(struct ctl *c, uint64_t wait_ms, uint64_t *ret_us)
+{
+    struct text message = {0};
+    uint64_t end = ctl_now_us() + wait_ms * 1000, pause = 10;
+    int code;
+    for (;;) {
+        uint64_t now = ctl_now_us();
+        uint64_t left = now < end ? (end - now) / 1000 : 0;
+        uint32_t timeout = wait_ms ? (uint32_t)(left < 100 ? 100 : left) : 0;
+        code = ping_once(c, timeout, &message, ret_us);
+        if (code == EXIT_DONE || code == EXIT_USAGE || left <= pause)
+            break;
+        pause_ms(pause);
+        pause = pause < 200 ? pause * 2 : pause;
+    }
+    fputs(text_str(&message), c->err);
+    text_release(&message);
+    return code;
+}
+
+int cmd_ping(struct ctl *c, const struct args *a)
+{
+    static const struct out_column columns[] = {{"ok", OUT_BOOL, false}, {"us", OUT_NUMBER, false}};
+    uint64_t us = 0;
+    int code = ping_until(c, args_number(a, "--wait", 0), &us);
+    if (code)
+        return code;
+    if (out_json(c->out)) {
+        out_begin(c->out, OUT_LINE, COLUMNS(columns));
+        out_bool(c->out, true);
+        out_number(c->out, us);
+        out_end(c->out);
+    } else {
+        fprintf(c->out_file, "ok %.3f ms\n", (double)us / 1000);
+    }
+    return EXIT_DONE;
+}
+
+/* --- status --- */
+
+/* Text of a server is not to be trusted with a JSON library that wants UTF-8. */
+static json_t *json_text(const char *s)
+{
+    json_t *j = json_string(s);
+    return j ? j : json_string("?");
+}
+
+static json_t *json_u64(uint64_t n)
+{
+    return json_integer((json_int_t)(n > INT64_MAX ? INT64_MAX : n));
+}
+
+static json_t *json_strings(char *const *list, size_t len)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < len; i++)
+        json_array_append_new(array, json_text(list[i]));
+    return array;
+}
+
+static json_t *json_node(const struct grid_node_info *node)
+{
+    json_t *metrics = json_object(), *j = json_object();
+    for (size_t i = 0; i < node->metrics_len; i++)
+        json_object_set_new(metrics, node->metrics[i].name, json_u64(node->metrics[i].value));
+    json_object_set_new(j, "name", json_text(node->name));
+    json_object_set_new(j, "id", json_text(node->id));
+    json_object_set_new(j, "state", json_text(node->state));
+    json_object_set_new(j, "address", json_text(node->address));
+    json_object_set_new(j, "version", json_text(node->version));
+    json_object_set_new(j, "uptime_ms", json_u64(node->uptime_ms));
+    json_object_set_new(j, "shards", json_u64(node->shards));
+    json_object_set_new(j, "labels", json_strings(node->labels, node->labels_len));
+    json_object_set_new(j, "metrics", metrics);
+    return j;
+}
+
+static void status_json(struct out *o, const struct grid_status *s, uint64_t bytes)
+{
+    json_t *nodes = json_array(), *j = json_object();
+    for (size_t i = 0; i < s->nodes_len; i++)
+        json_array_append_new(nodes, json_node(&s->nodes[i]));
+    json_object_set_new(j, "grid", json_text(s->grid));
+    json_object_set_new(j, "healthy", json_boolean(s->healthy));
+    json_object_set_new(j, "problems", json_strings(s->problems, s->problems_len));
+    json_object_set_new(j, "contexts", json_u64(s->contexts));
+    json_object_set_new(j, "caches", json_u64(s->caches));
+    json_object_set_new(j, "entries", json_u64(s->entries));
+    json_object_set_new(j, "bytes", json_u64(bytes));
+    json_object_set_new(j, "partitions", json_u64(s->partitions));
+    json_object_set_new(j, "partitions_damaged", json_u64(s->partitions_damaged));
+    json_object_set_new(j, "revision", json_u64(s->revision));
+    json_object_set_new(j, "nodes", nodes);
+    json_dumpf(j, out_file(o), JSON_INDENT(2));
+    putc('\n', out_file(o));
+    json_decref(j);
+}
+
+static void print_nodes(struct out *o, const struct grid_status *s)
+{
+    static const struct out_column text_columns[] = {
+        {"node", OUT_TEXT, false},     {"state", OUT_TEXT, false},
+        {"address", OUT_TEXT, false},  {"uptime", OUT_DURATION, false},
+        {"shards", OUT_NUMBER, false}, {"version", OUT_TEXT, false},
+        {"labels", OUT_TEXT, false}};
+    static const struct out_column json_columns[] = {
+        {"name", OUT_TEXT, false},     {"state", OUT_TEXT, false},
+        {"address", OUT_TEXT, false},  {"uptime_ms", OUT_DURATION, false},
+        {"shards", OUT_NUMBER, false}, {"version", OUT_TEXT, false},
+        {"labels", OUT_TEXT, false},   {"id", OUT_TEXT, false}};
+    bool json = out_json(o);
+    out_begin(o, OUT_TABLE, json ? json_columns : text_columns, json ? 8 : 7);
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        const struct grid_node_info *node = &s->nodes[i];
+        out_text(o, node->name);
+        out_text(o, node->state);
+        out_text(o, node->address);
+        out_number(o, node->uptime_ms);
+        out_number(o, node->shards);
+        out_text(o, node->version);
+        out_list(o, node->labels, 0, node->labels_len);
+        if (json)
+            out_text(o, node->id);
+    }
+    out_end(o);
+}
+
+static void status_text(struct out *o, const struct grid_status *s, uint64_t bytes)
+{
+    FILE *f = out_file(o);
+    struct text safe = {0};
+    char entries[VALUE_TEXT_BYTES], memory[VALUE_TEXT_BYTES];
+    const char *colour = !out_colour(o) ? "" : s->healthy ? "\033[1;32m" : "\033[1;31m";
+    escape_add(&safe, s->grid, strlen(s->grid));
+    fprintf(f, "grid %s: %s%s%s\n", text_str(&safe), colour, s->healthy ? "healthy" : "NOT HEALTHY",
+            out_colour(o) ? "\033[0m" : "");
+    for (size_t i = 0; i < s->problems_len; i++) {
+        text_clear(&safe);
+        escape_add(&safe, s->problems[i], strlen(s->problems[i]));
+        fprintf(f, "  ! %s\n", text_str(&safe));
+    }
+    text_release(&safe);
+    fprintf(f,
+            "\ncontexts    %" PRIu64 "\ncaches      %" PRIu64 "\nentries     %s\nin memory   %s\n",
+            s->contexts, s->caches, value_count_text(entries, s->entries),
+            value_size_text(memory, bytes));
+    fprintf(f, "partitions  %" PRIu64, s->partitions);
+    if (s->partitions_damaged)
+        fprintf(f, " (%" PRIu64 " damaged)", s->partitions_damaged);
+    fputs("\n\n", f);
+    print_nodes(o, s);
+}
+
+static int get_status(struct ctl *c, struct grid_status **ret_status)
+{
+    int code = ctl_connect(c, 0);
+    if (code)
+        return code;
+    enum grid_err err = grid_get_status(c->grid, ret_status);
+    return err == GRID_OK ? 0 : ctl_fail(c, err, NULL);
+}
+
+int cmd_status(struct ctl *c, const struct args *a)
+{
+    struct grid_status *status;
+    struct grid_context_info *contexts;
+    uint64_t bytes = 0;
+    size_t len;
+    int code = get_status(c, &status);
+    if (code)
+        return code;
+    (void)a;
+    enum grid_err err = grid_context_list(c->grid, NULL, &contexts, &len);
+    if (err != GRID_OK) {
+        grid_free(status);
+        return ctl_fail(c, err, NULL);
+    }
+    for (size_t i = 0; i < len; i++)
+        bytes += contexts[i].bytes;
+    grid_free(contexts);
+    (out_json(c->out) ? status_json : status_text)(c->out, status, bytes);
+    code = status->healthy ? EXIT_DONE : EXIT_NOT_MET;
+    grid_free(status);
+    return code;
+}
+
+int cmd_nodes(struct ctl *c, const struct args *a)
+{
+    struct grid_status *status;
+    int code = get_status(c, &status);
+    if (code)
+        return code;
+    (void)a;
+    print_nodes(c->out, status);
+    grid_free(status);
+    return EXIT_DONE;
+}
+
+int cmd_version(struct ctl *c, const struct args *a)
+{
+    static const struct out_column columns[] = {{"gridctl", OUT_TEXT, false},
+                                                {"libgridclient", OUT_TEXT, false}};
+    (void)a;
+    if (!out_json(c->out)) {
+        fprintf(c->out_file, "gridctl %s (libgridclient %s)\n", GRIDD_VERSION, grid_version());
+        return EXIT_DONE;
+    }
+    out_begin(c->out, OUT_LINE, COLUMNS(columns));
+    out_text(c->out, GRIDD_VERSION);
+    out_text(c->out, grid_version());
+    out_end(c->out);
+    return EXIT_DONE;
+}

@@ -1,0 +1,357 @@
+/* commands.c - the table of all commands. Parser, --help, completion and the manual's list are made from it. */
+#include "commands.h"
+
+#define AFFINITY                                                                                   \
+    {                                                                                              \
+        .name = "affinity", .type = ARG_TEXT, .metavar = "A",                                      \
+        .help = "placed with everything of the same affinity key; needed wherever the key was "    \
+                "written with one"                                                                 \
+    }
+#define CACHE                                                                                      \
+    {                                                                                              \
+        .name = "CACHE", .type = ARG_CACHE, .help = "CONTEXT/NAME"                                 \
+    }
+#define KEY                                                                                        \
+    {                                                                                              \
+        .name = "KEY", .type = ARG_KEY,                                                            \
+        .help = "1 to 480 bytes; one that begins with - goes after --"                             \
+    }
+#define TTL                                                                                        \
+    {                                                                                              \
+        .name = "ttl", .type = ARG_TTL,                                                            \
+        .help = "time to live: 500ms, 10s, 5m, 2h, 1d, seconds, or `none`; else the cache's"       \
+    }
+#define CONTEXT_OPTIONS                                                                            \
+    {.name = "backups", .type = ARG_BACKUPS, .help = "copies beside the primary"},                 \
+        {.name = "durability",                                                                     \
+         .type = ARG_CHOICE,                                                                       \
+         .choices = "sync|async|memory",                                                           \
+         .help = "when a write is answered: on disk, in memory, or never on disk at all"},         \
+        {.name = "memory-limit",                                                                   \
+         .type = ARG_SIZE,                                                                         \
+         .help = "on one node: 64M, 2G; 0: only the node's own limit"},                            \
+        {.name = "min-in-sync",                                                                    \
+         .type = ARG_COUNT,                                                                        \
+         .help = "refuse writes with fewer up-to-date copies"},                                    \
+        {.name = "nodes", .type = ARG_SELECTOR, .help = "only on nodes that have this label"},     \
+    {                                                                                              \
+        .name = "when-full", .type = ARG_CHOICE, .choices = "refuse|evict",                        \
+        .help = "what a memory context does at its limit"                                          \
+    }
+
+const struct arg_spec global_options[GLOBALS_MAX] = {
+    {.name = "endpoints",
+     .type = ARG_ENDPOINTS,
+     .env = "GRIDCTL_ENDPOINTS",
+     .help = "nodes to try; default 127.0.0.1:7400"},
+    {.name = "ca",
+     .type = ARG_FILE,
+     .env = "GRIDCTL_CA",
+     .help = "certificate of the authority; turns TLS on"},
+    {.name = "cert", .type = ARG_FILE, .env = "GRIDCTL_CERT", .help = "certificate to show"},
+    {.name = "key", .type = ARG_FILE, .env = "GRIDCTL_KEY", .help = "its private key"},
+    {.name = "user",
+     .type = ARG_TEXT,
+     .env = "GRIDCTL_USER",
+     .metavar = "U",
+     .help = "log in; the password is GRIDCTL_PASSWORD or asked for"},
+    {.name = "timeout",
+     .type = ARG_MS,
+     .env = "GRIDCTL_TIMEOUT",
+     .help = "of each request; default 5000"},
+    {.name = "json", .help = "print JSON"},
+    {.name = "version", .letter = 'V', .help = "print the version of gridctl"},
+    {.name = "help", .letter = 'h', .help = "about gridctl or the command before it"},
+};
+
+const struct command commands[] = {
+    {
+        .path = "ping",
+        .help = "ask whether the grid answers",
+        .options = {{.name = "wait", .type = ARG_MS, .help = "try for as long as this"}},
+        .examples = {"gridctl ping --wait 10s"},
+        .run = cmd_ping,
+    },
+    {
+        .path = "status",
+        .help = "health of the grid on one screen; exit 1 when it has problems",
+        .run = cmd_status,
+    },
+    {.path = "nodes", .help = "list the nodes", .run = cmd_nodes},
+    {
+        .path = "top",
+        .help = "live view of what the nodes do; q ends it",
+        .run = cmd_top,
+    },
+    {
+        .path = "context create",
+        .help = "make a context: placement and policy of its caches",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the context"}},
+        .options = {{.name = "partitions",
+                     .type = ARG_PARTITIONS,
+                     .help = "a power of two up to 16384; default the grid's"},
+                    CONTEXT_OPTIONS},
+        .examples = {"gridctl context create orders --durability async --memory-limit 2G"},
+        .run = cmd_context_create,
+    },
+    {.path = "context list", .help = "list the contexts", .run = cmd_context_list},
+    {
+        .path = "context show",
+        .help = "print one context",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the context"}},
+        .run = cmd_context_show,
+        .names_subject = true,
+    },
+    {
+        .path = "context alter",
+        .help = "change what is given, keep the rest",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the context"}},
+        .options = {CONTEXT_OPTIONS},
+        .examples = {"gridctl context alter orders --memory-limit 4G"},
+        .run = cmd_context_alter,
+        .names_subject = true,
+    },
+    {
+        .path = "context drop",
+        .help = "remove a context and all its data",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the context"}},
+        .run = cmd_context_drop,
+        .names_subject = true,
+    },
+    {
+        .path = "cache create",
+        .help = "make a cache in a context",
+        .args = {CACHE},
+        .options = {{.name = "ttl",
+                     .type = ARG_TTL,
+                     .help = "of entries written without one; default none"}},
+        .examples = {"gridctl cache create orders/lines --ttl 1d"},
+        .run = cmd_cache_create,
+    },
+    {
+        .path = "cache list",
+        .help = "list the caches",
+        .args = {{.name = "CONTEXT",
+                  .type = ARG_NAME,
+                  .optional = true,
+                  .help = "only of this context"}},
+        .run = cmd_cache_list,
+        .names_subject = true,
+    },
+    {
+        .path = "cache drop",
+        .help = "remove a cache and all its data",
+        .args = {CACHE},
+        .run = cmd_cache_drop,
+        .names_subject = true,
+    },
+    {
+        .path = "put",
+        .help = "write a value and print its version",
+        .args = {CACHE,
+                 KEY,
+                 {.name = "VALUE",
+                  .type = ARG_ANY,
+                  .help = "- reads standard input to its end, as it is"}},
+        .options = {AFFINITY,
+                    TTL,
+                    {.name = "if-absent", .help = "only when there is no such key"},
+                    {.name = "if-version",
+                     .type = ARG_COUNT,
+                     .metavar = "V",
+                     .help = "only when the key has this version"}},
+        .examples = {"gridctl put default/default greeting hello",
+                     "gridctl put shop/pictures p17 - --ttl 1d < p17.png"},
+        .run = cmd_put,
+    },
+    {
+        .path = "get",
+        .help = "print a value and a newline",
+        .args = {CACHE, KEY},
+        .options = {AFFINITY, {.name = "version", .help = "print version, TAB, value"}},
+        .run = cmd_get,
+    },
+    {
+        .path = "del",
+        .help = "remove a key; exit 1 when there is none",
+        .args = {CACHE, KEY},
+        .options = {AFFINITY},
+        .run = cmd_del,
+    },
+    {
+        .path = "incr",
+        .help = "add to a number and print it; a missing key counts as 0",
+        .args = {CACHE,
+                 KEY,
+                 {.name = "BY",
+                  .type = ARG_INTEGER,
+                  .optional = true,
+                  .help = "default 1; may be negative"}},
+        .options = {AFFINITY},
+        .run = cmd_incr,
+    },
+    {
+        .path = "expire",
+        .help = "change the time to live of a key",
+        .args = {CACHE,
+                 KEY,
+                 {.name = "D",
+                  .type = ARG_TTL,
+                  .help = "500ms, 10s, 5m, 2h, 1d, seconds, or `none`"}},
+        .options = {AFFINITY},
+        .run = cmd_expire,
+    },
+    {
+        .path = "scan",
+        .help = "print keys and values, escaped, in no order",
+        .args = {CACHE},
+        .options = {{.name = "prefix",
+                     .type = ARG_TEXT,
+                     .metavar = "P",
+                     .help = "only keys that begin so"},
+                    {.name = "limit", .type = ARG_COUNT, .help = "stop after so many"},
+                    {.name = "keys", .help = "no values"}},
+        .examples = {"gridctl scan packages/by-name --prefix lib --limit 10 --keys"},
+        .run = cmd_scan,
+    },
+    {
+        .path = "count",
+        .help = "print the number of entries",
+        .args = {CACHE},
+        .run = cmd_count,
+    },
+    {
+        .path = "load",
+        .help = "write the records of a file, many at a time",
+        .args = {CACHE, {.name = "FILE", .type = ARG_FILE, .help = "- is standard input"}},
+        .options = {{.name = "format",
+                     .type = ARG_CHOICE,
+                     .choices = "tsv|jsonl",
+                     .help = "default: by the file's name, else tsv"},
+                    {.name = "key",
+                     .type = ARG_TEXT,
+                     .metavar = "FIELD",
+                     .help = "tsv: column number (or name, with --header), default 1; jsonl: name "
+                             "of the field"},
+                    {.name = "affinity",
+                     .type = ARG_TEXT,
+                     .metavar = "FIELD",
+                     .help = "column or field whose text is the affinity key"},
+                    {.name = "header", .help = "tsv: the first line names the columns"},
+                    {.name = "raw",
+                     .help = "tsv: a backslash is a backslash, nothing is an escape"},
+                    TTL},
+        .examples = {"gridctl load packages/by-name packages.tsv",
+                     "gridctl load shop/orders orders.jsonl --key id"},
+        .run = cmd_load,
+    },
+    {
+        .path = "dump",
+        .help = "print all entries so that load reads them back",
+        .args = {CACHE},
+        .options = {{.name = "format",
+                     .type = ARG_CHOICE,
+                     .choices = "tsv|jsonl",
+                     .help = "default tsv; jsonl keeps deadlines too"}},
+        .examples = {"gridctl dump packages/by-name --format jsonl > packages.jsonl"},
+        .run = cmd_dump,
+    },
+    {
+        .path = "locate",
+        .help = "print where a key is kept",
+        .args = {CACHE, KEY},
+        .options = {AFFINITY},
+        .run = cmd_locate,
+    },
+    {
+        .path = "partition list",
+        .help = "list the partitions",
+        .args = {{.name = "CONTEXT",
+                  .type = ARG_NAME,
+                  .optional = true,
+                  .help = "only of this context"}},
+        .run = cmd_partition_list,
+        .names_subject = true,
+    },
+    {
+        .path = "partition recover",
+        .help = "give up what is damaged, go on with what is readable",
+        .args = {{.name = "CONTEXT", .type = ARG_NAME, .help = "its damaged partitions"}},
+        .options = {{.name = "accept-loss", .help = "do not ask: what cannot be read is lost"}},
+        .run = cmd_partition_recover,
+        .names_subject = true,
+    },
+    {.path = "settings list", .help = "list the settings of the grid", .run = cmd_settings_list},
+    {
+        .path = "settings get",
+        .help = "print the value of a setting",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the setting"}},
+        .run = cmd_settings_get,
+        .names_subject = true,
+    },
+    {
+        .path = "settings set",
+        .help = "change a setting of the whole grid",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the setting"},
+                 {.name = "VALUE",
+                  .type = ARG_TEXT,
+                  .help =
+                      "a number in the setting's unit; 10s or 64M where it is a time or a size"}},
+        .examples = {"gridctl settings set log_sync_interval 50ms"},
+        .run = cmd_settings_set,
+        .names_subject = true,
+    },
+    {
+        .path = "cert init",
+        .help = "make a private certificate authority: DIR/ca.crt, DIR/ca.key",
+        .args = {{.name = "DIR", .type = ARG_FILE, .help = "made when it is not there"}},
+        .run = cmd_cert_init,
+    },
+    {
+        .path = "cert issue",
+        .help = "make DIR/NAME.crt and DIR/NAME.key for a node or a client",
+        .args = {{.name = "DIR", .type = ARG_FILE, .help = "of the authority"},
+                 {.name = "NAME", .type = ARG_NAME, .help = "of the node or client"}},
+        .options =
+            {{.name = "host",
+              .type = ARG_HOST,
+              .repeats =
+                  true,
+              .help = "name or address it answers to; default localhost, 127.0.0.1, ::1 and NAME"}},
+        .examples = {"gridctl cert init tls",
+                     "gridctl cert issue tls a --host a.example.org --host 10.0.0.1"},
+        .run = cmd_cert_issue,
+    },
+    {
+        .path = "shell",
+        .help = "the same commands one after the other, with history and completion",
+        .options = {{.name = "keep-going",
+                     .letter = 'k',
+                     .help = "not from a terminal: go on after an error"}},
+        .run = cmd_shell,
+    },
+    {
+        .path = "completion bash",
+        .help = "print the completion script for bash",
+        .examples = {"source <(gridctl completion bash)"},
+        .run = cmd_completion_bash,
+    },
+    {
+        .path = "completion mdoc",
+        .help = "print the list of commands for the manual",
+        .run = cmd_completion_mdoc,
+        .hidden = true,
+    },
+    {
+        .path = "help",
+        .help = "about gridctl or a command",
+        .args = {{.name = "COMMAND",
+                  .type = ARG_ANY,
+                  .optional = true,
+                  .repeats = true,
+                  .help = "its words"}},
+        .run = cmd_help,
+    },
+    {.path = "version", .help = "print the version of gridctl", .run = cmd_version},
+};
+const size_t commands_len = sizeof commands / sizeof *commands;

@@ -1,0 +1,30 @@
+/* commands.h - the handlers that commands.c names in its table. Each returns an exit code. */
+#ifndef GRIDCTL_COMMANDS_H
+#define GRIDCTL_COMMANDS_H
+
+#include "ctl.h"
+
+typedef int command_fn(struct ctl *c, const struct args *a);
+
+/* cmd_data.c */
+command_fn cmd_put, cmd_get, cmd_del, cmd_incr, cmd_expire, cmd_scan, cmd_count, cmd_locate;
+/* cmd_load.c */
+command_fn cmd_load, cmd_dump;
+/* cmd_admin.c */
+command_fn cmd_context_create, cmd_context_list, cmd_context_show, cmd_context_alter,
+    cmd_context_drop;
+command_fn cmd_cache_create, cmd_cache_list, cmd_cache_drop;
+command_fn cmd_settings_list, cmd_settings_get, cmd_settings_set;
+command_fn cmd_partition_list, cmd_partition_recover;
+/* cmd_status.c */
+command_fn cmd_ping, cmd_status, cmd_nodes, cmd_version;
+/* cmd_top.c */
+command_fn cmd_top;
+/* cmd_cert.c */
+command_fn cmd_cert_init, cmd_cert_issue;
+/* shell.c */
+command_fn cmd_shell;
+/* help.c */
+command_fn cmd_help, cmd_completion_bash, cmd_completion_mdoc;
+
+#endif
