@@ -65,6 +65,8 @@ static __attribute__((noinline)) void *alloc_slow(struct arena *a, size_t bytes)
         return NULL;
     }
     size_t want = a->chunks->bytes < ARENA_KEEP_BYTES ? a->chunks->bytes * 2 : ARENA_KEEP_BYTES;
+    if (want > a->limit - used)
+        want = a->limit - used;
     if (want < bytes)
         want = bytes;
     struct chunk *c = malloc(sizeof *c + want); /* user data: may fail politely */

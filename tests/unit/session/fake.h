@@ -1,0 +1,220 @@
+/* fake.h - both ends of a session for tests: a client that packs requests and reads responses, and a node that
+ * keeps what was submitted until the test answers it. */
+#ifndef GRIDD_TESTS_SESSION_FAKE_H
+#define GRIDD_TESTS_SESSION_FAKE_H
+
+#include "base/buf.h"
+#include "client.pb-c.h"
+#include "control/settings.h"
+#include "proto/frame.h"
+#include "session/grid_session.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { FAKE_OPS = 12000, FAKE_SHARDS = 4, FAKE_SHARD = 1 };
+
+struct fake {
+    struct catalog *catalog;
+    struct session_ports ports;
+    struct node_view view;
+    struct session_limits limits;
+    struct arena *arena;
+    struct grid_session *session;
+    uint32_t cache; /* id of default/default */
+    const struct op *ops[FAKE_OPS];
+    size_t ops_len;
+    struct ticket admin_ticket;
+    struct admin_request admin;
+    unsigned admins;
+    int moved_to; /* -1: nowhere */
+    const char *password;
+    uint32_t budget;
+    bool more;
+    struct buf in; /* bytes sent by the client that the session has not taken */
+};
+
+static inline void fake_submit(void *ctx, const struct op *op)
+{
+    struct fake *f = ctx;
+    ck_assert_uint_lt(f->ops_len, FAKE_OPS);
+    f->ops[f->ops_len++] = op;
+}
+
+static inline void fake_admin(void *ctx, const struct ticket *to, const struct admin_request *r)
+{
+    struct fake *f = ctx;
+    f->admin_ticket = *to;
+    f->admin = *r;
+    f->admins++;
+}
+
+static inline void fake_move(void *ctx, struct grid_session *s, uint32_t shard)
+{
+    struct fake *f = ctx;
+    ck_assert_ptr_eq(s, f->session);
+    f->moved_to = (int)shard;
+}
+
+static inline const struct catalog *fake_catalog(void *ctx)
+{
+    struct fake *f = ctx;
+    return f->catalog;
+}
+
+static inline enum grid_err fake_authenticate(void *ctx, const char *user, const char *password)
+{
+    struct fake *f = ctx;
+    return strcmp(user, "ann") == 0 && strcmp(password, f->password) == 0 ? GRID_OK : GRID_EAUTH;
+}
+
+static inline struct fake *fake_new(void)
+{
+    struct fake *f = calloc(1, sizeof *f);
+    f->catalog = catalog_new();
+    f->ports = (struct session_ports){f, FAKE_SHARD, fake_submit, fake_admin, fake_move,
+                                      fake_catalog, NULL};
+    f->view = (struct node_view){"shop", "a", "127.0.0.1:7400", "0.1.0", {1, 2, 3}, FAKE_SHARDS, 5};
+    f->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
+    f->arena = arena_new(256 << 20);
+    f->cache = catalog_cache_named(f->catalog, slice_str("default/default"))->id;
+    f->moved_to = -1;
+    f->budget = 100000;
+    return f;
+}
+
+/* With limits and ports as they are now. */
+static inline void fake_connect(struct fake *f)
+{
+    f->session = grid_session_new(&f->ports, &f->view, &f->limits, f);
+}
+
+static inline void fake_free(struct fake *f)
+{
+    grid_session_free(f->session);
+    arena_free(f->arena);
+    catalog_unref(f->catalog);
+    buf_release(&f->in);
+    free(f);
+}
+
+/* --- the client --------------------------------------------------------------------------------- */
+
+static inline void fake_send_bytes(struct fake *f, const void *data, size_t len)
+{
+    buf_add(&f->in, data, len);
+}
+
+static inline void fake_send(struct fake *f, const ProtobufCMessage *m)
+{
+    size_t len = protobuf_c_message_get_packed_size(m);
+    uint8_t *at = buf_reserve(&f->in, FRAME_HEADER_BYTES + len);
+    frame_write_header(at, len);
+    f->in.len += FRAME_HEADER_BYTES + protobuf_c_message_pack(m, at + FRAME_HEADER_BYTES);
+}
+
+/* One turn: what was sent is offered once. Submitted ops stay until fake_turn_end(). */
+static inline void fake_turn(struct fake *f)
+{
+    struct session_turn turn = {.arena = f->arena, .budget = f->budget};
+    size_t used = grid_session_input(f->session, f->in.data, f->in.len, &turn);
+    ck_assert_uint_le(used, f->in.len);
+    buf_consume(&f->in, used);
+    f->more = turn.more;
+    grid_session_check(f->session);
+}
+
+static inline void fake_turn_end(struct fake *f)
+{
+    f->ops_len = 0;
+    arena_reset(f->arena);
+}
+
+static inline ProtobufCBinaryData fake_bytes(const char *text)
+{
+    union {
+        const char *in;
+        uint8_t *out;
+    } u = {.in = text};
+    return (ProtobufCBinaryData){strlen(text), u.out};
+}
+
+static inline Grid__Hello fake_hello(void)
+{
+    Grid__Hello m;
+    grid__hello__init(&m);
+    m.version = 1;
+    m.version_min = 1;
+    m.session = fake_bytes("0123456789abcdef");
+    return m;
+}
+
+static inline Grid__Request fake_request(const struct fake *f, uint64_t number, unsigned op,
+                                         const char *key)
+{
+    Grid__Request m;
+    grid__request__init(&m);
+    m.number = number;
+    m.op = (Grid__Op)op;
+    m.cache = f->cache;
+    m.key = fake_bytes(key);
+    return m;
+}
+
+/* The next frame of the output unpacked, or NULL; the caller's. */
+static inline ProtobufCMessage *fake_receive(struct fake *f, const ProtobufCMessageDescriptor *what)
+{
+    struct slice out = grid_session_output(f->session);
+    size_t body;
+    if (frame_peek(out.data, out.len, FRAME_BYTES_MAX, &body) != FRAME_WHOLE)
+        return NULL;
+    ProtobufCMessage *m =
+        protobuf_c_message_unpack(what, NULL, body, out.data + FRAME_HEADER_BYTES);
+    ck_assert_ptr_nonnull(m);
+    grid_session_sent(f->session, FRAME_HEADER_BYTES + body);
+    return m;
+}
+
+static inline Grid__Response *fake_response(struct fake *f)
+{
+    return (Grid__Response *)(void *)fake_receive(f, &grid__response__descriptor);
+}
+
+/* The next response must have this number and status. */
+static inline void fake_expect(struct fake *f, uint64_t number, enum grid_err status)
+{
+    Grid__Response *m = fake_response(f);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_uint_eq(m->number, number);
+    ck_assert_msg(m->status == status, "request %lu: %s, wanted %s (%s)", (unsigned long)number,
+                  err_name((enum grid_err)m->status), err_name(status), m->detail);
+    grid__response__free_unpacked(m, NULL);
+}
+
+static inline void fake_expect_nothing(const struct fake *f)
+{
+    ck_assert_uint_eq(grid_session_output(f->session).len, 0);
+}
+
+/* Say hello and take the reply. */
+static inline void fake_greet(struct fake *f)
+{
+    fake_connect(f);
+    Grid__Hello hello = fake_hello();
+    fake_send(f, &hello.base);
+    fake_turn(f);
+    Grid__HelloReply *m =
+        (Grid__HelloReply *)(void *)fake_receive(f, &grid__hello_reply__descriptor);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_uint_eq(m->status, GRID_OK);
+    grid__hello_reply__free_unpacked(m, NULL);
+}
+
+/* --- the node ----------------------------------------------------------------------------------- */
+
+static inline struct grid_session *fake_answer(const struct op *op, struct result res)
+{
+    return grid_session_result(&op->ticket, &res);
+}
+
+#endif
