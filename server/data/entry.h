@@ -1,0 +1,144 @@
+/* entry.h - one key with its value, or a tombstone: one allocation, immutable but for its flags and links.
+ *
+ *   u64 version | u32 value length | u16 cache | 9 bits key length, 7 flags |
+ *   [deadline: u64, u32 place in the expiry heap | tombstone: 2 links] | [u16 affinity length] | key | affinity | value
+ *
+ * An entry that is shown to somebody who waits is pinned by a reference: it outlives its replacement then. References are
+ * rare, so they are counted beside the entries, in the pool that all partitions of one shard share. One thread. */
+#ifndef GRIDD_DATA_ENTRY_H
+#define GRIDD_DATA_ENTRY_H
+
+#include "base/clock.h"
+#include "base/slice.h"
+#include "data/record.h"
+#include "data/slab.h"
+
+enum entry_flag {
+    ENTRY_KEY_MASK = 0x1ff, /* bits 0-8: key length */
+    ENTRY_TOMBSTONE = 1 << 9,
+    ENTRY_DEADLINE = 1 << 10,
+    ENTRY_AFFINITY = 1 << 11,
+    ENTRY_CLOCK = 1 << 12,    /* used since the hand passed */
+    ENTRY_PINNED = 1 << 13,   /* has references */
+    ENTRY_UNLINKED = 1 << 14, /* left the table; freed with the last reference */
+};
+
+struct entry {
+    uint64_t version;
+    uint32_t value_len;
+    uint16_t cache;
+    uint16_t bits;
+    uint8_t data[];
+};
+
+/* Links of a tombstone: oldest version first. */
+struct entry_links {
+    struct entry *prev, *next;
+};
+
+enum { ENTRY_DEADLINE_BYTES = 12, ENTRY_LINK_BYTES = (int)sizeof(struct entry_links) };
+
+/* What an entry is made of; slices are copied. */
+struct entry_parts {
+    struct slice key;      /* 1..KEY_BYTES_MAX */
+    struct slice affinity; /* 0..KEY_BYTES_MAX; empty: the key itself */
+    struct slice value;
+    uint64_t version;
+    msec_t deadline; /* unix ms, 0: for ever */
+    uint16_t cache;
+    bool tombstone; /* then affinity, value and deadline are not kept */
+};
+
+struct entry_pool; /* opaque: the memory of one shard's entries */
+
+struct entry_pool *entry_pool_new(void);
+/* All entries are freed, all references given back. NULL is fine. */
+void entry_pool_free(struct entry_pool *p);
+struct slab *entry_pool_slab(struct entry_pool *p);
+/* What the pool itself holds beside the slab. */
+size_t entry_pool_bytes(const struct entry_pool *p);
+
+/* NULL: no memory. */
+struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts);
+/* Of an entry in no table: frees it, or leaves that to the last reference. */
+void entry_free(struct entry_pool *p, struct entry *e);
+/* Keep `e` readable until the matching entry_unref(), whatever happens to its key. */
+void entry_ref(struct entry_pool *p, const struct entry *e);
+void entry_unref(struct entry_pool *p, const struct entry *e);
+
+static inline bool entry_is_tombstone(const struct entry *e)
+{
+    return e->bits & ENTRY_TOMBSTONE;
+}
+
+static inline uint64_t entry_version(const struct entry *e)
+{
+    return e->version;
+}
+
+static inline uint16_t entry_cache(const struct entry *e)
+{
+    return e->cache;
+}
+
+static inline size_t entry_key_len(const struct entry *e)
+{
+    return e->bits & ENTRY_KEY_MASK;
+}
+
+static inline size_t entry_affinity_at(const struct entry *e)
+{
+    if (likely(!(e->bits & (ENTRY_TOMBSTONE | ENTRY_DEADLINE))))
+        return 0;
+    return e->bits & ENTRY_TOMBSTONE ? (size_t)ENTRY_LINK_BYTES : (size_t)ENTRY_DEADLINE_BYTES;
+}
+
+static inline size_t entry_affinity_len(const struct entry *e)
+{
+    return likely(!(e->bits & ENTRY_AFFINITY)) ? 0 : load_u16(e->data + entry_affinity_at(e));
+}
+
+static inline const uint8_t *entry_key_at(const struct entry *e)
+{
+    return e->data + entry_affinity_at(e) + (e->bits & ENTRY_AFFINITY ? 2 : 0);
+}
+
+static inline struct slice entry_key(const struct entry *e)
+{
+    return slice_make(entry_key_at(e), entry_key_len(e));
+}
+
+/* Empty: the key itself. */
+static inline struct slice entry_affinity(const struct entry *e)
+{
+    return slice_make(entry_key_at(e) + entry_key_len(e), entry_affinity_len(e));
+}
+
+static inline struct slice entry_value(const struct entry *e)
+{
+    return slice_make(entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e), e->value_len);
+}
+
+/* Unix ms, 0: for ever. */
+static inline msec_t entry_deadline(const struct entry *e)
+{
+    return likely(!(e->bits & ENTRY_DEADLINE)) ? 0 : load_u64(e->data);
+}
+
+/* Whether its deadline has passed: reads treat it as absent (R14). */
+static inline bool entry_expired(const struct entry *e, msec_t now)
+{
+    return unlikely(e->bits & ENTRY_DEADLINE) && load_u64(e->data) <= now;
+}
+
+/* Bytes as allocated, without rounding. */
+static inline size_t entry_bytes(const struct entry *e)
+{
+    const uint8_t *end = entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e) + e->value_len;
+    return (size_t)(end - (const uint8_t *)e);
+}
+
+/* Bytes of an entry of `parts` with rounding: what a write will take at most. */
+size_t entry_parts_size(const struct entry_parts *parts);
+
+#endif

@@ -1,0 +1,51 @@
+/* table.h - (cache, key) -> entry, of one partition. Pure; used by the owning shard only. Owns neither entries nor pool.
+ * Buckets of one cache line: 7 entries, 7 tags. A key lives in its first bucket, or in its second one when the first was
+ * full, or in a chain behind the first. Grows and shrinks by linear hashing, one bucket at a time.
+ * Source: Litwin, Linear Hashing (1980); Azar et al., Balanced Allocations (1994).
+ * Invariant (table_check): each entry is found by its key; len is the number of entries; a bucket's count of displaced
+ * keys is never too low; no bucket has a longer chain than it needs. */
+#ifndef GRIDD_DATA_TABLE_H
+#define GRIDD_DATA_TABLE_H
+
+#include "data/entry.h"
+
+enum { TABLE_SLOTS = 7 };
+
+struct table_bucket;
+
+struct table {
+    struct entry_pool *pool;
+    struct table_bucket **segments; /* NULL: empty */
+    uint32_t buckets;
+    uint32_t overflow; /* chained buckets */
+    size_t len;
+    size_t bytes; /* of buckets and directory, as allocated */
+    uint64_t seed;
+};
+
+/* Takes no memory until the first entry is linked. */
+void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed);
+/* Frees the buckets; the entries must be gone. */
+void table_release(struct table *t);
+
+uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key);
+/* Stage 0 for each hash of a turn, then stage 1, then look up. */
+void table_prefetch(const struct table *t, uint64_t hash, int stage);
+/* The entry or tombstone, or NULL. Borrowed. */
+struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
+/* Link `e`, whose key must be absent. */
+void table_link(struct table *t, struct entry *e, uint64_t hash);
+/* Put `e` in the place of `old`, which has the same key. */
+void table_replace(struct table *t, const struct entry *old, struct entry *e, uint64_t hash);
+/* Unlink `e`, which is in the table. */
+void table_unlink(struct table *t, const struct entry *e, uint64_t hash);
+
+typedef void table_each_fn(void *ctx, struct entry *e);
+/* Visit the entries of one bucket (7, seldom more) and return the cursor to go on with; 0: the table is done. Start with 0.
+ * An entry that is in the table during the whole scan is visited at least once, however the table grows or shrinks
+ * between calls; exactly once when it does not change. Any number is a safe cursor. `each` must not change the table. */
+uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx);
+
+void table_check(const struct table *t);
+
+#endif
