@@ -179,6 +179,8 @@ long decimal_line(struct slice in, uint64_t *ret_n);
 
 /* --- one run (gridload_run.c) -------------------------------------------------------------------------------------------- */
 
+enum phase { PHASE_WARMUP, PHASE_MEASURE, PHASE_DRAIN };
+
 struct load {
     const struct options *options;
     const struct protocol *protocol;
@@ -189,8 +191,7 @@ struct load {
     uint64_t now_ns;
     uint64_t window_from_ns; /* what is sent and answered in [from, to) is measured */
     uint64_t window_to_ns;
-    bool measuring;
-    bool sending;
+    enum phase phase;
     uint64_t sent;
     uint64_t in_flight;
     uint64_t arrivals;   /* open loop: requests handed to connections */

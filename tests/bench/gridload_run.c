@@ -110,15 +110,16 @@ void load_close(struct load *l)
 
 static bool may_send(const struct load *l, const struct conn *c)
 {
-    if (!l->sending || c->in_flight >= l->options->depth)
+    const struct options *o = l->options;
+    if (c->in_flight >= o->depth || c->next - c->lowest > c->ring_mask)
         return false;
-    if (c->next - c->lowest > c->ring_mask || c->out_cap - c->out_len < request_bytes_max(&l->keys))
+    if (c->out_cap - c->out_len < request_bytes_max(&l->keys))
         return false;
-    if (l->options->count && l->sent >= l->options->count)
+    if (o->count && l->sent >= o->count)
         return false;
-    if (l->options->rate && pace_next(&c->pace) >= l->window_to_ns)
-        return false;
-    return pace_due(&c->pace, l->now_ns);
+    if (o->rate) /* what was meant for the window is still sent after it */
+        return pace_next(&c->pace) < l->window_to_ns && pace_due(&c->pace, l->now_ns);
+    return l->phase != PHASE_DRAIN;
 }
 
 /* The next request's key and kind; false: nothing is left to fill. */
@@ -176,7 +177,7 @@ static bool in_window(const struct load *l, const struct flight *f)
 
 static void answer_count(struct load *l, const struct flight *f, const struct answer *a)
 {
-    l->answers += l->measuring;
+    l->answers += l->phase == PHASE_MEASURE;
     if (in_window(l, f))
         hist_record(&l->latency[f->op], l->now_ns > f->start_ns ? l->now_ns - f->start_ns : 0);
     if (a->kind == ANSWER_MISSING)
@@ -248,31 +249,64 @@ static bool conn_turn(struct load *l, struct conn *c, uint32_t events)
 
 /* --- the loop ------------------------------------------------------------------------------------------------------ */
 
+/* --count, --fill: nothing is left to send. */
+static bool all_sent(const struct load *l)
+{
+    if (l->options->count && l->sent >= l->options->count)
+        return true;
+    for (uint32_t i = 0; i < l->keys.shards; i++) {
+        if (l->fill_next[i] < l->keys.count)
+            return false;
+    }
+    return true;
+}
+
 /* Open and close the measured window when its time has come. */
 static void window_check(struct load *l)
 {
-    if (!l->measuring && l->sending && l->now_ns >= l->window_from_ns) {
-        l->measuring = true;
+    bool counted = l->options->fill || l->options->count;
+    if (l->phase == PHASE_WARMUP && l->now_ns >= l->window_from_ns) {
+        l->phase = PHASE_MEASURE;
         l->window_from_ns = l->now_ns;
         l->server_cpu_ns = cpu_ns(l->server_clock);
         l->client_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+        return;
     }
-    bool counted = l->options->fill || l->options->count;
-    bool done = counted && l->sent > 0 && l->in_flight == 0;
-    if (l->measuring && (done || l->now_ns >= l->window_to_ns)) {
-        l->measuring = l->sending = false;
-        l->window_to_ns = l->now_ns;
+    bool done = counted ? l->in_flight == 0 && all_sent(l) : l->now_ns >= l->window_to_ns;
+    if (l->phase == PHASE_MEASURE && done) {
+        l->phase = PHASE_DRAIN;
+        l->window_to_ns = counted ? l->now_ns : l->window_to_ns;
         l->elapsed_ns = l->now_ns - l->window_from_ns;
         l->server_cpu_ns = cpu_ns(l->server_clock) - l->server_cpu_ns;
         l->client_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - l->client_cpu_ns;
     }
 }
 
+/* Whether a request that was meant for the window has not been sent; open loop only. */
+static bool overdue(const struct load *l, const struct conn *c)
+{
+    bool counted = l->options->fill || l->options->count;
+    return l->options->rate && !counted && pace_next(&c->pace) < l->window_to_ns;
+}
+
+static bool run_over(const struct load *l)
+{
+    if (l->phase != PHASE_DRAIN)
+        return false;
+    if (l->now_ns > l->window_to_ns + drain_ns)
+        return true;
+    for (uint64_t i = 0; l->in_flight == 0 && i < l->options->connections; i++) {
+        if (overdue(l, &l->conns[i]))
+            return false;
+    }
+    return l->in_flight == 0;
+}
+
 /* Open loop: let every connection send whose turn has come. */
 static bool arrivals_release(struct load *l)
 {
     uint64_t n = l->options->connections;
-    for (uint64_t i = 0; i < n && l->sending; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         struct conn *c = &l->conns[l->arrivals % n];
         uint64_t round = l->arrivals / n;
         if (round >= c->pace.taken && !pace_due(&c->pace, l->now_ns))
@@ -287,8 +321,8 @@ static bool arrivals_release(struct load *l)
 
 static int events_wait(struct load *l, struct epoll_event *events)
 {
-    if (!l->options->rate || !l->sending)
-        return epoll_wait(l->epoll_fd, events, EVENTS_MAX, 100);
+    if (!l->options->rate || l->phase == PHASE_DRAIN)
+        return epoll_wait(l->epoll_fd, events, EVENTS_MAX, 10);
     uint64_t next = pace_next(&l->conns[l->arrivals % l->options->connections].pace);
     uint64_t wait = next > l->now_ns ? next - l->now_ns : 0;
     struct timespec ts = {.tv_nsec = wait < 100000000 ? (long)wait : 100000000};
@@ -303,7 +337,7 @@ static bool run_start(struct load *l)
     l->now_ns = clock_mono_ns();
     l->window_from_ns = l->now_ns + (by_time ? (uint64_t)(o->warmup * 1e9) : 0);
     l->window_to_ns = by_time ? l->window_from_ns + (uint64_t)(o->seconds * 1e9) : UINT64_MAX;
-    l->sending = true;
+    l->phase = PHASE_WARMUP;
     window_check(l);
     for (uint64_t i = 0; i < o->connections; i++) {
         struct conn *c = &l->conns[i];
@@ -315,19 +349,26 @@ static bool run_start(struct load *l)
     return true;
 }
 
-/* What is still on its way when the drain is over. */
+static void waited_count(struct load *l, enum load_op op, uint64_t start_ns)
+{
+    l->unanswered++;
+    if (start_ns >= l->window_from_ns && start_ns < l->window_to_ns)
+        hist_record(&l->latency[op], l->now_ns - start_ns);
+}
+
+/* What is still on its way, or was never sent, when the drain is over. */
 static void unanswered_count(struct load *l)
 {
+    enum load_op meant = l->options->put_percent == 100 ? LOAD_PUT : LOAD_GET;
     for (uint64_t i = 0; i < l->options->connections; i++) {
         struct conn *c = &l->conns[i];
         for (uint64_t n = c->lowest; n < c->next; n++) {
             const struct flight *f = &c->ring[n & c->ring_mask];
-            if (f->answered)
-                continue;
-            l->unanswered++;
-            if (in_window(l, f))
-                hist_record(&l->latency[f->op], l->now_ns - f->start_ns);
+            if (!f->answered)
+                waited_count(l, f->op, f->start_ns);
         }
+        while (overdue(l, c))
+            waited_count(l, meant, pace_take(&c->pace, l->now_ns));
     }
 }
 
@@ -336,7 +377,7 @@ bool load_run(struct load *l)
     struct epoll_event events[EVENTS_MAX];
     if (!run_start(l))
         return false;
-    while (l->sending || l->in_flight > 0) {
+    while (!run_over(l)) {
         int n = events_wait(l, events);
         if (n < 0 && errno != EINTR)
             return complain("epoll failed");
@@ -348,8 +389,6 @@ bool load_run(struct load *l)
             if (!conn_turn(l, events[i].data.ptr, events[i].events))
                 return false;
         }
-        if (!l->sending && l->now_ns > l->window_to_ns + drain_ns)
-            break;
     }
     unanswered_count(l);
     return true;
