@@ -36,6 +36,8 @@ static void option_words(const struct arg_spec *specs, size_t n, help_found_fn *
 
 /* --- bash --- */
 
+#define BASH_FILES "mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); compopt -o filenames"
+
 static void print_word(void *arg, const char *word)
 {
     fprintf(arg, " %s", word);
@@ -101,8 +103,8 @@ static void bash_values(FILE *f)
         if (global_options[i].type == ARG_FLAG)
             continue;
         bool file = global_options[i].type == ARG_FILE;
-        fprintf(f, "    *' --%s') COMPREPLY=(%s); return ;;\n", global_options[i].name,
-                file ? "$(compgen -f -- \"$current\")" : "");
+        fprintf(f, "    *' --%s') %s; return ;;\n", global_options[i].name,
+                file ? BASH_FILES : "COMPREPLY=()");
     }
     fputs("    esac\n", f);
 }
@@ -155,7 +157,7 @@ void help_bash(FILE *f)
           "    elif [[ $words ]]; then\n"
           "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
           "    elif [[ $path == ' load' || $path == ' cert '* ]]; then\n"
-          "        COMPREPLY=($(compgen -f -- \"$current\"))\n"
+          "        " BASH_FILES "\n"
           "    fi\n"
           "}\n"
           "complete -F _gridctl gridctl\n",

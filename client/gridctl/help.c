@@ -154,6 +154,24 @@ int cmd_completion_mdoc(struct ctl *c, const struct args *a)
 
 /* --- the manual --- */
 
+/* A sentence in lines that are not too long for mandoc -Tlint. */
+static void mdoc_sentence(FILE *f, const char *s)
+{
+    enum { LINE_MAX_BYTES = 78 };
+    for (;;) {
+        size_t len = strlen(s), cut = len;
+        if (len < LINE_MAX_BYTES)
+            break;
+        for (cut = LINE_MAX_BYTES; cut > 0 && s[cut] != ' ';)
+            cut--;
+        if (cut == 0)
+            break;
+        fprintf(f, "%.*s\n", (int)cut, s);
+        s += cut + 1;
+    }
+    fprintf(f, "%s.\n", s);
+}
+
 static void mdoc_option(FILE *f, const struct arg_spec *s)
 {
     fprintf(f, ".It Fl ");
@@ -162,7 +180,8 @@ static void mdoc_option(FILE *f, const struct arg_spec *s)
     fprintf(f, "\\-%s", s->name);
     if (s->type != ARG_FLAG)
         fprintf(f, " Ar %s", arg_metavar(s));
-    fprintf(f, "\n%s.\n", s->help);
+    putc('\n', f);
+    mdoc_sentence(f, s->help);
 }
 
 void help_mdoc(FILE *f)
@@ -178,7 +197,8 @@ void help_mdoc(FILE *f)
             const struct arg_spec *s = &command->args[k];
             fprintf(f, " %sAr %s", s->optional ? "Op " : "", s->name);
         }
-        fprintf(f, "\n%s.\n", command->help);
+        putc('\n', f);
+        mdoc_sentence(f, command->help);
         if (!options)
             continue;
         fputs(".Bl -tag -width Ds -compact\n", f);

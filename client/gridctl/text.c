@@ -39,6 +39,7 @@ void text_reserve(struct text *t, size_t len)
     while (size < need)
         size *= 2;
     t->data = mem_grow(t->data, size, 1);
+    t->data[t->len] = '\0';
     t->size = size;
 }
 

@@ -1,0 +1,91 @@
+# gridctl.bash - completion for bash, made by `gridctl completion bash`
+_gridctl()
+{
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local path='' words='' options='' global i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --endpoints | --ca | --cert | --key | --user | --timeout) ((i++)) ;;
+        -*) ;;
+        *)
+            case "$path ${COMP_WORDS[i]}" in
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+                path+=" ${COMP_WORDS[i]}" ;;
+            esac ;;
+        esac
+    done
+    case "$path $previous" in
+    ' ping --wait') COMPREPLY=(); return ;;
+    ' context create --partitions') COMPREPLY=(); return ;;
+    ' context create --backups') COMPREPLY=(); return ;;
+    ' context create --durability') COMPREPLY=($(compgen -W 'sync async memory' -- "$current")); return ;;
+    ' context create --memory-limit') COMPREPLY=(); return ;;
+    ' context create --min-in-sync') COMPREPLY=(); return ;;
+    ' context create --nodes') COMPREPLY=(); return ;;
+    ' context create --when-full') COMPREPLY=($(compgen -W 'refuse evict' -- "$current")); return ;;
+    ' context alter --backups') COMPREPLY=(); return ;;
+    ' context alter --durability') COMPREPLY=($(compgen -W 'sync async memory' -- "$current")); return ;;
+    ' context alter --memory-limit') COMPREPLY=(); return ;;
+    ' context alter --min-in-sync') COMPREPLY=(); return ;;
+    ' context alter --nodes') COMPREPLY=(); return ;;
+    ' context alter --when-full') COMPREPLY=($(compgen -W 'refuse evict' -- "$current")); return ;;
+    ' cache create --ttl') COMPREPLY=(); return ;;
+    ' put --affinity') COMPREPLY=(); return ;;
+    ' put --ttl') COMPREPLY=(); return ;;
+    ' put --if-version') COMPREPLY=(); return ;;
+    ' get --affinity') COMPREPLY=(); return ;;
+    ' del --affinity') COMPREPLY=(); return ;;
+    ' incr --affinity') COMPREPLY=(); return ;;
+    ' expire --affinity') COMPREPLY=(); return ;;
+    ' scan --prefix') COMPREPLY=(); return ;;
+    ' scan --limit') COMPREPLY=(); return ;;
+    ' load --format') COMPREPLY=($(compgen -W 'tsv jsonl' -- "$current")); return ;;
+    ' load --key') COMPREPLY=(); return ;;
+    ' load --affinity') COMPREPLY=(); return ;;
+    ' load --ttl') COMPREPLY=(); return ;;
+    ' dump --format') COMPREPLY=($(compgen -W 'tsv jsonl' -- "$current")); return ;;
+    ' locate --affinity') COMPREPLY=(); return ;;
+    ' cert issue --host') COMPREPLY=(); return ;;
+    *' --endpoints') COMPREPLY=(); return ;;
+    *' --ca') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    *' --cert') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    *' --key') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    *' --user') COMPREPLY=(); return ;;
+    *' --timeout') COMPREPLY=(); return ;;
+    esac
+    case $path in
+    '') words=" ping status nodes top context cache put get del incr expire scan count load dump locate partition settings cert shell completion help version" ;;
+    ' ping') options=" --wait" ;;
+    ' context') words=" create list show alter drop" ;;
+    ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
+    ' context alter') options=" --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
+    ' cache') words=" create list drop" ;;
+    ' cache create') options=" --ttl" ;;
+    ' put') options=" --affinity --ttl --if-absent --if-version" ;;
+    ' get') options=" --affinity --version" ;;
+    ' del') options=" --affinity" ;;
+    ' incr') options=" --affinity" ;;
+    ' expire') options=" --affinity" ;;
+    ' scan') options=" --prefix --limit --keys" ;;
+    ' load') options=" --format --key --affinity --header --raw --ttl" ;;
+    ' dump') options=" --format" ;;
+    ' locate') options=" --affinity" ;;
+    ' partition') words=" list recover" ;;
+    ' partition recover') options=" --accept-loss" ;;
+    ' settings') words=" list get set" ;;
+    ' cert') words=" init issue" ;;
+    ' cert issue') options=" --host" ;;
+    ' shell') options=" --keep-going" ;;
+    ' completion') words=" bash" ;;
+    esac
+    global=" --endpoints --ca --cert --key --user --timeout --json --version --help"
+    if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W "$options $global" -- "$current"))
+    elif [[ $words ]]; then
+        COMPREPLY=($(compgen -W "$words" -- "$current"))
+    elif [[ $path == ' load' || $path == ' cert '* ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames
+    fi
+}
+complete -F _gridctl gridctl
