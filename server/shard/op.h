@@ -46,8 +46,9 @@ struct op {
     bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
     bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
     uint32_t cache;      /* global cache id */
-    uint16_t partition;  /* of the context; computed by the session from key or affinity; given for SCAN and COUNT */
-    uint16_t slot;       /* the slot it was computed from */
+    uint16_t
+        partition; /* of the context; computed by the session from key or affinity; given for SCAN and COUNT */
+    uint16_t slot; /* the slot it was computed from */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;
@@ -57,10 +58,12 @@ struct op {
     uint32_t limit;      /* SCAN: entries, 1..SCAN_LIMIT_MAX */
     struct slice prefix; /* SCAN: keys that begin so */
     struct slice cursor; /* SCAN: of the last result; empty: from the start of the partition */
-    const struct op *batch; /* BATCH: PUT, DELETE, INCR, EXPIRE ops of the same partition, each key at most once per cache */
+    const struct op *
+        batch; /* BATCH: PUT, DELETE, INCR, EXPIRE ops of the same partition, each key at most once per cache */
     uint32_t batch_len;
     struct record_session session; /* id, number, lowest of the client; status and result unused */
     msec_t age_ms;                 /* since the client first sent it */
+    uint64_t hash; /* of cache and key; kept by shard_prefetch(), 0 where it was not called */
     struct ticket ticket;
 };
 
@@ -73,11 +76,13 @@ struct scan_item {
 
 struct result {
     enum grid_err status;
-    bool repeated;       /* the stored result of an earlier delivery of the same request (R13) */
-    uint64_t version;    /* GET: of the entry. Writes: of the record. CONDITION: of the entry as it is, 0 when absent */
-    msec_t deadline;     /* GET: unix ms, 0: for ever */
-    int64_t number;      /* INCR: new number. DELETE: 1 removed, 0 absent. BATCH: effects. COUNT: entries */
-    struct slice value;  /* GET */
+    bool repeated; /* the stored result of an earlier delivery of the same request (R13) */
+    uint64_t
+        version; /* GET: of the entry. Writes: of the record. CONDITION: of the entry as it is, 0 when absent */
+    msec_t deadline; /* GET: unix ms, 0: for ever */
+    int64_t
+        number; /* INCR: new number. DELETE: 1 removed, 0 absent. BATCH: effects. COUNT: entries */
+    struct slice value;            /* GET */
     const struct scan_item *items; /* SCAN */
     uint32_t items_len;
     struct slice cursor; /* SCAN: where to go on; empty: the partition is done */

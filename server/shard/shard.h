@@ -32,13 +32,14 @@ struct shard_ports {
     /* Whether the log can take `bytes` more; false: disk full, writes get FULL. */
     bool (*log_has_room)(void *ctx, size_t bytes);
     /* Look `key` up in the checkpoint; answered by shard_cold_found() with the same token. */
-    void (*cold_get)(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
-                     struct slice key);
+    void (*cold_get)(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                     uint32_t cache, struct slice key);
     /* Read up to `limit` entries or `bytes` of (partition, cache) in key order, keys > `after` (empty: from the start);
      * cache UINT32_MAX: of all caches of the partition (warm-up; then `after_cache` is the cache of `after`).
      * Answered by shard_cold_scanned(). */
-    void (*cold_scan)(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
-                      uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
+    void (*cold_scan)(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                      uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
+                      size_t bytes);
     /* Memory is short: checkpoint soon, so that dirty entries become clean. May be called often. */
     void (*checkpoint_soon)(void *ctx);
 };
@@ -58,19 +59,22 @@ void shard_free(struct shard *s); /* NULL is fine; parked ops are forgotten unan
 /* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition in the checkpoint,
  * shard_recover_session for each stored session, shard_recover_record for each record of the log behind the checkpoint,
  * shard_recover_damage for each damaged partition, shard_recovered. */
-void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition, uint64_t version,
-                              const uint64_t *cache_counts, const uint32_t *caches, size_t caches_len);
+void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition,
+                              uint64_t version, const uint64_t *cache_counts,
+                              const uint32_t *caches, size_t caches_len);
 void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition,
                            struct session_id id, struct slice stored);
 void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn);
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition);
 void shard_recovered(struct shard *s, uint64_t lsn, msec_t now);
+/* Forget the damage of a partition and go on with what is readable. False: it is not damaged. */
+bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition);
 
 /* A new catalog: contexts and caches may have come or gone. Takes its own reference. */
 void shard_set_catalog(struct shard *s, struct catalog *catalog);
 
 /* Warm the processor's caches for an op that will be submitted soon: stage 0 for all ops of a turn, then stage 1, then submit. */
-void shard_prefetch(struct shard *s, const struct op *op, int stage);
+void shard_prefetch(struct shard *s, struct op *op, int stage);
 /* Do `op`: replies through the port, at once or later. `now`: unix ms. */
 void shard_submit(struct shard *s, const struct op *op, msec_t now);
 /* The log is durable up to and including `lsn`. */
@@ -93,6 +97,23 @@ struct shard_stats {
     uint64_t partitions, partitions_complete, partitions_damaged;
 };
 void shard_stats(const struct shard *s, struct shard_stats *ret_stats);
+
+struct shard_partition_info {
+    uint64_t epoch;
+    uint64_t version; /* of the last record; 0: none */
+    uint64_t entries, bytes;
+    const char *state; /* "ok", "warming" or "damaged"; static */
+};
+/* False: no such context or partition, or another shard's. */
+bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t partition,
+                          struct shard_partition_info *ret_info);
+struct shard_usage {
+    uint64_t entries, bytes;
+};
+/* What this shard holds of a context; zeros for one that does not exist. */
+void shard_context_usage(const struct shard *s, uint32_t context, struct shard_usage *ret_usage);
+/* Entries of a cache (global id) in this shard's partitions. */
+uint64_t shard_cache_entries(const struct shard *s, uint32_t cache);
 void shard_check(const struct shard *s);
 
 #endif

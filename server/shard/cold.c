@@ -1,0 +1,239 @@
+/* cold.c - questions to the cold store, and the ops that wait for their answers.
+ *
+ * An answer shows the checkpoint as it was at some time after the question, so it has every record up to the partition's
+ * clean version of that time. Whatever left memory since with a later version (evicted, or a tombstone dropped) may be
+ * missing from it: then the question is asked again. What is in memory always overrides the answer.
+ *
+ *   token = generation << 32 | slot        key questions are found again by hash, so that one serves many ops */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+struct cold_waiter {
+    struct list link;
+    struct parked *parked;
+    uint32_t at; /* which key of the op */
+};
+
+void cold_init(struct shard *s)
+{
+    for (unsigned i = 0; i < COLD_BUCKETS; i++)
+        list_init(&s->cold_buckets[i]);
+}
+
+static struct list *cold_bucket(struct shard *s, uint64_t hash)
+{
+    return &s->cold_buckets[hash % COLD_BUCKETS];
+}
+
+static uint32_t cold_slot_take(struct shard *s)
+{
+    if (s->cold_free_len)
+        return s->cold_free[--s->cold_free_len];
+    if (s->cold_len == s->cold_cap) {
+        s->cold_cap = s->cold_cap ? s->cold_cap * 2 : 64;
+        s->cold = xrealloc(s->cold, s->cold_cap, sizeof(struct cold *));
+        s->cold_free = xrealloc(s->cold_free, s->cold_cap, sizeof *s->cold_free);
+    }
+    return s->cold_len++;
+}
+
+static struct cold *cold_new(struct shard *s, enum cold_kind kind, struct partition *p,
+                             struct slice key)
+{
+    struct cold *c = xcalloc(1, sizeof *c + key.len);
+    uint32_t slot = cold_slot_take(s);
+    c->kind = kind;
+    c->token = (uint64_t)++s->cold_generation << 32 | slot;
+    c->partition = p;
+    c->key_len = (uint16_t)key.len;
+    if (key.len)
+        memcpy(c->key, key.data, key.len);
+    list_init(&c->link);
+    list_init(&c->waiters);
+    p->holds++;
+    s->cold[slot] = c;
+    s->stats.cold_reads++;
+    return c;
+}
+
+static struct cold *cold_of(struct shard *s, uint64_t token, enum cold_kind kind)
+{
+    uint32_t slot = (uint32_t)token;
+    struct cold *c = slot < s->cold_len ? s->cold[slot] : NULL;
+    return c && c->token == token && c->kind == kind ? c : NULL;
+}
+
+static void cold_free(struct shard *s, struct cold *c)
+{
+    uint32_t slot = (uint32_t)c->token;
+    s->cold[slot] = NULL;
+    s->cold_free[s->cold_free_len++] = slot;
+    list_remove(&c->link);
+    c->partition->holds--;
+    free(c);
+}
+
+void cold_release(struct shard *s)
+{
+    for (uint32_t i = 0; i < s->cold_len; i++) {
+        struct cold *c = s->cold[i];
+        if (!c)
+            continue;
+        struct list *it;
+        while ((it = list_pop_front(&c->waiters)))
+            free(list_entry(it, struct cold_waiter, link));
+        cold_free(s, c);
+    }
+    free(s->cold);
+    free(s->cold_free);
+}
+
+static struct slice cold_key(const struct cold *c)
+{
+    return slice_make(c->key, c->key_len);
+}
+
+static bool cold_stale(const struct cold *c)
+{
+    return content_left(c->partition->content) > c->asked_clean;
+}
+
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+static void cold_get_send(struct shard *s, struct cold *c)
+{
+    struct partition *p = c->partition;
+    c->asked_clean = content_clean(p->content);
+    s->ports.cold_get(s->ports.ctx, c->token, p->context_id, p->index, c->cache, cold_key(c));
+}
+
+static struct cold *cold_key_find(struct shard *s, struct partition *p, uint32_t cache,
+                                  struct slice key, uint64_t hash)
+{
+    list_for_each (it, cold_bucket(s, hash)) {
+        struct cold *c = list_entry(it, struct cold, link);
+        if (c->partition == p && c->cache == cache && c->hash == hash && slice_eq(cold_key(c), key))
+            return c;
+    }
+    return NULL;
+}
+
+void cold_ask_key(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
+                  uint64_t hash, struct parked *parked, uint32_t at)
+{
+    struct cold *c = cold_key_find(s, p, cache, key, hash);
+    if (!c) {
+        c = cold_new(s, COLD_KEY, p, key);
+        c->cache = cache;
+        c->hash = hash;
+        list_push_back(cold_bucket(s, hash), &c->link);
+        cold_get_send(s, c);
+    }
+    struct cold_waiter *w = xalloc(sizeof *w);
+    w->parked = parked;
+    w->at = at;
+    list_push_back(&c->waiters, &w->link);
+    parked->missing++;
+}
+
+static void cold_key_answer(struct shard *s, struct cold *c, enum grid_err err, bool absent,
+                            msec_t now)
+{
+    uint64_t clean = c->asked_clean;
+    struct list ready;
+    list_init(&ready);
+    struct list *it;
+    while ((it = list_pop_front(&c->waiters))) {
+        struct cold_waiter *w = list_entry(it, struct cold_waiter, link);
+        struct parked *parked = w->parked;
+        if (err)
+            parked->err = err;
+        if (absent)
+            parked_absent(parked, w->at, clean);
+        if (--parked->missing == 0) {
+            list_remove(&parked->link);
+            list_push_back(&ready, &parked->link);
+        }
+        free(w);
+    }
+    cold_free(s, c);
+    while ((it = list_pop_front(&ready))) {
+        struct parked *parked = list_entry(it, struct parked, link);
+        list_push_back(&s->parked_ops, &parked->link);
+        parked_run(s, parked, now);
+    }
+}
+
+/* Whether the answer still matters: memory may know by now. */
+static bool cold_wanted(const struct cold *c)
+{
+    const struct partition *p = c->partition;
+    return p->context && !p->damaged && !content_complete(p->content) &&
+           !content_get(p->content, c->cache, cold_key(c), c->hash);
+}
+
+void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
+                      const struct cold_entry *found, msec_t now)
+{
+    struct cold *c = cold_of(s, token, COLD_KEY);
+    if (!c)
+        return;
+    struct partition *p = c->partition;
+    bool absent = false;
+    if (!err && cold_wanted(c)) {
+        if (cold_stale(c)) {
+            cold_get_send(s, c);
+            return;
+        }
+        absent = !found;
+        if (found)
+            err = partition_insert_cold(s, p, c->cache, found, c->hash);
+    }
+    cold_key_answer(s, c, err ? GRID_EDAMAGED : GRID_OK, absent, now);
+}
+
+/* --- ranges ------------------------------------------------------------------------------------------------------- */
+
+static void cold_scan_send(struct shard *s, struct cold *c)
+{
+    struct partition *p = c->partition;
+    c->asked_clean = content_clean(p->content);
+    s->ports.cold_scan(s->ports.ctx, c->token, p->context_id, p->index, c->cache, c->after_cache,
+                       cold_key(c), c->limit, c->bytes);
+}
+
+void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
+                    struct parked *scan)
+{
+    struct cold *c = cold_new(s, scan ? COLD_SCAN : COLD_WARM, p, range->after);
+    c->cache = range->cache;
+    c->after_cache = range->after_cache;
+    c->limit = range->limit;
+    c->bytes = range->bytes;
+    c->scan = scan;
+    cold_scan_send(s, c);
+}
+
+void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
+                        const struct cold_entry *entries, const uint32_t *caches, size_t len,
+                        bool done, msec_t now)
+{
+    struct cold *c = cold_of(s, token, COLD_SCAN);
+    if (!c)
+        c = cold_of(s, token, COLD_WARM);
+    if (!c)
+        return;
+    struct partition *p = c->partition;
+    if (!err && p->context && cold_stale(c)) {
+        cold_scan_send(s, c);
+        return;
+    }
+    struct cold_page page = {err ? GRID_EDAMAGED : GRID_OK, entries, caches, len, done};
+    struct parked *scan = c->scan;
+    cold_free(s, c);
+    if (scan)
+        scan_answer(s, scan, &page, now);
+    else
+        warm_answer(s, p, &page, now);
+}

@@ -1,0 +1,156 @@
+/* job.c - one op being done: the way to its partition, its answer, and its parking. */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+/* --- routing --------------------------------------------------------------------------------------------------------- */
+
+const struct route *route_find(struct shard *s, uint32_t cache_id)
+{
+    struct route *r = &s->routes[cache_id % ROUTES];
+    if (likely(r->cache && r->cache->id == cache_id))
+        return r;
+    const struct cache_info *cache = catalog_cache(s->catalog, cache_id);
+    if (!cache)
+        return NULL;
+    *r = (struct route){cache, shard_context_of(s, cache_context(cache_id))};
+    return r;
+}
+
+static enum grid_err job_route(struct job *j)
+{
+    struct shard *s = j->s;
+    const struct op *op = j->op;
+    const struct route *r = route_find(s, op->cache);
+    if (!r)
+        return GRID_ENO_CACHE;
+    j->cache = r->cache;
+    j->context = r->context;
+    if (op->kind == OP_COUNT && op->all_partitions)
+        return GRID_OK;
+    if (op->partition >= j->context->info->partitions)
+        return GRID_EBAD_REQUEST;
+    if (op->partition % s->conf.shards != s->conf.index)
+        return GRID_ENOT_PRIMARY;
+    j->partition = partition_of(s, j->context, op->partition);
+    return j->partition->damaged ? GRID_EDAMAGED : GRID_OK;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------------- */
+
+typedef void job_fn(struct job *j);
+
+static job_fn *const job_fns[] = {
+    [OP_GET] = get_run,    [OP_PUT] = write_run,    [OP_DELETE] = write_run,
+    [OP_INCR] = write_run, [OP_EXPIRE] = write_run, [OP_BATCH] = write_run,
+    [OP_SCAN] = scan_run,  [OP_COUNT] = count_run,
+};
+
+static void job_run(struct job *j)
+{
+    size_t kind = (size_t)j->op->kind;
+    enum grid_err err = GRID_EBAD_REQUEST;
+    if (kind < sizeof job_fns / sizeof *job_fns && job_fns[kind])
+        err = job_route(j);
+    if (err)
+        job_fail(j, err);
+    else
+        job_fns[kind](j);
+}
+
+void shard_submit(struct shard *s, const struct op *op, msec_t now)
+{
+    struct job j = {.s = s, .op = op, .now = now};
+    if (op_writes(op->kind))
+        s->stats.writes++;
+    else
+        s->stats.reads++;
+    job_run(&j);
+}
+
+void parked_run(struct shard *s, struct parked *w, msec_t now)
+{
+    struct job j = {.s = s, .op = &w->op, .parked = w, .now = now};
+    if (w->err)
+        job_fail(&j, w->err);
+    else
+        job_run(&j);
+    if (!j.kept)
+        parked_free(s, w);
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------------- */
+
+void job_reply(struct job *j, const struct result *res)
+{
+    j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, res);
+}
+
+void job_fail(struct job *j, enum grid_err err)
+{
+    struct result res = {.status = err, .failed_at = j->failed_at};
+    job_reply(j, &res);
+}
+
+void job_reply_at(struct job *j, uint64_t version, const struct result *res,
+                  const struct entry *entry)
+{
+    if (likely(!replica_pending(&j->partition->replica, version)))
+        job_reply(j, res);
+    else if (!wait_commit(j->s, j->partition, version, &j->op->ticket, res, entry))
+        job_fail(j, GRID_EBUSY);
+}
+
+/* --- parking ---------------------------------------------------------------------------------------------------------- */
+
+msec_t job_waited(const struct job *j)
+{
+    return j->parked && j->now > j->parked->since ? j->now - j->parked->since : 0;
+}
+
+uint64_t job_hash(const struct job *j)
+{
+    const struct op *op = j->op;
+    return op->hash ? op->hash
+                    : content_hash(j->partition->content, cache_number(op->cache), op->key);
+}
+
+bool job_absent(const struct job *j, uint32_t at)
+{
+    const struct parked *w = j->parked;
+    return w && w->absent[at] && content_left(j->partition->content) <= w->absent_clean;
+}
+
+bool job_park(struct job *j)
+{
+    if (!j->parked)
+        j->parked = parked_new(j->s, j->op, j->now);
+    if (!j->parked || ++j->parked->rounds > COLD_ROUNDS_MAX) {
+        job_fail(j, GRID_EBUSY);
+        return false;
+    }
+    j->kept = true;
+    return true;
+}
+
+void job_park_keys(struct job *j)
+{
+    bool fresh = !j->parked;
+    if (!job_park(j))
+        return;
+    struct parked *w = j->parked;
+    if (!fresh && content_left(j->partition->content) > w->absent_clean)
+        parked_forget(w);
+    for (uint32_t i = 0; i < j->keys_len; i++) {
+        const struct key_state *k = &j->keys[i];
+        if (k->missing)
+            cold_ask_key(j->s, j->partition, cache_number(k->op->cache), k->op->key, k->hash, w, i);
+    }
+}
+
+void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now)
+{
+    w->err = page->err;
+    w->page = page;
+    parked_run(s, w, now);
+}

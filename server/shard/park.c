@@ -1,0 +1,170 @@
+/* park.c - what waits: copies of ops (for the cold store) and results (for a commit, R6).
+ *
+ * A parked op is one allocation:  struct parked | ops of a batch | bytes of all slices | absent
+ * A waiting result is one allocation too; a value it shows is kept by a reference to its entry. */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+/* --- ops ------------------------------------------------------------------------------------------------------- */
+
+static size_t op_slice_bytes(const struct op *op)
+{
+    return op->key.len + op->affinity.len + op->value.len + op->prefix.len + op->cursor.len;
+}
+
+static void slice_move(struct slice *s, uint8_t **at)
+{
+    if (s->len)
+        memcpy(*at, s->data, s->len);
+    s->data = *at;
+    *at += s->len;
+}
+
+static void op_slices_move(struct op *op, uint8_t **at)
+{
+    slice_move(&op->key, at);
+    slice_move(&op->affinity, at);
+    slice_move(&op->value, at);
+    slice_move(&op->prefix, at);
+    slice_move(&op->cursor, at);
+}
+
+static bool park_take(struct shard *s, size_t bytes)
+{
+    if (s->parked >= PARKED_MAX || s->parked_bytes + bytes > PARKED_BYTES_MAX)
+        return false;
+    s->parked++;
+    s->parked_bytes += bytes;
+    return true;
+}
+
+static void park_give(struct shard *s, size_t bytes)
+{
+    CHECK(s->parked > 0 && s->parked_bytes >= bytes);
+    s->parked--;
+    s->parked_bytes -= bytes;
+}
+
+/* Nothing is known of its keys. */
+void parked_forget(struct parked *w)
+{
+    memset(w->absent, 0, w->keys);
+    w->absent_clean = UINT64_MAX;
+}
+
+void parked_absent(struct parked *w, uint32_t at, uint64_t clean)
+{
+    w->absent[at] = 1;
+    if (clean < w->absent_clean)
+        w->absent_clean = clean;
+}
+
+struct parked *parked_new(struct shard *s, const struct op *op, msec_t now)
+{
+    uint32_t keys = op->batch_len ? op->batch_len : 1;
+    size_t bytes =
+        sizeof(struct parked) + op_slice_bytes(op) + op->batch_len * sizeof(struct op) + keys;
+    for (uint32_t i = 0; i < op->batch_len; i++)
+        bytes += op_slice_bytes(&op->batch[i]);
+    if (!park_take(s, bytes))
+        return NULL;
+    struct parked *w = malloc(bytes);
+    if (!w) {
+        park_give(s, bytes);
+        return NULL;
+    }
+    *w = (struct parked){.op = *op, .bytes = bytes, .since = now, .keys = keys};
+    list_init(&w->link);
+    list_push_back(&s->parked_ops, &w->link);
+    struct op *batch = (struct op *)(void *)(w + 1);
+    uint8_t *at = (uint8_t *)(batch + op->batch_len);
+    op_slices_move(&w->op, &at);
+    for (uint32_t i = 0; i < op->batch_len; i++) {
+        batch[i] = op->batch[i];
+        op_slices_move(&batch[i], &at);
+    }
+    w->op.batch = batch;
+    w->absent = at;
+    parked_forget(w);
+    return w;
+}
+
+void parked_free(struct shard *s, struct parked *w)
+{
+    list_remove(&w->link);
+    park_give(s, w->bytes);
+    free(w);
+}
+
+/* --- results ---------------------------------------------------------------------------------------------------- */
+
+static size_t items_bytes(const struct result *res)
+{
+    size_t bytes = res->items_len * sizeof(struct scan_item);
+    for (uint32_t i = 0; i < res->items_len; i++)
+        bytes += res->items[i].key.len + res->items[i].value.len;
+    return bytes;
+}
+
+/* Copy what `res` points at behind `w`; the value stays with the entry when there is one. */
+static void waiting_fill(struct waiting *w, const struct result *res)
+{
+    struct scan_item *items = (struct scan_item *)(void *)(w + 1);
+    uint8_t *at = (uint8_t *)(items + res->items_len);
+    w->res = *res;
+    for (uint32_t i = 0; i < res->items_len; i++) {
+        items[i] = res->items[i];
+        slice_move(&items[i].key, &at);
+        slice_move(&items[i].value, &at);
+    }
+    w->res.items = items;
+    slice_move(&w->res.cursor, &at);
+}
+
+bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const struct ticket *to,
+                 const struct result *res, const struct entry *entry)
+{
+    size_t bytes = sizeof(struct waiting) + items_bytes(res) + res->cursor.len;
+    size_t held = bytes + res->value.len;
+    struct waiting *w = park_take(s, held) ? malloc(bytes) : NULL;
+    if (!w)
+        return false;
+    *w = (struct waiting){.to = *to, .bytes = held, .entry = entry};
+    waiting_fill(w, res);
+    if (entry)
+        entry_ref(s->pool, entry);
+    heap_push(&p->waiting, &w->node, version);
+    return true;
+}
+
+static void waiting_free(struct shard *s, struct waiting *w)
+{
+    if (w->entry)
+        entry_unref(s->pool, w->entry);
+    park_give(s, w->bytes);
+    free(w);
+}
+
+void waiting_answer(struct shard *s, struct partition *p)
+{
+    for (;;) {
+        struct heap_node *n = heap_min(&p->waiting);
+        if (!n || replica_pending(&p->replica, n->key))
+            return;
+        heap_remove(&p->waiting, n);
+        struct waiting *w = container_of(n, struct waiting, node);
+        s->ports.reply(s->ports.ctx, &w->to, &w->res);
+        waiting_free(s, w);
+    }
+}
+
+void waiting_forget(struct shard *s, struct partition *p)
+{
+    struct heap_node *n;
+    while ((n = heap_min(&p->waiting))) {
+        heap_remove(&p->waiting, n);
+        waiting_free(s, container_of(n, struct waiting, node));
+    }
+    heap_release(&p->waiting);
+}

@@ -1,0 +1,91 @@
+/* partition.c - a partition's life and what it holds.
+ *
+ *   complete --evicted--> incomplete --warm-up done--> complete        (disk contexts; memory contexts stay complete)
+ *   any --found damaged--> damaged --given up--> incomplete
+ *   any --context dropped--> dropped --nothing names it, content purged--> freed
+ */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+static struct partition *partition_new(struct shard *s, struct shard_context *c, uint16_t index)
+{
+    struct partition *p = xcalloc(1, sizeof *p);
+    p->context = c;
+    p->context_id = c->id;
+    p->index = index;
+    p->content = content_new(s->pool, s->conf.hash_seed);
+    replica_init(&p->replica, s->conf.epoch);
+    list_init(&p->link);
+    list_push_back(&s->partitions, &p->link);
+    s->partitions_len++;
+    partition_account(s, p);
+    return p;
+}
+
+struct partition *partition_of(struct shard *s, struct shard_context *c, uint16_t index)
+{
+    struct partition **place = &c->partitions[index / s->conf.shards];
+    if (unlikely(!*place))
+        *place = partition_new(s, c, index);
+    return *place;
+}
+
+void partition_free(struct shard *s, struct partition *p)
+{
+    waiting_forget(s, p);
+    heap_remove(&s->expiry, &p->expiry);
+    list_remove(&p->link);
+    s->partitions_len--;
+    s->bytes -= p->bytes;
+    content_free(p->content);
+    free(p);
+}
+
+void partition_drop(struct shard *s, struct partition *p)
+{
+    p->context->bytes -= p->bytes;
+    p->context = NULL;
+    heap_remove(&s->expiry, &p->expiry);
+}
+
+/* Count what changed in memory, and when the next deadline is. */
+void partition_account(struct shard *s, struct partition *p)
+{
+    uint64_t bytes = content_bytes(p->content);
+    s->bytes += bytes - p->bytes;
+    if (!p->context) {
+        p->bytes = bytes;
+        return;
+    }
+    p->context->bytes += bytes - p->bytes;
+    p->bytes = bytes;
+    msec_t next = p->damaged ? 0 : content_expiry_next(p->content);
+    if (likely(next == p->expiry.key))
+        return;
+    heap_remove(&s->expiry, &p->expiry);
+    p->expiry.key = 0;
+    if (next)
+        heap_push(&s->expiry, &p->expiry, next);
+}
+
+void partition_committed(struct shard *s, struct partition *p)
+{
+    p->tidy = content_committed(p->content, p->replica.commit);
+    partition_account(s, p);
+    waiting_answer(s, p);
+}
+
+enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32_t cache,
+                                    const struct cold_entry *e, uint64_t hash)
+{
+    struct entry_parts parts = {.key = e->key,
+                                .affinity = e->affinity,
+                                .value = e->value,
+                                .version = e->version,
+                                .deadline = e->deadline,
+                                .cache = (uint16_t)cache};
+    enum grid_err err = content_insert_cold(p->content, &parts, hash);
+    partition_account(s, p);
+    return err;
+}

@@ -1,0 +1,274 @@
+/* shard.c - making a shard, its catalog, its numbers, its invariant.
+ *
+ *              submit                          ports
+ *   ops ----> job.c -> read.c, scan.c  ------> reply
+ *                |  \-> write.c (evaluate.c, batch.c) -> log_append
+ *                |            |  apply, pending
+ *                v            v
+ *             park.c      partition.c --- memory.c (limits), marks.c (clean versions)
+ *                |
+ *             cold.c  <------> cold_get, cold_scan            tick.c: expiry, sessions, eviction, warm-up, purge
+ */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports *ports,
+                        struct catalog *catalog)
+{
+    CHECK(conf->shards > 0 && conf->index < conf->shards && conf->epoch > 0);
+    struct shard *s = xcalloc(1, sizeof *s);
+    s->conf = *conf;
+    s->ports = *ports;
+    s->pool = entry_pool_new();
+    list_init(&s->partitions);
+    list_init(&s->parked_ops);
+    marks_init(&s->marks);
+    cold_init(s);
+    shard_set_catalog(s, catalog);
+    return s;
+}
+
+static void contexts_free(struct shard *s)
+{
+    for (uint32_t id = 0; id < s->contexts_len; id++) {
+        if (!s->contexts[id])
+            continue;
+        free(s->contexts[id]->partitions);
+        free(s->contexts[id]);
+    }
+    free(s->contexts);
+}
+
+void shard_free(struct shard *s)
+{
+    if (!s)
+        return;
+    cold_release(s);
+    marks_release(&s->marks);
+    for (; s->inflight_len; s->inflight_len--) {
+        s->inflight[s->inflight_first].partition->holds--;
+        s->inflight_first = (s->inflight_first + 1) & (s->inflight_cap - 1);
+    }
+    free(s->inflight);
+    list_for_each_safe (it, &s->parked_ops)
+        parked_free(s, list_entry(it, struct parked, link));
+    list_for_each_safe (it, &s->partitions)
+        partition_free(s, list_entry(it, struct partition, link));
+    contexts_free(s);
+    heap_release(&s->expiry);
+    free(s->keys);
+    free(s->effects);
+    free(s->items);
+    free(s->bucket);
+    entry_pool_free(s->pool);
+    catalog_unref(s->catalog);
+    free(s);
+}
+
+/* --- catalog ---------------------------------------------------------------------------------------------------------- */
+
+static struct shard_context *context_new(const struct shard_conf *conf,
+                                         const struct context_info *info)
+{
+    struct shard_context *c = xcalloc(1, sizeof *c);
+    c->id = info->id;
+    c->partitions_len = (info->partitions + conf->shards - 1) / conf->shards;
+    c->partitions = xcalloc(c->partitions_len, sizeof(struct partition *));
+    return c;
+}
+
+static void context_update(struct shard *s, const struct context_info *info)
+{
+    if (info->id >= s->contexts_len) {
+        uint32_t len = info->id + 1;
+        s->contexts = xrealloc(s->contexts, len, sizeof(struct shard_context *));
+        memset(s->contexts + s->contexts_len, 0,
+               (len - s->contexts_len) * sizeof(struct shard_context *));
+        s->contexts_len = len;
+    }
+    if (!s->contexts[info->id])
+        s->contexts[info->id] = context_new(&s->conf, info);
+    struct shard_context *c = s->contexts[info->id];
+    c->info = info;
+    c->limit = info->memory_limit / s->conf.shards + (info->memory_limit != 0);
+}
+
+/* The partitions of a dropped context go on by themselves until nothing names them; tick purges them. */
+static void context_drop(struct shard *s, struct shard_context *c)
+{
+    for (uint32_t i = 0; i < c->partitions_len; i++) {
+        if (c->partitions[i])
+            partition_drop(s, c->partitions[i]);
+    }
+    s->contexts[c->id] = NULL;
+    free(c->partitions);
+    free(c);
+}
+
+void shard_set_catalog(struct shard *s, struct catalog *catalog)
+{
+    struct catalog *old = s->catalog;
+    s->catalog = catalog_ref(catalog);
+    memset(s->routes, 0, sizeof s->routes);
+    for (uint32_t id = 0; id < s->contexts_len; id++) {
+        if (s->contexts[id] && !catalog_context(catalog, id))
+            context_drop(s, s->contexts[id]);
+    }
+    for (size_t i = 0; i < catalog->contexts_len; i++)
+        context_update(s, &catalog->contexts[i]);
+    list_for_each (it, &s->partitions) {
+        struct partition *p = list_entry(it, struct partition, link);
+        p->purge = true;
+        p->purge_cursor = 0;
+    }
+    catalog_unref(old);
+}
+
+struct key_state *scratch_keys(struct shard *s, uint32_t len)
+{
+    if (len > s->keys_cap) {
+        s->keys = xrealloc(s->keys, len, sizeof *s->keys);
+        s->keys_cap = len;
+    }
+    return s->keys;
+}
+
+struct effect *scratch_effects(struct shard *s, uint32_t len)
+{
+    if (len > s->effects_cap) {
+        s->effects = xrealloc(s->effects, len, sizeof *s->effects);
+        s->effects_cap = len;
+    }
+    return s->effects;
+}
+
+struct shard_context *shard_context_of(const struct shard *s, uint32_t id)
+{
+    return id < s->contexts_len ? s->contexts[id] : NULL;
+}
+
+/* --- prefetch ---------------------------------------------------------------------------------------------------------- */
+
+void shard_prefetch(struct shard *s, struct op *op, int stage)
+{
+    const struct route *r = route_find(s, op->cache);
+    if (!r || !op->key.len || op->partition >= r->context->info->partitions ||
+        op->partition % s->conf.shards != s->conf.index)
+        return;
+    const struct partition *p = r->context->partitions[op->partition / s->conf.shards];
+    if (!p)
+        return;
+    if (stage == 0)
+        op->hash = content_hash(p->content, cache_number(op->cache), op->key);
+    content_prefetch(p->content, op->hash, stage);
+}
+
+/* --- the clean version --------------------------------------------------------------------------------------------------- */
+
+static void mark_reached(void *ctx, struct partition *p, uint64_t version)
+{
+    p->tidy = content_cleaned(p->content, version);
+    partition_account(ctx, p);
+}
+
+void shard_checkpointed(struct shard *s, uint64_t lsn)
+{
+    marks_reach(&s->marks, lsn, mark_reached, s);
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------------------------- */
+
+void shard_stats(const struct shard *s, struct shard_stats *ret_stats)
+{
+    *ret_stats = s->stats;
+    ret_stats->memory_bytes = s->bytes + entry_pool_bytes(s->pool);
+    ret_stats->entry_bytes = s->bytes;
+    ret_stats->memory_limit = s->conf.memory_limit;
+    ret_stats->parked = s->parked;
+    list_for_each (it, &s->partitions) {
+        const struct partition *p = list_entry(it, struct partition, link);
+        if (!p->context)
+            continue;
+        ret_stats->entries += content_total(p->content);
+        ret_stats->partitions++;
+        ret_stats->partitions_complete += content_complete(p->content);
+        ret_stats->partitions_damaged += p->damaged;
+    }
+}
+
+bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t partition,
+                          struct shard_partition_info *ret_info)
+{
+    const struct shard_context *c = shard_context_of(s, context);
+    if (!c || partition >= c->info->partitions || partition % s->conf.shards != s->conf.index)
+        return false;
+    const struct partition *p = c->partitions[partition / s->conf.shards];
+    *ret_info = (struct shard_partition_info){.epoch = s->conf.epoch, .state = "ok"};
+    if (!p)
+        return true;
+    ret_info->version = p->replica.last;
+    ret_info->entries = content_total(p->content);
+    ret_info->bytes = p->bytes;
+    if (p->damaged)
+        ret_info->state = "damaged";
+    else if (!content_complete(p->content))
+        ret_info->state = "warming";
+    return true;
+}
+
+void shard_context_usage(const struct shard *s, uint32_t context, struct shard_usage *ret_usage)
+{
+    const struct shard_context *c = shard_context_of(s, context);
+    *ret_usage = (struct shard_usage){.bytes = c ? c->bytes : 0};
+    for (uint32_t i = 0; c && i < c->partitions_len; i++)
+        ret_usage->entries += c->partitions[i] ? content_total(c->partitions[i]->content) : 0;
+}
+
+uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)
+{
+    const struct shard_context *c = shard_context_of(s, cache_context(cache));
+    uint64_t n = 0;
+    for (uint32_t i = 0; c && i < c->partitions_len; i++) {
+        if (c->partitions[i])
+            n += content_count(c->partitions[i]->content, cache_number(cache));
+    }
+    return n;
+}
+
+/* --- invariants --------------------------------------------------------------------------------------------------------- */
+
+static void partition_check(const struct partition *p)
+{
+    replica_check(&p->replica);
+    content_check(p->content);
+    heap_check(&p->waiting);
+    struct heap_node *n = heap_min(&p->waiting);
+    CHECK(!n || replica_pending(&p->replica, n->key));
+    CHECK(content_clean(p->content) <= p->replica.last);
+    CHECK(content_last(p->content) <= p->replica.last);
+    CHECK(p->bytes == content_bytes(p->content));
+    CHECK(!p->expiry.place || p->expiry.key == content_expiry_next(p->content));
+    CHECK(p->expiry.place || !p->context || p->damaged || !content_expiry_next(p->content));
+}
+
+void shard_check(const struct shard *s)
+{
+    uint64_t bytes = 0;
+    size_t partitions = 0;
+    list_for_each (it, &s->partitions) {
+        const struct partition *p = list_entry(it, struct partition, link);
+        partition_check(p);
+        bytes += p->bytes;
+        partitions++;
+    }
+    CHECK(bytes == s->bytes && partitions == s->partitions_len);
+    heap_check(&s->expiry);
+    uint64_t lsn = 0;
+    for (size_t i = 0; i < s->inflight_len; i++) {
+        const struct inflight *f = &s->inflight[(s->inflight_first + i) & (s->inflight_cap - 1)];
+        CHECK(f->lsn > lsn && f->version <= f->partition->replica.last);
+        lsn = f->lsn;
+    }
+    CHECK(s->parked <= PARKED_MAX && s->parked_bytes <= PARKED_BYTES_MAX);
+}

@@ -1,0 +1,134 @@
+/* tick.c - bounded background work: expiry (R14), ends of sessions (R13), eviction, warm-up, purging what was dropped.
+ *
+ * Expiry is driven by the heap of next deadlines. The rest looks at a few partitions per tick, in turn: the list of
+ * partitions is rotated, so that every partition has its turn however many there are. */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+enum {
+    EXPIRE_PER_TICK = 1000,
+    SESSIONS_PER_LOOK = 64,
+    LOOKS_PER_TICK = 64, /* partitions */
+    PURGE_BUCKETS = 512,
+    TICK_MS = 100, /* when there is nothing to do */
+};
+
+/* --- expiry --------------------------------------------------------------------------------------------------------- */
+
+/* A record of one effect, by the shard itself: nobody waits for it. */
+static enum grid_err effect_record(struct shard *s, struct partition *p, const struct effect *e,
+                                   msec_t now)
+{
+    struct record rec = {.time_ms = now, .effects = e, .effects_len = 1};
+    struct answer none = {.status = GRID_OK};
+    return record_make(s, p, &rec, NULL, &none);
+}
+
+/* True: there is more that can be done now. */
+static bool expire_tick(struct shard *s, msec_t now)
+{
+    for (unsigned i = 0; i < EXPIRE_PER_TICK; i++) {
+        struct heap_node *n = heap_min(&s->expiry);
+        if (!n || n->key > now)
+            return false;
+        struct partition *p = container_of(n, struct partition, expiry);
+        const struct entry *due = content_due(p->content, now);
+        CHECK(due);
+        struct effect e = {.kind = EFFECT_EXPIRE, .cache = entry_cache(due), .key = entry_key(due)};
+        if (effect_record(s, p, &e, now))
+            return false; /* the log is full: later */
+        s->stats.expired++;
+    }
+    const struct heap_node *n = heap_min(&s->expiry);
+    return n && n->key <= now;
+}
+
+/* --- sessions --------------------------------------------------------------------------------------------------------- */
+
+static void sessions_tick(struct shard *s, struct partition *p, msec_t now)
+{
+    msec_t ttl = (msec_t)catalog_setting(s->catalog, SETTING_session_ttl);
+    for (unsigned i = 0; i < SESSIONS_PER_LOOK && !p->damaged; i++) {
+        const struct session_id *id = sessions_due(content_sessions(p->content), now, ttl);
+        if (!id)
+            return;
+        struct session_id copy = *id;
+        struct effect e = {.kind = EFFECT_SESSION_END,
+                           .key = slice_make(copy.bytes, SESSION_ID_BYTES)};
+        if (effect_record(s, p, &e, now))
+            return; /* the log is full: later */
+    }
+}
+
+/* --- what was dropped ---------------------------------------------------------------------------------------------------- */
+
+struct gone {
+    const struct catalog *catalog;
+    const struct partition *partition;
+};
+
+static bool cache_gone(void *ctx, uint16_t cache)
+{
+    const struct gone *g = ctx;
+    return !g->partition->context ||
+           !catalog_cache(g->catalog, g->partition->context_id << 16 | cache);
+}
+
+/* True: there is nothing to be done now. A partition goes when nothing names it any more. */
+static bool purge_tick(struct shard *s, struct partition *p)
+{
+    struct gone g = {s->catalog, p};
+    if (p->purge)
+        p->purge = !content_purge(p->content, cache_gone, &g, &p->purge_cursor, PURGE_BUCKETS);
+    bool done = !p->purge;
+    partition_account(s, p);
+    if (!p->context && done && !p->holds && !p->waiting.len)
+        partition_free(s, p);
+    return done;
+}
+
+/* --- the tick ---------------------------------------------------------------------------------------------------------------- */
+
+static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
+{
+    if (!p->context)
+        return purge_tick(s, p);
+    bool done = !p->purge || purge_tick(s, p);
+    if (p->tidy) {
+        p->tidy = content_tidy(p->content);
+        partition_account(s, p);
+        done &= !p->tidy;
+    }
+    sessions_tick(s, p, now);
+    warm_start(s, p);
+    return done;
+}
+
+/* True: something has to be gone on with. */
+static bool partitions_tick(struct shard *s, msec_t now)
+{
+    bool more = false;
+    size_t looks = s->partitions_len < LOOKS_PER_TICK ? s->partitions_len : LOOKS_PER_TICK;
+    for (; looks && !list_empty(&s->partitions); looks--) {
+        struct partition *p = list_entry(s->partitions.next, struct partition, link);
+        list_remove(&p->link);
+        list_push_back(&s->partitions, &p->link);
+        more |= !partition_tick(s, p, now);
+    }
+    return more;
+}
+
+msec_t shard_tick(struct shard *s, msec_t now)
+{
+    bool more = expire_tick(s, now);
+    more |= partitions_tick(s, now);
+    more |= memory_tick(s);
+    if (more)
+        return 0;
+    const struct heap_node *n = heap_min(&s->expiry);
+    msec_t wait = TICK_MS;
+    if (n && n->key < now + wait)
+        wait = n->key > now ? n->key - now : wait;
+    return wait;
+}

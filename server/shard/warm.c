@@ -1,0 +1,77 @@
+/* warm.c - the warm-up: an incomplete partition is read from the checkpoint in key order until all of it is in memory.
+ *
+ *   stopped --room--> reading: (cache, key) > warm_after ... --done, nothing was evicted meanwhile--> complete
+ *      ^                 |  each answer asks for the next page
+ *      +--- no room -----+
+ *
+ * What is in memory, tombstones too, overrides what is read. Few reads are under way at a time. */
+#include "shard/shard_priv.h"
+
+enum { WARM_READS_MAX = 2, WARM_ENTRIES = 500, WARM_BYTES = 1 << 20 };
+
+static void warm_ask(struct shard *s, struct partition *p)
+{
+    struct cold_range range = {.cache = UINT32_MAX,
+                               .after_cache = p->warm_cache,
+                               .after = slice_make(p->warm_after, p->warm_len),
+                               .limit = WARM_ENTRIES,
+                               .bytes = WARM_BYTES};
+    p->warming = true;
+    s->warm_reads++;
+    cold_ask_range(s, p, &range, NULL);
+}
+
+static void warm_begin(struct partition *p)
+{
+    p->warm_cache = 0;
+    p->warm_len = 0;
+    p->warm_evictions = p->evictions;
+}
+
+void warm_start(struct shard *s, struct partition *p)
+{
+    if (content_complete(p->content) || p->damaged || p->warming || p->warm_failed ||
+        s->warm_reads >= WARM_READS_MAX || !memory_warm_room(s, p))
+        return;
+    if (p->evictions != p->warm_evictions)
+        warm_begin(p);
+    warm_ask(s, p);
+}
+
+/* False: an entry could not be taken in. */
+static bool warm_insert(struct shard *s, struct partition *p, const struct cold_page *page)
+{
+    for (size_t i = 0; i < page->len; i++) {
+        const struct cold_entry *e = &page->entries[i];
+        uint64_t hash = content_hash(p->content, page->caches[i], e->key);
+        if (partition_insert_cold(s, p, page->caches[i], e, hash))
+            return false;
+        if (i + 1 == page->len && e->key.len <= KEY_BYTES_MAX) {
+            p->warm_cache = page->caches[i];
+            p->warm_len = (uint16_t)e->key.len;
+            memcpy(p->warm_after, e->key.data, e->key.len);
+        }
+    }
+    return true;
+}
+
+void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now)
+{
+    (void)now;
+    p->warming = false;
+    s->warm_reads--;
+    if (!p->context || p->damaged)
+        return;
+    if (page->err) {
+        p->warm_failed = true; /* ops that need what cannot be read say so one by one */
+        return;
+    }
+    if (!warm_insert(s, p, page))
+        p->warm_failed = true;
+    else if (!page->done)
+        warm_start(s, p);
+    else if (p->evictions == p->warm_evictions)
+        content_set_complete(p->content, true);
+    else
+        warm_begin(p);
+}

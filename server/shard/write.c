@@ -1,0 +1,291 @@
+/* write.c - the life of a write, and of every other record.
+ *
+ *   write_run: R13 lookup -> keys looked up (missing ones faulted in) -> evaluate -> room -> record_make
+ *   record_make: version (R2) -> log (R3) -> apply, pending -> ack (R4) -> commit (R5) -> answer
+ *
+ * `memory` and `async` ack at once, `sync` when shard_durable() has reached the record: until then it is in the ring of
+ * in-flight records with the answer that waits for it. */
+#include "shard/shard_priv.h"
+
+#include <stdlib.h>
+
+/* --- the ring of in-flight records ------------------------------------------------------------------------------- */
+
+static void inflight_grow(struct shard *s)
+{
+    size_t cap = s->inflight_cap ? s->inflight_cap * 2 : 256;
+    struct inflight *ring = xcalloc(cap, sizeof *ring);
+    for (size_t i = 0; i < s->inflight_len; i++)
+        ring[i] = s->inflight[(s->inflight_first + i) & (s->inflight_cap - 1)];
+    free(s->inflight);
+    s->inflight = ring;
+    s->inflight_cap = cap;
+    s->inflight_first = 0;
+}
+
+static void inflight_push(struct shard *s, const struct inflight *f)
+{
+    if (s->inflight_len == s->inflight_cap)
+        inflight_grow(s);
+    s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)] = *f;
+    f->partition->holds++;
+}
+
+static void answer_send(struct shard *s, const struct ticket *to, const struct answer *a)
+{
+    struct result res = {
+        .status = a->status, .version = a->version, .number = a->number, .failed_at = a->failed_at};
+    s->ports.reply(s->ports.ctx, to, &res);
+}
+
+static void partition_ack(struct shard *s, struct partition *p, uint64_t version)
+{
+    if (replica_ack(&p->replica, version))
+        partition_committed(s, p);
+}
+
+void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
+{
+    (void)now;
+    while (s->inflight_len && s->inflight[s->inflight_first].lsn <= lsn) {
+        struct inflight f = s->inflight[s->inflight_first];
+        s->inflight_first = (s->inflight_first + 1) & (s->inflight_cap - 1);
+        s->inflight_len--;
+        f.partition->holds--;
+        partition_ack(s, f.partition, f.version);
+        if (f.answered)
+            answer_send(s, &f.to, &f.answer);
+    }
+}
+
+/* --- records --------------------------------------------------------------------------------------------------------- */
+
+/* R4: when it is acknowledged, and so who is answered when. */
+static void record_settle(struct shard *s, struct partition *p, const struct inflight *f,
+                          enum durability durability)
+{
+    if (durability == DURABILITY_SYNC) {
+        inflight_push(s, f);
+        return;
+    }
+    partition_ack(s, p, f->version);
+    if (f->answered)
+        answer_send(s, &f->to, &f->answer);
+}
+
+enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
+                          const struct ticket *to, const struct answer *a)
+{
+    enum durability durability = p->context->info->durability;
+    rec->context = p->context_id;
+    rec->partition = p->index;
+    rec->version = replica_peek(&p->replica);
+    if (!rec->version)
+        return GRID_EDAMAGED;
+    size_t bytes = durability == DURABILITY_MEMORY ? 0 : record_size_max(rec);
+    if (bytes && !s->ports.log_has_room(s->ports.ctx, bytes))
+        return GRID_EFULL;
+    enum grid_err err = content_stage(p->content, rec);
+    if (err)
+        return err;
+    struct inflight f = {.partition = p, .version = rec->version, .answered = to, .answer = *a};
+    if (to)
+        f.to = *to;
+    if (!a->status)
+        f.answer.version = rec->version;
+    if (bytes) {
+        f.lsn = s->ports.log_append(s->ports.ctx, rec, durability == DURABILITY_SYNC);
+        marks_add(&s->marks, p, rec->version, f.lsn, bytes);
+    }
+    content_apply(p->content, rec);
+    replica_advance(&p->replica, rec->version);
+    partition_account(s, p);
+    record_settle(s, p, &f, durability);
+    return GRID_OK;
+}
+
+/* --- one write --------------------------------------------------------------------------------------------------------- */
+
+/* What of an answer is kept in the record: its number, or what a refusal tells beside the status. */
+static int64_t result_store(const struct op *op, const struct answer *a)
+{
+    if (!a->status)
+        return a->number;
+    return op->kind == OP_BATCH ? (int64_t)a->failed_at : (int64_t)a->version;
+}
+
+static struct result result_restore(const struct op *op, const struct session_answer *stored)
+{
+    struct result res = {.status = stored->status, .repeated = true};
+    if (!res.status) {
+        res.version = stored->version;
+        res.number = stored->result;
+    } else if (op->kind == OP_BATCH) {
+        res.failed_at = (uint32_t)stored->result;
+    } else {
+        res.version = (uint64_t)stored->result;
+    }
+    return res;
+}
+
+static bool too_old(const struct job *j)
+{
+    msec_t limit = (msec_t)catalog_setting(j->s->catalog, SETTING_session_ttl) / 2;
+    return j->op->age_ms > limit || job_waited(j) > limit - j->op->age_ms;
+}
+
+/* R13: answer a request that was done before, or that is too old to know. */
+static bool session_answered(struct job *j)
+{
+    const struct op *op = j->op;
+    if (!op->has_session)
+        return false;
+    struct session_answer stored;
+    struct result res;
+    switch (sessions_find(content_sessions(j->partition->content), &op->session, &stored)) {
+    case SESSION_REPEATED:
+        res = result_restore(op, &stored);
+        j->s->stats.repeated++;
+        job_reply_at(j, stored.version, &res, NULL);
+        return true;
+    case SESSION_FORGOTTEN:
+        job_fail(j, GRID_ESTALE);
+        return true;
+    case SESSION_FULL:
+        job_fail(j, GRID_EFULL);
+        return true;
+    case SESSION_NEW:
+        break;
+    }
+    if (too_old(j))
+        job_fail(j, GRID_ESTALE);
+    return too_old(j);
+}
+
+/* Name the keys and check what can be checked without looking. */
+static enum grid_err write_keys(struct job *j)
+{
+    const struct op *op = j->op;
+    uint64_t value_max = (uint64_t)catalog_setting(j->s->catalog, SETTING_max_value);
+    if (op->kind != OP_BATCH) {
+        j->keys = &j->key;
+        j->keys_len = 1;
+        j->key = (struct key_state){.op = op, .cache = j->cache, .hash = job_hash(j)};
+        return op_valid_write(op, value_max);
+    }
+    return batch_keys(j, value_max);
+}
+
+/* Look all keys up. False: some are on disk only; the op is parked until they are here (or is answered BUSY). */
+static bool keys_find(struct job *j)
+{
+    struct partition *p = j->partition;
+    bool complete = content_complete(p->content);
+    uint32_t missing = 0;
+    j->depends = 0;
+    for (uint32_t i = 0; i < j->keys_len; i++) {
+        struct key_state *k = &j->keys[i];
+        const struct entry *e =
+            content_get(p->content, cache_number(k->op->cache), k->op->key, k->hash);
+        k->missing = !e && !complete && !job_absent(j, i);
+        missing += k->missing;
+        k->seen = e ? entry_version(e) : 0;
+        k->stored = e && !entry_is_tombstone(e) ? e : NULL;
+        k->live = k->stored && !entry_expired(k->stored, j->now) ? k->stored : NULL;
+    }
+    if (missing)
+        job_park_keys(j);
+    return missing == 0;
+}
+
+/* Evaluate all keys into scratch.effects; stops at the first that fails. */
+static void keys_evaluate(struct job *j, struct answer *a)
+{
+    struct effect *effects = scratch_effects(j->s, j->keys_len);
+    *a = (struct answer){.status = GRID_OK};
+    for (uint32_t i = 0; i < j->keys_len; i++) {
+        struct key_state *k = &j->keys[i];
+        a->status = key_evaluate(k, j->now, &effects[i]);
+        if (!a->status)
+            continue;
+        a->failed_at = i;
+        a->version = a->status == GRID_ECONDITION && k->live ? entry_version(k->live) : 0;
+        j->depends = k->seen;
+        return;
+    }
+    a->number = j->op->kind == OP_BATCH ? (int64_t)j->keys_len : j->keys[0].number;
+}
+
+/* Bytes the effects will take beyond what they replace. */
+static size_t keys_need(const struct job *j)
+{
+    size_t need = 0;
+    for (uint32_t i = 0; i < j->keys_len; i++) {
+        const struct effect *e = &j->s->effects[i];
+        if (e->kind != EFFECT_PUT)
+            continue;
+        struct entry_parts parts = {
+            .key = e->key, .affinity = e->affinity, .value = e->value, .deadline = e->deadline};
+        size_t size = entry_parts_size(&parts);
+        size_t old = j->keys[i].stored ? entry_bytes(j->keys[i].stored) : 0;
+        need += size > old ? size - old : 0;
+    }
+    return need;
+}
+
+/* A refusal changes nothing. With a session it is a record without effects all the same, so that a repetition that is
+ * still under way cannot be done after the client was told that it was not (R13). */
+static void write_refuse(struct job *j, const struct answer *a)
+{
+    struct result res = {.status = a->status, .version = a->version, .failed_at = a->failed_at};
+    job_reply_at(j, j->depends, &res, NULL);
+}
+
+static void write_record(struct job *j, const struct answer *a)
+{
+    const struct op *op = j->op;
+    struct record rec = {.has_session = op->has_session, .time_ms = j->now};
+    if (op->has_session) {
+        rec.session = op->session;
+        rec.session.status = a->status;
+        rec.session.result = result_store(op, a);
+    }
+    if (!a->status) {
+        rec.effects = j->s->effects;
+        rec.effects_len = j->keys_len;
+    }
+    enum grid_err err = record_make(j->s, j->partition, &rec, &op->ticket, a);
+    if (err)
+        job_fail(j, err);
+}
+
+void write_run(struct job *j)
+{
+    if (session_answered(j))
+        return;
+    enum grid_err err = write_keys(j);
+    if (err) {
+        job_fail(j, err);
+        return;
+    }
+    j->s->stats.writes++;
+    struct answer a;
+    for (bool again = true;; again = false) {
+        if (!keys_find(j))
+            return;
+        keys_evaluate(j, &a);
+        if (a.status)
+            break;
+        enum room room = memory_room(j->s, j->partition, keys_need(j), again);
+        if (room == ROOM_FULL) {
+            job_fail(j, GRID_EFULL);
+            return;
+        }
+        if (room == ROOM_THERE)
+            break;
+    }
+    if (a.status && !j->op->has_session)
+        write_refuse(j, &a);
+    else
+        write_record(j, &a);
+}

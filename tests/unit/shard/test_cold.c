@@ -1,0 +1,393 @@
+/* test_cold.c - larger than memory, restart, warm-up, damage.
+ * LINK: shard replica control data base */
+#include "tests/unit/shard/harness.h"
+
+/* A partition whose three keys are in the checkpoint only. */
+static struct harness *cold_new(uint32_t *ret_cache)
+{
+    struct harness *h = h_new();
+    *ret_cache = h_cache(h, "default/default");
+    h_put(h, *ret_cache, "a", "1");
+    h_put(h, *ret_cache, "b", "2");
+    h_put(h, *ret_cache, "c", "3");
+    h_checkpoint(h);
+    h_restart(h, h->log_len, EPOCH + 1, 0);
+    return h;
+}
+
+START_TEST(a_miss_on_an_incomplete_partition_asks_the_cold_store)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct answered *get = h_get(h, c, "b");
+    struct answered *none = h_get(h, c, "none");
+    ck_waits(get);
+    ck_waits(none);
+    h_cold(h);
+    ck_value(get, "2");
+    ck_answer(none, GRID_ENOT_FOUND);
+    ck_value(h_get(h, c, "b"), "2"); /* resident now */
+    h_free(h);
+}
+END_TEST
+
+START_TEST(ops_on_one_missing_key_share_one_cold_read_and_keep_their_order)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct op incr = h_op(OP_INCR, c, "a");
+    incr.delta = 1;
+    struct answered *x = h_do(h, incr), *y = h_do(h, incr), *get = h_get(h, c, "a");
+    ck_assert_uint_eq(h->questions_len, 1);
+    h_cold(h);
+    h_durable(h);
+    ck_assert_int_eq(x->number, 2);
+    ck_assert_int_eq(y->number, 3);
+    ck_value(get, "3");
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_write_faults_in_so_that_counts_and_conditions_are_exact)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct op op = h_op(OP_PUT, c, "a");
+    op.condition = IF_ABSENT;
+    struct answered *cas = h_do(h, op);
+    struct answered *fresh = h_put(h, c, "new", "1"), *old = h_put(h, c, "b", "9");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(cas, GRID_ECONDITION);
+    ck_answer(fresh, GRID_OK);
+    ck_answer(old, GRID_OK);
+    ck_assert_int_eq(h_count(h, c)->number, 4);
+    struct answered *del = h_delete(h, c, "c");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(del, GRID_OK);
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_batch_faults_all_its_keys_in)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct op ops[] = {h_op(OP_INCR, c, "a"), h_op(OP_DELETE, c, "b"), h_op(OP_PUT, c, "new")};
+    ops[0].delta = 10;
+    struct op op = {.kind = OP_BATCH, .cache = c, .batch = ops, .batch_len = 3};
+    struct answered *a = h_do(h, op);
+    ck_assert_uint_eq(h->questions_len, 3);
+    h_cold(h);
+    h_durable(h);
+    ck_answer(a, GRID_OK);
+    ck_value(h_get(h, c, "a"), "11");
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_deleted_key_does_not_come_back_from_the_checkpoint)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    h_delete(h, c, "a");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(h_get(h, c, "a"), GRID_ENOT_FOUND); /* the tombstone says so */
+    ck_assert_uint_eq(h->questions_len, 0);
+    h_checkpoint(h);
+    struct answered *get = h_get(h, c, "a");
+    h_cold(h);
+    ck_answer(get, GRID_ENOT_FOUND);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(an_answer_older_than_what_left_memory_is_asked_again)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    shard_tick(h->s, h->now); /* the warm-up asks for everything ... */
+    ck_assert_uint_eq(h->questions_len, 1);
+    struct question early = h->questions[0];
+    struct cold_entry stale = {slice_str("a"), slice_str(""), slice_str("1"),
+                               version_make(EPOCH, 1), 0};
+    h->questions_len = 0;
+    struct answered *del = h_delete(h, c, "a");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(del, GRID_OK);
+    h_checkpoint(h); /* ... and gets it from before the delete, whose tombstone is gone by now */
+    uint32_t cache = cache_number(c);
+    shard_cold_scanned(h->s, early.token, GRID_OK, &stale, &cache, 1, true, h->now);
+    buf_release(&early.key);
+    h_cold(h);
+    ck_answer(h_get(h, c, "a"), GRID_ENOT_FOUND);
+    ck_assert_int_eq(h_count(h, c)->number, 2);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_failed_cold_read_is_damage_of_that_op_alone)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct answered *get = h_get(h, c, "a"), *put = h_put(h, c, "b", "x");
+    h_cold_err(h, GRID_EIO);
+    ck_answer(get, GRID_EDAMAGED);
+    ck_answer(put, GRID_EDAMAGED);
+    get = h_get(h, c, "a");
+    h_cold(h);
+    ck_value(get, "1");
+    h_free(h);
+}
+END_TEST
+
+START_TEST(the_warm_up_makes_a_partition_complete)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 0);
+    shard_tick(h->s, h->now);
+    h_cold(h);
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 1);
+    ck_value(h_get(h, c, "c"), "3");
+    ck_answer(h_get(h, c, "none"), GRID_ENOT_FOUND);
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(what_the_log_has_overrides_the_checkpoint_after_a_restart)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    h_put(h, c, "a", "new");
+    h_delete(h, c, "b");
+    h_put(h, c, "d", "4");
+    h_cold(h);
+    h_durable(h);
+    h_restart(h, h->log_len, EPOCH + 2, 0);
+    ck_value(h_get(h, c, "a"), "new");
+    ck_answer(h_get(h, c, "b"), GRID_ENOT_FOUND);
+    ck_value(h_get(h, c, "d"), "4");
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    shard_tick(h->s, h->now);
+    h_cold(h);
+    ck_value(h_get(h, c, "c"), "3");
+    ck_value(h_get(h, c, "a"), "new");
+    ck_answer(h_get(h, c, "b"), GRID_ENOT_FOUND);
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(versions_go_on_in_a_new_epoch_after_a_lost_tail)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    h_put(h, c, "a", "1");
+    h_durable(h);
+    h_put(h, c, "a", "lost");
+    h_restart(h, 1, EPOCH + 1, 0);
+    ck_value(h_get(h, c, "a"), "1");
+    struct answered *put = h_put(h, c, "a", "2");
+    h_durable(h);
+    ck_assert_uint_eq(put->version, version_make(EPOCH + 1, 2));
+    h_free(h);
+}
+END_TEST
+
+/* --- memory --------------------------------------------------------------------------------------------------------- */
+
+enum { MANY = 1500, VALUE_BYTES = 4000, LIMIT = 1 << 20 };
+
+static struct answered *put_big(struct harness *h, uint32_t c, unsigned i)
+{
+    static char value[VALUE_BYTES + 1], key[16];
+    memset(value, 'v', VALUE_BYTES);
+    snprintf(key, sizeof key, "key-%u", i);
+    return h_put(h, c, key, value);
+}
+
+static uint64_t memory_bytes(const struct harness *h)
+{
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    return stats.memory_bytes;
+}
+
+START_TEST(a_full_memory_context_refuses_by_default_but_reads_and_deletes_go_on)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "m", DURABILITY_MEMORY, LIMIT, FULL_REFUSE);
+    unsigned i = 0;
+    while (put_big(h, c, i)->status == GRID_OK)
+        i++;
+    ck_assert_uint_gt(i, 200);
+    ck_assert_uint_le(memory_bytes(h), LIMIT);
+    ck_assert_int_eq(put_big(h, c, i)->status, GRID_EFULL);
+    ck_answer(put_big(h, c, 0), GRID_OK); /* no more than it has */
+    ck_answer(h_get(h, c, "key-0"), GRID_OK);
+    ck_answer(h_delete(h, c, "key-0"), GRID_OK);
+    ck_answer(put_big(h, c, i), GRID_OK);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_memory_context_that_evicts_takes_every_write)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "m", DURABILITY_MEMORY, LIMIT, FULL_EVICT);
+    for (unsigned i = 0; i < MANY; i++)
+        ck_answer(put_big(h, c, i), GRID_OK);
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4);
+    ck_assert_int_lt(h_count(h, c)->number, MANY);
+    ck_answer(h_get(h, c, "key-1499"), GRID_OK);
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_gt(stats.evicted, 0);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_disk_context_evicts_clean_entries_and_reads_them_back)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, LIMIT, FULL_REFUSE);
+    for (unsigned i = 0; i < MANY; i++) {
+        struct answered *put = put_big(h, c, i);
+        h_cold(h);
+        ck_answer(put, GRID_OK);
+        if (i % 100 == 99)
+            h_checkpoint(h);
+    }
+    for (int i = 0; i < 100; i++)
+        shard_tick(h->s, h->now);
+    h_cold(h);
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4);
+    ck_assert_int_eq(h_count(h, c)->number, MANY);
+    for (unsigned i = 0; i < MANY; i += 7) {
+        char key[16];
+        snprintf(key, sizeof key, "key-%u", i);
+        struct answered *get = h_get(h, c, key);
+        h_cold(h);
+        ck_answer(get, GRID_OK);
+        ck_assert_uint_eq(get->value.len, VALUE_BYTES);
+    }
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_disk_context_of_dirty_entries_asks_for_a_checkpoint_and_refuses_in_the_end)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, LIMIT, FULL_REFUSE);
+    struct answered *put = NULL;
+    static char big[1 << 20];
+    memset(big, 'b', sizeof big - 1);
+    for (unsigned i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "big-%u", i);
+        put = h_put(h, c, key, big);
+        if (put->status == GRID_EFULL)
+            break;
+    }
+    ck_answer(put, GRID_EFULL);
+    ck_assert_int_gt(h->checkpoint_asked, 0);
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4 + (16 << 20));
+    h_checkpoint(h);
+    put = h_put(h, c, "big-more", big);
+    ck_answer(put, GRID_OK);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(the_limit_of_the_shard_counts_all_contexts)
+{
+    struct harness *h = h_new_limit(LIMIT);
+    uint32_t e = h_context(h, "e", DURABILITY_MEMORY, 0, FULL_EVICT);
+    uint32_t r = h_context(h, "r", DURABILITY_MEMORY, 0, FULL_REFUSE);
+    for (unsigned i = 0; i < 400; i++)
+        ck_answer(put_big(h, e, i), GRID_OK);
+    unsigned i = 0;
+    while (put_big(h, r, i)->status == GRID_OK)
+        i++;
+    ck_assert_uint_gt(i, 100); /* what evicts makes way for what does not */
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_delete_before_an_eviction_is_not_undone_by_the_checkpoint)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, LIMIT, FULL_REFUSE);
+    h_put(h, c, "k", "old");
+    h_checkpoint(h);
+    ck_answer(h_delete(h, c, "k"), GRID_OK); /* not in the checkpoint yet */
+    for (unsigned i = 0; i < 200; i++)
+        put_big(h, c, i);
+    h_durable(h);
+    for (unsigned i = 200; i < 500; i++)
+        put_big(h, c, i);
+    h_cold(h);
+    struct answered *get = h_get(h, c, "k");
+    h_cold(h);
+    ck_answer(get, GRID_ENOT_FOUND);
+    h_free(h);
+}
+END_TEST
+
+/* --- damage --------------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_damaged_partition_refuses_everything_until_it_is_given_up)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    struct op other = h_op(OP_PUT, c, "k");
+    other.partition = 1;
+    shard_recover_damage(h->s, cache_context(c), 0);
+    enum op_kind kinds[] = {OP_GET, OP_PUT, OP_DELETE, OP_INCR, OP_EXPIRE, OP_SCAN, OP_COUNT};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct op op = h_op(kinds[i], c, "k");
+        op.limit = 10;
+        ck_answer(h_do(h, op), GRID_EDAMAGED);
+    }
+    struct answered *put = h_do(h, other);
+    h_durable(h);
+    ck_answer(put, GRID_OK);
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_damaged, 1);
+    shard_recover_give_up(h->s, cache_context(c), 0);
+    put = h_put(h, c, "k", "v");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(put, GRID_OK);
+    h_free(h);
+}
+END_TEST
+
+UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
+          ops_on_one_missing_key_share_one_cold_read_and_keep_their_order,
+          a_write_faults_in_so_that_counts_and_conditions_are_exact, a_batch_faults_all_its_keys_in,
+          a_deleted_key_does_not_come_back_from_the_checkpoint,
+          an_answer_older_than_what_left_memory_is_asked_again,
+          a_failed_cold_read_is_damage_of_that_op_alone, the_warm_up_makes_a_partition_complete,
+          what_the_log_has_overrides_the_checkpoint_after_a_restart,
+          versions_go_on_in_a_new_epoch_after_a_lost_tail,
+          a_full_memory_context_refuses_by_default_but_reads_and_deletes_go_on,
+          a_memory_context_that_evicts_takes_every_write,
+          a_disk_context_evicts_clean_entries_and_reads_them_back,
+          a_disk_context_of_dirty_entries_asks_for_a_checkpoint_and_refuses_in_the_end,
+          the_limit_of_the_shard_counts_all_contexts,
+          a_delete_before_an_eviction_is_not_undone_by_the_checkpoint,
+          a_damaged_partition_refuses_everything_until_it_is_given_up)
