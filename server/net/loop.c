@@ -160,7 +160,8 @@ void loop_turn(struct loop *l, bool may_block)
         loop_begin(l);
         conn_turn_ready(l);
     }
-    event_base_loop(l->base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    /* NONBLOCK alone would go on for as long as a level-triggered event is there. */
+    event_base_loop(l->base, block ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
     loop_begin(l);
     take_mail(l);
     conn_turn_ready(l);
