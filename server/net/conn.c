@@ -105,7 +105,12 @@ static void on_deadline(void *ctx)
 {
     struct conn *c = ctx;
     struct deadline d = next_deadline(c);
-    if (d.at && d.at <= loop_mono_ms(c->loop))
+    bool due = d.at && d.at <= loop_mono_ms(c->loop);
+    if (due && d.end == CONN_ENDED_SLOW && conn_queue_moved(c)) {
+        c->taken_at = c->active_at = loop_mono_ms(c->loop);
+        due = false;
+    }
+    if (due)
         conn_fail(c, d.end, d.why);
     else
         conn_arm(c);

@@ -58,7 +58,8 @@ struct conn_conf {
     struct quota *quota; /* given back at the end; NULL: none */
     msec_t handshake_ms; /* 0 here and below: no limit */
     msec_t idle_ms;
-    msec_t slow_reader_ms;
+    msec_t
+        slow_reader_ms; /* looked at when it is over: a peer that stops reading is closed after one to two of it */
     msec_t
         linger_ms; /* how long conn_finish() waits for the peer to close, so that it reads the last answer; 0: not */
     size_t read_bytes;  /* per turn; 0: 64 KiB, which is also the most */

@@ -41,7 +41,8 @@ struct conn {
     msec_t taken_at;  /* when the peer last took something, or something began to wait */
     msec_t idle_ms;
     uint64_t id;
-    char *why; /* text for closed(); NULL: none */
+    char *why;  /* text for closed(); NULL: none */
+    int queued; /* bytes in the kernel's send queue when that was last looked at */
     int fd;
     uint32_t read_turn; /* the turn it was last read in */
     unsigned state;     /* enum conn_state */
@@ -82,5 +83,7 @@ void conn_opened(struct conn *c);
 void conn_read(struct conn *c);
 /* conn_write.c: encrypt and send what there is. */
 void conn_flush(struct conn *c);
+/* Whether the peer took something out of the kernel's queue since the last call. */
+bool conn_queue_moved(struct conn *c);
 
 #endif

@@ -3,7 +3,9 @@
 #include "net/conn_priv.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum { OUTPUT_HIGH_DEFAULT = 1 << 20 };
@@ -15,6 +17,15 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
     loop_begin(c->loop);
     c->blocked = false;
     conn_make_dirty(c);
+}
+
+/* A slow reader may empty megabytes of kernel buffers before the socket takes more from us: that counts as taking. */
+bool conn_queue_moved(struct conn *c)
+{
+    int before = c->queued;
+    if (ioctl(c->fd, SIOCOUTQ, &c->queued) != 0)
+        return false;
+    return c->queued < before;
 }
 
 /* The rest waits for the socket. */
@@ -29,6 +40,7 @@ static void block(struct conn *c)
     if (!c->waits)
         c->taken_at = loop_mono_ms(c->loop);
     c->waits = true;
+    conn_queue_moved(c);
     conn_arm(c);
 }
 

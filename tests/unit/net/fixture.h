@@ -50,7 +50,7 @@ struct server {
     size_t asked_len;
 };
 
-static void on_open(void *ctx, struct conn *c)
+static MAYBE_UNUSED void on_open(void *ctx, struct conn *c)
 {
     struct server *s = ctx;
     s->opened++;
@@ -58,7 +58,7 @@ static void on_open(void *ctx, struct conn *c)
     snprintf(s->user, sizeof s->user, "%s", conn_user(c));
 }
 
-static size_t on_input(void *ctx, struct conn *c, const uint8_t *data, size_t len)
+static MAYBE_UNUSED size_t on_input(void *ctx, struct conn *c, const uint8_t *data, size_t len)
 {
     struct server *s = ctx;
     s->inputs++;
@@ -78,14 +78,14 @@ static size_t on_input(void *ctx, struct conn *c, const uint8_t *data, size_t le
     return s->raw ? len : at;
 }
 
-static void on_input_ended(void *ctx, struct conn *c)
+static MAYBE_UNUSED void on_input_ended(void *ctx, struct conn *c)
 {
     struct server *s = ctx;
     s->input_ended++;
     (void)c;
 }
 
-static void on_closed(void *ctx, struct conn *c, enum conn_end end, const char *text)
+static MAYBE_UNUSED void on_closed(void *ctx, struct conn *c, enum conn_end end, const char *text)
 {
     struct server *s = ctx;
     conn_check(c);
@@ -94,7 +94,7 @@ static void on_closed(void *ctx, struct conn *c, enum conn_end end, const char *
     snprintf(s->why, sizeof s->why, "%s", text);
 }
 
-static void on_turn_end(void *ctx)
+static MAYBE_UNUSED void on_turn_end(void *ctx)
 {
     struct server *s = ctx;
     for (size_t i = 0; i < s->asked_len && !s->silent; i++) {
@@ -107,19 +107,19 @@ static void on_turn_end(void *ctx)
     s->asked_len = 0;
 }
 
-static void on_accepted(void *ctx, int fd, const struct net_addr *peer)
+static MAYBE_UNUSED void on_accepted(void *ctx, int fd, const struct net_addr *peer)
 {
     struct server *s = ctx;
     struct conn *c = NULL;
     ck_assert_int_eq(conn_new(s->loop, fd, peer, &s->conf, &s->handler, s, &c), GRID_OK);
 }
 
-static msec_t server_clock(void *ctx)
+static MAYBE_UNUSED msec_t server_clock(void *ctx)
 {
     return ((struct server *)ctx)->now;
 }
 
-static struct server *server_new(bool tls, enum tls_peer peer)
+static MAYBE_UNUSED struct server *server_new(bool tls, enum tls_peer peer)
 {
     struct server *s = xcalloc(1, sizeof *s);
     char why[NET_WHY_BYTES] = "";
@@ -149,16 +149,16 @@ static MAYBE_UNUSED void server_free(struct server *s)
     loop_free(s->loop);
     tls_free(s->tls);
     ck_assert_uint_eq(s->quota.live, 0);
-    static const char *const FILES[] = {"ca.crt",     "ca.key",     "server.crt", "server.key",
-                                        "client.crt", "client.key", "other.crt",  "other.key",
-                                        "odd.pem"};
+    static const char *const FILES[] = {"ca.crt",     "ca.key",     "server.crt",
+                                        "server.key", "client.crt", "client.key",
+                                        "other.crt",  "other.key",  "odd.pem"};
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
         unlink(certs_path(s->dir, FILES[i]));
     rmdir(s->dir);
     free(s);
 }
 
-static void turn(struct server *s)
+static MAYBE_UNUSED void turn(struct server *s)
 {
     loop_turn(s->loop, false);
 }
@@ -169,7 +169,7 @@ struct client {
     SSL *ssl; /* NULL: plain */
 };
 
-static void client_connect(struct server *s, struct client *c)
+static MAYBE_UNUSED void client_connect(struct server *s, struct client *c)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_port = htons(listener_port(s->listener)),
@@ -180,7 +180,8 @@ static void client_connect(struct server *s, struct client *c)
 }
 
 /* `cert` NULL: shows none. `session` of an earlier connection or NULL. */
-static void client_tls(struct server *s, struct client *c, const char *cert, SSL_SESSION *session)
+static MAYBE_UNUSED void client_tls(struct server *s, struct client *c, const char *cert,
+                                    SSL_SESSION *session)
 {
     c->ctx = SSL_CTX_new(TLS_client_method());
     ck_assert_int_eq(SSL_CTX_load_verify_locations(c->ctx, certs_path(s->dir, "ca.crt"), NULL), 1);
@@ -202,7 +203,7 @@ static void client_tls(struct server *s, struct client *c, const char *cert, SSL
 }
 
 /* 1 done, 0 try again, -1 ended. */
-static int client_step(const struct client *c, int rc)
+static MAYBE_UNUSED int client_step(const struct client *c, int rc)
 {
     if (rc > 0)
         return 1;
@@ -212,7 +213,7 @@ static int client_step(const struct client *c, int rc)
     return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
-static bool client_handshake(struct server *s, struct client *c)
+static MAYBE_UNUSED bool client_handshake(struct server *s, struct client *c)
 {
     int step = 0;
     for (int i = 0; i < TURNS_MAX && step == 0; i++) {
@@ -244,7 +245,7 @@ static MAYBE_UNUSED void client_free(struct client *c)
 }
 
 /* One attempt: bytes written, 0 when it would block, -1 when the connection is gone. */
-static ssize_t client_write(struct client *c, const void *data, size_t len)
+static MAYBE_UNUSED ssize_t client_write(struct client *c, const void *data, size_t len)
 {
     int n = c->ssl ? SSL_write(c->ssl, data, len > 65536 ? 65536 : (int)len)
                    : (int)send(c->fd, data, len, MSG_NOSIGNAL);
@@ -253,14 +254,15 @@ static ssize_t client_write(struct client *c, const void *data, size_t len)
 }
 
 /* One attempt; -1 at the end. */
-static ssize_t client_read(struct client *c, void *data, size_t room)
+static MAYBE_UNUSED ssize_t client_read(struct client *c, void *data, size_t room)
 {
     int n = c->ssl ? SSL_read(c->ssl, data, (int)room) : (int)recv(c->fd, data, room, 0);
     int step = client_step(c, n);
     return step == 1 ? n : step;
 }
 
-static MAYBE_UNUSED void client_send(struct server *s, struct client *c, const void *data, size_t len)
+static MAYBE_UNUSED void client_send(struct server *s, struct client *c, const void *data,
+                                     size_t len)
 {
     const uint8_t *p = data;
     for (int i = 0; i < TURNS_MAX && len > 0; i++) {

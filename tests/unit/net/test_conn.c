@@ -5,7 +5,8 @@
 static const bool KINDS[] = {false, true};
 #define EACH_KIND(s)                                                                               \
     for (size_t kind = 0; kind < 2; kind++)                                                        \
-        for (struct server *s = server_new(KINDS[kind], TLS_PEER_REQUIRED); s; server_free(s), s = NULL)
+        for (struct server *s = server_new(KINDS[kind], TLS_PEER_REQUIRED); s;                     \
+             server_free(s), s = NULL)
 
 START_TEST(frames_of_any_size_are_echoed)
 {
@@ -188,8 +189,11 @@ START_TEST(a_peer_that_takes_nothing_is_closed_and_one_that_takes_a_little_is_no
                 turn(s);
         }
         ck_assert_uint_eq(s->closed, 0);
-        s->now += 5000;
-        until(s, &s->closed, 1);
+        for (int i = 0; i < 4 && !s->closed; i++) {
+            s->now += 5000;
+            turn(s);
+        }
+        ck_assert_uint_eq(s->closed, 1);
         ck_assert_int_eq(s->end, CONN_ENDED_SLOW);
         free(f);
         free(some);
