@@ -1,4 +1,5 @@
-/* dispatch.c - what becomes of each request: submitted to a partition, split up, or answered on the spot.
+/* dispatch.c - what becomes of each request: submitted to a partition, split up, or answered on the
+ * spot.
  *
  *   request --table--> single:   one op                     -> result -> response
  *                      batch:    one op with many changes   -> result -> response
@@ -108,7 +109,7 @@ static struct ticket own_ticket(struct grid_session *s, uint64_t number)
     return (struct ticket){s, number, 0, s->ports->shard};
 }
 
-/* --- one key ------------------------------------------------------------------------------------ */
+/* --- one key ---------------------------------------------------------------------------------- */
 
 static void do_single(struct grid_session *s, struct wire_request *r)
 {
@@ -123,7 +124,7 @@ static void do_single(struct grid_session *s, struct wire_request *r)
     submit(s, &r->op, own_ticket(s, r->number));
 }
 
-/* --- one partition ------------------------------------------------------------------------------ */
+/* --- one partition ---------------------------------------------------------------------------- */
 
 /* An item lies where the batch lies: by the batch's affinity, or each by its own key. */
 static struct fault prepare_item(const struct catalog *c, const struct op *batch, struct op *item)
@@ -204,9 +205,10 @@ static void do_scan(struct grid_session *s, struct wire_request *r)
     submit(s, &r->op, own_ticket(s, r->number));
 }
 
-/* --- split up ----------------------------------------------------------------------------------- */
+/* --- split up --------------------------------------------------------------------------------- */
 
-/* One op for each shard that has partitions of the context; partition i is on shard i while i < shards. */
+/* One op for each shard that has partitions of the context; partition i is on shard i while i <
+ * shards. */
 static void count_everywhere(struct grid_session *s, struct wire_request *r, uint32_t parts)
 {
     struct op *ops = arena_calloc(s->arena, parts, sizeof *ops);
@@ -249,7 +251,8 @@ static struct fault check_many(const struct grid_session *s, const struct wire_r
     return r->code == WIRE_GET_MANY ? no_fault : check_once(s, r, r->items_len);
 }
 
-/* Item i of a many-key write has number + i (R13): items in the same partition have results of their own. */
+/* Item i of a many-key write has number + i (R13): items in the same partition have results of
+ * their own. */
 static void do_many(struct grid_session *s, struct wire_request *r)
 {
     struct fault f = check_many(s, r);
@@ -277,7 +280,7 @@ static void do_many(struct grid_session *s, struct wire_request *r)
     }
 }
 
-/* --- on the spot -------------------------------------------------------------------------------- */
+/* --- on the spot ------------------------------------------------------------------------------ */
 
 static void do_ping(struct grid_session *s, struct wire_request *r)
 {
@@ -331,7 +334,7 @@ static void do_admin(struct grid_session *s, struct wire_request *r)
     s->ports->admin(s->ports->ctx, &to, r->admin);
 }
 
-/* --- the table ---------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static void (*const handlers[])(struct grid_session *, struct wire_request *) = {
     [OP_GET] = do_single,

@@ -50,7 +50,7 @@ void *grid_session_owner(const struct grid_session *s)
     return s->owner;
 }
 
-/* --- input -------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 size_t session_frame_max(const struct grid_session *s)
 {
@@ -76,7 +76,8 @@ static void give_up(struct grid_session *s, uint64_t number, enum grid_err err, 
     grid_session_stop(s, why);
 }
 
-/* A frame over the limit is answered and passed over, so that one large value does not cost the connection.
+/* A frame over the limit is answered and passed over, so that one large value does not cost the
+ * connection.
  * Returns the bytes used; 0: more are needed to know whom to answer. */
 static size_t pass_over(struct grid_session *s, const uint8_t *data, size_t len)
 {
@@ -207,7 +208,7 @@ bool grid_session_wants_read(const struct grid_session *s)
            session_unsent(s) + s->collected < s->limits.output;
 }
 
-/* --- answers ------------------------------------------------------------------------------------ */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 struct grid_session *session_answered(struct grid_session *s)
 {
@@ -220,7 +221,8 @@ struct grid_session *session_answered(struct grid_session *s)
     return NULL;
 }
 
-/* A client that asks for more than it reads is told so; the answer to a write is small and always given. */
+/* A client that asks for more than it reads is told so; the answer to a write is small and
+ * always given. */
 static bool too_much(const struct grid_session *s, const struct result *res)
 {
     return (res->value.len || res->items_len) &&
@@ -264,7 +266,7 @@ struct grid_session *grid_session_admin_result(const struct ticket *to, enum gri
     return session_answered(s);
 }
 
-/* --- output ------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 struct slice grid_session_output(const struct grid_session *s)
 {
@@ -284,7 +286,7 @@ void grid_session_sent(struct grid_session *s, size_t n)
     }
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void grid_session_stop(struct grid_session *s, const char *reason)
 {

@@ -1,13 +1,17 @@
-/* grid_session.h - one connection of the grid protocol as bytes <-> operations. No sockets, no clock, no threads: bytes come in by
- * grid_session_input(), what is wanted goes out by ports that only enqueue and never call back, answers come by
- * grid_session_result(), bytes go out by grid_session_output().
+/* grid_session.h - one connection of the grid protocol as bytes <-> operations. No sockets, no
+ * clock, no threads: bytes come in by grid_session_input(), what is wanted goes out by ports that
+ * only enqueue and never call back, answers come by grid_session_result(), bytes go out by
+ * grid_session_output().
  *
- *   GREETING --Hello--> OPEN            GREETING --Hello with another shard--> MOVING --grid_session_moved()--> OPEN
- *   any of them --fault, stop--> CLOSING: nothing more is read; what is in flight is still answered
+ *   GREETING --Hello--> OPEN
+ *   GREETING --Hello for another shard--> MOVING --grid_session_moved()--> OPEN
+ *   any of them --fault, stop--> CLOSING: nothing more is read, what is in flight is still answered
  *
- * A request that is split up (many keys, a count) is collected by a struct collector; requests in flight hold the session,
- * so it may be closed at any time: late results are dropped, the last one frees it.
- * Used by the loop thread that owns the connection; results of other threads come to it by mailbox first (ticket.thread).
+ * A request that is split up (many keys, a count) is collected by a struct collector; requests in
+ * flight hold the session, so it may be closed at any time: late results are dropped, the last one
+ * frees it.
+ * Used by the loop thread that owns the connection; results of other threads come to it by mailbox
+ * first (ticket.thread).
  * Invariant (grid_session_check): see there. */
 #ifndef GRIDD_SESSION_GRID_SESSION_H
 #define GRIDD_SESSION_GRID_SESSION_H
@@ -19,15 +23,19 @@
 
 struct grid_session; /* opaque */
 
-/* What a session wants done. One per loop thread, borrowed while a session uses it. None of these calls back. */
+/* What a session wants done. One per loop thread, borrowed while a session uses it. None of
+ * these calls back. */
 struct session_ports {
     void *ctx;
     uint32_t shard; /* of this thread, from 0; also ticket.thread */
-    /* Do `op`; borrowed until the turn's arena is reset. Answered by grid_session_result() with op->ticket. */
+    /* Do `op`; borrowed until the turn's arena is reset. Answered by grid_session_result() with
+     * op->ticket. */
     void (*submit)(void *ctx, const struct op *op);
-    /* Do `request` (valid for the call; plain data, copy it). Answered by grid_session_admin_result(). */
+    /* Do `request` (valid for the call; plain data, copy it). Answered by
+     * grid_session_admin_result(). */
     void (*admin)(void *ctx, const struct ticket *to, const struct admin_request *request);
-    /* Take the connection to the thread of `shard`, then call grid_session_moved() there. Nothing is in flight. */
+    /* Take the connection to the thread of `shard`, then call grid_session_moved() there.
+     * Nothing is in flight. */
     void (*move)(void *ctx, struct grid_session *s, uint32_t shard);
     /* The newest catalog this thread has; valid until the next turn. */
     const struct catalog *(*catalog)(void *ctx);
@@ -47,47 +55,47 @@ struct node_view {
 };
 
 struct session_limits {
-    uint32_t
-        requests; /* operations in flight (an item of a many-key request is one) before reading stops */
+    uint32_t requests; /* ops in flight (an item of a many-key request is one); then no reading */
     uint32_t items;    /* of one request; at most RECORD_EFFECTS_MAX */
-    size_t output;     /* bytes waiting to be sent before reading stops */
-    size_t output_max; /* bytes waiting to be sent before reads are answered GRID_EBUSY */
-    size_t reply; /* bytes of values in one many-key answer; the items behind get GRID_ETOO_LARGE */
+    size_t output;     /* bytes waiting to be sent; then no reading */
+    size_t output_max; /* bytes waiting to be sent; then reads are answered GRID_EBUSY */
+    size_t reply;      /* bytes of values in one many-key answer; then items get GRID_ETOO_LARGE */
 };
-#define SESSION_LIMITS_DEFAULT                                                                     \
-    {                                                                                              \
-        1024, RECORD_EFFECTS_MAX, 1 << 20, 96 << 20, 64 << 20                                      \
-    }
+/* clang-format off */
+#define SESSION_LIMITS_DEFAULT {1024, RECORD_EFFECTS_MAX, 1 << 20, 96 << 20, 64 << 20}
+/* clang-format on */
 
 /* One call of grid_session_input(). */
 struct session_turn {
-    struct arena *
-        arena; /* everything submitted is borrowed from it: reset it when the ops of the turn are done */
-    uint32_t budget; /* in: frames this call may take; out: what is left of it */
-    bool
-        more; /* out: whole frames were left: call again next turn (with a fresh arena) without waiting for bytes */
+    struct arena *arena; /* holds what is submitted: reset it when the ops of the turn are done */
+    uint32_t budget;     /* in: frames this call may take; out: what is left of it */
+    bool more;           /* out: frames were left: call again next turn, with a fresh arena */
 };
 
-/* `owner` is handed back by grid_session_owner() and means nothing here. Release with grid_session_close(). */
+/* `owner` is handed back by grid_session_owner() and means nothing here. Release with
+ * grid_session_close(). */
 struct grid_session *grid_session_new(const struct session_ports *ports,
                                       const struct node_view *view,
                                       const struct session_limits *limits, void *owner);
 void *grid_session_owner(const struct grid_session *s);
 
-/* Take whole frames from `data`; returns the bytes used up (they may be overwritten at once). What is left is the beginning of a
- * frame, or frames that had to wait: offer it again, with what came behind, when turn->more was set or grid_session_wants_read()
- * has become true. */
+/* Take whole frames from `data`; returns the bytes used up (they may be overwritten at once). What
+ * is left is the beginning of a frame, or frames that had to wait: offer it again, with what came
+ * behind, when turn->more was set or grid_session_wants_read() has become true. */
 size_t grid_session_input(struct grid_session *s, const uint8_t *data, size_t len,
                           struct session_turn *turn);
-/* Whole bytes of the frame that begins at `data`, as far as it will be stored: how large the reader's buffer has to become. Bounded by
- * the frame limit; 4 while it is unknown. */
+/* Whole bytes of the frame that begins at `data`, as far as it will be stored: how large the
+ * reader's buffer has to become. Bounded by the frame limit; 4 while it is unknown. */
 size_t grid_session_frame_bytes(const struct grid_session *s, const uint8_t *data, size_t len);
-/* False: too much is unanswered or unsent, or the session is moving; do not read, do not call input. */
+/* False: too much is unanswered or unsent, or the session is moving; do not read, do not call
+ * input. */
 bool grid_session_wants_read(const struct grid_session *s);
 
-/* The answer to an op. Returns the session that may have output now or want to read again; NULL: its connection is gone. */
+/* The answer to an op. Returns the session that may have output now or want to read again; NULL:
+ * its connection is gone. */
 struct grid_session *grid_session_result(const struct ticket *to, const struct result *res);
-/* The answer to an admin request: `reply` as made by wire_admin_reply_encode(), or empty. Returns as above. */
+/* The answer to an admin request: `reply` as made by wire_admin_reply_encode(), or empty.
+ * Returns as above. */
 struct grid_session *grid_session_admin_result(const struct ticket *to, enum grid_err status,
                                                struct slice detail, struct slice reply);
 

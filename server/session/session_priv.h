@@ -64,7 +64,8 @@ void session_move_to(struct grid_session *s, enum session_state to);
 size_t session_frame_max(const struct grid_session *s);
 /* Answer `number` with an error. */
 void session_fail(struct grid_session *s, uint64_t number, enum grid_err err, const char *detail);
-/* An answer was dropped or given: free a closed session that waits for nothing. Returns it, or NULL when its connection is gone. */
+/* An answer was dropped or given: free a closed session that waits for nothing. Returns it, or
+ * NULL when its connection is gone. */
 struct grid_session *session_answered(struct grid_session *s);
 
 /* hello.c: the first frame, and the answer to it. */

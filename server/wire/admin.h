@@ -1,5 +1,6 @@
-/* admin.h - what gridctl asks of a node and is told, as plain structs. A request has no pointers, so that it can be copied to the
- * control thread as it is. A reply borrows everything; it is encoded where it is made, and travels as bytes. */
+/* admin.h - what gridctl asks of a node and is told, as plain structs. A request has no pointers,
+ * so that it can be copied to the control thread as it is. A reply borrows everything; it is
+ * encoded where it is made, and travels as bytes. */
 #ifndef GRIDD_WIRE_ADMIN_H
 #define GRIDD_WIRE_ADMIN_H
 
@@ -31,7 +32,8 @@ enum admin_op {
 #undef X
 };
 
-/* CONTEXT_ALTER: which fields of `context` shall change; the names in Admin.fields are those of ContextInfo. */
+/* CONTEXT_ALTER: which fields of `context` shall change; the names in Admin.fields are those of
+ * ContextInfo. */
 enum context_field {
     FIELD_BACKUPS = 1,
     FIELD_DURABILITY = 2,
@@ -127,7 +129,8 @@ struct admin_reply {
 const char *admin_op_text(enum admin_op op);
 bool admin_op_known(unsigned code);
 
-/* Append the encoded AdminReply message to `out`; hand it to grid_session_admin_result() on the session's thread. */
+/* Append the encoded AdminReply message to `out`; hand it to grid_session_admin_result() on the
+ * session's thread. */
 void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out);
 
 #endif

@@ -1,9 +1,11 @@
 /* arena.c - a list of chunks, newest first; the place moves forward in the newest one.
  *
- *   chunks -> [header|used.......|place -> free....]  -> [header|used....] -> ... -> [first, kept over resets]
+ *   chunks -> [header|used....|place -> free....]  -> [header|used....] -> ... -> NULL
  *
- * Chunks double, so that a turn takes few of them; an allocation larger than that has a chunk of its own size.
- * A reset keeps one chunk, the largest that is not above ARENA_KEEP_BYTES: after a few turns the usual turn fits in it. */
+ * Chunks double, so that a turn takes few of them; an allocation larger than that has a chunk of
+ * its own size.
+ * A reset keeps one chunk, the largest that is not above ARENA_KEEP_BYTES: after a few turns the
+ * usual turn fits in it. */
 #include "wire/arena.h"
 
 #include "base/alloc.h"

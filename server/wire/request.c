@@ -1,4 +1,5 @@
-/* request.c - Hello and Request. protobuf-c copies the fields into the arena; from there they are pointed at, not copied again. */
+/* request.c - Hello and Request. protobuf-c copies the fields into the arena; from there they
+ * are pointed at, not copied again. */
 #include "wire/request.h"
 
 #include "client.pb-c.h"

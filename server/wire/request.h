@@ -1,6 +1,7 @@
-/* request.h - what a client says, from protobuf to plain structs. Everything decoded is borrowed from the arena until it is reset;
- * the input may go at once. Two kinds of fault: a body that is no message is an error of the call (the connection cannot be
- * trusted further); a message with a value that none may have is decoded and says so in `refused` (it is answered, life goes on). */
+/* request.h - what a client says, from protobuf to plain structs. Everything decoded is borrowed
+ * from the arena until it is reset; the input may go at once. Two kinds of fault: a body that is no
+ * message is an error of the call (the connection cannot be trusted further); a message with a
+ * value that none may have is decoded and says so in `refused` (it is answered, life goes on). */
 #ifndef GRIDD_WIRE_REQUEST_H
 #define GRIDD_WIRE_REQUEST_H
 
@@ -21,7 +22,8 @@ struct wire_hello {
     const char *grid;
 };
 
-/* Operations that no single partition answers; codes of enum Op in client.proto. Those of one partition: enum op_kind. */
+/* Operations that no single partition answers; codes of enum Op in client.proto. Those of one
+ * partition: enum op_kind. */
 enum wire_op {
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
@@ -40,8 +42,9 @@ struct wire_request {
     uint64_t topology;  /* revision the client has; 0: does not want to know */
     uint32_t partition; /* SCAN, COUNT with one_partition; as sent */
     bool one_partition;
-    /* The request's fields. kind is `code`; session.number and session.lowest are set. The session fills in partition, slot,
-     * has_session, session.id, all_partitions and ticket. BATCH: batch points at the items. */
+    /* The request's fields. kind is `code`; session.number and session.lowest are set. The session
+     * fills in partition, slot, has_session, session.id, all_partitions and ticket. BATCH: batch
+     * points at the items. */
     struct op op;
     struct op *items; /* BATCH, *_MANY: kind set, cache the request's where an item names none */
     uint32_t items_len;
@@ -49,17 +52,18 @@ struct wire_request {
     const struct admin_request *admin; /* ADMIN; NULL: none was sent */
 };
 
-/* Decode the body of a client's first frame. GRID_EBAD_REQUEST: malformed, or a string that is not UTF-8;
- * GRID_ENOMEM: the arena is over its limit. */
+/* Decode the body of a client's first frame. GRID_EBAD_REQUEST: malformed, or a string that is not
+ * UTF-8; GRID_ENOMEM: the arena is over its limit. */
 MUST_USE
 enum grid_err wire_hello_decode(struct slice body, struct arena *arena,
                                 struct wire_hello *ret_hello);
-/* Decode the body of any later frame. Errors as above. More than RECORD_EFFECTS_MAX items: `refused` GRID_ETOO_LARGE, no items. */
+/* Decode the body of any later frame. Errors as above. More than RECORD_EFFECTS_MAX items:
+ * `refused` GRID_ETOO_LARGE, no items. */
 MUST_USE
 enum grid_err wire_request_decode(struct slice body, struct arena *arena,
                                   struct wire_request **ret_request);
-/* The request number, when the body begins with it (every client of ours does so); else 0. For bodies that are too large or
- * malformed: `body` may be cut off anywhere. */
+/* The request number, when the body begins with it (every client of ours does so); else 0. For
+ * bodies that are too large or malformed: `body` may be cut off anywhere. */
 uint64_t wire_request_number(struct slice body);
 
 #endif

@@ -1,5 +1,6 @@
-/* response.c - answers. The fields of Response that hot operations use are written by hand (tag, varint, bytes: that is all of
- * protobuf they need); messages within messages go through protobuf-c. */
+/* response.c - answers. The fields of Response that hot operations use are written by hand (tag,
+ * varint, bytes: that is all of protobuf they need); messages within messages go through
+ * protobuf-c. */
 #include "wire/response.h"
 
 #include "client.pb-c.h"

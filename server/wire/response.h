@@ -1,5 +1,7 @@
-/* response.h - what a client is told, from plain structs to whole frames (length and protobuf) at the end of a struct buf.
- * The hot fields are written straight into reserved space: a value is copied once. Callers bound the sizes before. */
+/* response.h - what a client is told, from plain structs to whole frames (length and protobuf) at
+ * the end of a struct buf.
+ * The hot fields are written straight into reserved space: a value is copied once. Callers bound
+ * the sizes before. */
 #ifndef GRIDD_WIRE_RESPONSE_H
 #define GRIDD_WIRE_RESPONSE_H
 
@@ -42,7 +44,8 @@ struct wire_item {
     struct slice value;
 };
 
-/* `topology` in all of them: the newest revision for a client that has an older one, else 0 (left out). */
+/* `topology` in all of them: the newest revision for a client that has an older one, else 0
+ * (left out). */
 void wire_hello_reply(struct buf *out, const struct wire_hello_reply *reply);
 /* The answer of one partition: every field of `res`. */
 void wire_response_result(struct buf *out, uint64_t number, const struct result *res,
@@ -63,7 +66,8 @@ void wire_response_location(struct buf *out, uint64_t number, const struct wire_
 void wire_response_admin(struct buf *out, uint64_t number, enum grid_err status,
                          struct slice detail, struct slice reply, uint64_t topology);
 
-/* Upper bound of the frame that wire_response_items() makes of `items_len` items with `value_bytes` in all. */
+/* Upper bound of the frame that wire_response_items() makes of `items_len` items with
+ * `value_bytes` in all. */
 size_t wire_response_items_max(size_t items_len, size_t value_bytes);
 
 #endif

@@ -1,4 +1,5 @@
-/* snapshot.c - control.proto. Decoding is strict: what is on disk was written by us, so what is odd is damage. */
+/* snapshot.c - control.proto. Decoding is strict: what is on disk was written by us, so what is
+ * odd is damage. */
 #include "wire/snapshot.h"
 
 #include "base/alloc.h"
@@ -6,7 +7,8 @@
 #include "control/settings.h"
 #include "wire/wire_priv.h"
 
-/* Decoded structs are larger than their bytes; a catalog that grows beyond this is not one of ours. */
+/* Decoded structs are larger than their bytes; a catalog that grows beyond this is not one of
+ * ours. */
 enum { GROWTH = 128, ARENA_FLOOR = 1 << 20 };
 
 static void fill_cache(Control__Cache *to, const struct cache_info *from)

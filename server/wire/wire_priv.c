@@ -24,7 +24,8 @@ ProtobufCMessage *wire_unpack(const ProtobufCMessageDescriptor *what, struct sli
 void wire_pack(const ProtobufCMessage *message, struct buf *out)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
-    out->len += protobuf_c_message_pack(message, buf_reserve(out, len));
+    if (len) /* every field at its default: no bytes */
+        out->len += protobuf_c_message_pack(message, buf_reserve(out, len));
 }
 
 void wire_pack_frame(const ProtobufCMessage *message, struct buf *out)
@@ -35,7 +36,8 @@ void wire_pack_frame(const ProtobufCMessage *message, struct buf *out)
     out->len += FRAME_HEADER_BYTES + protobuf_c_message_pack(message, at + FRAME_HEADER_BYTES);
 }
 
-/* Length of the UTF-8 sequence that begins at `s`, 0: not well-formed. `s` ends with a NUL, which is no continuation byte. */
+/* Length of the UTF-8 sequence that begins at `s`, 0: not well-formed. `s` ends with a NUL,
+ * which is no continuation byte. */
 static size_t utf8_len(const uint8_t *s)
 {
     static const struct {

@@ -1,4 +1,5 @@
-/* wire_priv.h - what the files of this room share: the arena as protobuf-c's allocator, strings, packing of whole messages. */
+/* wire_priv.h - what the files of this room share: the arena as protobuf-c's allocator, strings,
+ * packing of whole messages. */
 #ifndef GRIDD_WIRE_WIRE_PRIV_H
 #define GRIDD_WIRE_WIRE_PRIV_H
 
@@ -10,7 +11,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/* Unpack `body` into the arena; NULL: malformed, or the arena is over its limit (arena_refused()). */
+/* Unpack `body` into the arena; NULL: malformed, or the arena is over its limit
+ * (arena_refused()). */
 ProtobufCMessage *wire_unpack(const ProtobufCMessageDescriptor *what, struct slice body,
                               struct arena *arena);
 /* Append the bytes of `message` to `out`. */
@@ -28,7 +30,8 @@ char *wire_text(const char *s);
 /* Everything a catalog knows of a context; borrows its strings. */
 void wire_fill_context(Grid__ContextInfo *to, const struct context_info *from);
 
-/* Zeroed memory for a message that we make ourselves: never NULL, so the arena must have no limit. */
+/* Zeroed memory for a message that we make ourselves: never NULL, so the arena must have no
+ * limit. */
 void *wire_take(struct arena *a, size_t n, size_t bytes);
 
 static inline struct slice wire_bytes(ProtobufCBinaryData b)

@@ -1,5 +1,5 @@
-/* fake.h - both ends of a session for tests: a client that packs requests and reads responses, and a node that
- * keeps what was submitted until the test answers it. */
+/* fake.h - both ends of a session for tests: a client that packs requests and reads responses, and
+ * a node that keeps what was submitted until the test answers it. */
 #ifndef GRIDD_TESTS_SESSION_FAKE_H
 #define GRIDD_TESTS_SESSION_FAKE_H
 
@@ -72,8 +72,8 @@ static inline struct fake *fake_new(void)
 {
     struct fake *f = calloc(1, sizeof *f);
     f->catalog = catalog_new();
-    f->ports = (struct session_ports){f, FAKE_SHARD, fake_submit, fake_admin, fake_move,
-                                      fake_catalog, NULL};
+    f->ports = (struct session_ports){f,         FAKE_SHARD,   fake_submit, fake_admin,
+                                      fake_move, fake_catalog, NULL};
     f->view = (struct node_view){"shop", "a", "127.0.0.1:7400", "0.1.0", {1, 2, 3}, FAKE_SHARDS, 5};
     f->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
     f->arena = arena_new(256 << 20);
@@ -98,7 +98,7 @@ static inline void fake_free(struct fake *f)
     free(f);
 }
 
-/* --- the client --------------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 static inline void fake_send_bytes(struct fake *f, const void *data, size_t len)
 {
@@ -210,7 +210,7 @@ static inline void fake_greet(struct fake *f)
     grid__hello_reply__free_unpacked(m, NULL);
 }
 
-/* --- the node ----------------------------------------------------------------------------------- */
+/* --- the node --------------------------------------------------------------------------------- */
 
 static inline struct grid_session *fake_answer(const struct op *op, struct result res)
 {

@@ -39,8 +39,8 @@ START_TEST(a_version_outside_the_range_is_refused_by_name)
     static const struct {
         uint32_t version, version_min;
         bool fine;
-    } rows[] = {{1, 1, true}, {1, 0, true}, {5, 1, true}, {0, 0, false}, {2, 2, false},
-                {UINT32_MAX, 2, false}, {1, 2, false}};
+    } rows[] = {{1, 1, true},  {1, 0, true},           {5, 1, true}, {0, 0, false},
+                {2, 2, false}, {UINT32_MAX, 2, false}, {1, 2, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct fake *f = fake_new();
         Grid__Hello hello = fake_hello();

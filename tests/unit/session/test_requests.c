@@ -325,10 +325,8 @@ START_TEST(a_batch_that_cannot_be_one_says_which_item)
         enum grid_err want;
     } table[] = {
         {"", "{k0}x", 0, GRID_ECROSS_PARTITION}, /* the others have partitions of their own */
-        {"a", "", 0, GRID_EBAD_REQUEST},
-        {"a", "k", other, GRID_ECROSS_PARTITION},
-        {"a", "k", 12345678, GRID_ENO_CONTEXT},
-        {"a", "k", f->cache + 9, GRID_ENO_CACHE},
+        {"a", "", 0, GRID_EBAD_REQUEST},         {"a", "k", other, GRID_ECROSS_PARTITION},
+        {"a", "k", 12345678, GRID_ENO_CONTEXT},  {"a", "k", f->cache + 9, GRID_ENO_CACHE},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         Grid__Request m = fake_request(f, i + 1, GRID__OP__BATCH, "");
@@ -421,7 +419,8 @@ START_TEST(a_scan_passes_through_within_its_bounds)
         ck_assert(slice_eq(f->ops[0]->prefix, slice_str("pre")));
     }
     struct scan_item item = {slice_str("key"), slice_str("value"), 4, 5};
-    fake_answer(f->ops[0], (struct result){.items = &item, .items_len = 1, .cursor = slice_str("c")});
+    fake_answer(f->ops[0],
+                (struct result){.items = &item, .items_len = 1, .cursor = slice_str("c")});
     Grid__Response *r = fake_response(f);
     ck_assert_uint_eq(r->n_items, 1);
     ck_assert_uint_eq(r->items[0]->version, 4);
@@ -445,9 +444,12 @@ START_TEST(a_cache_is_opened_by_name_and_what_is_missing_is_named)
     static const struct {
         const char *name;
         enum grid_err want;
-    } table[] = {{"default/default", GRID_OK},   {"default/none", GRID_ENO_CACHE},
-                 {"none/default", GRID_ENO_CONTEXT}, {"default", GRID_EBAD_REQUEST},
-                 {"", GRID_EBAD_REQUEST},        {"/", GRID_ENO_CONTEXT},
+    } table[] = {{"default/default", GRID_OK},
+                 {"default/none", GRID_ENO_CACHE},
+                 {"none/default", GRID_ENO_CONTEXT},
+                 {"default", GRID_EBAD_REQUEST},
+                 {"", GRID_EBAD_REQUEST},
+                 {"/", GRID_ENO_CONTEXT},
                  {"a\x01/b", GRID_EBAD_REQUEST}};
     struct fake *f = fake_new();
     fake_greet(f);

@@ -88,8 +88,7 @@ START_TEST(a_reset_settles_on_one_chunk_for_turns_of_the_same_size)
 }
 END_TEST
 
-UNIT_MAIN("wire/arena", allocations_are_aligned_apart_and_writable,
-          growth_keeps_what_was_given_out,
+UNIT_MAIN("wire/arena", allocations_are_aligned_apart_and_writable, growth_keeps_what_was_given_out,
           over_its_limit_it_refuses_and_says_so_and_goes_on_after_a_reset,
           calloc_clears_memory_that_was_used_before,
           a_reset_settles_on_one_chunk_for_turns_of_the_same_size)

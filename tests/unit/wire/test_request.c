@@ -155,10 +155,14 @@ START_TEST(values_no_write_may_have_are_refused_by_name_and_not_looked_at_in_rea
         uint64_t ttl_ms;
         enum grid_err put;
     } rows[] = {
-        {0, 0, 0, GRID_OK},          {4, 0, 0, GRID_EBAD_REQUEST},
-        {-1, 0, 0, GRID_EBAD_REQUEST}, {0, 4, 0, GRID_EBAD_REQUEST},
-        {0, -7, 0, GRID_EBAD_REQUEST}, {0, TTL_SET, 0, GRID_EBAD_REQUEST},
-        {0, TTL_SET, 1, GRID_OK},    {0, TTL_SET, UINT64_MAX, GRID_EBAD_REQUEST},
+        {0, 0, 0, GRID_OK},
+        {4, 0, 0, GRID_EBAD_REQUEST},
+        {-1, 0, 0, GRID_EBAD_REQUEST},
+        {0, 4, 0, GRID_EBAD_REQUEST},
+        {0, -7, 0, GRID_EBAD_REQUEST},
+        {0, TTL_SET, 0, GRID_EBAD_REQUEST},
+        {0, TTL_SET, 1, GRID_OK},
+        {0, TTL_SET, UINT64_MAX, GRID_EBAD_REQUEST},
         {0, TTL_NONE, UINT64_MAX, GRID_OK},
     };
     start();

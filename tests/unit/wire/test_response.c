@@ -28,8 +28,8 @@ static struct slice got(ProtobufCBinaryData b)
 
 START_TEST(a_result_arrives_with_every_field_at_every_size_of_number)
 {
-    static const uint64_t numbers[] = {0,          1,          127,        128, 16383, 16384,
-                                       0xffffffff, 1ull << 56, UINT64_MAX};
+    static const uint64_t numbers[] = {0,     1,          127,        128,       16383,
+                                       16384, 0xffffffff, 1ull << 56, UINT64_MAX};
     static const int64_t results[] = {0, 1, -1, 63, -64, 64, INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         for (size_t k = 0; k < sizeof results / sizeof *results; k++) {
@@ -144,8 +144,12 @@ END_TEST
 
 START_TEST(cache_and_location_arrive)
 {
-    struct context_info context = {.id = 2, .name = "orders", .partitions = 64, .backups = 1,
-                                   .durability = DURABILITY_MEMORY, .full_policy = FULL_EVICT};
+    struct context_info context = {.id = 2,
+                                   .name = "orders",
+                                   .partitions = 64,
+                                   .backups = 1,
+                                   .durability = DURABILITY_MEMORY,
+                                   .full_policy = FULL_EVICT};
     struct cache_info cache = {.id = 2 << 16 | 5, .name = "lines"};
     struct buf b = BUF_INIT;
     wire_response_cache(&b, 4, &context, &cache, 0);
@@ -172,8 +176,7 @@ START_TEST(a_whole_admin_reply_arrives)
     static const uint8_t id[16] = {1, 2, 3};
     const char *problems[] = {"one", "two"}, *labels[] = {"zone=a"};
     struct admin_metric metrics[] = {{"gets", 12, "", true}, {"memory", 34, "bytes", false}};
-    struct admin_node node = {"a",    id, "host:1",  "0.1",   99, 4,
-                              labels, 1,  "serving", metrics, 2};
+    struct admin_node node = {"a", id, "host:1", "0.1", 99, 4, labels, 1, "serving", metrics, 2};
     struct admin_status status = {"shop", true, problems, 2, &node, 1, 1, 2, 3, 4, 5, 6};
     struct cache_info cache = {.id = 65537, .name = "default", .ttl_ms = 8};
     struct context_info info = {.id = 1, .name = "default", .caches = &cache, .caches_len = 1};
@@ -226,8 +229,8 @@ END_TEST
 START_TEST(a_hello_reply_arrives)
 {
     static const uint8_t id[16] = {9, 8, 7};
-    struct wire_hello_reply r = {GRID_EAUTH, "no",   1,      1, 2, 4, slice_make(id, 16), "a",
-                                 "shop",     100000, 7, 8, 9, "0.1.0"};
+    struct wire_hello_reply r = {GRID_EAUTH, "no",   1,      1, 2, 4, slice_make(id, 16),
+                                 "a",        "shop", 100000, 7, 8, 9, "0.1.0"};
     struct buf b = BUF_INIT;
     wire_hello_reply(&b, &r);
     Grid__HelloReply *m =

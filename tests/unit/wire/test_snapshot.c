@@ -12,9 +12,14 @@ static struct catalog *example(void)
 {
     struct catalog *c = catalog_new();
     char why[WHY_BYTES];
-    struct context_info want = {.name = "orders", .partitions = 64, .backups = BACKUPS_ALL,
-                                .durability = DURABILITY_ASYNC, .full_policy = FULL_REFUSE,
-                                .memory_limit = 1 << 30, .min_in_sync = 1, .nodes = "zone=dc1"};
+    struct context_info want = {.name = "orders",
+                                .partitions = 64,
+                                .backups = BACKUPS_ALL,
+                                .durability = DURABILITY_ASYNC,
+                                .full_policy = FULL_REFUSE,
+                                .memory_limit = 1 << 30,
+                                .min_in_sync = 1,
+                                .nodes = "zone=dc1"};
     ck_assert_int_eq(catalog_context_create(c, &want, why), GRID_OK);
     ck_assert_int_eq(catalog_cache_create(c, slice_str("orders/lines"), 5000, why), GRID_OK);
     ck_assert_int_eq(catalog_cache_create(c, slice_str("orders/heads"), 0, why), GRID_OK);

@@ -1,0 +1,222 @@
+/* session_instructions.c - the path of a GET or PUT from the bytes of its request to the bytes of
+ * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
+ * callgrind by session_instructions.sh, which counts inside measured().
+ *   session_instructions get|put: 10,000 requests with 100-byte values in turns of 16, a context in
+ * memory LINK: session wire shard control replica data base frame pb */
+#include "base/buf.h"
+#include "client.pb-c.h"
+#include "proto/frame.h"
+#include "session/grid_session.h"
+#include "shard/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { REQUESTS = 10000, TURN = 16, VALUE_BYTES = 100, NOW = 1000000 };
+
+struct rig {
+    struct catalog *catalog;
+    struct shard *shard;
+    struct grid_session *session;
+    struct arena *arena;
+    const struct op *ops[TURN];
+    size_t ops_len;
+    uint64_t answers;
+    uint32_t cache;
+};
+
+static void on_submit(void *ctx, const struct op *op)
+{
+    struct rig *r = ctx;
+    r->ops[r->ops_len++] = op;
+}
+
+static void on_admin(void *ctx, const struct ticket *to, const struct admin_request *request)
+{
+    (void)ctx;
+    (void)to;
+    (void)request;
+}
+
+static void on_move(void *ctx, struct grid_session *s, uint32_t shard)
+{
+    (void)ctx;
+    (void)s;
+    (void)shard;
+}
+
+static const struct catalog *on_catalog(void *ctx)
+{
+    return ((struct rig *)ctx)->catalog;
+}
+
+static void on_reply(void *ctx, const struct ticket *to, const struct result *res)
+{
+    struct rig *r = ctx;
+    CHECK(res->status == GRID_OK);
+    r->answers++;
+    grid_session_result(to, res);
+}
+
+static uint64_t on_log_append(void *ctx, const struct record *rec, bool sync)
+{
+    (void)ctx;
+    (void)rec;
+    (void)sync;
+    CHECK(!"a context in memory writes a log");
+    return 0;
+}
+
+static bool on_log_has_room(void *ctx, size_t bytes)
+{
+    (void)ctx;
+    (void)bytes;
+    return true;
+}
+
+static void on_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                        uint32_t cache, struct slice key)
+{
+    (void)ctx;
+    (void)token;
+    (void)context;
+    (void)partition;
+    (void)cache;
+    (void)key;
+}
+
+static void on_cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                         uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
+                         size_t bytes)
+{
+    (void)after_cache;
+    (void)limit;
+    (void)bytes;
+    on_cold_get(ctx, token, context, partition, cache, after);
+}
+
+static void on_checkpoint_soon(void *ctx)
+{
+    (void)ctx;
+}
+
+/* One turn of a node's loop: read, parse, prefetch, execute, write. */
+static size_t turn(struct rig *r, const uint8_t *data, size_t len)
+{
+    struct session_turn t = {.arena = r->arena, .budget = TURN};
+    size_t used = grid_session_input(r->session, data, len, &t);
+    for (int stage = 0; stage < 2; stage++)
+        for (size_t i = 0; i < r->ops_len; i++)
+            shard_prefetch(r->shard, r->ops[i], stage);
+    for (size_t i = 0; i < r->ops_len; i++)
+        shard_submit(r->shard, r->ops[i], NOW);
+    r->ops_len = 0;
+    grid_session_sent(r->session, grid_session_output(r->session).len);
+    arena_reset(r->arena);
+    return used;
+}
+
+/* What is counted. */
+__attribute__((noinline)) void measured(struct rig *r, struct slice stream);
+void measured(struct rig *r, struct slice stream)
+{
+    for (size_t at = 0; at < stream.len;) {
+        size_t used = turn(r, stream.data + at, stream.len - at);
+        CHECK(used);
+        at += used;
+    }
+}
+
+static __attribute__((noinline)) void unmeasured(struct rig *r, struct slice stream)
+{
+    for (size_t at = 0; at < stream.len;)
+        at += turn(r, stream.data + at, stream.len - at);
+}
+
+static void add_frame(struct buf *b, const ProtobufCMessage *m)
+{
+    size_t len = protobuf_c_message_get_packed_size(m);
+    uint8_t *at = buf_reserve(b, FRAME_HEADER_BYTES + len);
+    frame_write_header(at, len);
+    b->len += FRAME_HEADER_BYTES + protobuf_c_message_pack(m, at + FRAME_HEADER_BYTES);
+}
+
+static void add_hello(struct buf *b)
+{
+    uint8_t id[SESSION_ID_BYTES] = "instructions";
+    Grid__Hello m;
+    grid__hello__init(&m);
+    m.version = m.version_min = 1;
+    m.session = (ProtobufCBinaryData){sizeof id, id};
+    add_frame(b, &m.base);
+}
+
+/* REQUESTS of them on as many keys; writes are exactly-once, as the client library makes them. */
+static void add_requests(struct buf *b, const struct rig *r, bool put, uint64_t first)
+{
+    uint8_t key[24], value[VALUE_BYTES];
+    memset(value, 'v', sizeof value);
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        Grid__Request m;
+        grid__request__init(&m);
+        m.number = first + i;
+        m.op = put ? GRID__OP__PUT : GRID__OP__GET;
+        m.cache = r->cache;
+        m.key.len = (size_t)snprintf((char *)key, sizeof key, "key:%012lu", (unsigned long)i);
+        m.key.data = key;
+        if (put) {
+            m.value = (ProtobufCBinaryData){sizeof value, value};
+            m.lowest = first + i / TURN * TURN;
+        }
+        add_frame(b, &m.base);
+    }
+}
+
+static void make_cache(struct rig *r)
+{
+    char why[WHY_BYTES];
+    struct context_info want = {
+        .name = "fast", .partitions = 1024, .durability = DURABILITY_MEMORY, .min_in_sync = 1};
+    r->catalog = catalog_new();
+    CHECK(catalog_context_create(r->catalog, &want, why) == GRID_OK);
+    CHECK(catalog_cache_create(r->catalog, slice_str("fast/c"), 0, why) == GRID_OK);
+    r->cache = catalog_cache_named(r->catalog, slice_str("fast/c"))->id;
+}
+
+int main(int argc, char **argv)
+{
+    bool put = argc == 2 && strcmp(argv[1], "put") == 0;
+    if (!put && (argc != 2 || strcmp(argv[1], "get") != 0)) {
+        fprintf(stderr, "usage: session_instructions get|put\n");
+        return 2;
+    }
+    struct rig r = {.arena = arena_new(64 << 20)};
+    make_cache(&r);
+    struct shard_ports shard_ports = {&r,          on_reply,     on_log_append,     on_log_has_room,
+                                      on_cold_get, on_cold_scan, on_checkpoint_soon};
+    struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
+    r.shard = shard_new(&conf, &shard_ports, r.catalog);
+    shard_recovered(r.shard, 0, NOW);
+    struct session_ports ports = {&r, 0, on_submit, on_admin, on_move, on_catalog, NULL};
+    struct node_view view = {"bench", "a", "host:1", "0", {0}, 1, 1};
+    struct session_limits limits = SESSION_LIMITS_DEFAULT;
+    r.session = grid_session_new(&ports, &view, &limits, NULL);
+
+    struct buf warm = BUF_INIT, stream = BUF_INIT;
+    add_hello(&warm);
+    add_requests(&warm, &r, true, 1);
+    add_requests(&warm, &r, true, 1 + REQUESTS);
+    add_requests(&stream, &r, put, 1 + 2 * REQUESTS);
+    unmeasured(&r, buf_slice(&warm));
+    r.answers = 0;
+    measured(&r, buf_slice(&stream));
+    CHECK(r.answers == REQUESTS);
+
+    buf_release(&warm);
+    buf_release(&stream);
+    grid_session_close(r.session);
+    shard_free(r.shard);
+    arena_free(r.arena);
+    catalog_unref(r.catalog);
+    return 0;
+}

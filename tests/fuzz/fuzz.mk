@@ -1,0 +1,43 @@
+# fuzz.mk - tests/fuzz/fuzz_NAME.c is a target; its LINK line names what it links, tests/fuzz/corpus/NAME is its seed corpus.
+#   make fuzz [SECONDS=20] [FUZZ=NAME]   each with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer (clang)
+#   make fuzz-replay                     the committed corpus through each, with any compiler (part of `make test`)
+#   make fuzz-seeds                      write the seeds of the targets that read protobuf again
+
+FUZZ ?= *
+FUZZ_SECONDS = $(or $(SECONDS),20)
+FUZZ_SAN := fuzzer-no-link,address,undefined
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+
+# --- replay: the target with replay.c as its main() ---------------------------------------------
+FUZZ_REPLAY := $(FUZZ_NAMES:%=$(BUILD)/replay/fuzz_%)
+$(foreach n,$(FUZZ_NAMES),$(eval $(call PROGRAM,$(BUILD)/replay/fuzz_$(n),tests/fuzz/fuzz_$(n).c,$(BUILD)/obj/tests/fuzz/replay.o)))
+$(FUZZ_REPLAY): $(BUILD)/obj/tests/fuzz/replay.o
+.PHONY: fuzz-replay
+fuzz-replay: $(FUZZ_REPLAY)
+	@scripts/run-tests $(FUZZ_REPLAY)
+
+# --- libFuzzer: a build of its own, everything instrumented -------------------------------------
+FUZZERS := $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%)
+$(foreach n,$(FUZZ_NAMES),$(eval $(call PROGRAM,$(BUILD)/fuzz/fuzz_$(n),tests/fuzz/fuzz_$(n).c,-fsanitize=fuzzer)))
+.PHONY: fuzzers fuzz
+fuzzers: $(filter $(BUILD)/fuzz/fuzz_$(subst *,%,$(FUZZ)),$(FUZZERS))
+# What a run finds interesting goes to $(BUILD)/fuzz/found, never into the committed corpus.
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang SAN=$(FUZZ_SAN) FUZZ='$(FUZZ)' fuzzers
+	@mkdir -p $(BUILD)/fuzz/found $(BUILD)/fuzz/bad
+	@for program in $(BUILD)/clang/fuzz/fuzz_$(FUZZ); do \
+	    name=$${program##*/fuzz_}; found=$(BUILD)/fuzz/found/$$name; mkdir -p $$found tests/fuzz/corpus/$$name; \
+	    echo "fuzz $$name: $(FUZZ_SECONDS) s"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/fuzz/bad/$$name- $$found tests/fuzz/corpus/$$name 2>$(BUILD)/fuzz/$$name.log || \
+	        { cat $(BUILD)/fuzz/$$name.log; echo "fuzz $$name: FAILED"; exit 1; }; \
+	    sed -n 's/^stat::number_of_executed_units: */    runs: /p' $(BUILD)/fuzz/$$name.log; \
+	done
+
+# --- seeds --------------------------------------------------------------------------------------
+$(eval $(call PROGRAM,$(BUILD)/fuzz-seed,tests/fuzz/seed.c,))
+.PHONY: fuzz-seeds
+fuzz-seeds: $(BUILD)/fuzz-seed
+	@mkdir -p $(addprefix tests/fuzz/corpus/,frame request reply session catalog record)
+	$(BUILD)/fuzz-seed

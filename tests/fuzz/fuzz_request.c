@@ -1,0 +1,54 @@
+/* fuzz_request.c - the body of a frame as a Hello and as a Request with items and Admin; what comes
+ * out is within its bounds.
+ * LINK: wire control base pb frame */
+#include "base/err.h"
+#include "tests/fuzz/fuzz.h"
+#include "wire/request.h"
+
+enum { ARENA_LIMIT = 4 << 20 };
+
+/* Touches every byte, for the sanitizer to see. */
+static unsigned sum(struct slice s)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < s.len; i++)
+        n += s.data[i];
+    return n;
+}
+
+static void look_at(const struct wire_request *r)
+{
+    volatile unsigned all = sum(r->op.key) + sum(r->op.value) + sum(r->op.affinity) +
+                            sum(r->op.prefix) + sum(r->op.cursor) + sum(r->name);
+    CHECK(r->items_len <= RECORD_EFFECTS_MAX);
+    for (uint32_t i = 0; i < r->items_len; i++) {
+        const struct op *op = &r->items[i];
+        all += sum(op->key) + sum(op->value) + sum(op->affinity);
+        CHECK(r->refused || (op->condition <= IF_VERSION && op->ttl <= TTL_KEEP) ||
+              op->kind == OP_GET);
+    }
+    if (r->admin) {
+        CHECK(strlen(r->admin->name) <= PATH_BYTES_MAX);
+        CHECK(strlen(r->admin->context.name) <= NAME_BYTES_MAX);
+        CHECK(r->refused || admin_op_known(r->admin->op));
+    }
+    CHECK(!r->refused || r->why);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct arena *a = arena_new(ARENA_LIMIT);
+    struct slice body = slice_make(data, len);
+    struct wire_request *r;
+    struct wire_hello h;
+    if (wire_request_decode(body, a, &r) == GRID_OK)
+        look_at(r);
+    arena_check(a);
+    CHECK(arena_used(a) <= ARENA_LIMIT + ARENA_CHUNK_BYTES);
+    arena_reset(a);
+    if (wire_hello_decode(body, a, &h) == GRID_OK)
+        CHECK(strlen(h.client) + strlen(h.user) + strlen(h.password) + strlen(h.grid) <= len);
+    (void)wire_request_number(body);
+    arena_free(a);
+    return 0;
+}
