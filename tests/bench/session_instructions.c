@@ -19,13 +19,13 @@ struct rig {
     struct shard *shard;
     struct grid_session *session;
     struct arena *arena;
-    const struct op *ops[TURN];
+    struct op *ops[TURN];
     size_t ops_len;
     uint64_t answers;
     uint32_t cache;
 };
 
-static void on_submit(void *ctx, const struct op *op)
+static void on_submit(void *ctx, struct op *op)
 {
     struct rig *r = ctx;
     r->ops[r->ops_len++] = op;

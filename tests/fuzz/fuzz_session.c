@@ -27,7 +27,7 @@ static void wait_for(struct node *n, struct ticket t, bool admin)
     n->waiting[n->waiting_len++] = t;
 }
 
-static void on_submit(void *ctx, const struct op *op)
+static void on_submit(void *ctx, struct op *op)
 {
     CHECK(op->kind >= OP_GET && op->kind <= OP_COUNT && op->partition < PARTITIONS_MAX);
     CHECK(op->key.len <= KEY_BYTES_MAX && op->affinity.len <= KEY_BYTES_MAX);

@@ -34,7 +34,7 @@ struct fake {
     struct buf in; /* bytes sent by the client that the session has not taken */
 };
 
-static inline void fake_submit(void *ctx, const struct op *op)
+static inline void fake_submit(void *ctx, struct op *op)
 {
     struct fake *f = ctx;
     ck_assert_uint_lt(f->ops_len, FAKE_OPS);
