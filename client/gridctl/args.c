@@ -2,7 +2,8 @@
  *
  *   [global options] WORD... [arguments and options in any order] [--] [arguments]
  *
- * An option is looked for in the command first, then among the global ones. "-" and "-5" are arguments. */
+ * An option is looked for in the command first, then among the global ones. "-" and "-5" are
+ * arguments. */
 #include "args.h"
 #include "text.h"
 #include "value.h"

@@ -1,5 +1,6 @@
-/* args.h - the command line as data: what a command takes (struct command) and what was given (struct args).
- * Pure: nothing is printed, allocated, opened or read from the environment here; results point into argv. */
+/* args.h - the command line as data: what a command takes (struct command) and what was given
+ * (struct args). Pure: nothing is printed, allocated, opened or read from the environment here;
+ * results point into argv. */
 #ifndef GRIDCTL_ARGS_H
 #define GRIDCTL_ARGS_H
 
@@ -61,8 +62,7 @@ struct command {
     struct arg_spec options[OPTIONS_MAX];
     const char *examples[EXAMPLES_MAX];
     int (*run)(struct ctl *c, const struct args *a); /* returns the exit code */
-    bool
-        names_subject; /* what the server does not have is what the command is about: exit 1, not 3 */
+    bool names_subject; /* what it is about may be missing on the server: exit 1, not 3 */
     bool hidden;
 };
 
@@ -89,11 +89,13 @@ enum args_outcome {
 
 typedef const char *args_env_fn(const char *name);
 
-/* Understand `words` (without the program's name). `env` (getenv, NULL: none) gives the global options not set on the line. */
+/* Understand `words` (without the program's name). `env` (getenv, NULL: none) gives the global
+ * options not set on the line. */
 enum args_outcome args_parse(const char *const *words, size_t len, args_env_fn *env,
                              struct args *ret_args, char why[ARGS_WHY_BYTES]);
 
-/* Look up by the name in the table: "KEY", "--prefix"; a name the command does not have is a programmer's error (abort). */
+/* Look up by the name in the table: "KEY", "--prefix"; a name the command does not have is a
+ * programmer's error (abort). */
 const struct arg_value *args_value(const struct args *a, const char *name);
 /* NULL when not given. */
 const char *args_text(const struct args *a, const char *name);

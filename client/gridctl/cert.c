@@ -1,5 +1,6 @@
-/* cert.c - see cert.h. A file is written under another name, synced, and then linked to its own: link() fails when there is
- * one already, so that two runs at once cannot overwrite each other either. */
+/* cert.c - see cert.h. A file is written under another name, synced, and then linked to its own:
+ * link() fails when there is one already, so that two runs at once cannot overwrite each other
+ * either. */
 #include "cert.h"
 #include "value.h"
 
@@ -149,7 +150,8 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
     return ok;
 }
 
-/* One more name or address; built by hand, so that no text is ever read as OpenSSL's configuration language. */
+/* One more name or address; built by hand, so that no text is ever read as OpenSSL's
+ * configuration language. */
 static bool add_host(GENERAL_NAMES *names, const char *host)
 {
     bool ip = value_ip(host);

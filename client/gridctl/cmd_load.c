@@ -2,8 +2,9 @@
  *
  *   lines -> records -> at most SLOTS puts on their way -> completions
  *
- * Reading waits while the slots or FLYING_BYTES_MAX are used up, so that a slow grid slows the reading down and memory stays
- * small. The first thing that goes wrong stops the reading; what is on its way is waited for and counted. */
+ * Reading waits while the slots or FLYING_BYTES_MAX are used up, so that a slow grid slows the
+ * reading down and memory stays small. The first thing that goes wrong stops the reading; what is
+ * on its way is waited for and counted. */
 #include "commands.h"
 #include "progress.h"
 #include "record.h"
@@ -90,7 +91,8 @@ static void send_record(struct load *l, const struct record *record)
     }
 }
 
-/* Read and send until the end, a bad line or a failure. Returns 0, or EXIT_USAGE with `why` set for line lines.number. */
+/* Read and send until the end, a bad line or a failure. Returns 0, or EXIT_USAGE with `why` set
+ * for line lines.number. */
 static int load_lines(struct load *l, char why[RECORD_WHY_BYTES])
 {
     const char *line;

@@ -104,12 +104,13 @@ static void want_stop(int signal_number)
 
 static void draw(struct ctl *c, const struct sample *before, const struct sample *now)
 {
-    struct winsize size = {.ws_row = 24};
+    struct winsize size = {0};
     char entries[VALUE_TEXT_BYTES];
     FILE *f = c->out_file;
     const struct grid_status *s = now->status;
     struct text grid = {0};
-    ioctl(fileno(f), TIOCGWINSZ, &size);
+    if (ioctl(fileno(f), TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+        size.ws_row = 24;
     escape_add(&grid, s->grid, strlen(s->grid));
     fprintf(f, "\033[H\033[2Jgrid %s  %s  %zu nodes  %s entries  q: quit\n\n", text_str(&grid),
             s->healthy ? "healthy" : "NOT HEALTHY", s->nodes_len,
@@ -138,6 +139,8 @@ static int live(struct ctl *c, int fd)
 {
     struct sample before = {0}, now;
     int code = take_sample(c, &before);
+    if (code == 0)
+        draw(c, &before, &before);
     while (code == 0 && !wait_or_quit(fd)) {
         code = take_sample(c, &now);
         if (code)

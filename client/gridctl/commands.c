@@ -1,4 +1,5 @@
-/* commands.c - the table of all commands. Parser, --help, completion and the manual's list are made from it. */
+/* commands.c - the table of all commands. Parser, --help, completion and the manual's list are
+ * made from it. */
 #include "commands.h"
 
 #define AFFINITY                                                                                   \

@@ -184,7 +184,18 @@ bool ctl_release(struct ctl *c)
 {
     grid_close(c->grid);
     c->grid = NULL;
-    return fflush(c->out_file) == 0 && !ferror(c->out_file);
+    return ctl_flush(c);
+}
+
+bool ctl_flush(struct ctl *c)
+{
+    bool before = ferror(c->out_file);
+    bool now = fflush(c->out_file) != 0;
+    if (now && !c->out_errno)
+        c->out_errno = errno;
+    if (before && !c->out_errno)
+        c->out_errno = EIO;
+    return !before && !now;
 }
 
 /* --- running --- */

@@ -1,5 +1,6 @@
-/* ctl.h - one run of gridctl, or one shell: where it speaks, how it connects, and the commands' ways to end.
- * A command returns an exit code; whoever decides it has printed the one line on stderr that says why. */
+/* ctl.h - one run of gridctl, or one shell: where it speaks, how it connects, and the commands'
+ * ways to end. A command returns an exit code; whoever decides it has printed the one line on
+ * stderr that says why. */
 #ifndef GRIDCTL_CTL_H
 #define GRIDCTL_CTL_H
 
@@ -28,15 +29,19 @@ struct ctl {
     struct args connection;  /* whose global options say how to connect */
     struct grid *grid;       /* NULL until the first command that needs it */
     bool in_shell;
+    int out_errno; /* why stdout could not take something; 0: it could */
 };
 
-/* Everything closed and flushed; false: stdout could not take it all. */
+/* Everything closed and flushed; false: stdout could not take it all, see out_errno. */
 bool ctl_release(struct ctl *c);
+/* Flush stdout; false: it could not take it all, now or before. */
+bool ctl_flush(struct ctl *c);
 
 /* Parse and run one command. Returns its exit code. */
 int ctl_run(struct ctl *c, const char *const *words, size_t len);
 
-/* Connect, unless that is done. 0, or the exit code after a message. `timeout_ms` 0: --timeout or the default. */
+/* Connect, unless that is done. 0, or the exit code after a message. `timeout_ms` 0: --timeout or
+ * the default. */
 int ctl_connect(struct ctl *c, uint32_t timeout_ms);
 /* Connect and open the command's argument CACHE. */
 int ctl_cache(struct ctl *c, struct grid_cache **ret_cache);

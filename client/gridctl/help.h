@@ -1,4 +1,5 @@
-/* help.h - --help, the bash completion and the manual's list of commands, from the table of commands. */
+/* help.h - --help, the bash completion and the manual's list of commands, from the table of
+ * commands. */
 #ifndef GRIDCTL_HELP_H
 #define GRIDCTL_HELP_H
 
@@ -11,7 +12,8 @@ void help_print(FILE *f, const char *path);
 void help_bash(FILE *f);
 void help_mdoc(FILE *f);
 
-/* What may follow `words` where `part` is being typed: calls `found` for each word that begins with `part`. For the shell. */
+/* What may follow `words` where `part` is being typed: calls `found` for each word that begins
+ * with `part`. For the shell. */
 typedef void help_found_fn(void *arg, const char *word);
 void help_complete(const char *const *words, size_t len, const char *part, help_found_fn *found,
                    void *arg);

@@ -24,13 +24,12 @@ int main(int argc, char **argv)
     };
     signal(SIGPIPE, SIG_IGN); /* of sockets; that of stdout is looked at below */
     int code = ctl_run(&c, (const char *const *)argv + 1, argc > 0 ? (size_t)argc - 1 : 0);
-    errno = 0;
     if (ctl_release(&c))
         return code;
-    if (errno == EPIPE) { /* the reader went away: end as any filter does */
+    if (c.out_errno == EPIPE) { /* the reader went away: end as any filter does */
         signal(SIGPIPE, SIG_DFL);
         raise(SIGPIPE);
     }
-    fprintf(stderr, "gridctl: standard output: %s\n", errno ? strerror(errno) : "write error");
+    fprintf(stderr, "gridctl: standard output: %s\n", strerror(c.out_errno));
     return code ? code : EXIT_USAGE;
 }

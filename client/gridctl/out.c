@@ -1,5 +1,6 @@
 /* out.c - cells come in; a row is handed on when it is whole.
- * Text tables must know all cells before the first line, so they keep them; everything else is printed row by row. */
+ * Text tables must know all cells before the first line, so they keep them; everything else is
+ * printed row by row. */
 #include "out.h"
 #include "text.h"
 #include "value.h"
@@ -146,9 +147,12 @@ static void text_row(struct out *o)
     o->kept_len += o->columns_len;
 }
 
-/* One line of a table. `last` is the last column shown: nothing is put behind it. */
-static void table_line(struct out *o, const struct text *cells, const size_t *widths, size_t last)
+/* One line of a table. Nothing is put behind its last cell that has any text. */
+static void table_line(struct out *o, const struct text *cells, const size_t *widths)
 {
+    size_t last = o->columns_len - 1;
+    while (last > 0 && (cells[last].len == 0 || o->columns[last].json_only))
+        last--;
     for (size_t i = 0; i <= last; i++) {
         if (o->columns[i].json_only)
             continue;
@@ -166,7 +170,7 @@ static void table_line(struct out *o, const struct text *cells, const size_t *wi
 static void text_end(struct out *o)
 {
     struct text heads[COLUMNS_MAX] = {{0}};
-    size_t widths[COLUMNS_MAX] = {0}, n = o->columns_len, last = 0;
+    size_t widths[COLUMNS_MAX] = {0}, n = o->columns_len;
     if (o->shape != OUT_TABLE)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -174,7 +178,6 @@ static void text_end(struct out *o)
             char c = *s == '_' ? '-' : *s >= 'a' && *s <= 'z' ? (char)(*s - 32) : *s;
             text_add(&heads[i], &c, 1);
         }
-        last = o->columns[i].json_only ? last : i;
         widths[i] = width(&heads[i]);
     }
     for (size_t i = 0; i < o->kept_len; i++) {
@@ -182,10 +185,10 @@ static void text_end(struct out *o)
         widths[i % n] = w > widths[i % n] ? w : widths[i % n];
     }
     fputs(o->colour ? "\033[1m" : "", o->file);
-    table_line(o, heads, widths, last);
+    table_line(o, heads, widths);
     fputs(o->colour ? "\033[0m" : "", o->file);
     for (size_t i = 0; i < o->kept_len; i += n)
-        table_line(o, o->kept + i, widths, last);
+        table_line(o, o->kept + i, widths);
     for (size_t i = 0; i < n; i++)
         text_release(&heads[i]);
     drop_kept(o);

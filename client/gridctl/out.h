@@ -1,6 +1,6 @@
 /* out.h - results on stdout, as text or as JSON.
- * A command names its columns once and then gives the cells in that order, row by row; what they look like is the affair of
- * the format (a table of functions, text or JSON). */
+ * A command names its columns once and then gives the cells in that order, row by row; what they
+ * look like is the affair of the format (a table of functions, text or JSON). */
 #ifndef GRIDCTL_OUT_H
 #define GRIDCTL_OUT_H
 
@@ -45,7 +45,8 @@ void out_text(struct out *o, const char *s);
 void out_number(struct out *o, uint64_t n); /* also sizes and durations */
 void out_signed(struct out *o, int64_t n);
 void out_bool(struct out *o, bool b);
-/* Text: separated by commas; JSON: an array. `stride` is the distance of the strings in bytes, 0: an array of pointers. */
+/* Text: separated by commas; JSON: an array. `stride` is the distance of the strings in bytes, 0:
+ * an array of pointers. */
 void out_list(struct out *o, const void *strings, size_t stride, size_t n);
 void out_none(struct out *o, const char *text); /* `text` in text, null in JSON */
 void out_end(struct out *o);

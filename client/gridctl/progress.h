@@ -1,4 +1,5 @@
-/* progress.h - one line on a terminal that says how far something is. Silent when `file` is NULL. */
+/* progress.h - one line on a terminal that says how far something is. Silent when `file` is
+ * NULL. */
 #ifndef GRIDCTL_PROGRESS_H
 #define GRIDCTL_PROGRESS_H
 

@@ -160,16 +160,18 @@ static enum record_outcome parse_tsv(struct records *r, const char *line, size_t
 static void add_compact(struct text *out, const char *s, size_t len)
 {
     bool string = false;
-    text_reserve(out, len);
+    size_t run = 0; /* what is kept and was not added yet begins here */
     for (size_t i = 0; i < len; i++) {
-        if (!string && strchr(" \t\r\n", s[i]))
-            continue;
-        if (string && s[i] == '\\' && i + 1 < len)
-            text_add(out, &s[i++], 1);
+        if (string && s[i] == '\\')
+            i++;
         else if (s[i] == '"')
             string = !string;
-        text_add(out, &s[i], 1);
+        else if (!string && memchr(" \t\r\n", s[i], 4)) {
+            text_add(out, s + run, i - run);
+            run = i + 1;
+        }
     }
+    text_add(out, s + run, len - run);
 }
 
 /* A string, {"base64": "..."} or (numbers) a whole number, as bytes. */

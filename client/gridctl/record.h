@@ -1,8 +1,10 @@
 /* record.h - the lines that load reads and dump writes. Pure.
  *
- *   tsv    key TAB value, escaped as in text.h. With columns chosen: the key is one column, the value the others.
- *   jsonl  {"key": K, "value": V, "deadline_ms": N} as dump writes it, K and V a string or {"base64": "..."};
- *          with a key field chosen: any object, the value is the object without blanks between its parts. */
+ *   tsv    key TAB value, escaped as in text.h. With columns chosen: the key is one column, the
+ *          value the others.
+ *   jsonl  {"key": K, "value": V, "deadline_ms": N} as dump writes it, K and V a string or
+ *          {"base64": "..."}; with a key field chosen: any object, the value is the object without
+ *          blanks between its parts. */
 #ifndef GRIDCTL_RECORD_H
 #define GRIDCTL_RECORD_H
 

@@ -1,4 +1,5 @@
-/* shell.c - one connection, many commands. On a terminal: libedit, history, completion; otherwise a script, line by line. */
+/* shell.c - one connection, many commands. On a terminal: libedit, history, completion; otherwise
+ * a script, line by line. */
 #include "commands.h"
 #include "help.h"
 #include "record.h"
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Run one line. *ret_exit: it was `exit`. */
+/* Run one line. *ret_exit: it was `exit`, or nobody reads any more. */
 static int run_line(struct ctl *c, const char *line, bool *ret_exit)
 {
     struct words w;
@@ -28,7 +29,8 @@ static int run_line(struct ctl *c, const char *line, bool *ret_exit)
     else if (w.len > 0)
         code = ctl_run(c, w.list, w.len);
     words_release(&w);
-    fflush(c->out_file);
+    if (!ctl_flush(c))
+        *ret_exit = true;
     return code;
 }
 

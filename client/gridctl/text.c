@@ -90,7 +90,8 @@ const char *text_str(const struct text *t)
     return t->data ? t->data : "";
 }
 
-/* Bytes of the UTF-8 sequence at `p`, 0 when there is none (overlong, surrogate, out of range, cut off). */
+/* Bytes of the UTF-8 sequence at `p`, 0 when there is none (overlong, surrogate, out of range,
+ * cut off). */
 static size_t utf8_len(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)
@@ -123,26 +124,34 @@ static bool printable(const unsigned char *p, size_t n)
     return n > 2 || (n == 2 && !(p[0] == 0xc2 && p[1] < 0xa0));
 }
 
+/* One byte that cannot stay as it is. */
+static void escape_byte(struct text *out, unsigned char c)
+{
+    if (c == '\t')
+        text_add(out, "\\t", 2);
+    else if (c == '\n')
+        text_add(out, "\\n", 2);
+    else if (c == '\\')
+        text_add(out, "\\\\", 2);
+    else
+        text_addf(out, "\\x%02x", c);
+}
+
 void escape_add(struct text *out, const void *data, size_t len)
 {
     const unsigned char *p = data;
+    size_t run = 0; /* what stays as it is and was not added yet begins here */
     for (size_t i = 0; i < len;) {
         size_t n = utf8_len(p + i, len - i);
         if (printable(p + i, n)) {
-            text_add(out, p + i, n);
             i += n;
             continue;
         }
-        if (p[i] == '\t')
-            text_add(out, "\\t", 2);
-        else if (p[i] == '\n')
-            text_add(out, "\\n", 2);
-        else if (p[i] == '\\')
-            text_add(out, "\\\\", 2);
-        else
-            text_addf(out, "\\x%02x", p[i]);
-        i++;
+        text_add(out, p + run, i - run);
+        escape_byte(out, p[i]);
+        run = ++i;
     }
+    text_add(out, p + run, len - run);
 }
 
 static int hex_digit(char c)

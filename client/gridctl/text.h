@@ -1,5 +1,6 @@
 /* text.h - growing byte strings, and the ways gridctl writes bytes as text and reads them back.
- * Everything here is pure. Memory that runs out ends the process with one line: a command line tool has nobody to tell. */
+ * Everything here is pure. Memory that runs out ends the process with one line: a command line
+ * tool has nobody to tell. */
 #ifndef GRIDCTL_TEXT_H
 #define GRIDCTL_TEXT_H
 
@@ -7,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A byte string that grows; all zero is empty. data has a NUL behind len once anything was added. */
+/* A byte string that grows; all zero is empty. data has a NUL behind len once anything was
+ * added. */
 struct text {
     char *data;
     size_t len, size;
@@ -27,11 +29,14 @@ void *mem_new(size_t n, size_t bytes);
 /* Resize to n * bytes; never NULL. */
 void *mem_grow(void *p, size_t n, size_t bytes);
 
-/* --- escapes: one line of text for any bytes. \t \n \\ and \xNN; what is valid UTF-8 and printable stays as it is. */
+/* --- escapes: one line of text for any bytes. \t \n \\ and \xNN; what is valid UTF-8 and
+ * printable stays as it is. */
 void escape_add(struct text *out, const void *data, size_t len);
-/* The reverse. Lossless for what escape_add wrote; a backslash before anything else stands for itself. */
+/* The reverse. Lossless for what escape_add wrote; a backslash before anything else stands for
+ * itself. */
 void unescape_add(struct text *out, const char *data, size_t len);
-/* Bytes from a user or a server for a message: escaped, in double quotes, at most ~60 bytes of it. */
+/* Bytes from a user or a server for a message: escaped, in double quotes, at most ~60 bytes of
+ * it. */
 enum { QUOTE_BYTES = 200 };
 const char *quote(char buf[QUOTE_BYTES], const void *data, size_t len);
 

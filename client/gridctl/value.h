@@ -1,4 +1,5 @@
-/* value.h - numbers, durations, sizes and names as people write them. Pure; false: not what is expected, output untouched. */
+/* value.h - numbers, durations, sizes and names as people write them. Pure; false: not what is
+ * expected, output untouched. */
 #ifndef GRIDCTL_VALUE_H
 #define GRIDCTL_VALUE_H
 
@@ -9,7 +10,8 @@
 /* Digits only, up to INT64_MAX, so that every number gridctl takes can be written as JSON. */
 bool value_count(const char *s, uint64_t *ret);
 bool value_integer(const char *s, int64_t *ret);
-/* 500ms, 10s, 5m, 2h, 1d; a plain number counts `plain_ms` milliseconds each. At most 100,000 days. */
+/* 500ms, 10s, 5m, 2h, 1d; a plain number counts `plain_ms` milliseconds each. At most 100,000
+ * days. */
 bool value_duration(const char *s, uint64_t plain_ms, uint64_t *ret_ms);
 /* 4096, 64K, 64M, 2G, 1T; also Ki, KiB, KB: always 1024. */
 bool value_size(const char *s, uint64_t *ret_bytes);

@@ -1,4 +1,5 @@
-/* words.c - see words.h. The words are written into one buffer: they never get longer by taking quotes away. */
+/* words.c - see words.h. The words are written into one buffer: they never get longer by taking
+ * quotes away. */
 #include "words.h"
 #include "text.h"
 

@@ -1,5 +1,5 @@
-/* fuzz_gridctl.c - bytes as a command line, as a line of the shell, and as records of load. No network.
- * LINK: ctl client
+/* fuzz_gridctl.c - bytes as a command line, as a line of the shell, and as records of load. No
+ * network. LINK: ctl client
  */
 #include "client/gridctl/args.h"
 #include "client/gridctl/help.h"

@@ -1,5 +1,6 @@
-/* fake_grid.h - grid.h in memory, for tests of gridctl that need no server: one cache, a few settings, outcomes on demand.
- * Include it in one test program, which then links no client library. */
+/* fake_grid.h - grid.h in memory, for tests of gridctl that need no server: one cache, a few
+ * settings, outcomes on demand. Include it in one test program, which then links no client
+ * library. */
 #ifndef GRIDD_TESTS_FAKE_GRID_H
 #define GRIDD_TESTS_FAKE_GRID_H
 
@@ -129,7 +130,7 @@ const char *grid_err_name(enum grid_err err)
 const char *grid_error(const struct grid *g)
 {
     (void)g;
-    return fake.detail;
+    return fake.detail ? fake.detail : "";
 }
 
 const char *grid_version(void)

@@ -61,7 +61,8 @@ static void teardown(void)
     out = err = NULL;
 }
 
-/* A step of a story: the line, its exit code, all of stdout, and a part of stderr ("": nothing at all). */
+/* A step of a story: the line, its exit code, all of stdout, and a part of stderr ("": nothing at
+ * all). */
 struct step {
     const char *line;
     int code;
