@@ -63,8 +63,7 @@ static uint64_t on_log_append(void *ctx, const struct record *rec, bool sync)
     (void)ctx;
     (void)rec;
     (void)sync;
-    CHECK(!"a context in memory writes a log");
-    return 0;
+    abort(); /* a context in memory writes no log */
 }
 
 static bool on_log_has_room(void *ctx, size_t bytes)
