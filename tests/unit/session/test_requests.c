@@ -5,6 +5,8 @@
 #include "tests/unit/session/fake.h"
 #include "wire/request.h"
 
+#include <stdio.h>
+
 enum { N = 5 };
 
 static Grid__Item rows[N], *list[N];
