@@ -114,6 +114,7 @@ static void refuse(struct conn *c, const char *why)
     c->end = CONN_ENDED_HANDSHAKE;
     c->why = xstrdup(why);
     c->end_known = true;
+    conn_make_dirty(c);
 }
 
 static void handshake(struct conn *c)

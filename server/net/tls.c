@@ -49,11 +49,13 @@ static BIO *open_pem(const char *role, const char *path, char *ret_why)
     return NULL;
 }
 
+static const char NOT_PEM[] = "not a PEM file with what is expected in it";
+
 static const char *why_not_pem(void)
 {
     unsigned long e = ERR_peek_last_error();
     return ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE
-               ? "not a PEM file with what is expected in it"
+               ? NOT_PEM
                : "damaged PEM file";
 }
 
@@ -159,8 +161,7 @@ static enum grid_err load_key(SSL_CTX *ctx, const struct tls_conf *conf, char *r
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, &asked);
     BIO_free(bio);
     if (!key)
-        return fail(ret_why, ROLE, conf->key,
-                    asked ? "is protected by a pass phrase" : why_not_pem());
+        return fail(ret_why, ROLE, conf->key, asked ? "is protected by a pass phrase" : NOT_PEM);
     bool fits = X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) == 1;
     bool used = fits && SSL_CTX_use_PrivateKey(ctx, key) == 1;
     EVP_PKEY_free(key);

@@ -136,10 +136,12 @@ static void connect_with(struct server *s, SSL_SESSION **session)
     client_connect(s, &c);
     client_tls(s, &c, "client", *session);
     SSL_CTX_set_app_data(c.ctx, session);
-    SSL_CTX_set_session_cache_mode(c.ctx, SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_set_session_cache_mode(c.ctx,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(c.ctx, keep_session);
     ck_assert(client_handshake(s, &c));
     echo_once(s, &c, 10, 1);
+    SSL_shutdown(c.ssl); /* else OpenSSL thinks the session unusable */
     client_free(&c);
 }
 
