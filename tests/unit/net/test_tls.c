@@ -83,8 +83,8 @@ END_TEST
 
 START_TEST(bytes_that_are_not_tls_end_it_with_a_reason)
 {
-    static const char *const BYTES[] = {"GET / HTTP/1.1\r\n\r\n", "\x10\x00\x00\x00 hello hello",
-                                        "*1\r\n$4\r\nPING\r\n"};
+    static const char BYTES[][20] = {"GET / HTTP/1.1\r\n\r\n", "\x10\x00\x00\x00 hello hello",
+                                     "*1\r\n$4\r\nPING\r\n"};
     struct server *s = server_new(true, TLS_PEER_REQUIRED);
     for (unsigned i = 0; i < 3; i++) {
         struct client c = {.fd = -1};
@@ -136,8 +136,7 @@ static void connect_with(struct server *s, SSL_SESSION **session)
     client_connect(s, &c);
     client_tls(s, &c, "client", *session);
     SSL_CTX_set_app_data(c.ctx, session);
-    SSL_CTX_set_session_cache_mode(c.ctx,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+    SSL_CTX_set_session_cache_mode(c.ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(c.ctx, keep_session);
     ck_assert(client_handshake(s, &c));
     echo_once(s, &c, 10, 1);
