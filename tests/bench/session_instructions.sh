@@ -42,6 +42,10 @@ if [ "$mode" = update ]; then
     exit 0
 fi
 
+if [ ! -f "$file" ]; then
+    echo "instructions: get $get, put $put; nothing is recorded: make instructions-update" >&2
+    exit 1
+fi
 same=$(grep -cxF "compiler $machine $compiler" "$file" || true)
 failed=0
 for what in get put; do
