@@ -1,6 +1,7 @@
 /* loop.h - the event loop of one thread, which runs in turns:
  *
- *   wait -> input of every ready connection (conn_handler.input) -> mail -> connections with input left over -> timers
+ *   connections passed over or with input left over -> wait, unless there were any -> input of every ready connection
+ *        (conn_handler.input, once per turn) -> mail -> timers
  *        -> hooks.turn_end -> one write per connection with output -> connections that ended are closed and freed
  *        -> the turn's input memory is released
  *
@@ -56,7 +57,7 @@ struct loop_timer {
     void *ctx;
 };
 void loop_timer_init(struct loop_timer *t, struct loop *l, void (*fire)(void *ctx), void *ctx);
-/* In `ms` from this turn's time; 0: in the next turn. Replaces an earlier setting. */
+/* In `ms` from this turn's time; 0: as soon as may be. Replaces an earlier setting. */
 void loop_timer_set(struct loop_timer *t, msec_t ms);
 /* Fine when not set. */
 void loop_timer_stop(struct loop_timer *t);

@@ -28,7 +28,7 @@ void mailbox_wake(struct mailbox *b);
 /* All messages so far, oldest first, linked by `next`; NULL when there are none. Never blocks. */
 struct mail *mailbox_take(struct mailbox *b);
 /* As mailbox_take, but sleeps until a message or a wake comes, or `timeout_ms` has passed (negative: for ever).
- * NULL: time is up, or a wake. For threads without a loop. */
+ * NULL: time is up, or a wake, which may be a late one of an earlier message. For threads without a loop. */
 struct mail *mailbox_wait(struct mailbox *b, int timeout_ms);
 
 /* For an event loop. mailbox_sleep: senders shall signal mailbox_fd() from now on; false: there is something to take
