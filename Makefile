@@ -159,7 +159,7 @@ ifneq ($(wildcard tests/sim/main.c),)
 $(eval $(call PROGRAM,$(BUILD)/sim,tests/sim/main.c))
 endif
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
--include tests/bench/bench.mk
+-include $(wildcard tests/bench/*.mk)
 -include tests/fuzz/fuzz.mk
 -include tests/e2e/e2e.mk
 -include scripts/house.mk
