@@ -53,7 +53,7 @@ uint64_t content_left(const struct content *c);
 
 /* --- changing --------------------------------------------------------------------------------------------- */
 
-/* Bytes content_apply() will add at most, entries and buckets. */
+/* Bytes content_apply() will add, about: new entries with rounding, their share of the buckets, a session. */
 size_t content_need(const struct content *c, const struct record *rec);
 /* Make what content_apply(rec) will link. GRID_ENOMEM: nothing is kept. Nothing may come between but content_get() and
  * content_unstage(), which gives it back. Each key at most once in a record. */

@@ -50,10 +50,11 @@ struct session_id {
 /* What exactly-once (R13) needs: who asked, which request, and what was answered. */
 struct record_session {
     struct session_id id;
-    uint64_t number;      /* of this request, > 0 */
-    uint64_t lowest;      /* lowest number the client has no answer to; results below it are dropped */
+    uint64_t number; /* of this request, > 0 */
+    uint64_t lowest; /* lowest number the client has no answer to; results below it are dropped */
     enum grid_err status; /* the stored answer */
-    int64_t result;       /* INCR: the new number; REMOVE: 1 removed, 0 absent; batch: number of effects */
+    int64_t
+        result; /* INCR: the new number; REMOVE: 1 removed, 0 absent; batch: number of effects */
 };
 
 struct record {
@@ -71,8 +72,9 @@ struct record {
 void record_encode(const struct record *r, struct buf *out);
 /* Decode. Slices borrow from `in`; effects go to `effects` (room for `effects_cap`), which ret_record points at.
  * GRID_ECORRUPT: malformed or trailing bytes; GRID_ETOO_LARGE: more effects than room. */
-MUST_USE enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
-                                     struct record *ret_record);
+MUST_USE
+enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
+                            struct record *ret_record);
 /* Upper bound of the bytes record_encode() will add. */
 size_t record_size_max(const struct record *r);
 

@@ -1,0 +1,185 @@
+/* entry.c - laying out entries, and the references to them: a small open-addressed map entry -> count. */
+#include "data/entry.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+struct pin {
+    const struct entry *entry; /* NULL: free */
+    size_t count;
+};
+
+struct entry_pool {
+    struct slab *slab;
+    struct pin *pins;
+    size_t pins_len, pins_cap; /* cap: a power of two, or 0 */
+};
+
+struct entry_pool *entry_pool_new(void)
+{
+    struct entry_pool *p = xcalloc(1, sizeof *p);
+    p->slab = slab_new();
+    return p;
+}
+
+void entry_pool_free(struct entry_pool *p)
+{
+    if (!p)
+        return;
+    CHECK(p->pins_len == 0);
+    slab_free_all(p->slab);
+    free(p->pins);
+    free(p);
+}
+
+struct slab *entry_pool_slab(struct entry_pool *p)
+{
+    return p->slab;
+}
+
+size_t entry_pool_bytes(const struct entry_pool *p)
+{
+    return sizeof *p + p->pins_cap * sizeof *p->pins;
+}
+
+/* --- layout ------------------------------------------------------------------------------------------------------ */
+
+static size_t parts_bytes(const struct entry_parts *parts)
+{
+    size_t n = sizeof(struct entry) + parts->key.len;
+    if (parts->tombstone)
+        return n + ENTRY_LINK_BYTES;
+    n += parts->deadline ? (size_t)ENTRY_DEADLINE_BYTES : 0;
+    n += parts->affinity.len ? 2 + parts->affinity.len : 0;
+    return n + parts->value.len;
+}
+
+size_t entry_parts_size(const struct entry_parts *parts)
+{
+    return slab_size(parts_bytes(parts));
+}
+
+static uint8_t *bytes_put(uint8_t *to, struct slice s)
+{
+    if (s.len)
+        memcpy(to, s.data, s.len);
+    return to + s.len;
+}
+
+struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
+{
+    CHECK(parts->key.len > 0 && parts->key.len <= KEY_BYTES_MAX);
+    CHECK(parts->affinity.len <= KEY_BYTES_MAX && parts->value.len <= UINT32_MAX);
+    struct entry *e = slab_alloc(p->slab, parts_bytes(parts));
+    if (unlikely(!e))
+        return NULL;
+    unsigned bits = (unsigned)parts->key.len | ENTRY_CLOCK;
+    uint8_t *at = e->data;
+    e->version = parts->version;
+    e->cache = parts->cache;
+    e->value_len = 0;
+    if (parts->tombstone) {
+        e->bits = (uint16_t)(bits | ENTRY_TOMBSTONE);
+        bytes_put(at + ENTRY_LINK_BYTES, parts->key);
+        return e;
+    }
+    if (parts->deadline) {
+        bits |= ENTRY_DEADLINE;
+        store_u64(at, parts->deadline);
+        store_u32(at + 8, 0);
+        at += ENTRY_DEADLINE_BYTES;
+    }
+    if (parts->affinity.len) {
+        bits |= ENTRY_AFFINITY;
+        store_u16(at, (uint16_t)parts->affinity.len);
+        at += 2;
+    }
+    e->bits = (uint16_t)bits;
+    e->value_len = (uint32_t)parts->value.len;
+    at = bytes_put(at, parts->key);
+    at = bytes_put(at, parts->affinity);
+    bytes_put(at, parts->value);
+    return e;
+}
+
+void entry_free(struct entry_pool *p, struct entry *e)
+{
+    if (unlikely(e->bits & ENTRY_PINNED)) {
+        e->bits |= ENTRY_UNLINKED;
+        return;
+    }
+    slab_free(p->slab, e, entry_bytes(e));
+}
+
+/* --- references -------------------------------------------------------------------------------------------------- */
+
+static size_t pin_home(const struct entry_pool *p, const struct entry *e)
+{
+    return ((uintptr_t)e >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (p->pins_cap - 1);
+}
+
+/* Its pin, or the free place where it would stand. */
+static struct pin *pin_find(struct entry_pool *p, const struct entry *e)
+{
+    size_t at = pin_home(p, e);
+    while (p->pins[at].entry && p->pins[at].entry != e)
+        at = (at + 1) & (p->pins_cap - 1);
+    return &p->pins[at];
+}
+
+static void pins_resize(struct entry_pool *p, size_t cap)
+{
+    struct pin *old = p->pins;
+    size_t old_cap = p->pins_cap;
+    p->pins = xcalloc(cap, sizeof *p->pins);
+    p->pins_cap = cap;
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i].entry)
+            *pin_find(p, old[i].entry) = old[i];
+    free(old);
+}
+
+/* Close the gap at `at`: what was pushed past it moves back. */
+static void pin_erase(struct entry_pool *p, size_t at)
+{
+    size_t mask = p->pins_cap - 1;
+    for (size_t next = (at + 1) & mask; p->pins[next].entry; next = (next + 1) & mask) {
+        size_t home = pin_home(p, p->pins[next].entry);
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            p->pins[at] = p->pins[next];
+            at = next;
+        }
+    }
+    p->pins[at] = (struct pin){NULL, 0};
+    p->pins_len--;
+}
+
+void entry_ref(struct entry_pool *p, const struct entry *e)
+{
+    if (!(e->bits & ENTRY_PINNED)) {
+        if (p->pins_len * 2 >= p->pins_cap)
+            pins_resize(p, p->pins_cap ? p->pins_cap * 2 : 16);
+        struct entry *mine = (struct entry *)(uintptr_t)e;
+        mine->bits |= ENTRY_PINNED;
+        *pin_find(p, e) = (struct pin){e, 0};
+        p->pins_len++;
+    }
+    pin_find(p, e)->count++;
+}
+
+void entry_unref(struct entry_pool *p, const struct entry *e)
+{
+    CHECK(e->bits & ENTRY_PINNED);
+    struct pin *pin = pin_find(p, e);
+    CHECK(pin->entry == e && pin->count > 0);
+    if (--pin->count)
+        return;
+    pin_erase(p, (size_t)(pin - p->pins));
+    if (p->pins_cap > 1024 && p->pins_len < p->pins_cap / 8)
+        pins_resize(p, p->pins_cap / 2);
+    struct entry *mine = (struct entry *)(uintptr_t)e;
+    mine->bits &= (uint16_t)~ENTRY_PINNED;
+    if (mine->bits & ENTRY_UNLINKED)
+        entry_free(p, mine);
+}

@@ -1,0 +1,145 @@
+/* record.c - one way to write a record, so only that one way is read: anything else is damage. */
+#include "data/record.h"
+
+#include "base/hash.h"
+#include "data/codec_priv.h"
+
+enum { RECORD_SESSION = 1 };
+enum { EFFECT_CREATED = 1, EFFECT_HAS_AFFINITY = 2, EFFECT_HAS_DEADLINE = 4, EFFECT_FLAGS = 7 };
+enum {
+    HEAD_BYTES_MAX = 1 + 5 + 3 + 8 + 8 + VARINT_BYTES_MAX,
+    SESSION_BYTES_MAX = SESSION_ID_BYTES + 2 * VARINT_BYTES_MAX + 1 + 8,
+    EFFECT_BYTES_MAX = 1 + 4 * VARINT_BYTES_MAX + 8,
+    EFFECT_BYTES_MIN = 4,
+};
+
+/* --- writing ------------------------------------------------------------------------------------------------- */
+
+size_t record_size_max(const struct record *r)
+{
+    size_t n = HEAD_BYTES_MAX + (r->has_session ? (size_t)SESSION_BYTES_MAX : 0);
+    for (size_t i = 0; i < r->effects_len; i++) {
+        const struct effect *e = &r->effects[i];
+        n += EFFECT_BYTES_MAX + e->key.len + e->affinity.len + e->value.len;
+    }
+    return n;
+}
+
+static uint8_t *session_write(uint8_t *p, const struct record_session *s)
+{
+    memcpy(p, s->id.bytes, SESSION_ID_BYTES);
+    p = write_varint(p + SESSION_ID_BYTES, s->number);
+    p = write_varint(p, s->lowest);
+    *p++ = (uint8_t)s->status;
+    return write_u64(p, (uint64_t)s->result);
+}
+
+static uint8_t *effect_write(uint8_t *p, const struct effect *e)
+{
+    bool put = e->kind == EFFECT_PUT;
+    unsigned flags = 0;
+    if (put && e->created)
+        flags |= EFFECT_CREATED;
+    if (put && e->affinity.len)
+        flags |= EFFECT_HAS_AFFINITY;
+    if (put && e->deadline)
+        flags |= EFFECT_HAS_DEADLINE;
+    *p++ = (uint8_t)((unsigned)e->kind | flags << 4);
+    p = write_varint(p, e->cache);
+    p = write_slice(p, e->key);
+    if (flags & EFFECT_HAS_AFFINITY)
+        p = write_slice(p, e->affinity);
+    if (put)
+        p = write_slice(p, e->value);
+    if (flags & EFFECT_HAS_DEADLINE)
+        p = write_u64(p, e->deadline);
+    return p;
+}
+
+void record_encode(const struct record *r, struct buf *out)
+{
+    uint8_t *start = buf_reserve(out, record_size_max(r)), *p = start;
+    *p++ = r->has_session ? RECORD_SESSION : 0;
+    p = write_varint(p, r->context);
+    p = write_varint(p, r->partition);
+    p = write_u64(p, r->version);
+    p = write_u64(p, r->time_ms);
+    if (r->has_session)
+        p = session_write(p, &r->session);
+    p = write_varint(p, r->effects_len);
+    for (size_t i = 0; i < r->effects_len; i++)
+        p = effect_write(p, &r->effects[i]);
+    out->len += (size_t)(p - start);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------- */
+
+static void session_read(struct reader *r, struct record_session *s)
+{
+    const uint8_t *id = read_bytes(r, SESSION_ID_BYTES);
+    if (id)
+        memcpy(s->id.bytes, id, SESSION_ID_BYTES);
+    s->number = read_varint(r, UINT64_MAX);
+    s->lowest = read_varint(r, UINT64_MAX);
+    s->status = (enum grid_err)read_u8(r);
+    s->result = (int64_t)read_u64(r);
+    if (s->number == 0)
+        r->bad = true;
+}
+
+static void effect_read(struct reader *r, struct effect *e)
+{
+    unsigned head = read_u8(r), kind = head & 15, flags = head >> 4;
+    bool put = kind == EFFECT_PUT;
+    if (kind < EFFECT_PUT || kind > EFFECT_SESSION_END || flags & ~(unsigned)EFFECT_FLAGS ||
+        (flags && !put))
+        r->bad = true;
+    *e = (struct effect){.kind = (enum effect_kind)kind, .created = flags & EFFECT_CREATED};
+    e->cache = (uint32_t)read_varint(r, UINT16_MAX);
+    e->key = kind == EFFECT_SESSION_END ? read_slice(r, SESSION_ID_BYTES, SESSION_ID_BYTES)
+                                        : read_slice(r, 1, KEY_BYTES_MAX);
+    if (flags & EFFECT_HAS_AFFINITY)
+        e->affinity = read_slice(r, 1, KEY_BYTES_MAX);
+    if (put)
+        e->value = read_slice(r, 0, UINT32_MAX);
+    if (flags & EFFECT_HAS_DEADLINE) {
+        e->deadline = read_u64(r);
+        if (!e->deadline)
+            r->bad = true;
+    }
+}
+
+static void head_read(struct reader *r, struct record *rec)
+{
+    uint8_t flags = read_u8(r);
+    if (flags & ~RECORD_SESSION)
+        r->bad = true;
+    rec->has_session = flags & RECORD_SESSION;
+    rec->context = (uint32_t)read_varint(r, UINT32_MAX);
+    rec->partition = (uint16_t)read_varint(r, SLOTS - 1);
+    rec->version = read_u64(r);
+    rec->time_ms = read_u64(r);
+    if (rec->has_session)
+        session_read(r, &rec->session);
+}
+
+enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
+                            struct record *ret_record)
+{
+    if (!in.len)
+        return GRID_ECORRUPT;
+    struct reader r = {in.data, in.data + in.len, false};
+    struct record rec = {.effects = effects};
+    head_read(&r, &rec);
+    rec.effects_len = (size_t)read_varint(&r, RECORD_EFFECTS_MAX);
+    if (r.bad || rec.effects_len > read_left(&r) / EFFECT_BYTES_MIN)
+        return GRID_ECORRUPT;
+    if (rec.effects_len > effects_cap)
+        return GRID_ETOO_LARGE;
+    for (size_t i = 0; i < rec.effects_len && !r.bad; i++)
+        effect_read(&r, &effects[i]);
+    if (r.bad || read_left(&r))
+        return GRID_ECORRUPT;
+    *ret_record = rec;
+    return GRID_OK;
+}

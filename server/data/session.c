@@ -1,0 +1,205 @@
+/* session.c - the state of one session as a function of its records: a sorted run of results, appended at the end and
+ * dropped at the front. */
+#include "data/session_priv.h"
+
+#include "base/alloc.h"
+#include "data/codec_priv.h"
+
+#include <stdlib.h>
+
+enum { STORED_FORM = 1, RESULT_BYTES_MIN = 4, RESULTS_CAP_MIN = 4, MALLOC_HEAD = 8 };
+
+void session_init(struct session *s, const struct session_id *id)
+{
+    *s = (struct session){.id = *id, .cap = 1};
+    s->results = &s->one;
+    list_init(&s->link);
+}
+
+void session_release(struct session *s)
+{
+    if (s->results != &s->one)
+        free(s->results);
+    s->results = &s->one;
+    s->cap = 1;
+    s->first = s->len = 0;
+}
+
+size_t session_results_bytes(const struct session *s)
+{
+    return s->cap > 1 ? s->cap * sizeof *s->results + MALLOC_HEAD : 0;
+}
+
+/* --- the run of results --------------------------------------------------------------------------------------------- */
+
+static struct session_result *result_at(const struct session *s, uint32_t i)
+{
+    return &s->results[s->first + i];
+}
+
+static void results_resize(struct session *s, uint32_t cap)
+{
+    struct session_result *to = cap > 1 ? xrealloc(NULL, cap, sizeof *to) : &s->one;
+    if (s->len)
+        memmove(to, result_at(s, 0), s->len * sizeof *to);
+    if (s->results != &s->one)
+        free(s->results);
+    s->results = to;
+    s->first = 0;
+    s->cap = cap;
+}
+
+/* Place for one more at the end. */
+static void results_make_room(struct session *s)
+{
+    if (s->first + s->len < s->cap)
+        return;
+    if (s->first > s->cap / 2) {
+        memmove(s->results, result_at(s, 0), s->len * sizeof *s->results);
+        s->first = 0;
+    } else {
+        results_resize(s, s->cap < RESULTS_CAP_MIN ? (uint32_t)RESULTS_CAP_MIN : s->cap * 2);
+    }
+}
+
+static void results_drop(struct session *s, uint32_t n)
+{
+    s->first += n;
+    s->len -= n;
+    if (s->len == 0)
+        s->first = 0;
+    if (s->cap > RESULTS_CAP_MIN && s->len <= s->cap / 4)
+        results_resize(s, s->cap / 2);
+    else if (s->cap == RESULTS_CAP_MIN && s->len == 0)
+        results_resize(s, 1);
+}
+
+/* How many results have a number < `number`. New numbers come at the end, so that end is looked at first. */
+static uint32_t results_before(const struct session *s, uint64_t number)
+{
+    if (s->len == 0 || result_at(s, s->len - 1)->number < number)
+        return s->len;
+    uint32_t low = 0, high = s->len - 1;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (result_at(s, mid)->number < number)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+const struct session_result *session_find(const struct session *s, uint64_t number)
+{
+    uint32_t i = results_before(s, number);
+    return i < s->len && result_at(s, i)->number == number ? result_at(s, i) : NULL;
+}
+
+static void lowest_raise(struct session *s, uint64_t lowest)
+{
+    if (lowest <= s->lowest)
+        return;
+    s->lowest = lowest;
+    uint32_t n = results_before(s, lowest);
+    if (n)
+        results_drop(s, n);
+}
+
+static void result_put(struct session *s, const struct session_result *result)
+{
+    uint32_t i = results_before(s, result->number);
+    if (i == s->len || result_at(s, i)->number != result->number) {
+        results_make_room(s);
+        memmove(result_at(s, i + 1), result_at(s, i), (s->len - i) * sizeof *result);
+        s->len++;
+    }
+    *result_at(s, i) = *result;
+}
+
+void session_apply(struct session *s, const struct session_change *change)
+{
+    const struct record_session *rs = &change->session;
+    if (change->time_ms > s->last_used)
+        s->last_used = change->time_ms;
+    lowest_raise(s, rs->lowest);
+    if (rs->number < s->lowest)
+        return;
+    struct session_result result = {.number = rs->number,
+                                    .version = change->version,
+                                    .result = rs->result,
+                                    .status = (uint8_t)rs->status};
+    result_put(s, &result);
+    if (s->len > SESSION_RESULTS_MAX)
+        lowest_raise(s, result_at(s, 0)->number + 1);
+}
+
+/* --- the stored form ---------------------------------------------------------------------------------------------- */
+
+static uint64_t zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
+}
+
+static int64_t unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+
+void session_encode(const struct session *s, struct buf *out)
+{
+    size_t max = 1 + 3 * VARINT_BYTES_MAX + (size_t)s->len * (3 * VARINT_BYTES_MAX + 1);
+    uint8_t *start = buf_reserve(out, max), *p = start;
+    *p++ = STORED_FORM;
+    p = write_varint(p, s->lowest);
+    p = write_varint(p, s->last_used);
+    p = write_varint(p, s->len);
+    uint64_t next = s->lowest;
+    for (uint32_t i = 0; i < s->len; i++) {
+        const struct session_result *r = result_at(s, i);
+        p = write_varint(p, r->number - next);
+        *p++ = r->status;
+        p = write_varint(p, zigzag(r->result));
+        p = write_varint(p, r->version);
+        next = r->number + 1;
+    }
+    out->len += (size_t)(p - start);
+}
+
+static void results_read(struct session *s, struct reader *r, uint32_t count)
+{
+    uint64_t next = s->lowest;
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
+        struct session_result result = {.number = next + read_varint(r, UINT64_MAX - next)};
+        result.status = read_u8(r);
+        result.result = unzigzag(read_varint(r, UINT64_MAX));
+        result.version = read_varint(r, UINT64_MAX);
+        next = result.number + 1;
+        if (next == 0 && i + 1 < count)
+            r->bad = true;
+        if (!r->bad)
+            result_put(s, &result);
+    }
+}
+
+enum grid_err session_decode(struct session *s, struct slice stored)
+{
+    struct reader r = {stored.data, stored.data + stored.len, stored.len == 0};
+    if (read_u8(&r) != STORED_FORM)
+        return GRID_ECORRUPT;
+    s->lowest = read_varint(&r, UINT64_MAX);
+    s->last_used = read_varint(&r, UINT64_MAX);
+    uint32_t count = (uint32_t)read_varint(&r, SESSION_RESULTS_MAX);
+    if (r.bad || count > read_left(&r) / RESULT_BYTES_MIN)
+        return GRID_ECORRUPT;
+    results_read(s, &r, count);
+    return r.bad || read_left(&r) ? GRID_ECORRUPT : GRID_OK;
+}
+
+void session_check(const struct session *s)
+{
+    CHECK((s->cap == 1) == (s->results == &s->one));
+    CHECK(s->first + s->len <= s->cap && s->len <= SESSION_RESULTS_MAX);
+    for (uint32_t i = 0; i < s->len; i++)
+        CHECK(result_at(s, i)->number >= (i ? result_at(s, i - 1)->number + 1 : s->lowest));
+}

@@ -1,0 +1,39 @@
+/* session_priv.h - one session of one partition: what is stored and folded, without the map around it. */
+#ifndef GRIDD_DATA_SESSION_PRIV_H
+#define GRIDD_DATA_SESSION_PRIV_H
+
+#include "base/list.h"
+#include "data/sessions.h"
+
+struct session_result {
+    uint64_t number;
+    uint64_t version;
+    int64_t result;
+    uint8_t status;
+};
+
+/* Results by growing number, results[first .. first + len). Most sessions have one at most: it has its place here. */
+struct session {
+    struct session_id id;
+    uint64_t lowest;
+    msec_t last_used;
+    struct list link; /* in sessions.by_use */
+    uint32_t first, len, cap;
+    struct session_result *results; /* &one while cap is 1 */
+    struct session_result one;
+};
+
+void session_init(struct session *s, const struct session_id *id);
+void session_release(struct session *s);
+/* The result of `number`, or NULL. */
+const struct session_result *session_find(const struct session *s, uint64_t number);
+void session_apply(struct session *s, const struct session_change *change);
+void session_encode(const struct session *s, struct buf *out);
+/* Into an initialised, empty session. On GRID_ECORRUPT it is to be released all the same. */
+MUST_USE
+enum grid_err session_decode(struct session *s, struct slice stored);
+/* Heap memory of its results, allocator's head included. */
+size_t session_results_bytes(const struct session *s);
+void session_check(const struct session *s);
+
+#endif

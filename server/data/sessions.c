@@ -1,0 +1,263 @@
+/* sessions.c - the sessions of a partition: an open-addressed map by id, and a list by last use, oldest first. */
+#include "data/sessions.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "data/session_priv.h"
+
+#include <stdlib.h>
+
+enum { MAP_MIN = 2, HEAD_BYTES = 8, BY_USE_STEPS_MAX = 1000 };
+
+struct sessions {
+    struct session **map; /* NULL: free place */
+    size_t len, cap;      /* cap: a power of two, or 0 */
+    size_t bytes;
+    uint64_t seed;
+    struct list by_use;
+};
+
+struct sessions *sessions_new(uint64_t hash_seed)
+{
+    struct sessions *s = xcalloc(1, sizeof *s);
+    s->seed = hash_seed;
+    s->bytes = sizeof *s + HEAD_BYTES;
+    list_init(&s->by_use);
+    return s;
+}
+
+void sessions_free(struct sessions *s)
+{
+    if (!s)
+        return;
+    list_for_each_safe (it, &s->by_use) {
+        struct session *one = list_entry(it, struct session, link);
+        session_release(one);
+        free(one);
+    }
+    free(s->map);
+    free(s);
+}
+
+/* --- the map ------------------------------------------------------------------------------------------------------- */
+
+static size_t id_home(const struct sessions *s, const struct session_id *id)
+{
+    return (size_t)hash_key(slice_make(id->bytes, sizeof id->bytes), s->seed) & (s->cap - 1);
+}
+
+static bool id_eq(const struct session_id *a, const struct session_id *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* Its place in the map, or the free one where it would be. cap > 0. */
+static size_t map_find(const struct sessions *s, const struct session_id *id)
+{
+    size_t at = id_home(s, id);
+    while (s->map[at] && !id_eq(&s->map[at]->id, id))
+        at = (at + 1) & (s->cap - 1);
+    return at;
+}
+
+static struct session *find(const struct sessions *s, const struct session_id *id)
+{
+    return s->cap ? s->map[map_find(s, id)] : NULL;
+}
+
+static void map_resize(struct sessions *s, size_t cap)
+{
+    struct session **old = s->map;
+    size_t old_cap = s->cap;
+    s->map = xcalloc(cap, sizeof(struct session *));
+    s->cap = cap;
+    s->bytes += cap * sizeof(struct session *) + (old_cap ? 0 : (size_t)HEAD_BYTES);
+    s->bytes -= old_cap * sizeof(struct session *);
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i])
+            s->map[map_find(s, &old[i]->id)] = old[i];
+    free(old);
+}
+
+static void map_insert(struct sessions *s, struct session *one)
+{
+    if ((s->len + 1) * 4 > s->cap * 3)
+        map_resize(s, s->cap ? s->cap * 2 : (size_t)MAP_MIN);
+    s->map[map_find(s, &one->id)] = one;
+    s->len++;
+    s->bytes += sizeof *one + HEAD_BYTES;
+    list_push_back(&s->by_use, &one->link);
+}
+
+/* Close the gap at `at`: what was pushed past it moves back. */
+static void map_erase(struct sessions *s, size_t at)
+{
+    size_t mask = s->cap - 1;
+    for (size_t next = (at + 1) & mask; s->map[next]; next = (next + 1) & mask) {
+        size_t home = id_home(s, &s->map[next]->id);
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            s->map[at] = s->map[next];
+            at = next;
+        }
+    }
+    s->map[at] = NULL;
+    s->len--;
+    if (s->cap > MAP_MIN && s->len < s->cap / 8)
+        map_resize(s, s->cap / 2);
+}
+
+/* --- results ------------------------------------------------------------------------------------------------------- */
+
+enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
+                                 struct session_answer *ret_answer)
+{
+    if (rs->number < rs->lowest)
+        return SESSION_FORGOTTEN;
+    const struct session *one = find(s, &rs->id);
+    if (!one)
+        return s->len < SESSION_SESSIONS_MAX ? SESSION_NEW : SESSION_FULL;
+    if (rs->number < one->lowest)
+        return SESSION_FORGOTTEN;
+    const struct session_result *result = session_find(one, rs->number);
+    if (!result)
+        return one->len < SESSION_RESULTS_MAX || rs->lowest > one->lowest ? SESSION_NEW
+                                                                          : SESSION_FULL;
+    *ret_answer = (struct session_answer){.status = (enum grid_err)result->status,
+                                          .result = result->result,
+                                          .version = result->version};
+    return SESSION_REPEATED;
+}
+
+static struct session *session_new(const struct session_id *id)
+{
+    struct session *one = xalloc(sizeof *one);
+    session_init(one, id);
+    return one;
+}
+
+void sessions_apply(struct sessions *s, const struct session_change *change)
+{
+    struct session *one = find(s, &change->session.id);
+    if (!one) {
+        one = session_new(&change->session.id);
+        map_insert(s, one);
+    }
+    s->bytes -= session_results_bytes(one);
+    session_apply(one, change);
+    s->bytes += session_results_bytes(one);
+    list_remove(&one->link);
+    list_push_back(&s->by_use, &one->link);
+}
+
+void sessions_end(struct sessions *s, const struct session_id *id)
+{
+    struct session *one = find(s, id);
+    if (!one)
+        return;
+    map_erase(s, map_find(s, id));
+    list_remove(&one->link);
+    s->bytes -= sizeof *one + HEAD_BYTES + session_results_bytes(one);
+    session_release(one);
+    free(one);
+}
+
+static const struct session *oldest(const struct sessions *s)
+{
+    return list_empty(&s->by_use) ? NULL : list_entry(s->by_use.next, struct session, link);
+}
+
+msec_t sessions_due_at(const struct sessions *s, msec_t ttl)
+{
+    const struct session *one = oldest(s);
+    if (!one)
+        return 0;
+    msec_t at;
+    return __builtin_add_overflow(one->last_used, ttl, &at) ? UINT64_MAX : at;
+}
+
+const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec_t ttl)
+{
+    const struct session *one = oldest(s);
+    return one && sessions_due_at(s, ttl) <= now ? &one->id : NULL;
+}
+
+/* --- the stored form ---------------------------------------------------------------------------------------------- */
+
+/* Keep the list ordered: stored sessions come back in any order. With very many of them the place is not looked for to the
+ * end: one may end later than it could, never earlier. */
+static void by_use_insert(struct sessions *s, struct session *one)
+{
+    struct list *at = s->by_use.prev;
+    for (unsigned steps = 0; at != &s->by_use && steps < BY_USE_STEPS_MAX; steps++) {
+        if (list_entry(at, struct session, link)->last_used <= one->last_used)
+            break;
+        at = at->prev;
+    }
+    list_remove(&one->link);
+    list_push_front(at, &one->link);
+}
+
+enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct slice stored)
+{
+    struct session *one = session_new(&id);
+    enum grid_err err = session_decode(one, stored);
+    if (err) {
+        session_release(one);
+        free(one);
+        return err;
+    }
+    sessions_end(s, &id);
+    map_insert(s, one);
+    s->bytes += session_results_bytes(one);
+    by_use_insert(s, one);
+    return GRID_OK;
+}
+
+bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out)
+{
+    const struct session *one = find(s, id);
+    if (!one)
+        return false;
+    session_encode(one, out);
+    return true;
+}
+
+enum grid_err sessions_fold(struct slice stored, const struct session_change *changes, size_t len,
+                            struct buf *out)
+{
+    struct session one;
+    session_init(&one, &(struct session_id){.bytes = {0}});
+    enum grid_err err = stored.len ? session_decode(&one, stored) : GRID_OK;
+    if (!err) {
+        for (size_t i = 0; i < len; i++)
+            session_apply(&one, &changes[i]);
+        session_encode(&one, out);
+    }
+    session_release(&one);
+    return err;
+}
+
+size_t sessions_len(const struct sessions *s)
+{
+    return s->len;
+}
+
+size_t sessions_bytes(const struct sessions *s)
+{
+    return s->bytes;
+}
+
+void sessions_check(const struct sessions *s)
+{
+    size_t len = 0, bytes = sizeof *s + HEAD_BYTES;
+    bytes += s->cap ? s->cap * sizeof(struct session *) + HEAD_BYTES : 0;
+    list_for_each (it, &s->by_use) {
+        const struct session *one = list_entry(it, const struct session, link);
+        session_check(one);
+        CHECK(find(s, &one->id) == one);
+        bytes += sizeof *one + HEAD_BYTES + session_results_bytes(one);
+        len++;
+    }
+    CHECK(len == s->len && bytes == s->bytes);
+    CHECK(s->len == 0 || s->len < s->cap);
+}

@@ -1,0 +1,370 @@
+/* slab.c - chunks of 4 MiB, cut in pages, each page for objects of one class.
+ *
+ *   chunk, aligned to its size: 64 units of 64 KiB; a bit per free unit
+ *   page: 1 unit (objects to 8 KiB) or 4 units, aligned to its size  = header of 64 bytes | objects
+ *
+ * Classes beyond 1 KiB are fractions of a page, so that nothing is left over at its end. An object's page is its address
+ * with the low bits cleared. Pages with free objects are in their class's list; full ones in none. Fresh objects are cut off
+ * one by one, so memory is touched only when it is needed. */
+#include "data/slab.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SLAB_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLAB_ASAN 1
+#endif
+#endif
+#ifdef SLAB_ASAN
+#include <sanitizer/asan_interface.h>
+#define poison(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define unpoison(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define poison(p, n) ((void)(p), (void)(n))
+#define unpoison(p, n) ((void)(p), (void)(n))
+#endif
+
+enum {
+    UNIT = 64 << 10,
+    BIG_UNITS = 4,
+    CHUNK_UNITS = 64,
+    CHUNK = UNIT * CHUNK_UNITS,
+    PAGE_HEAD = 64,
+    STEP = 8,
+    LINE = 64,           /* classes beyond STEPS_MAX are multiples of it */
+    STEPS_MAX = 1024,    /* bytes: up to here classes are STEP apart */
+    SMALL_MAX = 8 << 10, /* bytes: up to here pages have one unit */
+    STEP_CLASSES = STEPS_MAX / STEP,
+    FRACTION_MIN = 8, /* objects of the largest class in a page */
+    CLASSES_MAX = 256,
+};
+
+struct chunk {
+    struct list link; /* in slab.chunks, when it has free units at the front */
+    uint8_t *base;
+    uint64_t free; /* bit per unit */
+};
+
+struct page {
+    struct list link; /* in class.pages, when it has free objects */
+    struct chunk *chunk;
+    void *free;     /* objects given back, linked through their first word */
+    uint32_t fresh; /* objects never used yet */
+    uint32_t used;
+    uint16_t class;
+    uint16_t units;
+};
+_Static_assert(sizeof(struct page) <= PAGE_HEAD, "page header");
+
+struct class
+{
+    struct list pages;
+    uint32_t bytes;
+    uint32_t per_page;
+    uint32_t units;
+};
+
+struct slab {
+    struct list chunks; /* those with free units first */
+    size_t chunks_len, chunks_idle;
+    size_t used, held;
+    size_t large; /* objects from malloc */
+    struct class classes[CLASSES_MAX];
+};
+
+/* Classes are the same for all slabs: made once, before main(). */
+static uint32_t class_bytes[CLASSES_MAX];
+static unsigned classes_len;
+static uint8_t class_of_step[(32 << 10) / LINE +
+                             1]; /* beyond STEPS_MAX: first class that may hold n * LINE bytes */
+static size_t large_min;
+
+static void classes_of_fractions(size_t page, size_t limit)
+{
+    for (size_t n = (page - PAGE_HEAD) / STEPS_MAX; n >= FRACTION_MIN; n--) {
+        uint32_t bytes = (uint32_t)((page - PAGE_HEAD) / n & ~(size_t)(LINE - 1));
+        uint32_t last = class_bytes[classes_len - 1];
+        bool useful = n == FRACTION_MIN || (page - PAGE_HEAD) / (n - 1) > last + last / 8;
+        if (bytes > last && bytes <= limit && useful)
+            class_bytes[classes_len++] = bytes;
+    }
+}
+
+__attribute__((constructor)) static void classes_make(void)
+{
+    for (; classes_len < STEP_CLASSES; classes_len++)
+        class_bytes[classes_len] = (classes_len + 1) * STEP;
+    classes_of_fractions(UNIT, SMALL_MAX);
+    classes_of_fractions((size_t)UNIT * BIG_UNITS, SIZE_MAX);
+    CHECK(classes_len < CLASSES_MAX);
+    large_min = class_bytes[classes_len - 1] + 1;
+    unsigned class = STEP_CLASSES - 1;
+    for (size_t i = 0; i < sizeof class_of_step; i++) {
+        while (class + 1 < classes_len && class_bytes[class] < i * LINE)
+            class ++;
+        class_of_step[i] = (uint8_t) class;
+    }
+}
+
+static unsigned class_for(size_t bytes)
+{
+    if (likely(bytes <= STEPS_MAX))
+        return (unsigned)((bytes - 1) / STEP);
+    unsigned class = class_of_step[bytes / LINE];
+    while (class_bytes[class] < bytes)
+        class ++;
+    return class;
+}
+
+/* --- chunks and pages ------------------------------------------------------------------------------------------ */
+
+static struct chunk *chunk_new(struct slab *s)
+{
+    uint8_t *map = mmap(NULL, 2 * (size_t)CHUNK, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    size_t before = (size_t)(-(uintptr_t)map & (CHUNK - 1));
+    if (before)
+        munmap(map, before);
+    munmap(map + before + CHUNK, CHUNK - before);
+    struct chunk *c = xcalloc(1, sizeof *c);
+    c->base = map + before;
+    c->free = UINT64_MAX;
+    list_push_front(&s->chunks, &c->link);
+    s->chunks_len++;
+    s->chunks_idle++;
+    return c;
+}
+
+static void chunk_release(struct slab *s, struct chunk *c)
+{
+    list_remove(&c->link);
+    unpoison(c->base, CHUNK);
+    munmap(c->base, CHUNK);
+    free(c);
+    s->chunks_len--;
+    s->chunks_idle--;
+}
+
+/* Where `units` free units begin, aligned to their number; -1: nowhere. */
+static int chunk_room(const struct chunk *c, unsigned units)
+{
+    if (units == 1)
+        return c->free ? __builtin_ctzll(c->free) : -1;
+    uint64_t runs = c->free & c->free >> 1;
+    runs &= runs >> 2;
+    runs &= UINT64_C(0x1111111111111111);
+    return runs ? __builtin_ctzll(runs) : -1;
+}
+
+static struct chunk *chunk_find(struct slab *s, unsigned units, int *ret_unit)
+{
+    list_for_each (it, &s->chunks) {
+        struct chunk *c = list_entry(it, struct chunk, link);
+        if (!c->free)
+            break;
+        *ret_unit = chunk_room(c, units);
+        if (*ret_unit >= 0)
+            return c;
+    }
+    *ret_unit = 0;
+    return chunk_new(s);
+}
+
+static uint64_t unit_bits(unsigned units, unsigned at)
+{
+    return ((UINT64_C(1) << units) - 1) << at;
+}
+
+static struct page *page_new(struct slab *s, unsigned class)
+{
+    struct class *cl = &s->classes[class];
+    int unit;
+    struct chunk *c = chunk_find(s, cl->units, &unit);
+    if (!c)
+        return NULL;
+    s->chunks_idle -= c->free == UINT64_MAX;
+    c->free &= ~unit_bits(cl->units, (unsigned)unit);
+    if (!c->free) {
+        list_remove(&c->link);
+        list_push_back(&s->chunks, &c->link);
+    }
+    struct page *p = (struct page *)(void *)(c->base + (size_t)unit * UNIT);
+    unpoison(p, PAGE_HEAD);
+    *p = (struct page){.chunk = c, .fresh = cl->per_page};
+    p->class = (uint16_t) class;
+    p->units = (uint16_t)cl->units;
+    list_init(&p->link);
+    list_push_front(&cl->pages, &p->link);
+    s->held += (size_t)cl->units * UNIT;
+    return p;
+}
+
+static void page_release(struct slab *s, struct page *p)
+{
+    struct chunk *c = p->chunk;
+    unsigned units = p->units;
+    list_remove(&p->link);
+    s->held -= (size_t)units * UNIT;
+    poison(p, (size_t)units * UNIT);
+    c->free |= unit_bits(units, (unsigned)(((uint8_t *)p - c->base) / UNIT));
+    list_remove(&c->link);
+    list_push_front(&s->chunks, &c->link);
+    if (c->free != UINT64_MAX)
+        return;
+    if (s->chunks_idle++ > 0)
+        chunk_release(s, c);
+}
+
+/* --- objects ------------------------------------------------------------------------------------------------------- */
+
+static void *large_alloc(struct slab *s, size_t bytes)
+{
+    void *p = bytes % LINE ? malloc(bytes) : aligned_alloc(LINE, bytes);
+    if (!p)
+        return NULL;
+    s->used += slab_size(bytes);
+    s->held += malloc_usable_size(p) + sizeof(size_t);
+    s->large++;
+    return p;
+}
+
+static void large_free(struct slab *s, void *p, size_t bytes)
+{
+    s->used -= slab_size(bytes);
+    s->held -= malloc_usable_size(p) + sizeof(size_t);
+    s->large--;
+    free(p);
+}
+
+void *slab_alloc(struct slab *s, size_t bytes)
+{
+    CHECK(bytes > 0);
+    if (unlikely(bytes >= large_min))
+        return large_alloc(s, bytes);
+    unsigned class = class_for(bytes);
+    struct class *cl = &s->classes[class];
+    struct page *p;
+    if (likely(!list_empty(&cl->pages)))
+        p = list_entry(cl->pages.next, struct page, link);
+    else if (!(p = page_new(s, class)))
+        return NULL;
+    void *object = p->free;
+    if (object) {
+        unpoison(object, cl->bytes);
+        p->free = *(void **)object;
+    } else {
+        object = (uint8_t *)p + PAGE_HEAD + (size_t)(cl->per_page - p->fresh--) * cl->bytes;
+        unpoison(object, cl->bytes);
+    }
+    if (++p->used == cl->per_page)
+        list_remove(&p->link);
+    s->used += cl->bytes;
+    return object;
+}
+
+void slab_free(struct slab *s, void *object, size_t bytes)
+{
+    if (!object)
+        return;
+    if (unlikely(bytes >= large_min)) {
+        large_free(s, object, bytes);
+        return;
+    }
+    unsigned class = class_for(bytes);
+    struct class *cl = &s->classes[class];
+    uintptr_t mask = (uintptr_t)cl->units * UNIT - 1;
+    struct page *p = (struct page *)(void *)((uint8_t *)object - ((uintptr_t)object & mask));
+    CHECK(p->class == class && p->used > 0);
+    *(void **)object = p->free;
+    p->free = object;
+    poison(object, cl->bytes);
+    s->used -= cl->bytes;
+    if (p->used-- == cl->per_page)
+        list_push_front(&cl->pages, &p->link);
+    if (p->used == 0)
+        page_release(s, p);
+}
+
+size_t slab_size(size_t bytes)
+{
+    if (bytes >= large_min)
+        return (bytes + sizeof(size_t) + 15) & ~(size_t)15;
+    return class_bytes[class_for(bytes)];
+}
+
+/* --- the slab ---------------------------------------------------------------------------------------------------- */
+
+struct slab *slab_new(void)
+{
+    struct slab *s = xcalloc(1, sizeof *s);
+    list_init(&s->chunks);
+    for (unsigned i = 0; i < classes_len; i++) {
+        struct class *cl = &s->classes[i];
+        list_init(&cl->pages);
+        cl->bytes = class_bytes[i];
+        cl->units = cl->bytes > SMALL_MAX ? BIG_UNITS : 1;
+        cl->per_page = (cl->units * UNIT - PAGE_HEAD) / cl->bytes;
+    }
+    return s;
+}
+
+void slab_free_all(struct slab *s)
+{
+    if (!s)
+        return;
+    CHECK(s->used == 0 && s->large == 0);
+    while (!list_empty(&s->chunks))
+        chunk_release(s, list_entry(s->chunks.next, struct chunk, link));
+    free(s);
+}
+
+size_t slab_used(const struct slab *s)
+{
+    return s->used;
+}
+
+size_t slab_held(const struct slab *s)
+{
+    return s->held;
+}
+
+static size_t page_check(const struct page *p, const struct slab *s)
+{
+    const struct class *cl = &s->classes[p->class];
+    CHECK(p->used > 0 && p->used + p->fresh <= cl->per_page);
+    CHECK((p->used == cl->per_page) == (p->link.next == &p->link));
+    return (size_t)p->used * cl->bytes;
+}
+
+void slab_check(const struct slab *s)
+{
+    size_t used = 0, held = 0, idle = 0, chunks = 0;
+    list_for_each (it, &s->chunks) {
+        const struct chunk *c = list_entry(it, struct chunk, link);
+        chunks++;
+        idle += c->free == UINT64_MAX;
+        for (unsigned unit = 0; unit < CHUNK_UNITS;) {
+            if (c->free >> unit & 1) {
+                unit++;
+                continue;
+            }
+            const struct page *p =
+                (const struct page *)(const void *)(c->base + (size_t)unit * UNIT);
+            CHECK(p->chunk == c && (p->units == 1 || unit % p->units == 0));
+            used += page_check(p, s);
+            held += (size_t)p->units * UNIT;
+            unit += p->units;
+        }
+    }
+    CHECK(chunks == s->chunks_len && idle == s->chunks_idle && idle <= 1);
+    CHECK(s->large ? used < s->used && held < s->held : used == s->used && held == s->held);
+}

@@ -1,0 +1,240 @@
+/* table.c - finding, linking and scanning. The layout is drawn in table_priv.h.
+ *
+ * Scan: a bucket of address a and depth d (bits of its address) holds the hashes whose low d bits are a. In the order of
+ * reversed bits these are one interval; splitting a bucket halves its interval, merging joins two. The cursor is a point in
+ * that order, so what is behind it stays behind it. */
+#include "data/table_priv.h"
+
+#include "base/hash.h"
+
+void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed)
+{
+    *t = (struct table){.pool = pool, .seed = hash_seed};
+}
+
+uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key)
+{
+    return hash_key(key, t->seed + cache * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* --- finding ----------------------------------------------------------------------------------------------------- */
+
+/* High bit of byte i set: slot i has this tag. Free slots may match too. */
+static inline uint64_t bucket_match(const struct table_bucket *b, uint8_t tag)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * TAG_MASK;
+    uint64_t differ = (load_u64(b->tags) & low) ^ ones * tag;
+    uint64_t same = ~(differ + low) & ~low;
+    return same & (bucket_chained(b) ? UINT64_C(0x0000ffffffffffff) : UINT64_C(0x00ffffffffffffff));
+}
+
+static inline bool entry_matches(const struct entry *e, uint16_t cache, struct slice key)
+{
+    return e->cache == cache && entry_key_len(e) == key.len &&
+           memcmp(entry_key_at(e), key.data, key.len) == 0;
+}
+
+static struct table_place chain_find(struct table_bucket *b, uint16_t cache, struct slice key,
+                                     uint8_t tag)
+{
+    for (;; b = b->next) {
+        for (uint64_t m = bucket_match(b, tag); m; m &= m - 1) {
+            unsigned slot = (unsigned)__builtin_ctzll(m) / 8;
+            if (b->slots[slot] && entry_matches(b->slots[slot], cache, key))
+                return (struct table_place){b, slot};
+        }
+        if (likely(!bucket_chained(b)))
+            return (struct table_place){NULL, 0};
+    }
+}
+
+static inline struct table_bucket *bucket_of(const struct table *t, uint64_t hash, bool second)
+{
+    return bucket_at(t, bucket_address(t->buckets, hash_half(hash, second)));
+}
+
+/* *ret_home is the bucket whose chain it is in. */
+static struct table_place place_find(const struct table *t, uint16_t cache, struct slice key,
+                                     uint64_t hash, struct table_bucket **ret_home)
+{
+    if (unlikely(!t->buckets))
+        return (struct table_place){NULL, 0};
+    uint8_t tag = hash_tag(hash);
+    *ret_home = bucket_of(t, hash, false);
+    struct table_place at = chain_find(*ret_home, cache, key, tag);
+    if (at.bucket || !bucket_displaced(*ret_home))
+        return at;
+    *ret_home = bucket_of(t, hash, true);
+    return chain_find(*ret_home, cache, key, tag);
+}
+
+struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
+{
+    struct table_bucket *home;
+    struct table_place at = place_find(t, cache, key, hash, &home);
+    return at.bucket ? at.bucket->slots[at.slot] : NULL;
+}
+
+void table_prefetch(const struct table *t, uint64_t hash, int stage)
+{
+    if (!t->buckets)
+        return;
+    const struct table_bucket *b = bucket_of(t, hash, false);
+    if (stage == 0) {
+        __builtin_prefetch(b);
+        return;
+    }
+    uint64_t m = bucket_match(b, hash_tag(hash));
+    if (!m && bucket_displaced(b))
+        __builtin_prefetch(bucket_of(t, hash, true));
+    for (; m; m &= m - 1) {
+        const uint8_t *e = (const uint8_t *)b->slots[__builtin_ctzll(m) / 8];
+        __builtin_prefetch(e);
+        __builtin_prefetch(e + 64);
+    }
+}
+
+/* --- changing ---------------------------------------------------------------------------------------------------- */
+
+void table_link(struct table *t, struct entry *e, uint64_t hash)
+{
+    if (!t->buckets)
+        table_grow(t);
+    uint8_t tag = hash_tag(hash);
+    struct table_bucket *first = bucket_of(t, hash, false);
+    struct table_place at = bucket_free_slot(first);
+    if (unlikely(!at.bucket)) {
+        struct table_bucket *second = bucket_of(t, hash, true);
+        at = bucket_free_slot(second);
+        if (at.bucket) {
+            tag |= SECOND;
+            bucket_displace(first, 1);
+        }
+    }
+    if (likely(at.bucket)) {
+        at.bucket->slots[at.slot] = e;
+        at.bucket->tags[at.slot] = tag;
+    } else {
+        bucket_put(t, first, e, tag);
+    }
+    t->len++;
+    table_grow(t);
+}
+
+void table_replace(struct table *t, const struct entry *old, struct entry *e, uint64_t hash)
+{
+    struct table_bucket *home;
+    struct table_place at = place_find(t, entry_cache(old), entry_key(old), hash, &home);
+    CHECK(at.bucket && at.bucket->slots[at.slot] == old);
+    at.bucket->slots[at.slot] = e;
+}
+
+void table_unlink(struct table *t, const struct entry *e, uint64_t hash)
+{
+    struct table_bucket *home;
+    struct table_place at = place_find(t, entry_cache(e), entry_key(e), hash, &home);
+    CHECK(at.bucket && at.bucket->slots[at.slot] == e);
+    bool second = at.bucket->tags[at.slot] & SECOND;
+    bucket_take(t, home, at);
+    struct table_bucket *first = bucket_of(t, hash, false);
+    if (second && bucket_displaced(first) != DISPLACED_MAX)
+        first->tags[META]--;
+    t->len--;
+    table_shrink(t);
+}
+
+void table_release(struct table *t)
+{
+    t->len = 0;
+    for (uint32_t i = 0; i < t->buckets; i++) {
+        struct table_bucket *b = bucket_at(t, i);
+        while (bucket_chained(b)) {
+            struct table_bucket *next = b->next;
+            *b = *next;
+            slab_free(entry_pool_slab(t->pool), next, sizeof *next);
+            t->overflow--;
+            t->bytes -= sizeof *next;
+        }
+        *b = (struct table_bucket){.tags = {0}};
+    }
+    table_shrink(t);
+    CHECK(t->bytes == 0 && t->overflow == 0);
+}
+
+/* --- scanning ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t bits_reversed(uint32_t v)
+{
+    v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;
+    v = (v >> 2 & 0x33333333) | (v & 0x33333333) << 2;
+    v = (v >> 4 & 0x0f0f0f0f) | (v & 0x0f0f0f0f) << 4;
+    return __builtin_bswap32(v);
+}
+
+static unsigned bucket_depth(uint32_t buckets, uint32_t a)
+{
+    unsigned level = bucket_level(buckets);
+    uint32_t whole = UINT32_C(1) << level;
+    return a >= whole || a < buckets - whole ? level + 1 : level;
+}
+
+static void chain_visit(const struct table_bucket *b, table_each_fn *each, void *ctx)
+{
+    for (;; b = b->next) {
+        for (unsigned i = 0; i < bucket_slots(b); i++)
+            if (b->slots[i])
+                each(ctx, b->slots[i]);
+        if (!bucket_chained(b))
+            return;
+    }
+}
+
+uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx)
+{
+    if (!t->buckets)
+        return 0;
+    uint32_t at = (uint32_t)cursor, a = bucket_address(t->buckets, bits_reversed(at));
+    uint64_t width = UINT64_C(1) << (32 - bucket_depth(t->buckets, a));
+    chain_visit(bucket_at(t, a), each, ctx);
+    uint64_t next = (at & ~(width - 1)) + width;
+    return next > UINT32_MAX ? 0 : next;
+}
+
+/* --- the invariant --------------------------------------------------------------------------------------------------- */
+
+/* The entries of bucket `a` stand where they belong; adds what is displaced from each first bucket. */
+static size_t chain_check(const struct table *t, uint32_t a, uint32_t *chained)
+{
+    size_t len = 0;
+    for (const struct table_bucket *b = bucket_at(t, a);; b = b->next) {
+        size_t here = 0;
+        for (unsigned i = 0; i < bucket_slots(b); i++) {
+            const struct entry *e = b->slots[i];
+            if (!e)
+                continue;
+            uint64_t hash = table_hash(t, entry_cache(e), entry_key(e));
+            here++;
+            CHECK((b->tags[i] & TAG_MASK) == hash_tag(hash));
+            CHECK(bucket_address(t->buckets, hash_half(hash, b->tags[i] & SECOND)) == a);
+            CHECK(table_find(t, entry_cache(e), entry_key(e), hash) == e);
+        }
+        len += here;
+        if (!bucket_chained(b)) {
+            CHECK(b == bucket_at(t, a) || here >= 2);
+            return len;
+        }
+        CHECK(here == TABLE_SLOTS - 1);
+        ++*chained;
+    }
+}
+
+void table_check(const struct table *t)
+{
+    CHECK((t->buckets == 0) == (t->segments == NULL));
+    CHECK(t->buckets || (t->len == 0 && t->bytes == 0));
+    size_t len = 0;
+    uint32_t chained = 0;
+    for (uint32_t a = 0; a < t->buckets; a++)
+        len += chain_check(t, a, &chained);
+    CHECK(len == t->len && chained == t->overflow);
+}

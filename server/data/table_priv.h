@@ -1,0 +1,130 @@
+/* table_priv.h - buckets and their addresses, shared by table.c and its growth.
+ *
+ *   bucket, 64 bytes:  7 tags of one byte | meta | 7 entries        (chained: the 7th is the next bucket of the chain)
+ *   tag = 7 bits of the hash, and whether the entry is here by its second address
+ *   meta = how many keys whose first address this is stand in their second one (127: or more), and whether chained
+ *
+ * Linear hashing: of n buckets with 2^level <= n < 2^(level+1), address a of a hash is its low level+1 bits, without the
+ * highest when that is >= n. Each key has two hashes, low and high half of its 64 bits. */
+#ifndef GRIDD_DATA_TABLE_PRIV_H
+#define GRIDD_DATA_TABLE_PRIV_H
+
+#include "data/table.h"
+
+enum {
+    META = TABLE_SLOTS,
+    CHAINED = 0x80,
+    DISPLACED_MAX = 0x7f,
+    SECOND = 0x80,
+    TAG_MASK = 0x7f,
+};
+
+struct table_bucket {
+    uint8_t tags[TABLE_SLOTS + 1]; /* the last is meta */
+    union {
+        struct entry *slots[TABLE_SLOTS]; /* NULL: free */
+        struct {
+            struct entry *unused[TABLE_SLOTS - 1];
+            struct table_bucket *next;
+        };
+    };
+};
+_Static_assert(sizeof(struct table_bucket) == 64, "a bucket is a cache line");
+
+/* Where an entry stands. */
+struct table_place {
+    struct table_bucket *bucket;
+    unsigned slot;
+};
+
+/* Segments of buckets: 1, 1, 2, 4, 8, then of 8 up to bucket 128, then 16 for each doubling. */
+static inline unsigned bucket_level(uint32_t b)
+{
+    return 31 - (unsigned)__builtin_clz(b | 1);
+}
+
+static inline unsigned segment_bits(unsigned level)
+{
+    return level < 4 ? level : level < 7 ? 3 : level - 4;
+}
+
+static inline uint32_t segment_first(unsigned level)
+{
+    static const uint8_t small[8] = {1, 2, 3, 4, 5, 7, 11, 19};
+    return level < 8 ? small[level] : 19 + 16 * (level - 7);
+}
+
+static inline uint32_t segment_of(uint32_t b, uint32_t *ret_offset)
+{
+    if (b == 0) {
+        *ret_offset = 0;
+        return 0;
+    }
+    unsigned level = bucket_level(b), bits = segment_bits(level);
+    uint32_t in_level = b - (UINT32_C(1) << level);
+    *ret_offset = in_level & ((UINT32_C(1) << bits) - 1);
+    return segment_first(level) + (in_level >> bits);
+}
+
+static inline struct table_bucket *bucket_at(const struct table *t, uint32_t b)
+{
+    uint32_t offset, segment = segment_of(b, &offset);
+    return &t->segments[segment][offset];
+}
+
+static inline uint32_t bucket_address(uint32_t buckets, uint32_t hash)
+{
+    unsigned level = bucket_level(buckets);
+    uint32_t a = hash & (uint32_t)((UINT64_C(2) << level) - 1);
+    return a >= buckets ? a & ((UINT32_C(1) << level) - 1) : a;
+}
+
+static inline uint32_t hash_half(uint64_t hash, bool second)
+{
+    return (uint32_t)(second ? hash >> 32 : hash);
+}
+
+static inline uint8_t hash_tag(uint64_t hash)
+{
+    return (uint8_t)(hash >> 57);
+}
+
+static inline bool bucket_chained(const struct table_bucket *b)
+{
+    return b->tags[META] & CHAINED;
+}
+
+static inline unsigned bucket_slots(const struct table_bucket *b)
+{
+    return bucket_chained(b) ? TABLE_SLOTS - 1 : TABLE_SLOTS;
+}
+
+static inline unsigned bucket_displaced(const struct table_bucket *b)
+{
+    return b->tags[META] & DISPLACED_MAX;
+}
+
+/* Add `n`; once it is DISPLACED_MAX it stays. */
+static inline void bucket_displace(struct table_bucket *b, unsigned n)
+{
+    unsigned sum = bucket_displaced(b) + n;
+    b->tags[META] = (uint8_t)((b->tags[META] & CHAINED) |
+                              (sum > DISPLACED_MAX ? (unsigned)DISPLACED_MAX : sum));
+}
+
+/* --- table_bucket.c: one bucket and its chain ------------------------------------------------------------------ */
+
+/* A free slot in `b` itself, or a slot of NULL bucket. */
+struct table_place bucket_free_slot(struct table_bucket *b);
+/* Put an entry in `b` or its chain, which grows when need be. */
+void bucket_put(struct table *t, struct table_bucket *b, struct entry *e, uint8_t tag);
+/* Empty a slot of `first` or its chain; the chain stays as short as it can be. */
+void bucket_take(struct table *t, struct table_bucket *first, struct table_place at);
+
+/* --- table_grow.c ------------------------------------------------------------------------------------------------ */
+
+/* Add, or take away, one bucket if the load asks for it. */
+void table_grow(struct table *t);
+void table_shrink(struct table *t);
+
+#endif
