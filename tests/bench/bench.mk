@@ -13,8 +13,7 @@ $(BUILD)/bench/gridload: $(GRIDLOAD_MAIN) $(foreach l,bench base frame pb,$(BUIL
 	$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
 # Other measuring programs of this room; what they link stands in their LINK line.
--include tests/bench/session_instructions.mk
-BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC) tests/bench/session_instructions.c,$(BENCH_SRC))
+BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC),$(BENCH_SRC))
 $(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(p)),$(p),$(if $(filter %/echo_server.c,$(p)),$(libs_net)))))
 BENCH_PROGRAMS := $(BUILD)/bench/gridload $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
 
