@@ -34,14 +34,18 @@ void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partit
         content_set_count(p->content, caches[i], cache_counts[i]);
         content_set_complete(p->content, false);
     }
+    partition_account(s, p);
 }
 
 void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition,
                            struct session_id id, struct slice stored)
 {
     struct partition *p = recover_partition(s, context, partition);
-    if (p && sessions_restore(content_sessions(p->content), id, stored))
-        recover_damaged(s, p);
+    if (!p)
+        return;
+    if (sessions_restore(content_sessions(p->content), id, stored))
+        recover_damaged(s, p); /* exactly-once cannot be kept */
+    partition_account(s, p);
 }
 
 void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn)

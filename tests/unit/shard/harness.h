@@ -466,16 +466,18 @@ static inline void session_set(struct op *op, uint8_t who, uint64_t number, uint
     op->session.lowest = lowest;
 }
 
-#define ck_answer(a, want)                                                                         \
-    do {                                                                                           \
-        ck_assert_int_eq((a)->times, 1);                                                           \
-        ck_assert_str_eq(err_name((a)->status), err_name(want));                                   \
-    } while (0)
-#define ck_value(a, want)                                                                          \
-    do {                                                                                           \
-        ck_answer(a, GRID_OK);                                                                     \
-        ck_assert(slice_eq(buf_slice(&(a)->value), slice_str(want)));                              \
-    } while (0)
+static inline void ck_answer(const struct answered *a, enum grid_err want)
+{
+    ck_assert_int_eq(a->times, 1);
+    ck_assert_str_eq(err_name(a->status), err_name(want));
+}
+
+static inline void ck_value(const struct answered *a, const char *want)
+{
+    ck_answer(a, GRID_OK);
+    ck_assert(slice_eq(buf_slice(&a->value), slice_str(want)));
+}
+
 #define ck_waits(a) ck_assert_int_eq((a)->times, 0)
 
 #endif

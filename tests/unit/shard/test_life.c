@@ -173,7 +173,7 @@ START_TEST(a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back
         shard_tick(h->s, h->now);
     struct shard_stats stats;
     shard_stats(h->s, &stats);
-    ck_assert_uint_eq(stats.memory_bytes, 0);
+    ck_assert_uint_eq(stats.entry_bytes, 0);
     ck_assert_uint_eq(stats.partitions, 0);
     h_free(h);
 }

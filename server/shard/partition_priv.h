@@ -1,0 +1,92 @@
+/* partition_priv.h - partitions and contexts as this room keeps them, and what a log position means for them. */
+#ifndef GRIDD_SHARD_PARTITION_PRIV_H
+#define GRIDD_SHARD_PARTITION_PRIV_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "control/catalog.h"
+#include "data/content.h"
+#include "replica/replica.h"
+#include "shard/shard.h"
+
+/* --- partitions ---------------------------------------------------------------------------------------------- */
+
+struct partition {
+    struct list link;              /* in shard.partitions */
+    struct shard_context *context; /* NULL: dropped, to be purged */
+    uint32_t context_id;
+    uint16_t index;
+    bool damaged;
+    bool tidy;        /* tombstones that nobody needs are left */
+    bool purge;       /* entries of dropped caches may be there */
+    bool warming;     /* a warm-up read is under way */
+    bool warm_failed; /* the checkpoint could not be read */
+    struct replica replica;
+    struct content *content;
+    struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
+    struct heap_node expiry; /* in shard.expiry, by the next deadline */
+    uint64_t bytes;          /* content's, as counted in shard and context */
+    uint64_t evictions;      /* entries that left memory so far */
+    uint64_t purge_cursor;
+    unsigned holds; /* marks, in-flight writes and cold reads that name this partition */
+    uint64_t era;   /* marks.c */
+    uint32_t era_at;
+    uint64_t warm_evictions; /* evictions when the warm-up began */
+    uint32_t warm_cache;     /* where the warm-up goes on */
+    uint16_t warm_len;
+    uint8_t warm_after[KEY_BYTES_MAX];
+};
+
+struct shard_context {
+    uint32_t id;
+    const struct context_info *info; /* of shard.catalog */
+    struct partition **partitions;   /* at index / shards; NULL: not used yet */
+    uint32_t partitions_len;
+    uint64_t bytes;
+    uint64_t limit; /* this shard's part of memory_limit; 0: none */
+    uint32_t hand;  /* eviction: partition to look at next */
+};
+
+/* --- partition.c ------------------------------------------------------------------------------------------------------------ */
+
+struct partition *partition_of(struct shard *s, struct shard_context *c, uint16_t index);
+void partition_free(struct shard *s, struct partition *p);
+/* Its context is gone: nothing reaches it but what is under way. */
+void partition_drop(struct shard *s, struct partition *p);
+void partition_account(struct shard *s, struct partition *p);
+/* Everything up to the commit of `p` is visible now: drop tombstones, answer who waited. */
+void partition_committed(struct shard *s, struct partition *p);
+/* Add an entry of the checkpoint, when its key is not in memory. */
+MUST_USE
+enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32_t cache,
+                                    const struct cold_entry *e, uint64_t hash);
+/* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
+void warm_start(struct shard *s, struct partition *p);
+
+/* --- marks.c: log position -> versions of partitions ---------------------------------------------------------- */
+
+struct marks {
+    struct list eras;
+    uint64_t number;
+};
+typedef void partition_mark_fn(void *ctx, struct partition *p, uint64_t version);
+
+void marks_init(struct marks *m);
+void marks_add(struct marks *m, struct partition *p, uint64_t version, uint64_t lsn, size_t bytes);
+/* Tell `done` the last version of each partition up to `lsn`, once, and forget them. */
+void marks_reach(struct marks *m, uint64_t lsn, partition_mark_fn *done, void *ctx);
+void marks_release(struct marks *m);
+
+/* --- memory.c ----------------------------------------------------------------------------------------------------------------- */
+
+enum room { ROOM_THERE, ROOM_MADE, ROOM_FULL };
+
+/* Whether `need` bytes more may be taken in `p`'s context. MADE: entries were evicted, so look again at what is there, then
+ * ask with `evict` false. */
+enum room memory_room(struct shard *s, struct partition *p, size_t need, bool evict);
+/* Whether the warm-up may bring more. */
+bool memory_warm_room(const struct shard *s, const struct partition *p);
+/* True: there is more to evict now. */
+bool memory_tick(struct shard *s);
+
+#endif
