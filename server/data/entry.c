@@ -116,7 +116,7 @@ void entry_free(struct entry_pool *p, struct entry *e)
 
 static size_t pin_home(const struct entry_pool *p, const struct entry *e)
 {
-    return ((uintptr_t)e >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (p->pins_cap - 1);
+    return ((uintptr_t)e >> 2) * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (p->pins_cap - 1);
 }
 
 /* Its pin, or the free place where it would stand. */

@@ -23,7 +23,8 @@ enum entry_flag {
     ENTRY_UNLINKED = 1 << 14, /* left the table; freed with the last reference */
 };
 
-struct entry {
+/* Aligned to 4 only: that saves 2 bytes per entry on average. */
+struct __attribute__((packed, aligned(4))) entry {
     uint64_t version;
     uint32_t value_len;
     uint16_t cache;
@@ -32,7 +33,7 @@ struct entry {
 };
 
 /* Links of a tombstone: oldest version first. */
-struct entry_links {
+struct __attribute__((packed, aligned(4))) entry_links {
     struct entry *prev, *next;
 };
 

@@ -3,7 +3,7 @@
  *   chunk, aligned to its size: 64 units of 64 KiB; a bit per free unit
  *   page: 1 unit (objects to 8 KiB) or 4 units, aligned to its size  = header of 64 bytes | objects
  *
- * Classes beyond 1 KiB are fractions of a page, so that nothing is left over at its end. An object's page is its address
+ * Classes beyond STEPS_MAX are fractions of a page, so that nothing is left over at its end. An object's page is its address
  * with the low bits cleared. Pages with free objects are in their class's list; full ones in none. Fresh objects are cut off
  * one by one, so memory is touched only when it is needed. */
 #include "data/slab.h"
@@ -13,6 +13,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,11 +38,15 @@ enum {
     CHUNK_UNITS = 64,
     CHUNK = UNIT * CHUNK_UNITS,
     PAGE_HEAD = 64,
+    FINE_STEP = 4,
+    FINE_MAX = 512, /* bytes: up to here classes are FINE_STEP apart */
     STEP = 8,
-    LINE = 64,           /* classes beyond STEPS_MAX are multiples of it */
     STEPS_MAX = 1024,    /* bytes: up to here classes are STEP apart */
+    LINE = 64,           /* classes beyond are multiples of it */
     SMALL_MAX = 8 << 10, /* bytes: up to here pages have one unit */
-    STEP_CLASSES = STEPS_MAX / STEP,
+    FINE_CLASSES = FINE_MAX / FINE_STEP,
+    STEP_CLASSES = FINE_CLASSES + (STEPS_MAX - FINE_MAX) / STEP,
+    OBJECT_MIN = 8,   /* room for a link */
     FRACTION_MIN = 8, /* objects of the largest class in a page */
     CLASSES_MAX = 256,
 };
@@ -100,7 +105,9 @@ static void classes_of_fractions(size_t page, size_t limit)
 __attribute__((constructor)) static void classes_make(void)
 {
     for (; classes_len < STEP_CLASSES; classes_len++)
-        class_bytes[classes_len] = (classes_len + 1) * STEP;
+        class_bytes[classes_len] = classes_len < FINE_CLASSES
+                                       ? (classes_len + 1) * FINE_STEP
+                                       : FINE_MAX + (classes_len - FINE_CLASSES + 1) * STEP;
     classes_of_fractions(UNIT, SMALL_MAX);
     classes_of_fractions((size_t)UNIT * BIG_UNITS, SIZE_MAX);
     CHECK(classes_len < CLASSES_MAX);
@@ -115,8 +122,10 @@ __attribute__((constructor)) static void classes_make(void)
 
 static unsigned class_for(size_t bytes)
 {
-    if (likely(bytes <= STEPS_MAX))
-        return (unsigned)((bytes - 1) / STEP);
+    if (likely(bytes <= FINE_MAX))
+        return (unsigned)(((bytes < OBJECT_MIN ? (size_t)OBJECT_MIN : bytes) - 1) / FINE_STEP);
+    if (bytes <= STEPS_MAX)
+        return FINE_CLASSES + (unsigned)((bytes - FINE_MAX - 1) / STEP);
     unsigned class = class_of_step[bytes / LINE];
     while (class_bytes[class] < bytes)
         class ++;
@@ -260,7 +269,7 @@ void *slab_alloc(struct slab *s, size_t bytes)
     void *object = p->free;
     if (object) {
         unpoison(object, cl->bytes);
-        p->free = *(void **)object;
+        memcpy(&p->free, object, sizeof p->free);
     } else {
         object = (uint8_t *)p + PAGE_HEAD + (size_t)(cl->per_page - p->fresh--) * cl->bytes;
         unpoison(object, cl->bytes);
@@ -284,7 +293,7 @@ void slab_free(struct slab *s, void *object, size_t bytes)
     uintptr_t mask = (uintptr_t)cl->units * UNIT - 1;
     struct page *p = (struct page *)(void *)((uint8_t *)object - ((uintptr_t)object & mask));
     CHECK(p->class == class && p->used > 0);
-    *(void **)object = p->free;
+    memcpy(object, &p->free, sizeof p->free);
     p->free = object;
     poison(object, cl->bytes);
     s->used -= cl->bytes;
