@@ -2,7 +2,8 @@
  *
  * An answer shows the checkpoint as it was at some time after the question, so it has every record up to the partition's
  * clean version of that time. Whatever left memory since with a later version (evicted, or a tombstone dropped) may be
- * missing from it: then the question is asked again. What is in memory always overrides the answer.
+ * missing from it: then the question is asked again. What is in memory always overrides the answer; in a partition that
+ * has become complete meanwhile, what is not in memory is not there.
  *
  *   token = generation << 32 | slot        key questions are found again by hash, so that one serves many ops */
 #include "shard/shard_priv.h"
@@ -96,7 +97,8 @@ static struct slice cold_key(const struct cold *c)
 
 static bool cold_stale(const struct cold *c)
 {
-    return content_left(c->partition->content) > c->asked_clean;
+    const struct content *content = c->partition->content;
+    return !content_complete(content) && content_left(content) > c->asked_clean;
 }
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
@@ -173,13 +175,21 @@ static bool cold_wanted(const struct cold *c)
            !content_get(p->content, c->cache, cold_key(c), c->hash);
 }
 
+/* Make room, then take the entry in: before, so that it is not evicted at once. */
+static enum grid_err cold_insert(struct shard *s, const struct cold *c,
+                                 const struct cold_entry *found)
+{
+    struct partition *p = c->partition;
+    memory_give(s, p, found->key.len + found->affinity.len + found->value.len);
+    return partition_insert_cold(s, p, c->cache, found, c->hash);
+}
+
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
                       const struct cold_entry *found, msec_t now)
 {
     struct cold *c = cold_of(s, token, COLD_KEY);
     if (!c)
         return;
-    struct partition *p = c->partition;
     bool absent = false;
     if (!err && cold_wanted(c)) {
         if (cold_stale(c)) {
@@ -188,7 +198,7 @@ void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
         }
         absent = !found;
         if (found)
-            err = partition_insert_cold(s, p, c->cache, found, c->hash);
+            err = cold_insert(s, c, found);
     }
     cold_key_answer(s, c, err ? GRID_EDAMAGED : GRID_OK, absent, now);
 }

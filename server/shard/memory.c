@@ -111,17 +111,23 @@ static bool over_slack(const struct shard *s, const struct shard_context *c, siz
     return above(context, c->bytes, need) || above(all, s->bytes, need);
 }
 
+void memory_give(struct shard *s, struct partition *p, size_t need)
+{
+    unsigned steps = OP_STEPS;
+    if (likely(!over(s, p->context, need)))
+        return;
+    context_evict(s, p->context, need, &steps);
+    shard_evict(s, need, &steps);
+}
+
 enum room memory_room(struct shard *s, struct partition *p, size_t need, bool evict)
 {
     struct shard_context *c = p->context;
     if (likely(!over(s, c, need)) || !need)
         return ROOM_THERE;
     uint64_t before = s->stats.evicted;
-    unsigned steps = OP_STEPS;
-    if (evict) {
-        context_evict(s, c, need, &steps);
-        shard_evict(s, need, &steps);
-    }
+    if (evict)
+        memory_give(s, p, need);
     if (s->stats.evicted != before)
         return ROOM_MADE;
     if (over(s, c, need) && c->info->durability != DURABILITY_MEMORY)

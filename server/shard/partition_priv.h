@@ -84,6 +84,8 @@ enum room { ROOM_THERE, ROOM_MADE, ROOM_FULL };
 /* Whether `need` bytes more may be taken in `p`'s context. MADE: entries were evicted, so look again at what is there, then
  * ask with `evict` false. */
 enum room memory_room(struct shard *s, struct partition *p, size_t need, bool evict);
+/* Evict for `need` bytes more, as far as that goes. */
+void memory_give(struct shard *s, struct partition *p, size_t need);
 /* Whether the warm-up may bring more. */
 bool memory_warm_room(const struct shard *s, const struct partition *p);
 /* True: there is more to evict now. */

@@ -177,9 +177,10 @@ static void page_cold(struct page *g, const struct cold_entry *e)
         page_entry(g, resident);
         return;
     }
+    if (content_complete(content) || (e->deadline && e->deadline <= j->now))
+        return;
     struct scan_item item = {e->key, e->value, e->version, e->deadline};
-    if (!e->deadline || e->deadline > j->now)
-        page_add(g, &item);
+    page_add(g, &item);
 }
 
 static bool beyond_prefix(struct slice key, struct slice prefix)

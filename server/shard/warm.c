@@ -60,7 +60,7 @@ void warm_answer(struct shard *s, struct partition *p, const struct cold_page *p
     (void)now;
     p->warming = false;
     s->warm_reads--;
-    if (!p->context || p->damaged)
+    if (!p->context || p->damaged || content_complete(p->content))
         return;
     if (page->err) {
         p->warm_failed = true; /* ops that need what cannot be read say so one by one */

@@ -47,6 +47,10 @@ struct question { /* a cold read that is not answered yet */
     uint32_t context, cache, after_cache, limit;
     uint16_t partition;
     struct buf key;
+    struct stored *
+        found; /* the answer, from the checkpoint as it was when it was asked or as it is when it is answered */
+    size_t found_len;
+    bool captured, done;
 };
 
 struct harness {
@@ -64,7 +68,9 @@ struct harness {
     size_t store_len;
     struct question *questions;
     size_t questions_len;
-    uint64_t number; /* of the next op */
+    bool capture;      /* cold reads see the checkpoint as it is when they are asked */
+    uint32_t page_max; /* entries of a cold scan; 0: as asked */
+    uint64_t number;   /* of the next op */
 };
 
 static inline void buf_set(struct buf *b, struct slice s)
@@ -114,34 +120,6 @@ static bool h_log_has_room(void *ctx, size_t bytes)
 {
     (void)bytes;
     return !((struct harness *)ctx)->log_full;
-}
-
-static struct question *h_question(struct harness *h, uint64_t token, uint32_t context,
-                                   uint16_t partition, uint32_t cache, struct slice key)
-{
-    h->questions = xrealloc(h->questions, h->questions_len + 1, sizeof *h->questions);
-    struct question *q = &h->questions[h->questions_len++];
-    *q = (struct question){
-        .token = token, .context = context, .partition = partition, .cache = cache};
-    buf_set(&q->key, key);
-    return q;
-}
-
-static void h_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
-                       uint32_t cache, struct slice key)
-{
-    h_question(ctx, token, context, partition, cache, key);
-}
-
-static void h_cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
-                        uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
-                        size_t bytes)
-{
-    (void)bytes;
-    struct question *q = h_question(ctx, token, context, partition, cache, after);
-    q->scan = true;
-    q->after_cache = after_cache;
-    q->limit = limit;
 }
 
 static void h_checkpoint_soon(void *ctx)
@@ -227,20 +205,10 @@ static inline struct cold_entry stored_entry(const struct stored *e)
                                e->version, e->deadline};
 }
 
-static inline void cold_answer_get(struct harness *h, struct question *q, enum grid_err err)
+static inline bool question_wants(const struct question *q, const struct stored *e)
 {
-    for (size_t i = 0; i < h->store_len && !err; i++) {
-        if (stored_cmp(&h->store[i], q->context, q->partition, q->cache, buf_slice(&q->key)) != 0)
-            continue;
-        struct cold_entry e = stored_entry(&h->store[i]);
-        shard_cold_found(h->s, q->token, GRID_OK, &e, h->now);
-        return;
-    }
-    shard_cold_found(h->s, q->token, err, NULL, h->now);
-}
-
-static inline bool cold_after(const struct question *q, const struct stored *e)
-{
+    if (!q->scan)
+        return stored_cmp(e, q->context, q->partition, q->cache, buf_slice(&q->key)) == 0;
     if (e->context != q->context || e->partition != q->partition)
         return false;
     if (q->cache != UINT32_MAX)
@@ -248,42 +216,105 @@ static inline bool cold_after(const struct question *q, const struct stored *e)
     return stored_cmp(e, q->context, q->partition, q->after_cache, buf_slice(&q->key)) > 0;
 }
 
-static inline void cold_answer_scan(struct harness *h, struct question *q, enum grid_err err)
+/* Look the answer up in the checkpoint. */
+static inline void question_look(const struct harness *h, struct question *q)
 {
-    struct cold_entry *entries = xcalloc(q->limit, sizeof *entries);
-    uint32_t *caches = xcalloc(q->limit, sizeof *caches);
-    size_t len = 0;
-    bool done = true;
-    for (size_t i = 0; i < h->store_len; i++) {
-        if (!cold_after(q, &h->store[i]))
+    q->captured = q->done = true;
+    for (size_t i = 0; i < h->store_len && q->done; i++) {
+        const struct stored *e = &h->store[i];
+        if (!question_wants(q, e))
             continue;
-        done = len < q->limit;
-        if (!done)
+        if (q->scan && q->found_len == q->limit) {
+            q->done = false;
             break;
-        entries[len] = stored_entry(&h->store[i]);
-        caches[len++] = h->store[i].cache;
+        }
+        q->found = xrealloc(q->found, q->found_len + 1, sizeof *q->found);
+        struct stored *copy = &q->found[q->found_len++];
+        *copy = *e;
+        copy->key = copy->value = copy->affinity = (struct buf)BUF_INIT;
+        buf_set(&copy->key, buf_slice(&e->key));
+        buf_set(&copy->value, buf_slice(&e->value));
+        buf_set(&copy->affinity, buf_slice(&e->affinity));
     }
-    shard_cold_scanned(h->s, q->token, err, entries, caches, err ? 0 : len, done, h->now);
+}
+
+static inline void question_release(struct question *q)
+{
+    for (size_t i = 0; i < q->found_len; i++)
+        stored_release(&q->found[i]);
+    free(q->found);
+    buf_release(&q->key);
+}
+
+static struct question *h_question(struct harness *h, uint64_t token, uint32_t context,
+                                   uint16_t partition, uint32_t cache, struct slice key)
+{
+    h->questions = xrealloc(h->questions, h->questions_len + 1, sizeof *h->questions);
+    struct question *q = &h->questions[h->questions_len++];
+    *q = (struct question){
+        .token = token, .context = context, .partition = partition, .cache = cache};
+    buf_set(&q->key, key);
+    return q;
+}
+
+static void h_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                       uint32_t cache, struct slice key)
+{
+    struct question *q = h_question(ctx, token, context, partition, cache, key);
+    if (((struct harness *)ctx)->capture)
+        question_look(ctx, q);
+}
+
+static void h_cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
+                        uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
+                        size_t bytes)
+{
+    (void)bytes;
+    struct question *q = h_question(ctx, token, context, partition, cache, after);
+    q->scan = true;
+    q->after_cache = after_cache;
+    uint32_t max = ((struct harness *)ctx)->page_max;
+    q->limit = max && max < limit ? max : limit;
+    if (((struct harness *)ctx)->capture)
+        question_look(ctx, q);
+}
+
+static inline void question_answer(struct harness *h, struct question *q, enum grid_err err)
+{
+    if (!q->captured)
+        question_look(h, q);
+    struct cold_entry *entries = xcalloc(q->found_len + 1, sizeof *entries);
+    uint32_t *caches = xcalloc(q->found_len + 1, sizeof *caches);
+    for (size_t i = 0; i < q->found_len; i++) {
+        entries[i] = stored_entry(&q->found[i]);
+        caches[i] = q->found[i].cache;
+    }
+    if (q->scan)
+        shard_cold_scanned(h->s, q->token, err, entries, caches, err ? 0 : q->found_len, q->done,
+                           h->now);
+    else
+        shard_cold_found(h->s, q->token, err, err || !q->found_len ? NULL : entries, h->now);
     free(entries);
     free(caches);
+    shard_check(h->s);
+}
+
+/* Answer one cold read. */
+static inline void h_cold_one(struct harness *h, size_t at, enum grid_err err)
+{
+    struct question q = h->questions[at];
+    memmove(&h->questions[at], &h->questions[at + 1],
+            (--h->questions_len - at) * sizeof *h->questions);
+    question_answer(h, &q, err);
+    question_release(&q);
 }
 
 /* Answer the cold reads asked so far with `err`; returns how many. */
 static inline size_t h_cold_err(struct harness *h, enum grid_err err)
 {
     size_t n = h->questions_len;
-    struct question *asked = h->questions;
-    h->questions = NULL;
-    h->questions_len = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (asked[i].scan)
-            cold_answer_scan(h, &asked[i], err);
-        else
-            cold_answer_get(h, &asked[i], err);
-        buf_release(&asked[i].key);
-        shard_check(h->s);
-    }
-    free(asked);
+    for (size_t i = 0; i < n; i++)
+        h_cold_one(h, 0, err);
     return n;
 }
 
@@ -342,7 +373,7 @@ static inline void h_free(struct harness *h)
     for (size_t i = 0; i < h->store_len; i++)
         stored_release(&h->store[i]);
     for (size_t i = 0; i < h->questions_len; i++)
-        buf_release(&h->questions[i].key);
+        question_release(&h->questions[i]);
     free(h->log);
     free(h->store);
     free(h->questions);
@@ -390,7 +421,7 @@ static inline void h_restart(struct harness *h, uint64_t lsn, uint64_t epoch, ui
     while (h->log_len > lsn)
         buf_release(&h->log[--h->log_len].bytes);
     for (size_t i = 0; i < h->questions_len; i++)
-        buf_release(&h->questions[i].key);
+        question_release(&h->questions[i]);
     h->questions_len = 0;
     h_open(h, memory_limit, epoch);
     for (size_t i = 0; i < h->store_len;) {

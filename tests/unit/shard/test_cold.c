@@ -123,7 +123,7 @@ START_TEST(an_answer_older_than_what_left_memory_is_asked_again)
     h_checkpoint(h); /* ... and gets it from before the delete, whose tombstone is gone by now */
     uint32_t cache = cache_number(c);
     shard_cold_scanned(h->s, early.token, GRID_OK, &stale, &cache, 1, true, h->now);
-    buf_release(&early.key);
+    question_release(&early);
     h_cold(h);
     ck_answer(h_get(h, c, "a"), GRID_ENOT_FOUND);
     ck_assert_int_eq(h_count(h, c)->number, 2);
@@ -305,6 +305,7 @@ START_TEST(a_disk_context_of_dirty_entries_asks_for_a_checkpoint_and_refuses_in_
     ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4 + (16 << 20));
     h_checkpoint(h);
     put = h_put(h, c, "big-more", big);
+    h_cold(h);
     ck_answer(put, GRID_OK);
     h_free(h);
 }
