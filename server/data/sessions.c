@@ -187,13 +187,13 @@ const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec
  * end: one may end later than it could, never earlier. */
 static void by_use_insert(struct sessions *s, struct session *one)
 {
+    list_remove(&one->link);
     struct list *at = s->by_use.prev;
     for (unsigned steps = 0; at != &s->by_use && steps < BY_USE_STEPS_MAX; steps++) {
         if (list_entry(at, struct session, link)->last_used <= one->last_used)
             break;
         at = at->prev;
     }
-    list_remove(&one->link);
     list_push_front(at, &one->link);
 }
 

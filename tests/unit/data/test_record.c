@@ -1,0 +1,208 @@
+/* test_record.c - records survive encoding; nothing else is taken for one.
+ * LINK: data base */
+#include "base/alloc.h"
+#include "base/prng.h"
+#include "data/record.h"
+#include "tests/lib/unit.h"
+
+enum { EFFECTS = 6 };
+
+static const uint8_t bytes[600] = {7, 8, 9};
+
+static void record_random(struct prng *r, struct effect *effects, struct record *ret)
+{
+    *ret = (struct record){.context = (uint32_t)prng_next(r) >> prng_below(r, 32),
+                           .partition = (uint16_t)prng_below(r, 16384),
+                           .has_session = prng_below(r, 2),
+                           .version = prng_next(r),
+                           .time_ms = prng_next(r),
+                           .effects = effects,
+                           .effects_len = prng_below(r, EFFECTS + 1)};
+    if (ret->has_session)
+        ret->session = (struct record_session){.id = {{(uint8_t)prng_next(r)}},
+                                               .number = 1 + (prng_next(r) >> prng_below(r, 64)) / 2,
+                                               .lowest = prng_next(r) >> prng_below(r, 64),
+                                               .status = (enum grid_err)prng_below(r, 35),
+                                               .result = (int64_t)prng_next(r)};
+    for (size_t i = 0; i < ret->effects_len; i++) {
+        struct effect *e = &effects[i];
+        *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, 4))};
+        e->cache = (uint32_t)prng_below(r, 65536);
+        e->key = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));
+        if (e->kind == EFFECT_SESSION_END)
+            e->key.len = SESSION_ID_BYTES;
+        if (e->kind != EFFECT_PUT)
+            continue;
+        e->created = prng_below(r, 2);
+        e->affinity = slice_make(bytes, prng_below(r, 2) * prng_below(r, KEY_BYTES_MAX + 1));
+        e->value = slice_make(bytes, prng_below(r, sizeof bytes));
+        e->deadline = prng_below(r, 2) ? 0 : prng_next(r);
+    }
+}
+
+static void effect_same(const struct effect *a, const struct effect *b)
+{
+    ck_assert_int_eq(a->kind, b->kind);
+    ck_assert_int_eq(a->created, b->created);
+    ck_assert_uint_eq(a->cache, b->cache);
+    ck_assert(slice_eq(a->key, b->key));
+    ck_assert(slice_eq(a->affinity, b->affinity));
+    ck_assert(slice_eq(a->value, b->value));
+    ck_assert_uint_eq(a->deadline, b->deadline);
+}
+
+static void record_same(const struct record *a, const struct record *b)
+{
+    ck_assert_uint_eq(a->context, b->context);
+    ck_assert_uint_eq(a->partition, b->partition);
+    ck_assert_uint_eq(a->version, b->version);
+    ck_assert_uint_eq(a->time_ms, b->time_ms);
+    ck_assert_int_eq(a->has_session, b->has_session);
+    ck_assert_mem_eq(a->session.id.bytes, b->session.id.bytes, SESSION_ID_BYTES);
+    ck_assert_uint_eq(a->session.number, b->session.number);
+    ck_assert_uint_eq(a->session.lowest, b->session.lowest);
+    ck_assert_int_eq(a->session.status, b->session.status);
+    ck_assert_int_eq(a->session.result, b->session.result);
+    ck_assert_uint_eq(a->effects_len, b->effects_len);
+    for (size_t i = 0; i < a->effects_len; i++)
+        effect_same(&a->effects[i], &b->effects[i]);
+}
+
+START_TEST(a_record_comes_back_as_it_was_and_fits_its_bound)
+{
+    struct prng r = {1};
+    struct buf buf = BUF_INIT;
+    for (int n = 0; n < 2000; n++) {
+        struct effect effects[EFFECTS], decoded[EFFECTS];
+        struct record rec, back;
+        record_random(&r, effects, &rec);
+        buf.len = 0;
+        buf_add(&buf, "abc", 3); /* it is appended */
+        record_encode(&rec, &buf);
+        ck_assert_uint_le(buf.len - 3, record_size_max(&rec));
+        struct slice in = slice_make(buf.data + 3, buf.len - 3);
+        ck_assert_int_eq(record_decode(in, decoded, EFFECTS, &back), GRID_OK);
+        record_same(&rec, &back);
+    }
+    buf_release(&buf);
+}
+END_TEST
+
+/* Decode from memory of exactly that length, so that a sanitizer sees any step beyond. */
+static enum grid_err decode_exact(const uint8_t *data, size_t len, struct record *ret)
+{
+    static struct effect effects[EFFECTS];
+    uint8_t *copy = xalloc(len);
+    if (len)
+        memcpy(copy, data, len);
+    enum grid_err err = record_decode(slice_make(copy, len), effects, EFFECTS, ret);
+    free(copy);
+    return err;
+}
+
+START_TEST(a_truncated_or_longer_record_is_refused)
+{
+    struct prng r = {2};
+    struct buf buf = BUF_INIT;
+    struct record back;
+    for (int n = 0; n < 100; n++) {
+        struct effect effects[EFFECTS];
+        struct record rec;
+        record_random(&r, effects, &rec);
+        buf.len = 0;
+        record_encode(&rec, &buf);
+        for (size_t len = 0; len < buf.len; len++)
+            ck_assert_int_eq(decode_exact(buf.data, len, &back), GRID_ECORRUPT);
+        buf_add_u8(&buf, 0);
+        ck_assert_int_eq(decode_exact(buf.data, buf.len, &back), GRID_ECORRUPT);
+    }
+    buf_release(&buf);
+}
+END_TEST
+
+START_TEST(what_decodes_after_a_mutation_encodes_to_the_same_bytes)
+{
+    struct prng r = {3};
+    struct buf buf = BUF_INIT, again = BUF_INIT;
+    unsigned taken = 0;
+    for (int n = 0; n < 20000; n++) {
+        struct effect effects[EFFECTS];
+        struct record rec, back;
+        record_random(&r, effects, &rec);
+        buf.len = again.len = 0;
+        record_encode(&rec, &buf);
+        for (uint64_t flips = 1 + prng_below(&r, 3); flips; flips--)
+            buf.data[prng_below(&r, buf.len < 60 ? buf.len : 60)] = (uint8_t)prng_next(&r);
+        enum grid_err err = record_decode(buf_slice(&buf), effects, EFFECTS, &back);
+        ck_assert(err == GRID_OK || err == GRID_ECORRUPT || err == GRID_ETOO_LARGE);
+        if (err)
+            continue;
+        taken++;
+        record_encode(&back, &again);
+        ck_assert(slice_eq(buf_slice(&buf), buf_slice(&again)));
+    }
+    ck_assert_uint_gt(taken, 100);
+    buf_release(&buf);
+    buf_release(&again);
+}
+END_TEST
+
+START_TEST(more_effects_than_room_is_too_large_and_impossible_counts_are_corrupt)
+{
+    struct effect effects[2] = {{.kind = EFFECT_REMOVE, .key = slice_str("a")},
+                                {.kind = EFFECT_REMOVE, .key = slice_str("b")}};
+    struct record rec = {.version = 1, .effects = effects, .effects_len = 2}, back;
+    struct buf buf = BUF_INIT;
+    record_encode(&rec, &buf);
+    ck_assert_int_eq(record_decode(buf_slice(&buf), effects, 1, &back), GRID_ETOO_LARGE);
+    size_t count_at = 1 + 1 + 1 + 8 + 8;
+    ck_assert_uint_eq(buf.data[count_at], 2);
+    buf.data[count_at] = 127;
+    ck_assert_int_eq(record_decode(buf_slice(&buf), effects, 2, &back), GRID_ECORRUPT);
+    buf_release(&buf);
+}
+END_TEST
+
+/* One effect as bytes behind a valid head. */
+struct bad_effect {
+    const char *what;
+    size_t len;
+    uint8_t bytes[24];
+};
+
+static const struct bad_effect bad_effects[] = {
+    {"kind 0", 4, {0, 1, 1, 'k'}},
+    {"kind 5", 4, {5, 1, 1, 'k'}},
+    {"flags on a removal", 4, {2 | 1 << 4, 1, 1, 'k'}},
+    {"unknown flag", 5, {1 | 8 << 4, 1, 1, 'k', 0}},
+    {"empty key", 4, {2, 1, 0, 0}},
+    {"key of 481 bytes", 5, {2, 1, 0xe1, 3, 0}},
+    {"cache of 65536", 6, {2, 0x80, 0x80, 4, 1, 'k'}},
+    {"cache in a longer form", 5, {2, 0x81, 0, 1, 'k'}},
+    {"empty affinity", 6, {1 | 2 << 4, 1, 1, 'k', 0, 0}},
+    {"deadline 0", 13, {1 | 4 << 4, 1, 1, 'k', 0}},
+    {"value beyond the end", 5, {1, 1, 1, 'k', 9}},
+    {"session id of 15 bytes", 18, {4, 0, 15}},
+    {"varint without end", 14, {2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 'k'}},
+};
+
+START_TEST(each_malformed_effect_is_refused)
+{
+    for (size_t i = 0; i < sizeof bad_effects / sizeof *bad_effects; i++) {
+        const struct bad_effect *bad = &bad_effects[i];
+        struct record rec = {.version = 1}, back;
+        struct buf buf = BUF_INIT;
+        record_encode(&rec, &buf);
+        buf.data[buf.len - 1] = 1;
+        buf_add(&buf, bad->bytes, bad->len);
+        ck_assert_msg(decode_exact(buf.data, buf.len, &back) == GRID_ECORRUPT, "%s", bad->what);
+        buf_release(&buf);
+    }
+}
+END_TEST
+
+UNIT_MAIN("data/record", a_record_comes_back_as_it_was_and_fits_its_bound,
+          a_truncated_or_longer_record_is_refused,
+          what_decodes_after_a_mutation_encodes_to_the_same_bytes,
+          more_effects_than_room_is_too_large_and_impossible_counts_are_corrupt,
+          each_malformed_effect_is_refused)
