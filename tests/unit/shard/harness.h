@@ -408,6 +408,24 @@ static inline uint32_t h_context(struct harness *h, const char *name, enum durab
     return catalog_cache_named(h->catalog, slice_str(path))->id;
 }
 
+/* Change the memory limit of the first context, `default`. */
+static inline void h_set_limit(struct harness *h, uint64_t memory_limit)
+{
+    struct catalog *next = catalog_copy(h->catalog);
+    next->contexts[0].memory_limit = memory_limit;
+    h_publish(h, next);
+}
+
+/* Evict whatever is clean, then take the limit away. */
+static inline void h_evict(struct harness *h)
+{
+    h_set_limit(h, 1);
+    for (int i = 0; i < 5; i++)
+        shard_tick(h->s, h->now);
+    h_set_limit(h, 0);
+    shard_check(h->s);
+}
+
 static inline uint32_t h_cache(const struct harness *h, const char *path)
 {
     return catalog_cache_named(h->catalog, slice_str(path))->id;

@@ -131,6 +131,54 @@ START_TEST(an_answer_older_than_what_left_memory_is_asked_again)
 }
 END_TEST
 
+START_TEST(a_batch_does_not_trust_an_absence_that_is_out_of_date)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct op ops[] = {h_op(OP_PUT, c, "new"), h_op(OP_INCR, c, "a")};
+    ops[0].condition = IF_ABSENT;
+    struct op op = {.kind = OP_BATCH, .cache = c, .batch = ops, .batch_len = 2};
+    struct answered *batch = h_do(h, op);
+    h_cold_one(h, 0, GRID_OK); /* "new" is absent; "a" is still asked for */
+    struct answered *put = h_put(h, c, "new", "made meanwhile");
+    h_cold_one(h, 1, GRID_OK);
+    h_checkpoint(h);
+    ck_answer(put, GRID_OK);
+    h_evict(h);
+    h_cold(h);
+    h_durable(h);
+    ck_answer(batch, GRID_ECONDITION);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(an_eviction_during_the_warm_up_makes_it_begin_again)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct shard_stats stats;
+    h->page_max = 1;
+    shard_tick(h->s, h->now);
+    h_cold_one(h, 0, GRID_OK);
+    h_cold_one(h, 0, GRID_OK);
+    h_evict(h);
+    shard_stats(h->s, &stats);
+    ck_assert_uint_gt(stats.evicted, 0);
+    h_cold(h);
+    ck_assert_uint_eq(h->questions_len, 0);
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 0);
+    struct answered *get = h_get(h, c, "a");
+    h_cold(h);
+    ck_value(get, "1");
+    shard_tick(h->s, h->now);
+    h_cold(h);
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 1);
+    h_free(h);
+}
+END_TEST
+
 START_TEST(a_failed_cold_read_is_damage_of_that_op_alone)
 {
     uint32_t c;
@@ -382,6 +430,8 @@ UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           a_write_faults_in_so_that_counts_and_conditions_are_exact, a_batch_faults_all_its_keys_in,
           a_deleted_key_does_not_come_back_from_the_checkpoint,
           an_answer_older_than_what_left_memory_is_asked_again,
+          a_batch_does_not_trust_an_absence_that_is_out_of_date,
+          an_eviction_during_the_warm_up_makes_it_begin_again,
           a_failed_cold_read_is_damage_of_that_op_alone, the_warm_up_makes_a_partition_complete,
           what_the_log_has_overrides_the_checkpoint_after_a_restart,
           versions_go_on_in_a_new_epoch_after_a_lost_tail,

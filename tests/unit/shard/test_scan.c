@@ -88,6 +88,8 @@ START_TEST(a_scan_of_a_complete_partition_gives_each_key_once)
     seen_once(&w);
     scan_all(h, scan_op(c, 10000), NULL, &w);
     seen_once(&w);
+    scan_all(h, scan_op(c, 1), NULL, &w); /* pages end inside buckets */
+    seen_once(&w);
     h_free(h);
 }
 END_TEST
@@ -146,19 +148,29 @@ static void change_things(struct harness *h, uint32_t cache, unsigned page)
     char key[16];
     snprintf(key, sizeof key, "key-%u", 100 + (unsigned)prng_below(&change, 400));
     h_delete(h, cache, key);
-    snprintf(key, sizeof key, "grown-%u", page);
-    h_put(h, cache, key, "x");
+    for (uint64_t n = prng_below(&change, 6) ? 1 : 50; n; n--) {
+        snprintf(key, sizeof key, "grown-%u-%u", page, (unsigned)n);
+        h_put(h, cache, key, "x");
+    }
     h_cold(h);
     h_durable(h);
     if (prng_below(&change, 3) == 0)
         h_checkpoint_to(h, h->checkpointed + prng_below(&change, h->log_len - h->checkpointed + 1));
+    if (prng_below(&change, 10) == 0) {
+        h_checkpoint(h);
+        h_evict(h);
+        for (uint64_t n = prng_below(&change, 3); n; n--) {
+            shard_tick(h->s, h->now); /* warm again before the next page */
+            h_cold(h);
+        }
+    }
     if (prng_below(&change, 4) == 0)
         shard_tick(h->s, h->now);
 }
 
 START_TEST(a_key_present_throughout_is_given_at_least_once_whatever_changes)
 {
-    for (uint64_t seed = 0; seed < 20; seed++) {
+    for (uint64_t seed = 0; seed < 40; seed++) {
         change.state = seed;
         struct harness *h = h_new();
         uint32_t c = h_cache(h, "default/default");
@@ -168,11 +180,50 @@ START_TEST(a_key_present_throughout_is_given_at_least_once_whatever_changes)
             h_checkpoint(h);
             h_restart(h, h->log_len, EPOCH + 1, 0);
         }
+        h->capture = seed % 4 < 2;
+        h->page_max = 20;
         scan_all(h, scan_op(c, 13), change_things, &w);
         for (unsigned i = 0; i < 100; i++)
             ck_assert_msg(w.seen[i] >= 1, "seed %u key %u", (unsigned)seed, i);
         h_free(h);
     }
+}
+END_TEST
+
+enum { FILLERS = 4000, FILLERS_STEP = 40 };
+
+static void fillers_do(struct harness *h, uint32_t cache, enum op_kind kind, unsigned from,
+                       unsigned len)
+{
+    static struct op ops[FILLERS];
+    static char keys[FILLERS][16];
+    for (unsigned i = 0; i < len; i++) {
+        snprintf(keys[i], sizeof keys[i], "fill-%u", from + i);
+        ops[i] = h_op(kind, cache, keys[i]);
+    }
+    struct answered *a =
+        h_do(h, (struct op){.kind = OP_BATCH, .cache = cache, .batch = ops, .batch_len = len});
+    h_durable(h);
+    ck_answer(a, GRID_OK);
+}
+
+static void shrink(struct harness *h, uint32_t cache, unsigned page)
+{
+    if (page <= FILLERS / FILLERS_STEP)
+        fillers_do(h, cache, OP_DELETE, (page - 1) * FILLERS_STEP, FILLERS_STEP);
+}
+
+START_TEST(a_table_that_shrinks_during_the_scan_loses_no_key)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    struct sweep w;
+    fillers_do(h, c, OP_PUT, 0, FILLERS);
+    put_all(h, c);
+    scan_all(h, scan_op(c, 3), shrink, &w);
+    for (unsigned i = 0; i < KEYS; i++)
+        ck_assert_uint_ge(w.seen[i], 1);
+    h_free(h);
 }
 END_TEST
 
@@ -269,6 +320,7 @@ UNIT_MAIN("shard/scan", a_scan_of_a_complete_partition_gives_each_key_once,
           a_scan_of_an_incomplete_partition_reads_memory_and_checkpoint,
           a_prefix_gives_only_keys_that_begin_so,
           a_key_present_throughout_is_given_at_least_once_whatever_changes,
+          a_table_that_shrinks_during_the_scan_loses_no_key,
           a_scan_that_saw_a_pending_entry_waits_for_its_commit, keys_only_leaves_values_out,
           a_page_is_bounded_in_bytes, hostile_cursors_are_refused_or_harmless,
           a_cursor_of_an_earlier_start_begins_again)
