@@ -1,4 +1,4 @@
-/* log.c - lines of at most LINE_MAX bytes, each written by one write(2). */
+/* log.c - lines of at most LINE_BYTES, each written by one write(2). */
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -72,9 +72,10 @@ void log_line(enum log_level level, const char *room, const char *fmt, ...)
     gettimeofday(&tv, NULL);
     gmtime_r(&tv.tv_sec, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-    const char *shape = format_now == LOG_JSON
-                            ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"room\":\"%s\",\"msg\":\"%s\"}\n"
-                            : "ts=%s.%03dZ level=%s room=%s msg=\"%s\"\n";
+    const char *shape =
+        format_now == LOG_JSON
+            ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"room\":\"%s\",\"msg\":\"%s\"}\n"
+            : "ts=%s.%03dZ level=%s room=%s msg=\"%s\"\n";
     int n = snprintf(line, sizeof line, shape, when, (int)(tv.tv_usec / 1000), level_names[level],
                      room, quoted);
     if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)

@@ -6,10 +6,10 @@
 void sm_move(const struct sm_table *t, unsigned *state, unsigned to)
 {
     CHECK(*state < t->len && to < t->len);
-    if (!(t->moves[*state] >> to & 1)) {
+    bool legal = t->moves[*state] >> to & 1;
+    if (!legal)
         fprintf(stderr, "gridd: %s may not move from %s to %s\n", t->name, t->states[*state],
                 t->states[to]);
-        CHECK(!"legal move");
-    }
+    CHECK(legal);
     *state = to;
 }

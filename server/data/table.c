@@ -88,9 +88,9 @@ void table_prefetch(const struct table *t, uint64_t hash, int stage)
     if (!m && bucket_displaced(b))
         __builtin_prefetch(bucket_of(t, hash, true));
     for (; m; m &= m - 1) {
-        const uint8_t *e = (const uint8_t *)b->slots[__builtin_ctzll(m) / 8];
-        __builtin_prefetch(e);
-        __builtin_prefetch(e + 64);
+        uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
+        __builtin_prefetch((const void *)e);
+        __builtin_prefetch((const void *)(e + 64));
     }
 }
 

@@ -383,8 +383,7 @@ START_TEST(a_session_result_is_found_again_and_ends_by_effect)
     ck_assert_int_eq(content_stage(w.c, &rec), GRID_OK);
     content_apply(w.c, &rec);
     struct session_answer answer;
-    ck_assert_int_eq(sessions_find(content_sessions(w.c), &rec.session, &answer),
-                     SESSION_REPEATED);
+    ck_assert_int_eq(sessions_find(content_sessions(w.c), &rec.session, &answer), SESSION_REPEATED);
     ck_assert_int_eq(answer.status, GRID_ECONDITION);
     ck_assert_int_eq(answer.result, -9);
     ck_assert_uint_eq(answer.version, 1);

@@ -19,11 +19,12 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
                            .effects = effects,
                            .effects_len = prng_below(r, EFFECTS + 1)};
     if (ret->has_session)
-        ret->session = (struct record_session){.id = {{(uint8_t)prng_next(r)}},
-                                               .number = 1 + (prng_next(r) >> prng_below(r, 64)) / 2,
-                                               .lowest = prng_next(r) >> prng_below(r, 64),
-                                               .status = (enum grid_err)prng_below(r, 35),
-                                               .result = (int64_t)prng_next(r)};
+        ret->session =
+            (struct record_session){.id = {{(uint8_t)prng_next(r)}},
+                                    .number = 1 + (prng_next(r) >> prng_below(r, 64)) / 2,
+                                    .lowest = prng_next(r) >> prng_below(r, 64),
+                                    .status = (enum grid_err)prng_below(r, 35),
+                                    .result = (int64_t)prng_next(r)};
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
         *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, 4))};

@@ -13,7 +13,7 @@ START_TEST(classes_waste_little_and_never_shrink_a_size)
         size_t size = slab_size(bytes);
         ck_assert_uint_ge(size, bytes);
         ck_assert_uint_ge(size, before);
-        ck_assert_uint_le(size - bytes, bytes < 8     ? 7
+        ck_assert_uint_le(size - bytes, bytes < 8       ? 7
                                         : bytes <= 512  ? 3
                                         : bytes <= 1024 ? 7
                                                         : bytes / 7);

@@ -296,12 +296,9 @@ static double overhead(unsigned entries)
         char key[KEY + 1];
         snprintf(key, sizeof key, "key:%012u", i);
         struct content *c = contents[slot_partition(hash_slot(slice_str(key)), PARTITIONS)];
-        struct entry_parts parts = {.key = slice_str(key),
-                                    .value = slice_make(value, VALUE),
-                                    .version = 1,
-                                    .cache = 1};
-        ck_assert_int_eq(
-            content_insert_cold(c, &parts, content_hash(c, 1, parts.key)), GRID_OK);
+        struct entry_parts parts = {
+            .key = slice_str(key), .value = slice_make(value, VALUE), .version = 1, .cache = 1};
+        ck_assert_int_eq(content_insert_cold(c, &parts, content_hash(c, 1, parts.key)), GRID_OK);
     }
     size_t bytes = 0;
     for (unsigned i = 0; i < PARTITIONS; i++)
