@@ -70,7 +70,7 @@ struct store_mem;
 struct store_mem *store_mem_new(void);
 void store_mem_free(struct store_mem *s);
 struct kv *store_mem_open(struct store_mem *s);
-/* Back to the last commit; open kv and transactions are invalid after it. */
+/* The process died: what was not committed is gone. Handles opened before fail from now on, but are still to be closed. */
 void store_mem_crash(struct store_mem *s);
 /* Bytes of keys and values; a put above fails with GRID_ENO_SPACE. 0: no limit. */
 void store_mem_set_capacity(struct store_mem *s, uint64_t bytes);

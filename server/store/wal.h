@@ -39,7 +39,7 @@ MUST_USE
 enum grid_err wal_open(const struct wal_conf *conf, char *why, struct wal **ret_wal);
 /* log; after the last wal_sync: writes a closing mark so that the next recovery can tell damage of the tail from a torn write. Frees. */
 void wal_close(struct wal *w); /* NULL is fine */
-/* Free without writing anything, as a crash would. */
+/* Free without writing anything, as a crash would. Readers are freed before. */
 void wal_free(struct wal *w); /* NULL is fine */
 
 /* --- recovery ------------------------------------------------------------------------------------------------------- */
@@ -74,7 +74,8 @@ struct wal_visit {
     uint64_t (*head)(void *ctx, uint32_t context, uint16_t partition);
 };
 
-/* Read all records > `from_lsn` (the checkpoint's applied lsn); then the log can be written. Damage is not an error: see the report.
+/* Damage must be accounted for (checkpoint_mark_damaged) before the first wal_prepare(): new segments say that all before them is settled.
+ * Read all records > `from_lsn` (the checkpoint's applied lsn); then the log can be written. Damage is not an error: see the report.
  * The recovered records are durable when this returns. GRID_ENEWER, GRID_EIO, GRID_EDENIED. Before any other thread has the log. */
 MUST_USE
 enum grid_err wal_recover(struct wal *w, uint64_t from_lsn, const struct wal_visit *visit,

@@ -1,0 +1,329 @@
+/* checkpoint.c - opening and reading. Folding the log in is checkpoint_fold.c. */
+#include "store/checkpoint.h"
+
+#include "base/alloc.h"
+#include "store/checkpoint_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(char *why, const char *path, const char *what)
+{
+    if (why)
+        snprintf(why, STORE_WHY_BYTES, "%s: %s", path, what);
+}
+
+/* --- opening -------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err state_make(struct checkpoint *cp, struct kv_txn *t)
+{
+    enum grid_err err = number_put(t, cp->kv, "format", CHECKPOINT_FORMAT);
+    if (!err)
+        err = number_put(t, cp->kv, "applied", 0);
+    return err ? err : number_put(t, cp->kv, "damage", 0);
+}
+
+static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool create)
+{
+    uint64_t format = 0, applied = 0;
+    enum grid_err err = number_get(t, cp->kv, "format", &format);
+    if (err == GRID_ENOT_FOUND && create) {
+        err = state_make(cp, t);
+        format = CHECKPOINT_FORMAT;
+    }
+    if (!err && format > CHECKPOINT_FORMAT)
+        return GRID_ENEWER;
+    if (!err)
+        err = number_get(t, cp->kv, "applied", &applied);
+    if (!err)
+        err = number_get(t, cp->kv, "damage", &cp->damage_lsn);
+    atomic_store(&cp->applied_lsn, applied);
+    return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
+}
+
+enum grid_err checkpoint_open_kv(struct kv **kv, bool create, const char *path, char *why,
+                                 struct checkpoint **ret_cp)
+{
+    struct checkpoint *cp = xcalloc(1, sizeof *cp);
+    struct kv_txn *t = NULL;
+    cp->kv = *kv;
+    cp->path = xstrdup(path);
+    *kv = NULL;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, create, &t);
+    if (!err) {
+        err = state_load(cp, t, create);
+        if (err || !create)
+            cp->kv->ops->abort(t);
+        else
+            err = cp->kv->ops->commit(t);
+    }
+    if (err) {
+        say(why, path,
+            err == GRID_ENEWER ? "written by a newer version; run that version"
+            : err == GRID_ECORRUPT
+                ? "damaged: its first rows are missing or unreadable; restore it from a backup"
+                : err_text(err));
+        checkpoint_close(cp);
+        return err;
+    }
+    *ret_cp = cp;
+    return GRID_OK;
+}
+
+enum grid_err checkpoint_open(const char *path, bool create, char *why, struct checkpoint **ret_cp)
+{
+    struct kv_lmdb_conf conf = {.path = path, .create = create};
+    struct kv *kv;
+    enum grid_err err = kv_lmdb_open(&conf, why, &kv);
+    return err ? err : checkpoint_open_kv(&kv, create, path, why, ret_cp);
+}
+
+void checkpoint_close(struct checkpoint *cp)
+{
+    if (!cp)
+        return;
+    cp->kv->ops->close(cp->kv);
+    free(cp->path);
+    free(cp);
+}
+
+uint64_t checkpoint_applied(const struct checkpoint *cp)
+{
+    return atomic_load(&cp->applied_lsn);
+}
+
+void checkpoint_stats(struct checkpoint *cp, struct checkpoint_stats *ret_stats)
+{
+    ret_stats->applied_lsn = checkpoint_applied(cp);
+    cp->kv->ops->size(cp->kv, &ret_stats->used_bytes, &ret_stats->file_bytes);
+}
+
+/* --- entries -------------------------------------------------------------------------------------------------------- */
+
+enum grid_err checkpoint_get(struct checkpoint *cp, uint32_t context, uint16_t partition,
+                             uint32_t cache, struct slice key, struct buf *out,
+                             struct checkpoint_entry *ret_entry)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice row_key = entry_key(bytes, context, partition, cache, key), row;
+    struct kv_txn *t;
+    if (!key.len)
+        return GRID_ENOT_FOUND;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, false, &t);
+    if (err)
+        return err;
+    err = cp->kv->ops->get(t, KV_ENTRIES, row_key, &row);
+    if (!err) {
+        out->len = 0;
+        buf_reserve(out, row_key.len + row.len);
+        buf_add(out, row_key.data, row_key.len);
+        buf_add(out, row.data, row.len);
+        err = entry_row_get(slice_make(out->data, row_key.len),
+                            slice_make(out->data + row_key.len, row.len), ret_entry);
+    }
+    cp->kv->ops->abort(t);
+    return err;
+}
+
+/* Where a page begins, and what it must not leave. */
+struct range {
+    uint8_t from[KV_KEY_BYTES_MAX];
+    size_t from_len;
+    uint8_t prefix[ENTRY_PREFIX_BYTES];
+    size_t prefix_len;
+    bool after; /* the entry at `from` itself is not wanted */
+};
+
+static void range_make(struct range *r, uint32_t context, uint16_t partition, uint32_t cache,
+                       uint32_t after_cache, struct slice after)
+{
+    bool all = cache == UINT32_MAX;
+    uint32_t first = !all ? cache : after.len ? after_cache : 0;
+    r->from_len = entry_key(r->from, context, partition, first, after).len;
+    memcpy(r->prefix, r->from, ENTRY_PREFIX_BYTES);
+    r->prefix_len = all ? HEAD_KEY_BYTES : ENTRY_PREFIX_BYTES;
+    r->after = after.len > 0;
+}
+
+/* Copy one row into the page. Slices are offsets until page_finish(), since the bytes may move. */
+static enum grid_err page_add(struct checkpoint_page *p, struct slice key, struct slice row)
+{
+    struct checkpoint_entry e;
+    enum grid_err err = entry_row_get(key, row, &e);
+    if (err)
+        return err;
+    if (p->len == p->cap) {
+        p->cap = p->cap ? p->cap * 2 : 64;
+        p->entries = xrealloc(p->entries, p->cap, sizeof *p->entries);
+    }
+    struct slice *parts[] = {&e.key, &e.affinity, &e.value};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t at = p->bytes.len;
+        buf_add(&p->bytes, parts[i]->data, parts[i]->len);
+        parts[i]->data = (const uint8_t *)(uintptr_t)at;
+    }
+    p->entries[p->len++] = e;
+    return GRID_OK;
+}
+
+static void page_finish(struct checkpoint_page *p)
+{
+    for (size_t i = 0; i < p->len; i++) {
+        struct checkpoint_entry *e = &p->entries[i];
+        e->key.data = p->bytes.data + (uintptr_t)e->key.data;
+        e->affinity.data = p->bytes.data + (uintptr_t)e->affinity.data;
+        e->value.data = p->bytes.data + (uintptr_t)e->value.data;
+    }
+}
+
+static enum grid_err page_fill(struct checkpoint *cp, struct kv_txn *t, const struct range *r,
+                               uint32_t limit, size_t bytes_max, struct checkpoint_page *page)
+{
+    const struct kv_ops *ops = cp->kv->ops;
+    struct kv_cursor *c;
+    struct slice key, row, from = slice_make(r->from, r->from_len);
+    enum grid_err err = ops->cursor(t, KV_ENTRIES, &c);
+    if (err)
+        return err;
+    err = ops->seek(c, from, &key, &row);
+    if (!err && r->after && slice_eq(key, from))
+        err = ops->next(c, &key, &row);
+    while (!err && slice_has_prefix(key, slice_make(r->prefix, r->prefix_len))) {
+        if (page->len >= limit || (page->len && page->bytes.len + key.len + row.len > bytes_max)) {
+            ops->cursor_close(c);
+            return GRID_OK;
+        }
+        err = page_add(page, key, row);
+        if (!err)
+            err = ops->next(c, &key, &row);
+    }
+    ops->cursor_close(c);
+    page->done = !err || err == GRID_ENOT_FOUND;
+    return page->done ? GRID_OK : err;
+}
+
+enum grid_err checkpoint_scan(struct checkpoint *cp, uint32_t context, uint16_t partition,
+                              uint32_t cache, uint32_t after_cache, struct slice after,
+                              uint32_t limit, size_t bytes_max, struct checkpoint_page *page)
+{
+    struct range r;
+    struct kv_txn *t;
+    range_make(&r, context, partition, cache, after_cache, after);
+    page->len = page->bytes.len = 0;
+    page->done = false;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, false, &t);
+    if (err)
+        return err;
+    err = page_fill(cp, t, &r, limit ? limit : 1, bytes_max, page);
+    cp->kv->ops->abort(t);
+    page_finish(page);
+    return err;
+}
+
+void checkpoint_page_release(struct checkpoint_page *page)
+{
+    free(page->entries);
+    buf_release(&page->bytes);
+    *page = (struct checkpoint_page){0};
+}
+
+/* --- heads and sessions --------------------------------------------------------------------------------------------- */
+
+typedef void row_fn(void *ctx, struct slice key, struct slice row);
+
+static enum grid_err each_row(struct checkpoint *cp, enum kv_table table, row_fn *each, void *ctx)
+{
+    const struct kv_ops *ops = cp->kv->ops;
+    struct kv_txn *t;
+    struct kv_cursor *c = NULL;
+    struct slice key, row;
+    enum grid_err err = ops->begin(cp->kv, false, &t);
+    if (err)
+        return err;
+    err = ops->cursor(t, table, &c);
+    if (!err)
+        err = ops->seek(c, slice_make(NULL, 0), &key, &row);
+    while (!err) {
+        each(ctx, key, row);
+        err = ops->next(c, &key, &row);
+    }
+    ops->cursor_close(c);
+    ops->abort(t);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+struct heads_walk {
+    checkpoint_head_fn *each;
+    void *ctx;
+    struct head_row row;
+    bool corrupt; /* a row whose partition cannot even be named */
+};
+
+static void head_each(void *ctx, struct slice key, struct slice row)
+{
+    struct heads_walk *w = ctx;
+    if (key.len != HEAD_KEY_BYTES) {
+        w->corrupt = true;
+        return;
+    }
+    bool bad = head_row_get(key, row, &w->row) != GRID_OK;
+    struct checkpoint_head head = {.context = load_be16(key.data),
+                                   .partition = load_be16(key.data + 2),
+                                   .damaged = bad || w->row.damaged,
+                                   .version = bad ? 0 : w->row.version,
+                                   .caches = w->row.caches,
+                                   .counts = w->row.counts,
+                                   .caches_len = bad ? 0 : w->row.len};
+    w->each(w->ctx, &head);
+}
+
+enum grid_err checkpoint_heads(struct checkpoint *cp, checkpoint_head_fn *each, void *ctx)
+{
+    struct heads_walk w = {.each = each, .ctx = ctx};
+    enum grid_err err = each_row(cp, KV_HEADS, head_each, &w);
+    head_row_release(&w.row);
+    return !err && w.corrupt ? GRID_ECORRUPT : err;
+}
+
+uint64_t checkpoint_head_version(struct checkpoint *cp, uint32_t context, uint16_t partition)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = head_key(bytes, context, partition), row;
+    struct head_row h = {0};
+    struct kv_txn *t;
+    uint64_t version = 0;
+    if (cp->kv->ops->begin(cp->kv, false, &t))
+        return 0;
+    if (!cp->kv->ops->get(t, KV_HEADS, key, &row) && !head_row_get(key, row, &h))
+        version = h.version;
+    cp->kv->ops->abort(t);
+    head_row_release(&h);
+    return version;
+}
+
+struct sessions_walk {
+    checkpoint_session_fn *each;
+    void *ctx;
+    bool corrupt;
+};
+
+static void session_each(void *ctx, struct slice key, struct slice row)
+{
+    struct sessions_walk *w = ctx;
+    struct session_id id;
+    struct slice stored = {NULL, 0};
+    if (key.len != SESSION_KEY_BYTES) {
+        w->corrupt = true;
+        return;
+    }
+    memcpy(id.bytes, key.data + HEAD_KEY_BYTES, SESSION_ID_BYTES);
+    bool bad = row_open(key, row, &stored) != GRID_OK;
+    w->each(w->ctx, load_be16(key.data), load_be16(key.data + 2), id, stored, bad);
+}
+
+enum grid_err checkpoint_sessions(struct checkpoint *cp, checkpoint_session_fn *each, void *ctx)
+{
+    struct sessions_walk w = {each, ctx, false};
+    enum grid_err err = each_row(cp, KV_SESSIONS, session_each, &w);
+    return !err && w.corrupt ? GRID_ECORRUPT : err;
+}

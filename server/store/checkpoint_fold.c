@@ -1,0 +1,450 @@
+/* checkpoint_fold.c - from the log into the store.
+ *
+ *   records --> changes of keys, of sessions, of heads --> sort by row, keep the last --> one transaction, with its lsn
+ * Rows are written in their order, so that neighbours share pages. A fold is one such transaction; everything it keeps lives in its
+ * arena. Heads are read when a partition is first met, so damage is known before its records are taken. */
+#include "store/checkpoint_priv.h"
+
+#include "base/alloc.h"
+#include "data/sessions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHANGES_DEFAULT = 50000, BYTES_DEFAULT = 64 << 20 };
+
+/* What a record did to one key. */
+struct change {
+    uint64_t place; /* context, partition, cache */
+    uint64_t version;
+    struct effect effect;
+};
+
+/* What a record did to one session. */
+struct folded {
+    uint32_t place; /* context, partition */
+    bool end;
+    size_t order; /* place among the others */
+    struct session_id id;
+    struct session_change change;
+};
+
+struct fold_head {
+    uint32_t key; /* context, partition */
+    bool used;
+    bool corrupt;
+    struct head_row row;
+};
+
+struct fold {
+    struct checkpoint *cp;
+    struct kv *kv;
+    const struct checkpoint_limits *limits;
+    struct kv_txn *txn;
+    struct change *changes;
+    size_t changes_len, changes_cap;
+    struct folded *sessions;
+    size_t sessions_len, sessions_cap;
+    struct fold_head *heads; /* by hash, linear probing */
+    size_t heads_len, heads_cap;
+    uint8_t **blocks; /* payloads */
+    size_t blocks_len, blocks_cap;
+    size_t bytes;
+    struct effect *effects;
+    struct buf row;
+    uint64_t lsn;
+    uint64_t records;
+};
+
+/* --- the arena ------------------------------------------------------------------------------------------------------ */
+
+static void *grow(void *p, size_t len, size_t *cap, size_t bytes)
+{
+    if (len < *cap)
+        return p;
+    *cap = *cap ? *cap * 2 : 256;
+    return xrealloc(p, *cap, bytes);
+}
+
+static struct slice keep(struct fold *f, struct slice payload)
+{
+    f->blocks = grow(f->blocks, f->blocks_len, &f->blocks_cap, sizeof(uint8_t *));
+    uint8_t *copy = xalloc(payload.len + 1);
+    memcpy(copy, payload.data, payload.len);
+    f->blocks[f->blocks_len++] = copy;
+    f->bytes += payload.len;
+    return slice_make(copy, payload.len);
+}
+
+static void fold_clear(struct fold *f)
+{
+    for (size_t i = 0; i < f->blocks_len; i++)
+        free(f->blocks[i]);
+    for (size_t i = 0; i < f->heads_cap; i++)
+        head_row_release(&f->heads[i].row);
+    if (f->heads_cap)
+        memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
+    f->blocks_len = f->heads_len = f->changes_len = f->sessions_len = 0;
+    f->bytes = 0;
+    f->records = 0;
+}
+
+static void fold_release(struct fold *f)
+{
+    fold_clear(f);
+    free(f->changes);
+    free(f->sessions);
+    free(f->heads);
+    free(f->blocks);
+    free(f->effects);
+    buf_release(&f->row);
+}
+
+/* --- heads ---------------------------------------------------------------------------------------------------------- */
+
+static struct fold_head *head_slot(const struct fold *f, uint32_t key)
+{
+    size_t i = key * UINT32_C(0x9e3779b1) >> 7 & (f->heads_cap - 1);
+    while (f->heads[i].used && f->heads[i].key != key)
+        i = (i + 1) & (f->heads_cap - 1);
+    return &f->heads[i];
+}
+
+static void heads_grow(struct fold *f)
+{
+    struct fold_head *old = f->heads;
+    size_t cap = f->heads_cap;
+    f->heads_cap = cap ? cap * 2 : 256;
+    f->heads = xcalloc(f->heads_cap, sizeof *f->heads);
+    for (size_t i = 0; i < cap; i++) {
+        if (old[i].used)
+            *head_slot(f, old[i].key) = old[i];
+    }
+    free(old);
+}
+
+/* The head of a partition in this transaction. Borrowed until the next call. */
+static enum grid_err head_of(struct fold *f, uint32_t context, uint16_t partition,
+                             struct fold_head **ret_head)
+{
+    if (f->heads_len * 2 >= f->heads_cap)
+        heads_grow(f);
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice row, name = head_key(bytes, context, partition);
+    struct fold_head *h = head_slot(f, context << 16 | partition);
+    *ret_head = h;
+    if (h->used)
+        return GRID_OK;
+    enum grid_err err = f->kv->ops->get(f->txn, KV_HEADS, name, &row);
+    if (err && err != GRID_ENOT_FOUND)
+        return err;
+    h->used = true;
+    h->key = context << 16 | partition;
+    f->heads_len++;
+    h->corrupt = !err && head_row_get(name, row, &h->row) != GRID_OK;
+    return GRID_OK;
+}
+
+/* --- gathering ------------------------------------------------------------------------------------------------------ */
+
+static bool alive(const struct fold *f, uint32_t context, uint32_t cache)
+{
+    return !f->limits->alive || f->limits->alive(f->limits->ctx, context, cache);
+}
+
+static struct folded *session_add(struct fold *f, const struct record *r)
+{
+    f->sessions = grow(f->sessions, f->sessions_len, &f->sessions_cap, sizeof *f->sessions);
+    struct folded *s = &f->sessions[f->sessions_len];
+    *s = (struct folded){.place = r->context << 16 | r->partition, .order = f->sessions_len};
+    f->sessions_len++;
+    return s;
+}
+
+static void count_effect(struct head_row *h, const struct effect *e)
+{
+    uint64_t *count = head_row_count(h, e->cache);
+    if (e->kind == EFFECT_PUT)
+        *count += e->created;
+    else if (*count)
+        --*count;
+}
+
+static void gather_effect(struct fold *f, struct head_row *head, const struct record *r,
+                          const struct effect *e)
+{
+    if (e->kind == EFFECT_SESSION_END) {
+        struct folded *s = session_add(f, r);
+        s->end = true;
+        memcpy(s->id.bytes, e->key.data, SESSION_ID_BYTES);
+        return;
+    }
+    if (!alive(f, r->context, e->cache))
+        return;
+    count_effect(head, e);
+    f->changes = grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
+    f->changes[f->changes_len++] = (struct change){
+        (uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache, r->version, *e};
+}
+
+static bool record_sane(const struct record *r, const struct wal_item *item)
+{
+    if (r->context != item->context || r->partition != item->partition)
+        return false;
+    for (size_t i = 0; i < r->effects_len; i++) {
+        const struct effect *e = &r->effects[i];
+        if (e->kind == EFFECT_SESSION_END
+                ? e->key.len != SESSION_ID_BYTES
+                : e->key.len == 0 || e->key.len > KEY_BYTES_MAX || e->cache > UINT16_MAX)
+            return false;
+    }
+    return true;
+}
+
+static enum grid_err gather(struct fold *f, const struct wal_item *item)
+{
+    struct fold_head *head;
+    struct record r;
+    if (!alive(f, item->context, UINT32_MAX))
+        return GRID_OK;
+    enum grid_err err = head_of(f, item->context, item->partition, &head);
+    if (err || head->corrupt || head->row.damaged)
+        return err; /* a damaged partition stays as it is */
+    err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
+    if (err || !record_sane(&r, item))
+        return GRID_ECORRUPT;
+    head->row.version = r.version;
+    f->records++;
+    for (size_t i = 0; i < r.effects_len; i++)
+        gather_effect(f, &head->row, &r, &r.effects[i]);
+    if (!r.has_session)
+        return GRID_OK;
+    struct folded *s = session_add(f, &r);
+    s->id = r.session.id;
+    s->change = (struct session_change){r.session, r.version, r.time_ms};
+    return GRID_OK;
+}
+
+/* --- writing -------------------------------------------------------------------------------------------------------- */
+
+static int change_order(const void *a, const void *b)
+{
+    const struct change *x = a, *y = b;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    int c = slice_cmp(x->effect.key, y->effect.key);
+    if (c)
+        return c;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+static enum grid_err change_write(struct fold *f, const struct change *c)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = entry_key(bytes, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16),
+                                 (uint16_t)c->place, c->effect.key);
+    if (c->effect.kind == EFFECT_PUT) {
+        entry_row_put(&f->row, key, c->version, &c->effect);
+        return f->kv->ops->put(f->txn, KV_ENTRIES, key, buf_slice(&f->row));
+    }
+    enum grid_err err = f->kv->ops->del(f->txn, KV_ENTRIES, key);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+static enum grid_err changes_write(struct fold *f, uint64_t *changes)
+{
+    enum grid_err err = GRID_OK;
+    if (f->changes_len)
+        qsort(f->changes, f->changes_len, sizeof *f->changes, change_order);
+    for (size_t i = 0; i < f->changes_len && !err; i++) {
+        const struct change *c = &f->changes[i], *next = c + 1;
+        if (i + 1 < f->changes_len && next->place == c->place &&
+            slice_eq(next->effect.key, c->effect.key))
+            continue; /* overwritten later */
+        err = change_write(f, c);
+        ++*changes;
+    }
+    return err;
+}
+
+static int session_order(const void *a, const void *b)
+{
+    const struct folded *x = a, *y = b;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    int c = memcmp(x->id.bytes, y->id.bytes, SESSION_ID_BYTES);
+    return c ? c : (x->order > y->order) - (x->order < y->order);
+}
+
+static bool same_session(const struct folded *a, const struct folded *b)
+{
+    return a->place == b->place && memcmp(a->id.bytes, b->id.bytes, SESSION_ID_BYTES) == 0;
+}
+
+/* Fold all that happened to one session, after its last end, into its row. */
+static enum grid_err session_write(struct fold *f, const struct folded *s, size_t n)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = session_key(bytes, s->place >> 16, (uint16_t)s->place, &s->id);
+    struct slice row, stored = {NULL, 0};
+    struct session_change *changes = xcalloc(n, sizeof *changes);
+    size_t len = 0;
+    bool ended = false;
+    for (size_t i = 0; i < n; i++) {
+        ended |= s[i].end;
+        len = s[i].end ? 0 : len + 1;
+        if (!s[i].end)
+            changes[len - 1] = s[i].change;
+    }
+    enum grid_err err = f->kv->ops->get(f->txn, KV_SESSIONS, key, &row);
+    if (!err && !ended)
+        err = row_open(key, row, &stored);
+    if (err == GRID_ENOT_FOUND)
+        err = GRID_OK;
+    if (!err && len) {
+        row_begin(&f->row);
+        err = sessions_fold(stored, changes, len, &f->row);
+        if (!err) {
+            row_seal(key, &f->row);
+            err = f->kv->ops->put(f->txn, KV_SESSIONS, key, buf_slice(&f->row));
+        }
+    } else if (!err) {
+        err = f->kv->ops->del(f->txn, KV_SESSIONS, key);
+        err = err == GRID_ENOT_FOUND ? GRID_OK : err;
+    }
+    free(changes);
+    return err;
+}
+
+static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
+{
+    enum grid_err err = GRID_OK;
+    if (f->sessions_len)
+        qsort(f->sessions, f->sessions_len, sizeof *f->sessions, session_order);
+    for (size_t i = 0, n; i < f->sessions_len && !err; i += n) {
+        n = 1;
+        while (i + n < f->sessions_len && same_session(&f->sessions[i], &f->sessions[i + n]))
+            n++;
+        err = session_write(f, &f->sessions[i], n);
+        if (err == GRID_ECORRUPT) { /* the row was damaged: so is the partition */
+            struct fold_head *h;
+            err = head_of(f, f->sessions[i].place >> 16, (uint16_t)f->sessions[i].place, &h);
+            if (!err)
+                h->row.damaged = true;
+        }
+        ++*changes;
+    }
+    return err;
+}
+
+static enum grid_err heads_write(struct fold *f)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < f->heads_cap && !err; i++) {
+        const struct fold_head *h = &f->heads[i];
+        if (!h->used || h->corrupt)
+            continue;
+        struct slice key = head_key(bytes, h->key >> 16, (uint16_t)h->key);
+        head_row_put(&f->row, key, &h->row);
+        err = f->kv->ops->put(f->txn, KV_HEADS, key, buf_slice(&f->row));
+    }
+    return err;
+}
+
+static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *report)
+{
+    uint64_t changes = 0;
+    enum grid_err err = changes_write(f, &changes);
+    if (!err)
+        err = sessions_write(f, &changes);
+    if (!err)
+        err = heads_write(f);
+    if (!err)
+        err = number_put(f->txn, f->kv, "applied", f->lsn);
+    if (err)
+        f->kv->ops->abort(f->txn);
+    else
+        err = f->kv->ops->commit(f->txn);
+    f->txn = NULL;
+    if (!err) {
+        atomic_store(&f->cp->applied_lsn, f->lsn);
+        report->applied_lsn = f->lsn;
+        report->records += f->records;
+        report->changes += changes;
+        report->transactions++;
+    }
+    fold_clear(f);
+    return err;
+}
+
+/* --- running -------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err take(struct fold *f, const struct wal_item *item)
+{
+    CHECK(item->lsn > f->lsn);
+    if (item->lost && item->last_lsn > f->cp->damage_lsn)
+        return GRID_ECORRUPT;
+    enum grid_err err = item->lost ? GRID_OK : gather(f, item);
+    if (err == GRID_ECORRUPT && item->lsn <= f->cp->damage_lsn)
+        err = GRID_OK; /* its partition is marked, or the whole shard is */
+    if (!err)
+        f->lsn = item->last_lsn;
+    return err;
+}
+
+/* Read until a transaction is full. GRID_ENOT_FOUND: that was all there is. */
+static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char *why)
+{
+    size_t changes_max = f->limits->changes_max ? f->limits->changes_max : CHANGES_DEFAULT;
+    size_t bytes_max = f->limits->bytes_max ? f->limits->bytes_max : BYTES_DEFAULT;
+    struct wal_item item;
+    enum grid_err err = GRID_OK;
+    while (!err && f->changes_len + f->sessions_len < changes_max && f->bytes < bytes_max) {
+        err = wal_reader_next(reader, why, &item);
+        if (err)
+            break;
+        uint64_t before = f->lsn;
+        err = take(f, &item);
+        if (err == GRID_ECORRUPT)
+            snprintf(why, STORE_WHY_BYTES,
+                     "the log is damaged at lsn %" PRIu64 "; the checkpoint stays at %" PRIu64,
+                     item.lsn, before);
+    }
+    return err;
+}
+
+enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
+                             const struct checkpoint_limits *limits,
+                             struct checkpoint_report *report)
+{
+    static const struct checkpoint_limits none;
+    struct fold f = {.cp = cp, .kv = cp->kv, .limits = limits ? limits : &none};
+    enum grid_err err = GRID_OK, read = GRID_OK;
+    *report = (struct checkpoint_report){.applied_lsn = checkpoint_applied(cp)};
+    f.lsn = report->applied_lsn;
+    f.effects = xcalloc(RECORD_EFFECTS_MAX, sizeof *f.effects);
+    wal_reader_bound(reader, upto_lsn);
+    while (!err && !read && f.lsn < upto_lsn) {
+        if (f.limits->stop && f.limits->stop(f.limits->ctx))
+            break;
+        uint64_t before = f.lsn;
+        err = f.kv->ops->begin(f.kv, true, &f.txn);
+        if (err)
+            break;
+        read = gather_some(&f, reader, report->text);
+        if (f.lsn > before) {
+            err = fold_commit(&f, report);
+        } else {
+            f.kv->ops->abort(f.txn);
+            fold_clear(&f);
+        }
+    }
+    fold_release(&f);
+    if (err)
+        snprintf(report->text, sizeof report->text,
+                 "%.300s: the checkpoint stays at lsn %" PRIu64 ": %s", cp->path,
+                 report->applied_lsn, err_text(err));
+    return err ? err : read == GRID_ENOT_FOUND ? GRID_OK : read;
+}

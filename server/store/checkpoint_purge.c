@@ -1,0 +1,178 @@
+/* checkpoint_purge.c - what is done to the store beside folding the log: marking damage, removing what was dropped.
+ * Progress of a purge is in the heads: a cache leaves its head's list when its last entry is gone, a head of a dropped context goes last. */
+#include "store/checkpoint_priv.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PURGE_DEFAULT = 50000 };
+
+static enum grid_err mark_one(struct checkpoint *cp, struct kv_txn *t, const struct wal_place *p,
+                              struct head_row *h, struct buf *buf)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = head_key(bytes, p->context, p->partition), row;
+    enum grid_err err = cp->kv->ops->get(t, KV_HEADS, key, &row);
+    if (err && err != GRID_ENOT_FOUND)
+        return err;
+    if (err || head_row_get(key, row, h))
+        h->version = h->len = 0;
+    h->damaged = true;
+    head_row_put(buf, key, h);
+    return cp->kv->ops->put(t, KV_HEADS, key, buf_slice(buf));
+}
+
+enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
+                                      size_t n, uint64_t upto_lsn, char *why)
+{
+    struct head_row h = {0};
+    struct buf buf = BUF_INIT;
+    struct kv_txn *t = NULL;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, true, &t);
+    for (size_t i = 0; i < n && !err; i++)
+        err = mark_one(cp, t, &places[i], &h, &buf);
+    if (!err && upto_lsn > cp->damage_lsn)
+        err = number_put(t, cp->kv, "damage", upto_lsn);
+    if (!err)
+        err = cp->kv->ops->commit(t);
+    else
+        cp->kv->ops->abort(t);
+    if (!err && upto_lsn > cp->damage_lsn)
+        cp->damage_lsn = upto_lsn;
+    if (err && why)
+        snprintf(why, STORE_WHY_BYTES, "%s: cannot mark damaged partitions: %s", cp->path,
+                 err_text(err));
+    head_row_release(&h);
+    buf_release(&buf);
+    return err;
+}
+
+/* --- purge ---------------------------------------------------------------------------------------------------------- */
+
+struct purge {
+    struct checkpoint *cp;
+    const struct checkpoint_limits *limits;
+    struct kv_txn *txn;
+    size_t left;              /* rows that may still be removed in this transaction */
+    struct wal_place *places; /* partitions with something to remove */
+    size_t places_len, places_cap;
+};
+
+static bool alive(const struct purge *p, uint32_t context, uint32_t cache)
+{
+    return p->limits->alive(p->limits->ctx, context, cache);
+}
+
+static bool head_wants(const struct purge *p, const struct checkpoint_head *h)
+{
+    if (!alive(p, h->context, UINT32_MAX))
+        return true;
+    for (size_t i = 0; i < h->caches_len; i++) {
+        if (!alive(p, h->context, h->caches[i]))
+            return true;
+    }
+    return false;
+}
+
+static void head_each(void *ctx, const struct checkpoint_head *h)
+{
+    struct purge *p = ctx;
+    if (!head_wants(p, h))
+        return;
+    if (p->places_len == p->places_cap) {
+        p->places_cap = p->places_cap ? p->places_cap * 2 : 64;
+        p->places = xrealloc(p->places, p->places_cap, sizeof *p->places);
+    }
+    p->places[p->places_len++] = (struct wal_place){h->context, h->partition};
+}
+
+/* Remove the rows that begin with `prefix`. GRID_EBUSY: the limit was reached first. */
+static enum grid_err rows_remove(struct purge *p, enum kv_table table, struct slice prefix)
+{
+    const struct kv_ops *ops = p->cp->kv->ops;
+    struct kv_cursor *c;
+    struct slice key, row;
+    enum grid_err err = ops->cursor(p->txn, table, &c);
+    if (err)
+        return err;
+    err = ops->seek(c, prefix, &key, &row);
+    while (!err && slice_has_prefix(key, prefix)) {
+        if (p->left == 0) {
+            err = GRID_EBUSY;
+            break;
+        }
+        p->left--;
+        err = ops->cursor_del(c);
+        if (!err)
+            err = ops->next(c, &key, &row);
+    }
+    ops->cursor_close(c);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+static enum grid_err context_purge(struct purge *p, const struct wal_place *at)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = head_key(bytes, at->context, at->partition);
+    enum grid_err err = rows_remove(p, KV_ENTRIES, key);
+    if (!err)
+        err = rows_remove(p, KV_SESSIONS, key);
+    if (!err)
+        err = p->cp->kv->ops->del(p->txn, KV_HEADS, key);
+    return err;
+}
+
+static enum grid_err caches_purge(struct purge *p, const struct wal_place *at)
+{
+    uint8_t head[KV_KEY_BYTES_MAX], prefix[KV_KEY_BYTES_MAX];
+    struct slice key = head_key(head, at->context, at->partition), row;
+    struct head_row h = {0};
+    struct buf buf = BUF_INIT;
+    enum grid_err err = p->cp->kv->ops->get(p->txn, KV_HEADS, key, &row);
+    if (!err)
+        err = head_row_get(key, row, &h);
+    for (size_t i = h.len; i-- > 0 && !err;) {
+        if (alive(p, at->context, h.caches[i]))
+            continue;
+        err = rows_remove(
+            p, KV_ENTRIES,
+            entry_key(prefix, at->context, at->partition, h.caches[i], slice_make(NULL, 0)));
+        if (!err)
+            head_row_drop(&h, i);
+    }
+    if (!err || err == GRID_EBUSY) {
+        head_row_put(&buf, key, &h);
+        enum grid_err put = p->cp->kv->ops->put(p->txn, KV_HEADS, key, buf_slice(&buf));
+        err = put ? put : err;
+    }
+    head_row_release(&h);
+    buf_release(&buf);
+    return err;
+}
+
+enum grid_err checkpoint_purge(struct checkpoint *cp, const struct checkpoint_limits *limits,
+                               bool *ret_more)
+{
+    struct purge p = {.cp = cp, .limits = limits};
+    p.left = limits->changes_max ? limits->changes_max : PURGE_DEFAULT;
+    *ret_more = false;
+    if (!limits->alive)
+        return GRID_OK;
+    enum grid_err err = checkpoint_heads(cp, head_each, &p);
+    if (!err && p.places_len)
+        err = cp->kv->ops->begin(cp->kv, true, &p.txn);
+    for (size_t i = 0; i < p.places_len && !err; i++) {
+        const struct wal_place *at = &p.places[i];
+        err = alive(&p, at->context, UINT32_MAX) ? caches_purge(&p, at) : context_purge(&p, at);
+    }
+    bool full = err == GRID_EBUSY;
+    if (p.txn && (!err || full))
+        err = cp->kv->ops->commit(p.txn);
+    else
+        cp->kv->ops->abort(p.txn);
+    *ret_more = !err && full;
+    free(p.places);
+    return err;
+}

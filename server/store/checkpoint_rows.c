@@ -1,0 +1,191 @@
+/* checkpoint_rows.c - rows as bytes. What is read is not trusted: the CRC first, then every length. */
+#include "store/checkpoint_priv.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+struct slice head_key(uint8_t *to, uint32_t context, uint16_t partition)
+{
+    store_be16(to, context);
+    store_be16(to + 2, partition);
+    return slice_make(to, HEAD_KEY_BYTES);
+}
+
+struct slice session_key(uint8_t *to, uint32_t context, uint16_t partition,
+                         const struct session_id *id)
+{
+    head_key(to, context, partition);
+    memcpy(to + HEAD_KEY_BYTES, id->bytes, SESSION_ID_BYTES);
+    return slice_make(to, SESSION_KEY_BYTES);
+}
+
+struct slice entry_key(uint8_t *to, uint32_t context, uint16_t partition, uint32_t cache,
+                       struct slice key)
+{
+    CHECK(key.len <= KEY_BYTES_MAX && cache <= UINT16_MAX);
+    head_key(to, context, partition);
+    store_be16(to + HEAD_KEY_BYTES, cache);
+    if (key.len)
+        memcpy(to + ENTRY_PREFIX_BYTES, key.data, key.len);
+    return slice_make(to, ENTRY_PREFIX_BYTES + key.len);
+}
+
+bool entry_key_parse(struct slice row, struct entry_key *ret_key)
+{
+    if (row.len <= ENTRY_PREFIX_BYTES || row.len > ENTRY_PREFIX_BYTES + KEY_BYTES_MAX)
+        return false;
+    *ret_key =
+        (struct entry_key){load_be16(row.data), load_be16(row.data + 2), load_be16(row.data + 4),
+                           slice_make(row.data + ENTRY_PREFIX_BYTES, row.len - ENTRY_PREFIX_BYTES)};
+    return true;
+}
+
+void row_begin(struct buf *row)
+{
+    row->len = 0;
+    buf_add_u32(row, 0);
+}
+
+static uint32_t row_crc(struct slice key, struct slice rest)
+{
+    return crc32c(crc32c(0, key), rest);
+}
+
+void row_seal(struct slice key, struct buf *row)
+{
+    store_u32(row->data, row_crc(key, slice_make(row->data + 4, row->len - 4)));
+}
+
+enum grid_err row_open(struct slice key, struct slice row, struct slice *ret_rest)
+{
+    if (row.len < 4)
+        return GRID_ECORRUPT;
+    struct slice rest = slice_make(row.data + 4, row.len - 4);
+    if (load_u32(row.data) != row_crc(key, rest))
+        return GRID_ECORRUPT;
+    *ret_rest = rest;
+    return GRID_OK;
+}
+
+void entry_row_put(struct buf *row, struct slice key, uint64_t version, const struct effect *e)
+{
+    CHECK(e->affinity.len <= UINT16_MAX);
+    row_begin(row);
+    buf_add_u64(row, version);
+    buf_add_u64(row, e->deadline);
+    buf_add_u16(row, (uint16_t)e->affinity.len);
+    buf_add(row, e->affinity.data, e->affinity.len);
+    buf_add(row, e->value.data, e->value.len);
+    row_seal(key, row);
+}
+
+enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoint_entry *ret_entry)
+{
+    struct slice rest;
+    struct entry_key k;
+    enum grid_err err = row_open(key, row, &rest);
+    if (err)
+        return err;
+    if (!entry_key_parse(key, &k) || rest.len < 18)
+        return GRID_ECORRUPT;
+    size_t affinity = load_u16(rest.data + 16);
+    if (affinity > rest.len - 18)
+        return GRID_ECORRUPT;
+    *ret_entry = (struct checkpoint_entry){
+        .cache = k.cache,
+        .version = load_u64(rest.data),
+        .deadline = load_u64(rest.data + 8),
+        .key = k.key,
+        .affinity = slice_make(rest.data + 18, affinity),
+        .value = slice_make(rest.data + 18 + affinity, rest.len - 18 - affinity)};
+    return GRID_OK;
+}
+
+void head_row_put(struct buf *row, struct slice key, const struct head_row *h)
+{
+    row_begin(row);
+    buf_add_u8(row, h->damaged);
+    buf_add_u64(row, h->version);
+    buf_add_u32(row, (uint32_t)h->len);
+    for (size_t i = 0; i < h->len; i++) {
+        buf_add_u32(row, h->caches[i]);
+        buf_add_u64(row, h->counts[i]);
+    }
+    row_seal(key, row);
+}
+
+uint64_t *head_row_count(struct head_row *h, uint32_t cache)
+{
+    for (size_t i = 0; i < h->len; i++) {
+        if (h->caches[i] == cache)
+            return &h->counts[i];
+    }
+    if (h->len == h->cap) {
+        h->cap = h->cap ? h->cap * 2 : 4;
+        h->caches = xrealloc(h->caches, h->cap, sizeof *h->caches);
+        h->counts = xrealloc(h->counts, h->cap, sizeof *h->counts);
+    }
+    h->caches[h->len] = cache;
+    h->counts[h->len] = 0;
+    return &h->counts[h->len++];
+}
+
+void head_row_drop(struct head_row *h, size_t at)
+{
+    h->len--;
+    h->caches[at] = h->caches[h->len];
+    h->counts[at] = h->counts[h->len];
+}
+
+enum grid_err head_row_get(struct slice key, struct slice row, struct head_row *h)
+{
+    struct slice rest;
+    enum grid_err err = row_open(key, row, &rest);
+    if (err)
+        return err;
+    if (key.len != HEAD_KEY_BYTES || rest.len < 13 ||
+        rest.len != 13 + (uint64_t)load_u32(rest.data + 9) * 12)
+        return GRID_ECORRUPT;
+    size_t n = load_u32(rest.data + 9);
+    h->damaged = rest.data[0] != 0;
+    h->version = load_u64(rest.data + 1);
+    h->len = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = rest.data + 13 + i * 12;
+        *head_row_count(h, load_u32(p)) = load_u64(p + 4);
+    }
+    return GRID_OK;
+}
+
+void head_row_release(struct head_row *h)
+{
+    free(h->caches);
+    free(h->counts);
+    *h = (struct head_row){0};
+}
+
+enum grid_err number_get(struct kv_txn *t, struct kv *kv, const char *name, uint64_t *ret_number)
+{
+    struct slice row, rest;
+    enum grid_err err = kv->ops->get(t, KV_META, slice_str(name), &row);
+    if (!err)
+        err = row_open(slice_str(name), row, &rest);
+    if (!err && rest.len != 8)
+        err = GRID_ECORRUPT;
+    if (!err)
+        *ret_number = load_u64(rest.data);
+    return err;
+}
+
+enum grid_err number_put(struct kv_txn *t, struct kv *kv, const char *name, uint64_t number)
+{
+    struct buf row = BUF_INIT;
+    row_begin(&row);
+    buf_add_u64(&row, number);
+    row_seal(slice_str(name), &row);
+    enum grid_err err = kv->ops->put(t, KV_META, slice_str(name), buf_slice(&row));
+    buf_release(&row);
+    return err;
+}
