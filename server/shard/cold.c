@@ -168,10 +168,11 @@ static void cold_key_answer(struct shard *s, struct cold *c, enum grid_err err, 
 }
 
 /* Whether the answer still matters: memory may know by now. */
-static bool cold_wanted(const struct cold *c)
+static bool cold_wanted(const struct shard *s, const struct cold *c)
 {
     const struct partition *p = c->partition;
     return p->context && !p->damaged && !content_complete(p->content) &&
+           partition_has_cache(s, p, c->cache) &&
            !content_get(p->content, c->cache, cold_key(c), c->hash);
 }
 
@@ -191,7 +192,7 @@ void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
     if (!c)
         return;
     bool absent = false;
-    if (!err && cold_wanted(c)) {
+    if (!err && cold_wanted(s, c)) {
         if (cold_stale(c)) {
             cold_get_send(s, c);
             return;

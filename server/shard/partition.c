@@ -69,6 +69,11 @@ void partition_account(struct shard *s, struct partition *p)
         heap_push(&s->expiry, &p->expiry, next);
 }
 
+bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache)
+{
+    return cache <= UINT16_MAX && catalog_cache(s->catalog, p->context_id << 16 | cache);
+}
+
 void partition_committed(struct shard *s, struct partition *p)
 {
     p->tidy = content_committed(p->content, p->replica.commit);

@@ -12,7 +12,7 @@
 /* --- partitions ---------------------------------------------------------------------------------------------- */
 
 struct partition {
-    struct list link;              /* in shard.partitions */
+    struct content *content;
     struct shard_context *context; /* NULL: dropped, to be purged */
     uint32_t context_id;
     uint16_t index;
@@ -22,7 +22,7 @@ struct partition {
     bool warming;     /* a warm-up read is under way */
     bool warm_failed; /* the checkpoint could not be read */
     struct replica replica;
-    struct content *content;
+    struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
     struct heap_node expiry; /* in shard.expiry, by the next deadline */
     uint64_t bytes;          /* content's, as counted in shard and context */
@@ -54,6 +54,8 @@ void partition_free(struct shard *s, struct partition *p);
 /* Its context is gone: nothing reaches it but what is under way. */
 void partition_drop(struct shard *s, struct partition *p);
 void partition_account(struct shard *s, struct partition *p);
+/* Whether the cache (number in the context) exists: a dropped one may still be in the checkpoint and in the log. */
+bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache);
 /* Everything up to the commit of `p` is visible now: drop tombstones, answer who waited. */
 void partition_committed(struct shard *s, struct partition *p);
 /* Add an entry of the checkpoint, when its key is not in memory. */

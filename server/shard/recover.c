@@ -29,7 +29,7 @@ void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partit
     content_committed(p->content, version);
     content_cleaned(p->content, version);
     for (size_t i = 0; i < caches_len; i++) {
-        if (!cache_counts[i])
+        if (!cache_counts[i] || !partition_has_cache(s, p, caches[i]))
             continue;
         content_set_count(p->content, caches[i], cache_counts[i]);
         content_set_complete(p->content, false);
@@ -58,6 +58,7 @@ void shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         return;
     }
     content_apply(p->content, rec);
+    p->purge = true; /* it may be of a dropped cache */
     replica_recover(&p->replica, rec->version);
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);

@@ -64,21 +64,20 @@ static void sessions_tick(struct shard *s, struct partition *p, msec_t now)
 /* --- what was dropped ---------------------------------------------------------------------------------------------------- */
 
 struct gone {
-    const struct catalog *catalog;
+    const struct shard *shard;
     const struct partition *partition;
 };
 
 static bool cache_gone(void *ctx, uint16_t cache)
 {
     const struct gone *g = ctx;
-    return !g->partition->context ||
-           !catalog_cache(g->catalog, g->partition->context_id << 16 | cache);
+    return !g->partition->context || !partition_has_cache(g->shard, g->partition, cache);
 }
 
 /* True: there is nothing to be done now. A partition goes when nothing names it any more. */
 static bool purge_tick(struct shard *s, struct partition *p)
 {
-    struct gone g = {s->catalog, p};
+    struct gone g = {s, p};
     if (p->purge)
         p->purge = !content_purge(p->content, cache_gone, &g, &p->purge_cursor, PURGE_BUCKETS);
     bool done = !p->purge;

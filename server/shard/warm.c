@@ -4,7 +4,8 @@
  *      ^                 |  each answer asks for the next page
  *      +--- no room -----+
  *
- * What is in memory, tombstones too, overrides what is read. Few reads are under way at a time. */
+ * Dropped caches are purged first, for they still count. What is in memory, tombstones too, overrides what is read.
+ * Few reads are under way at a time. */
 #include "shard/shard_priv.h"
 
 enum { WARM_READS_MAX = 2, WARM_ENTRIES = 500, WARM_BYTES = 1 << 20 };
@@ -30,7 +31,7 @@ static void warm_begin(struct partition *p)
 
 void warm_start(struct shard *s, struct partition *p)
 {
-    if (content_complete(p->content) || p->damaged || p->warming || p->warm_failed ||
+    if (content_complete(p->content) || p->damaged || p->warming || p->warm_failed || p->purge ||
         s->warm_reads >= WARM_READS_MAX || !memory_warm_room(s, p))
         return;
     if (p->evictions != p->warm_evictions)
@@ -38,20 +39,28 @@ void warm_start(struct shard *s, struct partition *p)
     warm_ask(s, p);
 }
 
+/* The next page comes after this entry. */
+static void warm_move(struct partition *p, uint32_t cache, struct slice key)
+{
+    CHECK(key.len <= KEY_BYTES_MAX);
+    p->warm_cache = cache;
+    p->warm_len = (uint16_t)key.len;
+    memcpy(p->warm_after, key.data, key.len);
+}
+
 /* False: an entry could not be taken in. */
 static bool warm_insert(struct shard *s, struct partition *p, const struct cold_page *page)
 {
     for (size_t i = 0; i < page->len; i++) {
         const struct cold_entry *e = &page->entries[i];
-        uint64_t hash = content_hash(p->content, page->caches[i], e->key);
-        if (partition_insert_cold(s, p, page->caches[i], e, hash))
+        uint32_t cache = page->caches[i];
+        if (!partition_has_cache(s, p, cache))
+            continue; /* dropped, but not from the checkpoint yet */
+        if (partition_insert_cold(s, p, cache, e, content_hash(p->content, cache, e->key)))
             return false;
-        if (i + 1 == page->len && e->key.len <= KEY_BYTES_MAX) {
-            p->warm_cache = page->caches[i];
-            p->warm_len = (uint16_t)e->key.len;
-            memcpy(p->warm_after, e->key.data, e->key.len);
-        }
     }
+    if (page->len)
+        warm_move(p, page->caches[page->len - 1], page->entries[page->len - 1].key);
     return true;
 }
 
@@ -70,7 +79,7 @@ void warm_answer(struct shard *s, struct partition *p, const struct cold_page *p
         p->warm_failed = true;
     else if (!page->done)
         warm_start(s, p);
-    else if (p->evictions == p->warm_evictions)
+    else if (p->evictions == p->warm_evictions && !p->purge)
         content_set_complete(p->content, true);
     else
         warm_begin(p);

@@ -159,9 +159,9 @@ END_TEST
 START_TEST(a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back)
 {
     struct harness *h = h_new();
-    uint32_t c = h_cache(h, "default/default");
+    uint32_t c = h_context(h, "gone", DURABILITY_SYNC, 0, FULL_REFUSE);
     struct answered *put = h_put(h, c, "k", "v"), *get = h_get(h, c, "k");
-    context_drop(h, "default");
+    context_drop(h, "gone");
     ck_answer(h_get(h, c, "k"), GRID_ENO_CACHE);
     for (int i = 0; i < 10; i++)
         shard_tick(h->s, h->now);
@@ -182,16 +182,50 @@ END_TEST
 START_TEST(an_op_that_waits_for_the_cold_store_hears_that_its_context_was_dropped)
 {
     struct harness *h = h_new();
-    uint32_t c = h_cache(h, "default/default");
+    uint32_t c = h_context(h, "gone", DURABILITY_SYNC, 0, FULL_REFUSE);
     h_put(h, c, "k", "v");
     h_checkpoint(h);
     h_restart(h, h->log_len, EPOCH + 1, 0);
     struct answered *get = h_get(h, c, "k"), *put = h_put(h, c, "k", "w");
-    context_drop(h, "default");
+    context_drop(h, "gone");
     shard_tick(h->s, h->now);
     h_cold(h);
     ck_answer(get, GRID_ENO_CACHE);
     ck_answer(put, GRID_ENO_CACHE);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_dropped_cache_does_not_come_back_from_checkpoint_or_log)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default"), d = h_cache(h, "default/short");
+    struct shard_stats stats;
+    h_put(h, c, "k", "v");
+    struct op op = h_op(OP_PUT, d, "k");
+    op.ttl = TTL_NONE;
+    h_do(h, op);
+    h_checkpoint(h);
+    op.key = slice_str("tail");
+    h_do(h, op);
+    h_durable(h);
+    h_restart(h, h->log_len, EPOCH + 1, 0);
+    struct answered *get = h_get(h, d, "k");
+    shard_tick(h->s, h->now); /* asks for the warm-up */
+    cache_drop(h, "default/short");
+    h_cold(h);
+    ck_answer(get, GRID_ENO_CACHE);
+    for (int again = 0; again < 2; again++) {
+        for (int i = 0; i < 10; i++) {
+            shard_tick(h->s, h->now);
+            h_cold(h);
+        }
+        shard_check(h->s);
+        shard_stats(h->s, &stats);
+        ck_assert_uint_eq(stats.entries, 1);
+        ck_assert_uint_eq(stats.partitions_complete, 1);
+        h_restart(h, h->log_len, EPOCH + 2, 0);
+    }
     h_free(h);
 }
 END_TEST
@@ -253,4 +287,5 @@ UNIT_MAIN("shard/life", an_expired_entry_is_invisible_at_once_and_removed_by_rec
           expiry_waits_while_the_log_is_full, a_dropped_cache_is_gone_at_once_and_purged_by_ticks,
           a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back,
           an_op_that_waits_for_the_cold_store_hears_that_its_context_was_dropped,
+          a_dropped_cache_does_not_come_back_from_checkpoint_or_log,
           too_many_waiting_ops_are_refused_as_busy, listings_tell_entries_and_states)
