@@ -1,0 +1,134 @@
+/* route.c - where requests go: shards as the server told them, caches as they were opened. */
+#include "grid_priv.h"
+#include "proto/frame.h"
+
+#include <stdlib.h>
+
+enum { FRAME_MAX_LEAST = 4096 };
+
+void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply)
+{
+    uint32_t shards = reply->shards >= 1 && reply->shards <= SHARDS_MAX ? reply->shards : 1;
+    size_t frame_max = reply->frame_max;
+    g->frame_max = frame_max < FRAME_MAX_LEAST   ? FRAME_MAX_LEAST
+                   : frame_max > FRAME_BYTES_MAX ? FRAME_BYTES_MAX
+                                                 : frame_max;
+    if (shards != g->shards) {
+        struct link **by_shard = gc_calloc(shards, sizeof(struct link *));
+        for (uint32_t i = 0; i < shards && i < g->shards; i++)
+            by_shard[i] = g->by_shard[i];
+        free(g->by_shard);
+        g->by_shard = by_shard;
+        g->shards = shards;
+    }
+    if (l->shard || reply->shard < 1 || reply->shard > shards || g->by_shard[reply->shard - 1])
+        return;
+    l->shard = reply->shard; /* from now on it asks for this one */
+    g->by_shard[l->shard - 1] = l;
+}
+
+struct link *gc_route(struct grid *g, const struct request *r)
+{
+    if (!r->routed || !r->cache || !r->cache->partitions || !g->shards)
+        return g->home;
+    uint32_t shard = slot_partition(r->slot, r->cache->partitions) % g->shards;
+    if (!g->by_shard[shard])
+        g->by_shard[shard] = gc_link_new(g, shard + 1);
+    return g->by_shard[shard];
+}
+
+/* --- caches ----------------------------------------------------------------------------------------------------------- */
+
+static struct request *open_request(struct grid *g, const char *path)
+{
+    struct grid_bytes name = {path, strlen(path)};
+    struct request *r =
+        gc_request_new(g, GRID__OP__OPEN_CACHE, NULL, gc_wire_bytes_len(REQUEST_NAME, name.len));
+    if (r)
+        gc_wire_put_bytes(r->body, REQUEST_NAME, name);
+    return r;
+}
+
+static void opened(struct grid_cache *c, const struct wire_response *a)
+{
+    c->id = (uint32_t)a->result;
+    c->partitions = gc_wire_context_partitions(a->context);
+}
+
+static void on_reopened(struct request *open, const struct outcome *o)
+{
+    struct grid_cache *c = open->to;
+    struct list *it;
+    c->opening = false;
+    if (o->err == GRID_OK)
+        opened(c, o->response);
+    /* When it could not be opened, the server says why once more, and that is what they hear. */
+    while ((it = list_pop_front(&c->waiting)))
+        gc_request_send(list_entry(it, struct request, queue));
+}
+
+void gc_cache_reopen(struct request *r)
+{
+    struct grid_cache *c = r->cache;
+    r->reopened = true;
+    if (r->cache_id != c->id && !c->opening) { /* another request had it opened meanwhile */
+        gc_request_send(r);
+        return;
+    }
+    struct request *open = c->opening ? NULL : open_request(r->grid, c->path);
+    if (!c->opening && !open) {
+        gc_request_send(r);
+        return;
+    }
+    list_push_back(&c->waiting, &r->queue);
+    if (!open)
+        return;
+    c->opening = true;
+    open->finish = on_reopened;
+    open->to = c;
+    gc_request_submit(open);
+}
+
+void gc_cache_free(struct grid_cache *c)
+{
+    list_remove(&c->node);
+    free(c->path);
+    free(c);
+}
+
+static struct grid_cache *cache_find(const struct grid *g, const char *path)
+{
+    list_for_each (it, &g->caches) {
+        struct grid_cache *c = list_entry(it, struct grid_cache, node);
+        if (strcmp(c->path, path) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static enum grid_err take_opened(struct wait *w, const struct wire_response *a)
+{
+    opened(w->to, a);
+    return GRID_OK;
+}
+
+enum grid_err grid_cache_open(struct grid *g, const char *path, struct grid_cache **ret_cache)
+{
+    struct grid_cache found = {0};
+    struct wait w = {.take = take_opened, .to = &found};
+    enum grid_err err = gc_wait(g, open_request(g, path), &w);
+    if (err)
+        return err;
+    struct grid_cache *c = cache_find(g, path);
+    if (!c) {
+        c = gc_calloc(1, sizeof *c);
+        c->grid = g;
+        c->path = gc_strdup(path);
+        list_init(&c->waiting);
+        list_push_back(&g->caches, &c->node);
+    }
+    c->id = found.id;
+    c->partitions = found.partitions;
+    *ret_cache = c;
+    return GRID_OK;
+}
