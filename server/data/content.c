@@ -47,7 +47,7 @@ void content_free(struct content *c)
     free(c);
 }
 
-/* --- looking ---------------------------------------------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 uint64_t content_hash(const struct content *c, uint32_t cache, struct slice key)
 {
@@ -143,7 +143,7 @@ void content_set_count(struct content *c, uint32_t cache, uint64_t count)
     counts_set(&c->counts, cache, count);
 }
 
-/* --- linking ----------------------------------------------------------------------------------------------------- */
+/* --- linking ---------------------------------------------------------------------------------- */
 
 static void entry_link(struct content *c, struct entry *e, uint64_t hash)
 {
@@ -193,7 +193,7 @@ enum grid_err content_insert_cold(struct content *c, const struct entry_parts *p
     return GRID_OK;
 }
 
-/* --- changing ---------------------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
 {

@@ -1,16 +1,20 @@
-/* content.h - the content of one partition: entries, tombstones, exactly-once results, counts. Pure; one thread.
+/* content.h - the content of one partition: entries, tombstones, exactly-once results, counts.
+ * Pure; one thread.
  *
- * Resident: in memory. Pending: version > commit (R6). Clean: version <= clean, that is, in the checkpoint.
- * Complete: every live entry is resident. A tombstone hides an older value elsewhere: it stays while it is pending and, in
- * an incomplete content, until it is clean.
+ * Resident: in memory. Pending: version > commit (R6). Clean: version <= clean, that is, in the
+ * checkpoint.
+ * Complete: every live entry is resident. A tombstone hides an older value elsewhere: it stays
+ * while it is pending and, in an incomplete content, until it is clean.
  *
- * A change in two steps, so that it cannot fail half-way and so that a record may borrow from entries it replaces:
+ * A change in two steps, so that it cannot fail half-way and so that a record may borrow from
+ * entries it replaces:
  *   content_stage(c, rec)   makes the new entries (may fail politely)
  *   ... append rec to the log, or anything else that reads rec ...
  *   content_apply(c, rec)   links them; cannot fail
  *
- * Invariant (content_check): each entry with a deadline is in the expiry heap once, each tombstone in the list of tombstones
- * once, oldest first; commit and clean never go back; when complete, counts equal live entries; bytes are exact. */
+ * Invariant (content_check): each entry with a deadline is in the expiry heap once, each tombstone
+ * in the list of tombstones once, oldest first; commit and clean never go back; when complete,
+ * counts equal live entries; bytes are exact. */
 #ifndef GRIDD_DATA_CONTENT_H
 #define GRIDD_DATA_CONTENT_H
 
@@ -24,17 +28,18 @@ struct content *content_new(struct entry_pool *pool, uint64_t hash_seed);
 void content_free(
     struct content *c); /* all at once; NULL is fine. For many entries use content_purge() before */
 
-/* --- looking ---------------------------------------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 uint64_t content_hash(const struct content *c, uint32_t cache, struct slice key);
 /* Stage 0 for all keys of a turn, then stage 1, then content_get(). */
 void content_prefetch(const struct content *c, uint64_t hash, int stage);
-/* The entry or tombstone, or NULL. Borrowed until the next call that applies, evicts or purges; entry_ref() keeps it
- * longer. Marks it as used for eviction. */
+/* The entry or tombstone, or NULL. Borrowed until the next call that applies, evicts or purges;
+ * entry_ref() keeps it longer. Marks it as used for eviction. */
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash);
 
 typedef void content_each_fn(void *ctx, const struct entry *e);
-/* Entries and tombstones of all caches, one bucket at a time: see table_scan(). 0 starts, 0 says done. */
+/* Entries and tombstones of all caches, one bucket at a time: see table_scan(). 0 starts, 0 says
+ * done. */
 uint64_t content_scan(const struct content *c, uint64_t cursor, content_each_fn *each, void *ctx);
 
 /* Live entries of a cache, resident or not (expired ones until their EXPIRE record). */
@@ -47,24 +52,28 @@ bool content_complete(const struct content *c);
 uint64_t content_commit(const struct content *c);
 uint64_t content_clean(const struct content *c);
 uint64_t content_last(const struct content *c); /* greatest version applied */
-/* Greatest version of an entry or tombstone that left memory but for replacement: a cold answer asked for when
- * content_clean() was lower may miss it. */
+/* Greatest version of an entry or tombstone that left memory but for replacement: a cold answer
+ * asked for when content_clean() was lower may miss it. */
 uint64_t content_left(const struct content *c);
 
-/* --- changing --------------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
-/* Bytes content_apply() will add, about: new entries with rounding, their share of the buckets, a session. */
+/* Bytes content_apply() will add, about: new entries with rounding, their share of the buckets, a
+ * session. */
 size_t content_need(const struct content *c, const struct record *rec);
-/* Make what content_apply(rec) will link. GRID_ENOMEM: nothing is kept. Nothing may come between but content_get() and
- * content_unstage(), which gives it back. Each key at most once in a record. */
+/* Make what content_apply(rec) will link. GRID_ENOMEM: nothing is kept. Nothing may come between
+ * but content_get() and content_unstage(), which gives it back. Each key at most once in a record.
+ * */
 MUST_USE
 enum grid_err content_stage(struct content *c, const struct record *rec);
 void content_unstage(struct content *c);
-/* Apply the staged record: effects, counts and session result. Its entries are pending until committed. Versions need not
- * grow (recovery): an effect older than what is resident is counted but not linked. */
+/* Apply the staged record: effects, counts and session result. Its entries are pending until
+ * committed. Versions need not grow (recovery): an effect older than what is resident is counted
+ * but not linked. */
 void content_apply(struct content *c, const struct record *rec);
-/* Everything up to `version` is committed, or is in the checkpoint. Older ones are fine. Drops tombstones that nobody needs
- * any more, some at each call; true: there are more to drop, call content_tidy(). */
+/* Everything up to `version` is committed, or is in the checkpoint. Older ones are fine. Drops
+ * tombstones that nobody needs any more, some at each call; true: there are more to drop, call
+ * content_tidy(). */
 bool content_committed(struct content *c, uint64_t version);
 bool content_cleaned(struct content *c, uint64_t version);
 bool content_tidy(struct content *c);
@@ -72,31 +81,37 @@ bool content_tidy(struct content *c);
 void content_set_complete(struct content *c, bool complete);
 void content_set_count(struct content *c, uint32_t cache, uint64_t count);
 
-/* Add an entry of the checkpoint when its key is not resident, tombstones included (else: nothing to do, OK). Counts do not
- * change. GRID_ENOMEM; GRID_ECORRUPT: key or affinity of impossible length. */
+/* Add an entry of the checkpoint when its key is not resident, tombstones included (else: nothing
+ * to do, OK). Counts do not change. GRID_ENOMEM; GRID_ECORRUPT: key or affinity of impossible
+ * length. */
 MUST_USE
 enum grid_err content_insert_cold(struct content *c, const struct entry_parts *parts,
                                   uint64_t hash);
 
-/* --- expiry (R14), eviction, purge ---------------------------------------------------------------------------- */
+/* --- expiry (R14), eviction, purge ------------------------------------------------------------ */
 
 /* Deadline of the resident entry that expires first; 0: none has one. */
 msec_t content_expiry_next(const struct content *c);
-/* That entry when it is due at `now`, else NULL. It stays until an EXPIRE effect is applied; it may be pending. */
+/* That entry when it is due at `now`, else NULL. It stays until an EXPIRE effect is applied; it
+ * may be pending. */
 const struct entry *content_due(const struct content *c, msec_t now);
 
 enum evict_mode {
-    EVICT_CLEAN, /* entries that are in the checkpoint; the content is incomplete then, counts stay */
+    /* entries that are in the checkpoint; the content is incomplete then, counts stay */
+    EVICT_CLEAN,
     EVICT_FOR_EVER /* committed entries of a content without a checkpoint; counts go down */
 };
-/* CLOCK: look at up to `steps` entries behind the hand and drop those unused since its last pass, until `bytes` are freed.
- * Returns what was freed; *ret_steps is how many were looked at. EVICT_CLEAN frees nothing while a dropped tombstone is not
- * clean, for its key would come back from the checkpoint. Entries that are pinned leave, too. */
+/* CLOCK: look at up to `steps` entries behind the hand and drop those unused since its last pass,
+ * until `bytes` are freed.
+ * Returns what was freed; *ret_steps is how many were looked at. EVICT_CLEAN frees nothing while a
+ * dropped tombstone is not clean, for its key would come back from the checkpoint. Entries that
+ * are pinned leave, too. */
 size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsigned steps,
                      unsigned *ret_steps, uint64_t *ret_entries);
 
 typedef bool content_gone_fn(void *ctx, uint16_t cache);
-/* Drop all entries, tombstones and counts of the caches that are `gone`, `buckets` at a time. *cursor: 0 to start.
+/* Drop all entries, tombstones and counts of the caches that are `gone`, `buckets` at a time.
+ * *cursor: 0 to start.
  * True: done, all of them are dropped. */
 bool content_purge(struct content *c, content_gone_fn *gone, void *ctx, uint64_t *cursor,
                    unsigned buckets);

@@ -1,4 +1,5 @@
-/* content_priv.h - the struct shared by content.c (looking and changing), content_sweep.c (what leaves) and content_count.c. */
+/* content_priv.h - the struct shared by content.c (looking and changing), content_sweep.c (what
+ * leaves) and content_count.c. */
 #ifndef GRIDD_DATA_CONTENT_PRIV_H
 #define GRIDD_DATA_CONTENT_PRIV_H
 
@@ -39,17 +40,17 @@ struct content {
     bool complete;
 };
 
-/* --- content.c ------------------------------------------------------------------------------------------------ */
+/* --- content.c -------------------------------------------------------------------------------- */
 
 /* Take `e` out of everything and free it. */
 void content_unlink(struct content *c, struct entry *e);
 
-/* --- content_sweep.c: the list of tombstones -------------------------------------------------------------------- */
+/* --- content_sweep.c: the list of tombstones -------------------------------------------------- */
 
 void tombstone_add(struct content *c, struct entry *e);
 void tombstone_remove(struct content *c, const struct entry *e);
 
-/* --- content_count.c -------------------------------------------------------------------------------------------- */
+/* --- content_count.c -------------------------------------------------------------------------- */
 
 uint64_t counts_get(const struct counts *counts, uint32_t cache);
 void counts_set(struct counts *counts, uint32_t cache, uint64_t count);

@@ -1,5 +1,5 @@
-/* content_sweep.c - what leaves memory without a record: tombstones that hide nothing any more, cold entries, dropped
- * caches. All of it in bounded steps. And the invariant. */
+/* content_sweep.c - what leaves memory without a record: tombstones that hide nothing any more,
+ * cold entries, dropped caches. All of it in bounded steps. And the invariant. */
 #include "data/content_priv.h"
 
 enum { TIDY_STEPS = 64, BUCKET_VICTIMS_MAX = 32 };
@@ -19,7 +19,7 @@ static void victims_add(struct victims *v, struct entry *e)
         v->full = true;
 }
 
-/* --- tombstones ------------------------------------------------------------------------------------------------- */
+/* --- tombstones ------------------------------------------------------------------------------- */
 
 static struct entry_links *links_of(const struct content *c, const struct entry *e)
 {
@@ -77,7 +77,7 @@ bool content_tidy(struct content *c)
     return c->tombstones.next && !tombstone_needed(c, c->tombstones.next);
 }
 
-/* --- expiry -------------------------------------------------------------------------------------------------------- */
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 msec_t content_expiry_next(const struct content *c)
 {
@@ -91,7 +91,7 @@ const struct entry *content_due(const struct content *c, msec_t now)
     return e && entry_expired(e, now) ? e : NULL;
 }
 
-/* --- eviction ------------------------------------------------------------------------------------------------------ */
+/* --- eviction --------------------------------------------------------------------------------- */
 
 struct clock {
     struct victims victims;
@@ -147,7 +147,7 @@ size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsi
     return freed;
 }
 
-/* --- dropped caches -------------------------------------------------------------------------------------------------- */
+/* --- dropped caches --------------------------------------------------------------------------- */
 
 struct purge {
     struct victims victims;
@@ -185,7 +185,7 @@ bool content_purge(struct content *c, content_gone_fn *gone, void *ctx, uint64_t
     return false;
 }
 
-/* --- the invariant -------------------------------------------------------------------------------------------------- */
+/* --- the invariant ---------------------------------------------------------------------------- */
 
 struct sum {
     const struct content *content;

@@ -1,4 +1,5 @@
-/* entry.c - laying out entries, and the references to them: a small open-addressed map entry -> count. */
+/* entry.c - laying out entries, and the references to them: a small open-addressed map entry ->
+ * count. */
 #include "data/entry.h"
 
 #include "base/alloc.h"
@@ -43,7 +44,7 @@ size_t entry_pool_bytes(const struct entry_pool *p)
     return sizeof *p + p->pins_cap * sizeof *p->pins;
 }
 
-/* --- layout ------------------------------------------------------------------------------------------------------ */
+/* --- layout ----------------------------------------------------------------------------------- */
 
 static size_t parts_bytes(const struct entry_parts *parts)
 {
@@ -112,7 +113,7 @@ void entry_free(struct entry_pool *p, struct entry *e)
     slab_free(p->slab, e, entry_bytes(e));
 }
 
-/* --- references -------------------------------------------------------------------------------------------------- */
+/* --- references ------------------------------------------------------------------------------- */
 
 static size_t pin_home(const struct entry_pool *p, const struct entry *e)
 {

@@ -1,10 +1,13 @@
-/* entry.h - one key with its value, or a tombstone: one allocation, immutable but for its flags and links.
+/* entry.h - one key with its value, or a tombstone: one allocation, immutable but for its flags
+ * and links.
  *
  *   u64 version | u32 value length | u16 cache | 9 bits key length, 7 flags |
- *   [deadline: u64, u32 place in the expiry heap | tombstone: 2 links] | [u16 affinity length] | key | affinity | value
+ *   [deadline: u64, u32 place in the expiry heap | tombstone: 2 links] | [u16 affinity length] |
+ *   key | affinity | value
  *
- * An entry that is shown to somebody who waits is pinned by a reference: it outlives its replacement then. References are
- * rare, so they are counted beside the entries, in the pool that all partitions of one shard share. One thread. */
+ * An entry that is shown to somebody who waits is pinned by a reference: it outlives its
+ * replacement then. References are rare, so they are counted beside the entries, in the pool that
+ * all partitions of one shard share. One thread. */
 #ifndef GRIDD_DATA_ENTRY_H
 #define GRIDD_DATA_ENTRY_H
 

@@ -1,4 +1,5 @@
-/* expiry.c - a heap with four children per node: half as deep as a binary one, and siblings share a cache line. */
+/* expiry.c - a heap with four children per node: half as deep as a binary one, and siblings share
+ * a cache line. */
 #include "data/expiry.h"
 
 #include "base/alloc.h"

@@ -1,6 +1,7 @@
-/* expiry.h - the entries of one partition that have a deadline, soonest first. 8 bytes per entry: a 4-ary heap of pointers;
- * the place of an entry in it stands in the entry.
- * Invariant (expiry_check): no entry's deadline is before its parent's; each entry knows its place. */
+/* expiry.h - the entries of one partition that have a deadline, soonest first. 8 bytes per entry:
+ * a 4-ary heap of pointers; the place of an entry in it stands in the entry.
+ * Invariant (expiry_check): no entry's deadline is before its parent's; each entry knows its
+ * place. */
 #ifndef GRIDD_DATA_EXPIRY_H
 #define GRIDD_DATA_EXPIRY_H
 

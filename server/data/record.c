@@ -13,7 +13,7 @@ enum {
     EFFECT_BYTES_MIN = 4,
 };
 
-/* --- writing ------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 size_t record_size_max(const struct record *r)
 {
@@ -72,7 +72,7 @@ void record_encode(const struct record *r, struct buf *out)
     out->len += (size_t)(p - start);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void session_read(struct reader *r, struct record_session *s)
 {

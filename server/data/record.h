@@ -1,12 +1,14 @@
 /* record.h - what one change did to one partition: results, never commands.
- * The same struct is written to the WAL, replicated, checkpointed and applied, so a record must mean the same
- * whenever and wherever it is applied: absolute deadlines, whole new values, the result the client was told.
+ * The same struct is written to the WAL, replicated, checkpointed and applied, so a record must
+ * mean the same whenever and wherever it is applied: absolute deadlines, whole new values, the
+ * result the client was told.
  * A record is all or nothing (an atomic batch is one record with many effects).
  *
  * On disk and on the wire (little-endian; v = LEB128 varint):
  *   u8 flags | v context | v partition | u64 version | u64 time_ms |
  *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] | v effects |
- *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [v vlen, value], [u64 deadline] } */
+ *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [v vlen, value],
+ *               [u64 deadline] } */
 #ifndef GRIDD_DATA_RECORD_H
 #define GRIDD_DATA_RECORD_H
 
@@ -70,7 +72,8 @@ struct record {
 
 /* Append the encoded form to `out`. */
 void record_encode(const struct record *r, struct buf *out);
-/* Decode. Slices borrow from `in`; effects go to `effects` (room for `effects_cap`), which ret_record points at.
+/* Decode. Slices borrow from `in`; effects go to `effects` (room for `effects_cap`), which
+ * ret_record points at.
  * GRID_ECORRUPT: malformed or trailing bytes; GRID_ETOO_LARGE: more effects than room. */
 MUST_USE
 enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,

@@ -1,5 +1,5 @@
-/* session.c - the state of one session as a function of its records: a sorted run of results, appended at the end and
- * dropped at the front. */
+/* session.c - the state of one session as a function of its records: a sorted run of results,
+ * appended at the end and dropped at the front. */
 #include "data/session_priv.h"
 
 #include "base/alloc.h"
@@ -30,7 +30,7 @@ size_t session_results_bytes(const struct session *s)
     return s->cap > 1 ? s->cap * sizeof *s->results + MALLOC_HEAD : 0;
 }
 
-/* --- the run of results --------------------------------------------------------------------------------------------- */
+/* --- the run of results ----------------------------------------------------------------------- */
 
 static struct session_result *result_at(const struct session *s, uint32_t i)
 {
@@ -74,7 +74,8 @@ static void results_drop(struct session *s, uint32_t n)
         results_resize(s, 1);
 }
 
-/* How many results have a number < `number`. New numbers come at the end, so that end is looked at first. */
+/* How many results have a number < `number`. New numbers come at the end, so that end is looked at
+ * first. */
 static uint32_t results_before(const struct session *s, uint64_t number)
 {
     if (s->len == 0 || result_at(s, s->len - 1)->number < number)
@@ -134,7 +135,7 @@ void session_apply(struct session *s, const struct session_change *change)
         lowest_raise(s, result_at(s, 0)->number + 1);
 }
 
-/* --- the stored form ---------------------------------------------------------------------------------------------- */
+/* --- the stored form -------------------------------------------------------------------------- */
 
 static uint64_t zigzag(int64_t v)
 {

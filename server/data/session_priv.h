@@ -1,4 +1,5 @@
-/* session_priv.h - one session of one partition: what is stored and folded, without the map around it. */
+/* session_priv.h - one session of one partition: what is stored and folded, without the map around
+ * it. */
 #ifndef GRIDD_DATA_SESSION_PRIV_H
 #define GRIDD_DATA_SESSION_PRIV_H
 
@@ -12,7 +13,8 @@ struct session_result {
     uint8_t status;
 };
 
-/* Results by growing number, results[first .. first + len). Most sessions have one at most: it has its place here. */
+/* Results by growing number, results[first .. first + len). Most sessions have one at most: it has
+ * its place here. */
 struct session {
     struct session_id id;
     uint64_t lowest;

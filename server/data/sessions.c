@@ -1,4 +1,5 @@
-/* sessions.c - the sessions of a partition: an open-addressed map by id, and a list by last use, oldest first. */
+/* sessions.c - the sessions of a partition: an open-addressed map by id, and a list by last use,
+ * oldest first. */
 #include "data/sessions.h"
 
 #include "base/alloc.h"
@@ -39,7 +40,7 @@ void sessions_free(struct sessions *s)
     free(s);
 }
 
-/* --- the map ------------------------------------------------------------------------------------------------------- */
+/* --- the map ---------------------------------------------------------------------------------- */
 
 static size_t id_home(const struct sessions *s, const struct session_id *id)
 {
@@ -106,7 +107,7 @@ static void map_erase(struct sessions *s, size_t at)
         map_resize(s, s->cap / 2);
 }
 
-/* --- results ------------------------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
                                  struct session_answer *ret_answer)
@@ -181,10 +182,10 @@ const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec
     return one && sessions_due_at(s, ttl) <= now ? &one->id : NULL;
 }
 
-/* --- the stored form ---------------------------------------------------------------------------------------------- */
+/* --- the stored form -------------------------------------------------------------------------- */
 
-/* Keep the list ordered: stored sessions come back in any order. With very many of them the place is not looked for to the
- * end: one may end later than it could, never earlier. */
+/* Keep the list ordered: stored sessions come back in any order. With very many of them the place
+ * is not looked for to the end: one may end later than it could, never earlier. */
 static void by_use_insert(struct sessions *s, struct session *one)
 {
     list_remove(&one->link);

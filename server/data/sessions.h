@@ -1,9 +1,10 @@
-/* sessions.h - exactly-once results of one partition (R13): session id -> {lowest, last use, results by number}. Pure.
- * Numbers below `lowest` were answered and are forgotten. The state of a session is a function of the records applied to it,
- * in order: memory, checkpoint and copies go through the same code.
+/* sessions.h - exactly-once results of one partition (R13): session id -> {lowest, last use,
+ * results by number}. Pure.
+ * Numbers below `lowest` were answered and are forgotten. The state of a session is a function of
+ * the records applied to it, in order: memory, checkpoint and copies go through the same code.
  *
- * Stored form: u8 1 | v lowest | v last_used | v count | count x { v number - before - 1, u8 status, v zigzag result,
- * v version }, numbers growing; the first counts from lowest.
+ * Stored form: u8 1 | v lowest | v last_used | v count | count x { v number - before - 1, u8
+ * status, v zigzag result, v version }, numbers growing; the first counts from lowest.
  * Invariant (sessions_check): numbers of a session grow and are >= lowest; `bytes` is exact. */
 #ifndef GRIDD_DATA_SESSIONS_H
 #define GRIDD_DATA_SESSIONS_H
@@ -39,25 +40,29 @@ struct sessions; /* opaque */
 
 struct sessions *sessions_new(uint64_t hash_seed);
 void sessions_free(struct sessions *s); /* NULL is fine */
-/* Whether request `rs` (id, number, lowest) was done. ret_answer is set for SESSION_REPEATED only. */
+/* Whether request `rs` (id, number, lowest) was done. ret_answer is set for SESSION_REPEATED only.
+ * */
 enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
                                  struct session_answer *ret_answer);
 /* Keep the result of a record. Beyond SESSION_RESULTS_MAX the oldest result is dropped. */
 void sessions_apply(struct sessions *s, const struct session_change *change);
 /* EFFECT_SESSION_END. An unknown session is fine. */
 void sessions_end(struct sessions *s, const struct session_id *id);
-/* The session unused for longest, if that is `ttl` ms or more at `now`: it is due for EFFECT_SESSION_END. NULL: none.
+/* The session unused for longest, if that is `ttl` ms or more at `now`: it is due for
+ * EFFECT_SESSION_END. NULL: none.
  * Borrowed until the next non-const call. */
 const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec_t ttl);
 /* When sessions_due() will have one, unix ms; 0: there are no sessions. */
 msec_t sessions_due_at(const struct sessions *s, msec_t ttl);
 
-/* Put back the stored state of a session; replaces what is there. GRID_ECORRUPT: nothing changed. */
+/* Put back the stored state of a session; replaces what is there. GRID_ECORRUPT: nothing changed.
+ * */
 MUST_USE
 enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct slice stored);
 /* Append the stored form of a session. False: there is no such session, nothing added. */
 bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out);
-/* Fold changes of one session, in order of version, into its stored form (empty: none yet) and append the new one to `out`.
+/* Fold changes of one session, in order of version, into its stored form (empty: none yet) and
+ * append the new one to `out`.
  * GRID_ECORRUPT: `stored` is malformed, nothing added. */
 MUST_USE
 enum grid_err sessions_fold(struct slice stored, const struct session_change *changes, size_t len,

@@ -3,9 +3,10 @@
  *   chunk, aligned to its size: 64 units of 64 KiB; a bit per free unit
  *   page: 1 unit (objects to 8 KiB) or 4 units, aligned to its size  = header of 64 bytes | objects
  *
- * Classes beyond STEPS_MAX are fractions of a page, so that nothing is left over at its end. An object's page is its address
- * with the low bits cleared. Pages with free objects are in their class's list; full ones in none. Fresh objects are cut off
- * one by one, so memory is touched only when it is needed. */
+ * Classes beyond STEPS_MAX are fractions of a page, so that nothing is left over at its end. An
+ * object's page is its address with the low bits cleared. Pages with free objects are in their
+ * class's list; full ones in none. Fresh objects are cut off one by one, so memory is touched only
+ * when it is needed. */
 #include "data/slab.h"
 
 #include "base/alloc.h"
@@ -132,7 +133,7 @@ static unsigned class_for(size_t bytes)
     return class;
 }
 
-/* --- chunks and pages ------------------------------------------------------------------------------------------ */
+/* --- chunks and pages ------------------------------------------------------------------------- */
 
 static struct chunk *chunk_new(struct slab *s)
 {
@@ -233,7 +234,7 @@ static void page_release(struct slab *s, struct page *p)
         chunk_release(s, c);
 }
 
-/* --- objects ------------------------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static void *large_alloc(struct slab *s, size_t bytes)
 {
@@ -310,7 +311,7 @@ size_t slab_size(size_t bytes)
     return class_bytes[class_for(bytes)];
 }
 
-/* --- the slab ---------------------------------------------------------------------------------------------------- */
+/* --- the slab --------------------------------------------------------------------------------- */
 
 struct slab *slab_new(void)
 {

@@ -1,8 +1,10 @@
 /* slab.h - memory for the small objects of one shard: entries, buckets. One thread.
- * Objects have no header: who frees says how many bytes it asked for. Sizes are rounded to classes: steps of 4 bytes
- * up to 512, of 8 up to 1 KiB, then steps of at most 12.5 % up to 32 KiB; larger ones come from malloc. A page that becomes empty serves
- * any class again; a chunk without pages in use goes back to the system (one is kept).
- * Invariant (slab_check): bytes in use = sum over pages of objects in use; no page is in two lists. */
+ * Objects have no header: who frees says how many bytes it asked for. Sizes are rounded to
+ * classes: steps of 4 bytes up to 512, of 8 up to 1 KiB, then steps of at most 12.5 % up to 32
+ * KiB; larger ones come from malloc. A page that becomes empty serves any class again; a chunk
+ * without pages in use goes back to the system (one is kept).
+ * Invariant (slab_check): bytes in use = sum over pages of objects in use; no page is in two
+ * lists. */
 #ifndef GRIDD_DATA_SLAB_H
 #define GRIDD_DATA_SLAB_H
 
@@ -16,7 +18,8 @@ struct slab; /* opaque */
 struct slab *slab_new(void);
 /* All objects must have been freed. NULL is fine. */
 void slab_free_all(struct slab *s);
-/* `bytes` > 0, uninitialised; aligned to 4, 8 or 64 as `bytes` is a multiple of it. NULL: the system has none. */
+/* `bytes` > 0, uninitialised; aligned to 4, 8 or 64 as `bytes` is a multiple of it. NULL: the
+ * system has none. */
 void *slab_alloc(struct slab *s, size_t bytes);
 /* `bytes` as asked for. NULL is fine. */
 void slab_free(struct slab *s, void *p, size_t bytes);

@@ -1,8 +1,9 @@
 /* table.c - finding, linking and scanning. The layout is drawn in table_priv.h.
  *
- * Scan: a bucket of address a and depth d (bits of its address) holds the hashes whose low d bits are a. In the order of
- * reversed bits these are one interval; splitting a bucket halves its interval, merging joins two. The cursor is a point in
- * that order, so what is behind it stays behind it. */
+ * Scan: a bucket of address a and depth d (bits of its address) holds the hashes whose low d bits
+ * are a. In the order of reversed bits these are one interval; splitting a bucket halves its
+ * interval, merging joins two. The cursor is a point in that order, so what is behind it stays
+ * behind it. */
 #include "data/table_priv.h"
 
 #include "base/hash.h"
@@ -17,7 +18,7 @@ uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key)
     return hash_key(key, t->seed + cache * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-/* --- finding ----------------------------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 /* High bit of byte i set: slot i has this tag. Free slots may match too. */
 static inline uint64_t bucket_match(const struct table_bucket *b, uint8_t tag)
@@ -94,7 +95,7 @@ void table_prefetch(const struct table *t, uint64_t hash, int stage)
     }
 }
 
-/* --- changing ---------------------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 void table_link(struct table *t, struct entry *e, uint64_t hash)
 {
@@ -161,7 +162,7 @@ void table_release(struct table *t)
     CHECK(t->bytes == 0 && t->overflow == 0);
 }
 
-/* --- scanning ------------------------------------------------------------------------------------------------------ */
+/* --- scanning --------------------------------------------------------------------------------- */
 
 static uint32_t bits_reversed(uint32_t v)
 {
@@ -200,9 +201,10 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each,
     return next > UINT32_MAX ? 0 : next;
 }
 
-/* --- the invariant --------------------------------------------------------------------------------------------------- */
+/* --- the invariant ---------------------------------------------------------------------------- */
 
-/* The entries of bucket `a` stand where they belong; adds what is displaced from each first bucket. */
+/* The entries of bucket `a` stand where they belong; adds what is displaced from each first
+ * bucket. */
 static size_t chain_check(const struct table *t, uint32_t a, uint32_t *chained)
 {
     size_t len = 0;

@@ -1,9 +1,11 @@
-/* table.h - (cache, key) -> entry, of one partition. Pure; used by the owning shard only. Owns neither entries nor pool.
- * Buckets of one cache line: 7 entries, 7 tags. A key lives in its first bucket, or in its second one when the first was
- * full, or in a chain behind the first. Grows and shrinks by linear hashing, one bucket at a time.
+/* table.h - (cache, key) -> entry, of one partition. Pure; used by the owning shard only. Owns
+ * neither entries nor pool.
+ * Buckets of one cache line: 7 entries, 7 tags. A key lives in its first bucket, or in its second
+ * one when the first was full, or in a chain behind the first. Grows and shrinks by linear
+ * hashing, one bucket at a time.
  * Source: Litwin, Linear Hashing (1980); Azar et al., Balanced Allocations (1994).
- * Invariant (table_check): each entry is found by its key; len is the number of entries; a bucket's count of displaced
- * keys is never too low; no bucket has a longer chain than it needs. */
+ * Invariant (table_check): each entry is found by its key; len is the number of entries; a
+ * bucket's count of displaced keys is never too low; no bucket has a longer chain than it needs. */
 #ifndef GRIDD_DATA_TABLE_H
 #define GRIDD_DATA_TABLE_H
 
@@ -41,9 +43,11 @@ void table_replace(struct table *t, const struct entry *old, struct entry *e, ui
 void table_unlink(struct table *t, const struct entry *e, uint64_t hash);
 
 typedef void table_each_fn(void *ctx, struct entry *e);
-/* Visit the entries of one bucket (7, seldom more) and return the cursor to go on with; 0: the table is done. Start with 0.
- * An entry that is in the table during the whole scan is visited at least once, however the table grows or shrinks
- * between calls; exactly once when it does not change. Any number is a safe cursor. `each` must not change the table. */
+/* Visit the entries of one bucket (7, seldom more) and return the cursor to go on with; 0: the
+ * table is done. Start with 0.
+ * An entry that is in the table during the whole scan is visited at least once, however the table
+ * grows or shrinks between calls; exactly once when it does not change. Any number is a safe
+ * cursor. `each` must not change the table. */
 uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx);
 
 void table_check(const struct table *t);

@@ -1,5 +1,5 @@
-/* table_bucket.c - one bucket and its chain. All but the last bucket of a chain are full, and the last has two entries at
- * least: one alone would stand in the slot that the link to it takes. */
+/* table_bucket.c - one bucket and its chain. All but the last bucket of a chain are full, and the
+ * last has two entries at least: one alone would stand in the slot that the link to it takes. */
 #include "data/table_priv.h"
 
 struct table_place bucket_free_slot(struct table_bucket *b)

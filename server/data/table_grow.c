@@ -1,13 +1,15 @@
-/* table_grow.c - linear hashing: the load decides, one bucket splits or merges per change of the table.
+/* table_grow.c - linear hashing: the load decides, one bucket splits or merges per change of the
+ * table.
  *
- * Mean load is kept below LOAD_NUM/LOAD_DEN of the slots, which two choices per key make possible: the buckets that are not
- * split yet get twice the keys of the others and pass on what they cannot hold. An entry keeps the choice it was placed by,
- * so that its position in a scan never changes. Memory for growth that is not there: the chains grow instead. */
+ * Mean load is kept below LOAD_NUM/LOAD_DEN of the slots, which two choices per key make possible:
+ * the buckets that are not split yet get twice the keys of the others and pass on what they cannot
+ * hold. An entry keeps the choice it was placed by, so that its position in a scan never changes.
+ * Memory for growth that is not there: the chains grow instead. */
 #include "data/table_priv.h"
 
 enum { LOAD_NUM = 7, LOAD_DEN = 8, SHRINK_NUM = 3, SHRINK_DEN = 8 };
 
-/* --- segments ---------------------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static size_t segment_bytes(uint32_t first_bucket)
 {
@@ -74,7 +76,7 @@ static void bucket_drop(struct table *t)
     CHECK(smaller); /* bookkeeping */
 }
 
-/* --- splitting and merging ------------------------------------------------------------------------------------------ */
+/* --- splitting and merging -------------------------------------------------------------------- */
 
 /* The bucket that bucket `b` was split from. */
 static uint32_t bucket_source(uint32_t b)
@@ -88,7 +90,8 @@ static void bucket_prefetch(const struct table_bucket *b)
         __builtin_prefetch(b->slots[i]);
 }
 
-/* Put the entries of `old` (a copy) and its chain where they belong now; the chain's buckets are freed. */
+/* Put the entries of `old` (a copy) and its chain where they belong now; the chain's buckets are
+ * freed. */
 static void bucket_spread(struct table *t, const struct table_bucket *old)
 {
     struct table_bucket copy = *old;

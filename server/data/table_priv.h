@@ -1,11 +1,14 @@
 /* table_priv.h - buckets and their addresses, shared by table.c and its growth.
  *
- *   bucket, 64 bytes:  7 tags of one byte | meta | 7 entries        (chained: the 7th is the next bucket of the chain)
+ *   bucket, 64 bytes:  7 tags of one byte | meta | 7 entries        (chained: the 7th is the next
+ *   bucket of the chain)
  *   tag = 7 bits of the hash, and whether the entry is here by its second address
- *   meta = how many keys whose first address this is stand in their second one (127: or more), and whether chained
+ *   meta = how many keys whose first address this is stand in their second one (127: or more), and
+ *   whether chained
  *
- * Linear hashing: of n buckets with 2^level <= n < 2^(level+1), address a of a hash is its low level+1 bits, without the
- * highest when that is >= n. Each key has two hashes, low and high half of its 64 bits. */
+ * Linear hashing: of n buckets with 2^level <= n < 2^(level+1), address a of a hash is its low
+ * level+1 bits, without the highest when that is >= n. Each key has two hashes, low and high half
+ * of its 64 bits. */
 #ifndef GRIDD_DATA_TABLE_PRIV_H
 #define GRIDD_DATA_TABLE_PRIV_H
 
@@ -112,7 +115,7 @@ static inline void bucket_displace(struct table_bucket *b, unsigned n)
                               (sum > DISPLACED_MAX ? (unsigned)DISPLACED_MAX : sum));
 }
 
-/* --- table_bucket.c: one bucket and its chain ------------------------------------------------------------------ */
+/* --- table_bucket.c: one bucket and its chain ------------------------------------------------- */
 
 /* A free slot in `b` itself, or a slot of NULL bucket. */
 struct table_place bucket_free_slot(struct table_bucket *b);
@@ -121,7 +124,7 @@ void bucket_put(struct table *t, struct table_bucket *b, struct entry *e, uint8_
 /* Empty a slot of `first` or its chain; the chain stays as short as it can be. */
 void bucket_take(struct table *t, struct table_bucket *first, struct table_place at);
 
-/* --- table_grow.c ------------------------------------------------------------------------------------------------ */
+/* --- table_grow.c ----------------------------------------------------------------------------- */
 
 /* Add, or take away, one bucket if the load asks for it. */
 void table_grow(struct table *t);

@@ -1,5 +1,7 @@
-/* table_memory.c - bytes and time per entry of the table: table_memory [entries] [value bytes] [partitions].
- * Memory by accounting and as resident set; then ns per get and put at random, one at a time and prefetched by sixteen.
+/* table_memory.c - bytes and time per entry of the table: table_memory [entries] [value bytes]
+ * [partitions].
+ * Memory by accounting and as resident set; then ns per get and put at random, one at a time and
+ * prefetched by sixteen.
  * LINK: data base */
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -395,7 +395,7 @@ START_TEST(a_session_result_is_found_again_and_ends_by_effect)
 }
 END_TEST
 
-/* --- the model ------------------------------------------------------------------------------------------------ */
+/* --- the model -------------------------------------------------------------------------------- */
 
 struct model_key {
     bool live, disk_live; /* truth, and what a checkpoint up to `clean` would have */
@@ -482,7 +482,8 @@ static void model_write(struct model *m)
     apply(&m->w, effects, len);
 }
 
-/* The checkpoint takes everything in when there is nothing pending, so that the model needs no history. */
+/* The checkpoint takes everything in when there is nothing pending, so that the model needs no
+ * history. */
 static void model_checkpoint(struct model *m)
 {
     content_committed(m->w.c, m->w.version);

@@ -138,7 +138,7 @@ START_TEST(memory_is_given_back_when_sessions_end)
 }
 END_TEST
 
-/* --- the stored form ---------------------------------------------------------------------------------------------- */
+/* --- the stored form -------------------------------------------------------------------------- */
 
 START_TEST(folding_and_applying_give_the_same_bytes)
 {

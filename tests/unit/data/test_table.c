@@ -169,7 +169,7 @@ START_TEST(a_random_walk_agrees_with_an_array)
 }
 END_TEST
 
-/* --- scanning ------------------------------------------------------------------------------------------------- */
+/* --- scanning --------------------------------------------------------------------------------- */
 
 enum { SCAN_KEYS = 3000 };
 
@@ -207,7 +207,8 @@ START_TEST(a_scan_of_a_table_at_rest_visits_each_entry_once)
 }
 END_TEST
 
-/* Keys below `steady` stay all the time; the others come and go in waves between the steps of the scan. */
+/* Keys below `steady` stay all the time; the others come and go in waves between the steps of the
+ * scan. */
 static void scan_while_changing(uint64_t seed)
 {
     struct prng r = {seed};
@@ -281,9 +282,10 @@ START_TEST(any_cursor_is_safe_and_leads_to_the_end)
 }
 END_TEST
 
-/* --- memory ------------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
-/* Overhead per entry of `entries` of 16-byte keys and 100-byte values over 1024 partitions, everything counted. */
+/* Overhead per entry of `entries` of 16-byte keys and 100-byte values over 1024 partitions,
+ * everything counted. */
 static double overhead(unsigned entries)
 {
     enum { PARTITIONS = 1024, KEY = 16, VALUE = 100 };
