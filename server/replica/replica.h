@@ -1,7 +1,8 @@
-/* replica.h - one partition's replication: which version comes next, what is acknowledged, what is committed. Pure.
- * Rules R1-R14: README.md. The in-sync set holds this node alone, so the lowest acknowledgement over it is its own.
- * Versions of a partition only grow, over epochs too, so they are compared whole.
- * Invariant (replica_check): commit <= acked <= last; the next version is greater than every one before. */
+/* replica.h - one partition's replication: which version comes next, what is acknowledged, what
+ * is committed. Pure. Rules R1-R14: README.md. The in-sync set holds this node alone, so the
+ * lowest acknowledgement over it is its own. Versions of a partition only grow, over epochs too,
+ * so they are compared whole. Invariant (replica_check): commit <= acked <= last; the next
+ * version is greater than every one before. */
 #ifndef GRIDD_REPLICA_REPLICA_H
 #define GRIDD_REPLICA_REPLICA_H
 
@@ -18,14 +19,16 @@ struct replica {
 
 /* An empty partition. `epoch` > 0. */
 void replica_init(struct replica *r, uint64_t epoch);
-/* A record found on disk at start; it was or may have been acknowledged, so it counts as committed (R10). Any order. */
+/* A record found on disk at start; it was or may have been acknowledged, so it counts as
+ * committed (R10). Any order. */
 void replica_recover(struct replica *r, uint64_t version);
-/* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the numbers are used up or a
- * record of a later epoch was recovered. */
+/* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the
+ * numbers are used up or a record of a later epoch was recovered. */
 uint64_t replica_peek(const struct replica *r);
 /* The record of that version is made: it is the last one now. */
 void replica_advance(struct replica *r, uint64_t version);
-/* This node holds every record up to `version` (R4). True when commit moved (R5). Older ones are fine. */
+/* This node holds every record up to `version` (R4). True when commit moved (R5). Older ones are
+ * fine. */
 bool replica_ack(struct replica *r, uint64_t version);
 /* Whether a record is not committed yet: who read it must wait (R6). */
 static inline bool replica_pending(const struct replica *r, uint64_t version)

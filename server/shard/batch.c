@@ -26,7 +26,8 @@ static bool same_key(const struct key_state *a, const struct key_state *b)
     return a->hash == b->hash && a->op->cache == b->op->cache && slice_eq(a->op->key, b->op->key);
 }
 
-/* Open addressing over the hashes; `seen` holds indexes + 1. Returns the first key that was there before, or keys_len. */
+/* Open addressing over the hashes; `seen` holds indexes + 1. Returns the first key that was
+ * there before, or keys_len. */
 static uint32_t batch_twice(const struct job *j, uint32_t *seen, uint32_t size)
 {
     for (uint32_t i = 0; i < j->keys_len; i++) {

@@ -1,11 +1,12 @@
 /* cold.c - questions to the cold store, and the ops that wait for their answers.
  *
- * An answer shows the checkpoint as it was at some time after the question, so it has every record up to the partition's
- * clean version of that time. Whatever left memory since with a later version (evicted, or a tombstone dropped) may be
- * missing from it: then the question is asked again. What is in memory always overrides the answer; in a partition that
- * has become complete meanwhile, what is not in memory is not there.
+ * An answer shows the checkpoint as it was at some time after the question, so it has every
+ * record up to the partition's clean version of that time. Whatever left memory since with a
+ * later version (evicted, or a tombstone dropped) may be missing from it: then the question is
+ * asked again. What is in memory always overrides the answer; in a partition that has become
+ * complete meanwhile, what is not in memory is not there.
  *
- *   token = generation << 32 | slot        key questions are found again by hash, so that one serves many ops */
+ *   token = generation << 32 | slot;  key questions are found by hash too: one serves many ops */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
@@ -101,7 +102,7 @@ static bool cold_stale(const struct cold *c)
     return !content_complete(content) && content_left(content) > c->asked_clean;
 }
 
-/* --- keys --------------------------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void cold_get_send(struct shard *s, struct cold *c)
 {
@@ -204,7 +205,7 @@ void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
     cold_key_answer(s, c, err ? GRID_EDAMAGED : GRID_OK, absent, now);
 }
 
-/* --- ranges ------------------------------------------------------------------------------------------------------- */
+/* --- ranges ----------------------------------------------------------------------------------- */
 
 static void cold_scan_send(struct shard *s, struct cold *c)
 {

@@ -1,10 +1,11 @@
-/* evaluate.c - what an op would do to what is there: conditions, times to live (R14), numbers. Changes nothing. */
+/* evaluate.c - what an op would do to what is there: conditions, times to live (R14), numbers.
+ * Changes nothing. */
 #include "shard/shard_priv.h"
 
 enum { NUMBER_BYTES = 20 }; /* "-9223372036854775808" */
 #define TTL_MS_MAX (UINT64_C(100) * 366 * 24 * 3600 * 1000)
 
-/* --- what can be said without looking ------------------------------------------------------------------------------- */
+/* --- what can be said without looking --------------------------------------------------------- */
 
 static enum grid_err key_valid(struct slice key, struct slice affinity)
 {
@@ -32,7 +33,7 @@ enum grid_err op_valid_write(const struct op *op, uint64_t value_max)
     return op->kind == OP_EXPIRE && op->ttl == TTL_KEEP ? GRID_EBAD_REQUEST : GRID_OK;
 }
 
-/* --- numbers as Redis has them: no sign but '-', no leading zero, no space ------------------------------------------ */
+/* --- numbers as Redis has them: no sign but '-', no leading zero, no space -------------------- */
 
 bool number_parse(struct slice text, int64_t *ret_number)
 {
@@ -71,7 +72,7 @@ size_t number_format(int64_t number, uint8_t *out)
     return at;
 }
 
-/* --- one key ---------------------------------------------------------------------------------------------------------- */
+/* --- one key ---------------------------------------------------------------------------------- */
 
 static enum grid_err condition_met(const struct op *op, const struct entry *live)
 {
@@ -153,7 +154,8 @@ static enum grid_err expire_evaluate(struct key_state *k, struct effect *e)
     return GRID_OK;
 }
 
-/* An expired entry is absent to conditions and numbers, but it is still counted: what replaces it is not `created`. */
+/* An expired entry is absent to conditions and numbers, but it is still counted: what replaces
+ * it is not `created`. */
 enum grid_err key_evaluate(struct key_state *k, msec_t now, struct effect *ret_effect)
 {
     enum grid_err err = condition_met(k->op, k->live);

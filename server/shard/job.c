@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* --- routing --------------------------------------------------------------------------------------------------------- */
+/* --- routing ---------------------------------------------------------------------------------- */
 
 const struct route *route_find(struct shard *s, uint32_t cache_id)
 {
@@ -36,7 +36,7 @@ static enum grid_err job_route(struct job *j)
     return j->partition->damaged ? GRID_EDAMAGED : GRID_OK;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 typedef void job_fn(struct job *j);
 
@@ -79,7 +79,7 @@ void parked_run(struct shard *s, struct parked *w, msec_t now)
         parked_free(s, w);
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 void job_reply(struct job *j, const struct result *res)
 {
@@ -101,7 +101,7 @@ void job_reply_at(struct job *j, uint64_t version, const struct result *res,
         job_fail(j, GRID_EBUSY);
 }
 
-/* --- parking ---------------------------------------------------------------------------------------------------------- */
+/* --- parking ---------------------------------------------------------------------------------- */
 
 msec_t job_waited(const struct job *j)
 {

@@ -3,9 +3,9 @@
  *   lsn   1 ......... 4096 | 4097 ...... 8192 | 8193 ...
  *   era   {p3 v9, p7 v40}  | {p3 v12}         | open: {p7 v41}
  *
- * An era names each partition it saw once, with its last version in it, so memory is bounded by the partitions touched per
- * era and not by the records. The checkpoint may end inside an era; then the era counts with the next checkpoint: a
- * partition's clean version may lag, never lead. */
+ * An era names each partition it saw once, with its last version in it, so memory is bounded by
+ * the partitions touched per era and not by the records. The checkpoint may end inside an era;
+ * then the era counts with the next checkpoint: a partition's clean version may lag, never lead. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* memory.c - limits: of the shard and of a context's part in it.
  *
- *   context                       at the limit                                  beyond
- *   memory, refuse                FULL                                          -
- *   memory, evict                 entries leave by CLOCK and are gone           limit + 1/4: FULL
- *   sync, async                   clean entries leave by CLOCK, come back       limit + 1/4 + 16 MiB: FULL
- *                                 from the checkpoint; too few: checkpoint soon
+ *   context          at the limit                                   beyond
+ *   memory, refuse   FULL                                           -
+ *   memory, evict    entries leave by CLOCK and are gone            limit + 1/4: FULL
+ *   sync, async      clean entries leave by CLOCK, come back from   limit + 1/4 + 16 MiB: FULL
+ *                    the checkpoint; too few: checkpoint soon
  *
- * The work of one op is bounded; tick does the rest. Reads and deletes need no room. At the shard's limit every context that
- * may evict gives, in turn, whoever asks. */
+ * The work of one op is bounded; tick does the rest. Reads and deletes need no room. At the
+ * shard's limit every context that may evict gives, in turn, whoever asks. */
 #include "shard/shard_priv.h"
 
 enum {
@@ -44,7 +44,7 @@ bool memory_warm_room(const struct shard *s, const struct partition *p)
            (!s->conf.memory_limit || s->bytes < s->conf.memory_limit - s->conf.memory_limit / 8);
 }
 
-/* --- eviction ----------------------------------------------------------------------------------------------------------- */
+/* --- eviction --------------------------------------------------------------------------------- */
 
 static bool may_evict(const struct partition *p)
 {
@@ -96,7 +96,7 @@ static void shard_evict(struct shard *s, size_t need, unsigned *steps)
     }
 }
 
-/* --- asking for room -------------------------------------------------------------------------------------------------------- */
+/* --- asking for room -------------------------------------------------------------------------- */
 
 static bool over(const struct shard *s, const struct shard_context *c, size_t need)
 {

@@ -1,5 +1,6 @@
-/* op.h - what a session asks of a shard, and what it is told. Plain structs; every slice is borrowed:
- * an op's until the submitting call returns (a shard copies what it parks), a result's until reply() returns. */
+/* op.h - what a session asks of a shard, and what it is told. Plain structs; every slice is
+ * borrowed: an op's until the submitting call returns (a shard copies what it parks), a result's
+ * until reply() returns. */
 #ifndef GRIDD_SHARD_OP_H
 #define GRIDD_SHARD_OP_H
 
@@ -46,24 +47,22 @@ struct op {
     bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
     bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
     uint32_t cache;      /* global cache id */
-    uint16_t
-        partition; /* of the context; computed by the session from key or affinity; given for SCAN and COUNT */
-    uint16_t slot; /* the slot it was computed from */
+    uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
+    uint16_t slot;       /* the slot it was computed from */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;
-    uint64_t version;    /* IF_VERSION */
-    int64_t delta;       /* INCR */
-    msec_t ttl_ms;       /* TTL_SET, > 0 */
-    uint32_t limit;      /* SCAN: entries, 1..SCAN_LIMIT_MAX */
-    struct slice prefix; /* SCAN: keys that begin so */
-    struct slice cursor; /* SCAN: of the last result; empty: from the start of the partition */
-    const struct op *
-        batch; /* BATCH: PUT, DELETE, INCR, EXPIRE ops of the same partition, each key at most once per cache */
+    uint64_t version;       /* IF_VERSION */
+    int64_t delta;          /* INCR */
+    msec_t ttl_ms;          /* TTL_SET, > 0 */
+    uint32_t limit;         /* SCAN: entries, 1..SCAN_LIMIT_MAX */
+    struct slice prefix;    /* SCAN: keys that begin so */
+    struct slice cursor;    /* SCAN: of the last result; empty: from the start of the partition */
+    const struct op *batch; /* PUT, DELETE, INCR, EXPIRE of one partition, each key once */
     uint32_t batch_len;
-    struct record_session session; /* id, number, lowest of the client; status and result unused */
+    struct record_session session; /* id, number, lowest; status and result unused */
     msec_t age_ms;                 /* since the client first sent it */
-    uint64_t hash; /* of cache and key; kept by shard_prefetch(), 0 where it was not called */
+    uint64_t hash; /* of cache and key; set by shard_prefetch(), 0 where it was not called */
     struct ticket ticket;
 };
 
@@ -76,13 +75,11 @@ struct scan_item {
 
 struct result {
     enum grid_err status;
-    bool repeated; /* the stored result of an earlier delivery of the same request (R13) */
-    uint64_t
-        version; /* GET: of the entry. Writes: of the record. CONDITION: of the entry as it is, 0 when absent */
-    msec_t deadline; /* GET: unix ms, 0: for ever */
-    int64_t
-        number; /* INCR: new number. DELETE: 1 removed, 0 absent. BATCH: effects. COUNT: entries */
-    struct slice value;            /* GET */
+    bool repeated;      /* the stored result of an earlier delivery of the same request (R13) */
+    uint64_t version;   /* GET, CONDITION: of the entry, 0 absent. Writes: of the record */
+    msec_t deadline;    /* GET: unix ms, 0: for ever */
+    int64_t number;     /* INCR: new one. DELETE: 1 or 0. BATCH: effects. COUNT: entries */
+    struct slice value; /* GET */
     const struct scan_item *items; /* SCAN */
     uint32_t items_len;
     struct slice cursor; /* SCAN: where to go on; empty: the partition is done */

@@ -4,7 +4,7 @@
 
 #include "shard/partition_priv.h"
 
-/* --- park.c: ops and results that wait -------------------------------------------------------------------------- */
+/* --- park.c: ops and results that wait -------------------------------------------------------- */
 
 /* A copy of an op that waits for the cold store. */
 struct parked {
@@ -38,14 +38,15 @@ void parked_absent(struct parked *w, uint32_t at, uint64_t clean);
 void parked_forget(struct parked *w);
 /* All answers are there: do the op. */
 void parked_run(struct shard *s, struct parked *w, msec_t now);
-/* Answer `res` when `version` is committed; keeps a reference to `entry`, copies the rest. False: too much is parked. */
+/* Answer `res` when `version` is committed; keeps a reference to `entry`, copies the rest.
+ * False: too much is parked. */
 bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const struct ticket *to,
                  const struct result *res, const struct entry *entry);
 /* Answer what waits for nothing any more. */
 void waiting_answer(struct shard *s, struct partition *p);
 void waiting_forget(struct shard *s, struct partition *p);
 
-/* --- cold.c: questions to the cold store ---------------------------------------------------------------------------- */
+/* --- cold.c: questions to the cold store ------------------------------------------------------ */
 
 enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM };
 

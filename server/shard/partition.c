@@ -1,9 +1,8 @@
 /* partition.c - a partition's life and what it holds.
  *
- *   complete --evicted--> incomplete --warm-up done--> complete        (disk contexts; memory contexts stay complete)
+ *   complete --evicted--> incomplete --warm-up done--> complete   (memory contexts stay complete)
  *   any --found damaged--> damaged --given up--> incomplete
- *   any --context dropped--> dropped --nothing names it, content purged--> freed
- */
+ *   any --context dropped--> dropped --nothing names it, content purged--> freed */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* partition_priv.h - partitions and contexts as this room keeps them, and what a log position means for them. */
+/* partition_priv.h - partitions and contexts as this room keeps them, and what a log position
+ * means for them. */
 #ifndef GRIDD_SHARD_PARTITION_PRIV_H
 #define GRIDD_SHARD_PARTITION_PRIV_H
 
@@ -9,7 +10,7 @@
 #include "replica/replica.h"
 #include "shard/shard.h"
 
-/* --- partitions ---------------------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------------------------------- */
 
 struct partition {
     struct content *content;
@@ -47,14 +48,15 @@ struct shard_context {
     uint32_t hand;  /* eviction: partition to look at next */
 };
 
-/* --- partition.c ------------------------------------------------------------------------------------------------------------ */
+/* --- partition.c ------------------------------------------------------------------------------ */
 
 struct partition *partition_of(struct shard *s, struct shard_context *c, uint16_t index);
 void partition_free(struct shard *s, struct partition *p);
 /* Its context is gone: nothing reaches it but what is under way. */
 void partition_drop(struct shard *s, struct partition *p);
 void partition_account(struct shard *s, struct partition *p);
-/* Whether the cache (number in the context) exists: a dropped one may still be in the checkpoint and in the log. */
+/* Whether the cache (number in the context) exists: a dropped one may still be in the checkpoint
+ * and in the log. */
 bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache);
 /* Everything up to the commit of `p` is visible now: drop tombstones, answer who waited. */
 void partition_committed(struct shard *s, struct partition *p);
@@ -65,7 +67,7 @@ enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32
 /* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
 void warm_start(struct shard *s, struct partition *p);
 
-/* --- marks.c: log position -> versions of partitions ---------------------------------------------------------- */
+/* --- marks.c: log position -> versions of partitions ------------------------------------------ */
 
 struct marks {
     struct list eras;
@@ -79,12 +81,12 @@ void marks_add(struct marks *m, struct partition *p, uint64_t version, uint64_t 
 void marks_reach(struct marks *m, uint64_t lsn, partition_mark_fn *done, void *ctx);
 void marks_release(struct marks *m);
 
-/* --- memory.c ----------------------------------------------------------------------------------------------------------------- */
+/* --- memory.c --------------------------------------------------------------------------------- */
 
 enum room { ROOM_THERE, ROOM_MADE, ROOM_FULL };
 
-/* Whether `need` bytes more may be taken in `p`'s context. MADE: entries were evicted, so look again at what is there, then
- * ask with `evict` false. */
+/* Whether `need` bytes more may be taken in `p`'s context. MADE: entries were evicted, so look
+ * again at what is there, then ask with `evict` false. */
 enum room memory_room(struct shard *s, struct partition *p, size_t need, bool evict);
 /* Evict for `need` bytes more, as far as that goes. */
 void memory_give(struct shard *s, struct partition *p, size_t need);

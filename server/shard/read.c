@@ -1,5 +1,6 @@
-/* read.c - GET and COUNT. A read that depends on a pending entry or tombstone waits for its commit (R6); what it saw is
- * what it answers then, so a key that is written all the time does not starve its readers. */
+/* read.c - GET and COUNT. A read that depends on a pending entry or tombstone waits for its
+ * commit (R6); what it saw is what it answers then, so a key that is written all the time does
+ * not starve its readers. */
 #include "shard/shard_priv.h"
 
 static void get_answer(struct job *j, const struct entry *e)

@@ -1,7 +1,8 @@
 /* recover.c - the state before the first op: from the checkpoint and from the log behind it.
  *
- * Everything found is committed (R10: a sole member goes on from its disk). A partition that has anything in the checkpoint
- * is incomplete until the warm-up has read it; one that lives in the log alone is complete. */
+ * Everything found is committed (R10: a sole member goes on from its disk). A partition that has
+ * anything in the checkpoint is incomplete until the warm-up has read it; one that lives in the
+ * log alone is complete. */
 #include "shard/shard_priv.h"
 
 static struct partition *recover_partition(struct shard *s, uint32_t context, uint16_t index)

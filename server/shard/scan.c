@@ -1,19 +1,23 @@
 /* scan.c - SCAN of one partition by pages.
  *
- *   MEMORY: the table by its own cursor. Of an incomplete partition only what is not clean: the rest is in the checkpoint.
- *   DISK:   the checkpoint in key order, memory overriding (tombstone: skip; resident: memory's value).
+ *   MEMORY: the table by its own cursor. Of an incomplete partition only what is not clean: the
+ *           rest is in the checkpoint.
+ *   DISK:   the checkpoint in key order, memory overriding (tombstone: skip; resident: its value).
  *
- * A partition that was complete all through the MEMORY pass needs no DISK pass; the cursor carries what tells: whether it
- * was ever seen incomplete, and the number of evictions at the start. Why a key present throughout comes at least once: it
- * is clean when MEMORY passes it, then it is in the checkpoint from then on, or it is not, then MEMORY gives it.
+ * A partition that was complete all through the MEMORY pass needs no DISK pass; the cursor
+ * carries what tells: whether it was ever seen incomplete, and the number of evictions at the
+ * start. Why a key present throughout comes at least once: it is clean when MEMORY passes it,
+ * then it is in the checkpoint from then on, or it is not, then MEMORY gives it.
  *
- * The table is visited a bucket at a time, and a bucket in order of its keys, so that a page may end inside one; when the
- * table has changed its shape until the next page (the visit leads elsewhere then), the bucket is given again from its start.
+ * The table is visited a bucket at a time, and a bucket in order of its keys, so that a page may
+ * end inside one; when the table has changed its shape until the next page (the visit leads
+ * elsewhere then), the bucket is given again from its start.
  *
- *   cursor = u8 pass | u64 epoch | MEMORY: u64 table cursor, u64 where that led, u64 evictions, u8 incomplete | last key
+ *   cursor = u8 pass | u64 epoch |
+ *            MEMORY: u64 table cursor, u64 where that led, u64 evictions, u8 incomplete | last key
  *
- * A cursor comes from outside: lengths and ranges are checked, any table cursor is safe. One of an earlier start of the
- * node begins again, for tables differ. */
+ * A cursor comes from outside: lengths and ranges are checked, any table cursor is safe. One of
+ * an earlier start of the node begins again, for tables differ. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
@@ -30,7 +34,7 @@ struct scan {
     struct slice after; /* last key given; MEMORY: of this bucket; empty: none */
 };
 
-/* --- cursors ------------------------------------------------------------------------------------------------------------ */
+/* --- cursors ---------------------------------------------------------------------------------- */
 
 static size_t cursor_encode(const struct scan *c, uint64_t epoch, uint8_t *out)
 {
@@ -79,7 +83,7 @@ static bool cursor_decode(struct slice in, const struct partition *p, struct sca
     return true;
 }
 
-/* --- a page --------------------------------------------------------------------------------------------------------------- */
+/* --- a page ----------------------------------------------------------------------------------- */
 
 struct page {
     struct job *job;
@@ -134,7 +138,7 @@ static struct page page_new(struct job *j)
     return (struct page){.job = j, .items = s->items};
 }
 
-/* --- the DISK pass -------------------------------------------------------------------------------------------------------- */
+/* --- the DISK pass ---------------------------------------------------------------------------- */
 
 /* The greatest key before all that begin with `prefix`, or close to it: keys after it are read. */
 static struct slice before_prefix(struct slice prefix, uint8_t *out)
@@ -204,7 +208,7 @@ static void disk_page(struct job *j, const struct cold_page *cold)
     page_reply(&g, i < cold->len || !cold->done ? &next : NULL);
 }
 
-/* --- the MEMORY pass -------------------------------------------------------------------------------------------------------- */
+/* --- the MEMORY pass -------------------------------------------------------------------------- */
 
 /* The entries of one bucket, of all caches. */
 struct bucket {
@@ -285,7 +289,7 @@ static void memory_page(struct job *j, struct scan *c)
     page_reply(&g, disk ? &next : NULL);
 }
 
-/* --- the op --------------------------------------------------------------------------------------------------------------- */
+/* --- the op ----------------------------------------------------------------------------------- */
 
 void scan_run(struct job *j)
 {

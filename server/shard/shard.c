@@ -7,8 +7,7 @@
  *                v            v
  *             park.c      partition.c --- memory.c (limits), marks.c (clean versions)
  *                |
- *             cold.c  <------> cold_get, cold_scan            tick.c: expiry, sessions, eviction, warm-up, purge
- */
+ *             cold.c  <------> cold_get, cold_scan   tick.c: expiry, sessions, eviction, purge */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
@@ -66,7 +65,7 @@ void shard_free(struct shard *s)
     free(s);
 }
 
-/* --- catalog ---------------------------------------------------------------------------------------------------------- */
+/* --- catalog ---------------------------------------------------------------------------------- */
 
 static struct shard_context *context_new(const struct shard_conf *conf,
                                          const struct context_info *info)
@@ -94,7 +93,8 @@ static void context_update(struct shard *s, const struct context_info *info)
     c->limit = info->memory_limit / s->conf.shards + (info->memory_limit != 0);
 }
 
-/* The partitions of a dropped context go on by themselves until nothing names them; tick purges them. */
+/* The partitions of a dropped context go on by themselves until nothing names them; tick purges
+ * them. */
 static void context_drop(struct shard *s, struct shard_context *c)
 {
     for (uint32_t i = 0; i < c->partitions_len; i++) {
@@ -148,7 +148,7 @@ struct shard_context *shard_context_of(const struct shard *s, uint32_t id)
     return id < s->contexts_len ? s->contexts[id] : NULL;
 }
 
-/* --- prefetch ---------------------------------------------------------------------------------------------------------- */
+/* --- prefetch --------------------------------------------------------------------------------- */
 
 void shard_prefetch(struct shard *s, struct op *op, int stage)
 {
@@ -164,7 +164,7 @@ void shard_prefetch(struct shard *s, struct op *op, int stage)
     content_prefetch(p->content, op->hash, stage);
 }
 
-/* --- the clean version --------------------------------------------------------------------------------------------------- */
+/* --- the clean version ------------------------------------------------------------------------ */
 
 static void mark_reached(void *ctx, struct partition *p, uint64_t version)
 {
@@ -177,7 +177,7 @@ void shard_checkpointed(struct shard *s, uint64_t lsn)
     marks_reach(&s->marks, lsn, mark_reached, s);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------------------------- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 void shard_stats(const struct shard *s, struct shard_stats *ret_stats)
 {
@@ -236,7 +236,7 @@ uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)
     return n;
 }
 
-/* --- invariants --------------------------------------------------------------------------------------------------------- */
+/* --- invariants ------------------------------------------------------------------------------- */
 
 static void partition_check(const struct partition *p)
 {

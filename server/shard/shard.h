@@ -1,9 +1,10 @@
-/* shard.h - the partitions of one thread. Pure: time comes in as an argument, effects go out by ports that only enqueue.
+/* shard.h - the partitions of one thread. Pure: time comes in as an argument, effects go out by
+ * ports that only enqueue.
  *
- * The life of a write: submit -> session lookup (R13) -> evaluate -> record (R2) -> log_append (R3) -> apply, pending
- * -> shard_durable (R4) -> commit (R5) -> reply. A read of a pending entry waits for its commit (R6).
- * A partition is `complete` when every live entry is in memory; else a miss asks the cold store and the op is parked.
- * Invariant (shard_check): see there. */
+ * The life of a write: submit -> session lookup (R13) -> evaluate -> record (R2) -> log_append
+ * (R3) -> apply, pending -> shard_durable (R4) -> commit (R5) -> reply. A read of a pending
+ * entry waits for its commit (R6). A partition is `complete` when every live entry is in memory;
+ * else a miss asks the cold store and the op is parked. Invariant (shard_check): see there. */
 #ifndef GRIDD_SHARD_SHARD_H
 #define GRIDD_SHARD_SHARD_H
 
@@ -27,15 +28,19 @@ struct shard_ports {
     void *ctx;
     /* Answer an op. Slices of `res` are valid for this call only. */
     void (*reply)(void *ctx, const struct ticket *to, const struct result *res);
-    /* Append to this shard's log; returns its lsn (1, 2, 3, ... without gaps). `sync`: somebody waits for it to be durable. */
+    /* Append to this shard's log; returns its lsn (1, 2, 3, ... without gaps). `sync`: somebody
+     * waits for it to be durable. */
     uint64_t (*log_append)(void *ctx, const struct record *rec, bool sync);
     /* Whether the log can take `bytes` more; false: disk full, writes get FULL. */
     bool (*log_has_room)(void *ctx, size_t bytes);
-    /* Look `key` up in the checkpoint; answered by shard_cold_found() with the same token. */
+    /* Look `key` up in the checkpoint as it is now or later; answered by shard_cold_found() with
+     * the same token, never from inside this call. `cache`, here and below: number within the
+     * context, as in struct effect. */
     void (*cold_get)(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
                      uint32_t cache, struct slice key);
-    /* Read up to `limit` entries or `bytes` of (partition, cache) in key order, keys > `after` (empty: from the start);
-     * cache UINT32_MAX: of all caches of the partition (warm-up; then `after_cache` is the cache of `after`).
+    /* Read up to `limit` entries or `bytes` (at least one entry) of (partition, cache) in key
+     * order, keys > `after` (empty: from the start); cache UINT32_MAX: of all caches of the
+     * partition (warm-up; then `after_cache` is the cache of `after`), in order of (cache, key).
      * Answered by shard_cold_scanned(). */
     void (*cold_scan)(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
                       uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
@@ -56,9 +61,10 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
                         struct catalog *catalog);
 void shard_free(struct shard *s); /* NULL is fine; parked ops are forgotten unanswered */
 
-/* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition in the checkpoint,
- * shard_recover_session for each stored session, shard_recover_record for each record of the log behind the checkpoint,
- * shard_recover_damage for each damaged partition, shard_recovered. */
+/* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition
+ * in the checkpoint, shard_recover_session for each stored session, shard_recover_record for
+ * each record of the log behind the checkpoint, shard_recover_damage for each damaged partition,
+ * shard_recovered. */
 void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition,
                               uint64_t version, const uint64_t *cache_counts,
                               const uint32_t *caches, size_t caches_len);
@@ -73,7 +79,8 @@ bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition
 /* A new catalog: contexts and caches may have come or gone. Takes its own reference. */
 void shard_set_catalog(struct shard *s, struct catalog *catalog);
 
-/* Warm the processor's caches for an op that will be submitted soon: stage 0 for all ops of a turn, then stage 1, then submit. */
+/* Warm the processor's caches for an op that will be submitted soon: stage 0 for all ops of a
+ * turn, then stage 1, then submit. */
 void shard_prefetch(struct shard *s, struct op *op, int stage);
 /* Do `op`: replies through the port, at once or later. `now`: unix ms. */
 void shard_submit(struct shard *s, const struct op *op, msec_t now);
@@ -81,7 +88,8 @@ void shard_submit(struct shard *s, const struct op *op, msec_t now);
 void shard_durable(struct shard *s, uint64_t lsn, msec_t now);
 /* The checkpoint has everything up to `lsn`: entries that old are clean now. */
 void shard_checkpointed(struct shard *s, uint64_t lsn);
-/* Answers of the cold store. `found` NULL: no such key. `err` not OK: the read failed (damaged file). */
+/* Answers of the cold store. `found` NULL: no such key. `err` not OK: the read failed (damaged
+ * file). */
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
                       const struct cold_entry *found, msec_t now);
 void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,

@@ -14,7 +14,7 @@ enum {
     COLD_ROUNDS_MAX = 16, /* how often one op goes back to the cold store */
 };
 
-/* --- inflight: records on their way to the disk (R4) ------------------------------------------------------------ */
+/* --- inflight: records on their way to the disk (R4) ------------------------------------------ */
 
 struct answer { /* the small result of a write */
     enum grid_err status;
@@ -32,7 +32,7 @@ struct inflight {
     struct answer answer;
 };
 
-/* --- the shard --------------------------------------------------------------------------------------------------------- */
+/* --- the shard -------------------------------------------------------------------------------- */
 
 struct route {
     const struct cache_info *cache;
@@ -79,7 +79,7 @@ struct shard_context *shard_context_of(const struct shard *s, uint32_t id);
 struct key_state *scratch_keys(struct shard *s, uint32_t len);
 struct effect *scratch_effects(struct shard *s, uint32_t len);
 
-/* --- job.c: one op being done -------------------------------------------------------------------------------------------- */
+/* --- job.c: one op being done ----------------------------------------------------------------- */
 
 struct key_state { /* one key of a write */
     const struct op *op;
@@ -131,7 +131,7 @@ void write_run(struct job *j);
 void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now);
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
 
-/* --- evaluate.c, batch.c ------------------------------------------------------------------------------------------------- */
+/* --- evaluate.c, batch.c ---------------------------------------------------------------------- */
 
 MUST_USE
 enum grid_err op_valid_read(const struct op *op);
@@ -145,10 +145,10 @@ size_t number_format(int64_t number, uint8_t *out);
 MUST_USE
 enum grid_err batch_keys(struct job *j, uint64_t value_max);
 
-/* --- write.c --------------------------------------------------------------------------------------------------------------- */
+/* --- write.c ---------------------------------------------------------------------------------- */
 
-/* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to `to` (may be NULL) when it
- * is committed. On an error nothing is changed or answered. */
+/* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to
+ * `to` (may be NULL) when it is committed. On an error nothing is changed or answered. */
 MUST_USE
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a);

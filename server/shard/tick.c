@@ -1,7 +1,9 @@
-/* tick.c - bounded background work: expiry (R14), ends of sessions (R13), eviction, warm-up, purging what was dropped.
+/* tick.c - bounded background work: expiry (R14), ends of sessions (R13), eviction, warm-up,
+ * purging what was dropped.
  *
- * Expiry is driven by the heap of next deadlines. The rest looks at a few partitions per tick, in turn: the list of
- * partitions is rotated, so that every partition has its turn however many there are. */
+ * Expiry is driven by the heap of next deadlines. The rest looks at a few partitions per tick,
+ * in turn: the list of partitions is rotated, so that every partition has its turn however many
+ * there are. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
@@ -14,7 +16,7 @@ enum {
     TICK_MS = 100, /* when there is nothing to do */
 };
 
-/* --- expiry --------------------------------------------------------------------------------------------------------- */
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 /* A record of one effect, by the shard itself: nobody waits for it. */
 static enum grid_err effect_record(struct shard *s, struct partition *p, const struct effect *e,
@@ -44,7 +46,7 @@ static bool expire_tick(struct shard *s, msec_t now)
     return n && n->key <= now;
 }
 
-/* --- sessions --------------------------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static void sessions_tick(struct shard *s, struct partition *p, msec_t now)
 {
@@ -61,7 +63,7 @@ static void sessions_tick(struct shard *s, struct partition *p, msec_t now)
     }
 }
 
-/* --- what was dropped ---------------------------------------------------------------------------------------------------- */
+/* --- what was dropped ------------------------------------------------------------------------- */
 
 struct gone {
     const struct shard *shard;
@@ -87,7 +89,7 @@ static bool purge_tick(struct shard *s, struct partition *p)
     return done;
 }
 
-/* --- the tick ---------------------------------------------------------------------------------------------------------------- */
+/* --- the tick --------------------------------------------------------------------------------- */
 
 static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
 {

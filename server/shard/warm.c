@@ -1,11 +1,12 @@
-/* warm.c - the warm-up: an incomplete partition is read from the checkpoint in key order until all of it is in memory.
+/* warm.c - the warm-up: an incomplete partition is read from the checkpoint in key order until
+ * all of it is in memory.
  *
- *   stopped --room--> reading: (cache, key) > warm_after ... --done, nothing was evicted meanwhile--> complete
+ *   stopped --room--> reading: (cache, key) > warm_after --done, nothing evicted since--> complete
  *      ^                 |  each answer asks for the next page
  *      +--- no room -----+
  *
- * Dropped caches are purged first, for they still count. What is in memory, tombstones too, overrides what is read.
- * Few reads are under way at a time. */
+ * Dropped caches are purged first, for they still count. What is in memory, tombstones too,
+ * overrides what is read. Few reads are under way at a time. */
 #include "shard/shard_priv.h"
 
 enum { WARM_READS_MAX = 2, WARM_ENTRIES = 500, WARM_BYTES = 1 << 20 };

@@ -1,15 +1,15 @@
 /* write.c - the life of a write, and of every other record.
  *
- *   write_run: R13 lookup -> keys looked up (missing ones faulted in) -> evaluate -> room -> record_make
+ *   write_run: R13 lookup -> keys (missing ones faulted in) -> evaluate -> room -> record_make
  *   record_make: version (R2) -> log (R3) -> apply, pending -> ack (R4) -> commit (R5) -> answer
  *
- * `memory` and `async` ack at once, `sync` when shard_durable() has reached the record: until then it is in the ring of
- * in-flight records with the answer that waits for it. */
+ * `memory` and `async` ack at once, `sync` when shard_durable() has reached the record: until
+ * then it is in the ring of in-flight records with the answer that waits for it. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
 
-/* --- the ring of in-flight records ------------------------------------------------------------------------------- */
+/* --- the ring of in-flight records ------------------------------------------------------------ */
 
 static void inflight_grow(struct shard *s)
 {
@@ -58,7 +58,7 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
     }
 }
 
-/* --- records --------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* R4: when it is acknowledged, and so who is answered when. */
 static void record_settle(struct shard *s, struct partition *p, const struct inflight *f,
@@ -104,9 +104,10 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
     return GRID_OK;
 }
 
-/* --- one write --------------------------------------------------------------------------------------------------------- */
+/* --- one write -------------------------------------------------------------------------------- */
 
-/* What of an answer is kept in the record: its number, or what a refusal tells beside the status. */
+/* What of an answer is kept in the record: its number, or what a refusal tells beside the
+ * status. */
 static int64_t result_store(const struct op *op, const struct answer *a)
 {
     if (!a->status)
@@ -176,7 +177,8 @@ static enum grid_err write_keys(struct job *j)
     return batch_keys(j, value_max);
 }
 
-/* Look all keys up. False: some are on disk only; the op is parked until they are here (or is answered BUSY). */
+/* Look all keys up. False: some are on disk only; the op is parked until they are here (or is
+ * answered BUSY). */
 static bool keys_find(struct job *j)
 {
     struct partition *p = j->partition;
@@ -233,8 +235,9 @@ static size_t keys_need(const struct job *j)
     return need;
 }
 
-/* A refusal changes nothing. With a session it is a record without effects all the same, so that a repetition that is
- * still under way cannot be done after the client was told that it was not (R13). */
+/* A refusal changes nothing. With a session it is a record without effects all the same, so that
+ * a repetition that is still under way cannot be done after the client was told that it was not
+ * (R13). */
 static void write_refuse(struct job *j, const struct answer *a)
 {
     struct result res = {.status = a->status, .version = a->version, .failed_at = a->failed_at};

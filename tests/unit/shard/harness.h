@@ -1,5 +1,6 @@
-/* harness.h - a shard in a fake world: the log is an array, the disk is told when it is durable, the checkpoint is an
- * array made from the log, and cold reads are answered when the test says so. */
+/* harness.h - a shard in a fake world: the log is an array, the disk is told when it is durable,
+ * the checkpoint is an array made from the log, and cold reads are answered when the test says
+ * so. */
 #ifndef GRIDD_TESTS_SHARD_HARNESS_H
 #define GRIDD_TESTS_SHARD_HARNESS_H
 
@@ -47,8 +48,7 @@ struct question { /* a cold read that is not answered yet */
     uint32_t context, cache, after_cache, limit;
     uint16_t partition;
     struct buf key;
-    struct stored *
-        found; /* the answer, from the checkpoint as it was when it was asked or as it is when it is answered */
+    struct stored *found; /* the answer: the checkpoint when it was asked, or when answered */
     size_t found_len;
     bool captured, done;
 };
@@ -79,7 +79,7 @@ static inline void buf_set(struct buf *b, struct slice s)
     buf_add(b, s.data, s.len);
 }
 
-/* --- ports ------------------------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 static void h_reply(void *ctx, const struct ticket *to, const struct result *res)
 {
@@ -127,7 +127,7 @@ static void h_checkpoint_soon(void *ctx)
     ((struct harness *)ctx)->checkpoint_asked++;
 }
 
-/* --- the checkpoint ------------------------------------------------------------------------------------------------ */
+/* --- the checkpoint --------------------------------------------------------------------------- */
 
 static inline int stored_cmp(const struct stored *a, uint32_t context, uint16_t partition,
                              uint32_t cache, struct slice key)
@@ -325,7 +325,7 @@ static inline void h_cold(struct harness *h)
         ;
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 enum { EPOCH = 5 };
 
@@ -338,7 +338,8 @@ static inline void h_open(struct harness *h, uint64_t memory_limit, uint64_t epo
     h->s = shard_new(&conf, &h->ports, h->catalog);
 }
 
-/* Context 1 `default`: sync; cache 1<<16 and one more with a default time to live of 1 s. The helpers below add others. */
+/* Context 1 `default`: sync; cache 1<<16 and one more with a default time to live of 1 s. The
+ * helpers below add others. */
 static inline struct harness *h_new_limit(uint64_t memory_limit)
 {
     char why[WHY_BYTES];
@@ -463,7 +464,7 @@ static inline void h_restart(struct harness *h, uint64_t lsn, uint64_t epoch, ui
     shard_check(h->s);
 }
 
-/* --- ops ------------------------------------------------------------------------------------------------------------- */
+/* --- ops -------------------------------------------------------------------------------------- */
 
 /* Submit and return the answer slot; it is filled now or later. */
 static inline struct answered *h_do(struct harness *h, struct op op)

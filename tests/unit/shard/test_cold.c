@@ -252,7 +252,7 @@ START_TEST(versions_go_on_in_a_new_epoch_after_a_lost_tail)
 }
 END_TEST
 
-/* --- memory --------------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 enum { MANY = 1500, VALUE_BYTES = 4000, LIMIT = 1 << 20 };
 
@@ -395,7 +395,7 @@ START_TEST(a_delete_before_an_eviction_is_not_undone_by_the_checkpoint)
 }
 END_TEST
 
-/* --- damage --------------------------------------------------------------------------------------------------------- */
+/* --- damage ----------------------------------------------------------------------------------- */
 
 START_TEST(a_damaged_partition_refuses_everything_until_it_is_given_up)
 {

@@ -1,5 +1,6 @@
-/* test_model.c - random operations, evictions, checkpoints, late cold answers and restarts against the simplest model: a list
- * that the records of the log are applied to. Whenever all is quiet, shard and model must agree.
+/* test_model.c - random operations, evictions, checkpoints, late cold answers and restarts
+ * against the simplest model: a list that the records of the log are applied to. Whenever all is
+ * quiet, shard and model must agree.
  * LINK: shard replica control data base */
 #include "base/prng.h"
 #include "tests/unit/shard/harness.h"

@@ -138,7 +138,8 @@ START_TEST(a_prefix_gives_only_keys_that_begin_so)
 }
 END_TEST
 
-/* Writes, deletes, checkpoints and faults between pages; key-0 .. key-99 are left alone or rewritten only. */
+/* Writes, deletes, checkpoints and faults between pages; key-0 .. key-99 are left alone or
+ * rewritten only. */
 static struct prng change;
 
 static void change_things(struct harness *h, uint32_t cache, unsigned page)

@@ -298,7 +298,7 @@ START_TEST(unknown_caches_and_foreign_partitions_are_refused)
 }
 END_TEST
 
-/* --- batches -------------------------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 static struct op batch_op(uint32_t cache, const struct op *ops, uint32_t len)
 {
