@@ -12,7 +12,7 @@ uint64_t hash_key(struct slice key, uint64_t seed)
     return XXH3_64bits_withSeed(key.data, key.len, seed);
 }
 
-/* Tables of the reflected polynomial 0x82f63b78 and of 0x1021, made at start rather than written out. */
+/* Tables of the reflected polynomial 0x82f63b78 and of 0x1021, made at start. */
 static uint32_t crc32c_table[256];
 static uint16_t crc16_table[256];
 static bool crc32c_in_hardware;
