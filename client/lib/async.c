@@ -44,7 +44,7 @@ struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct w
     if (unlikely(!r))
         return NULL;
     gc_wire_put_key(r->body, key);
-    r->changes = r->is_write = op != GRID__OP__GET;
+    r->changes = r->is_write = op != GRID__OP__GET && op != GRID__OP__LOCATE;
     request_route(r, key->affinity.len ? key->affinity : key->key);
     return r;
 }

@@ -123,7 +123,7 @@ static inline void request_route(struct request *r, struct grid_bytes placed_by)
     r->slot = slot_of(placed_by.data, placed_by.len);
     r->routed = true;
 }
-/* Gives it its number and deadline; ends by finish(), never before this returns. */
+/* Gives it its number, and a deadline unless it has one; ends by finish(), never before this returns. */
 void gc_request_submit(struct request *r);
 /* The same for one that is wrong: ends with `err`. `why` is static. */
 void gc_request_refuse(struct request *r, enum grid_err err, const char *why);

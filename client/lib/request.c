@@ -87,16 +87,26 @@ void gc_request_send(struct request *r)
     gc_wake(g);
 }
 
+/* In order of deadlines. They are equally far away for nearly all, so the place is at the end. */
+static void pending_add(struct grid *g, struct request *r)
+{
+    struct list *at = g->pending.prev;
+    while (at != &g->pending && list_entry(at, struct request, pending)->deadline > r->deadline)
+        at = at->prev;
+    list_push_back(at->next, &r->pending);
+}
+
 void gc_request_submit(struct request *r)
 {
     struct grid *g = r->grid;
     g->now = gc_now_ms();
     r->number = g->number + 1;
     g->number += r->numbers;
-    r->deadline = g->now + g->timeout_ms;
+    if (!r->deadline)
+        r->deadline = g->now + g->timeout_ms;
     table_add(g, r);
     g->unanswered++;
-    list_push_back(&g->pending, &r->pending);
+    pending_add(g, r);
     if (r->is_write)
         list_push_back(&g->writes, &r->write);
     if (unlikely(r->refusal)) {

@@ -1,0 +1,464 @@
+/* admin.c - what gridctl speaks: one Admin message out, one AdminReply back, unpacked by protobuf-c in an arena and copied
+ * into one allocation of the caller's. Changes are not exactly-once (R13 is for data): when an answer was lost and the
+ * repetition says "exists already", that is in doubt. */
+#include "arena.h"
+#include "grid_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- asking ----------------------------------------------------------------------------------------------------------- */
+
+/* Turns a reply into something of the caller's. */
+typedef enum grid_err convert_fn(const Grid__AdminReply *reply, void *to);
+
+struct ask {
+    convert_fn *convert; /* NULL: only the outcome matters */
+    void *to;
+};
+
+static enum grid_err take_reply(struct wait *w, const struct wire_response *a)
+{
+    const struct ask *ask = w->to;
+    struct arena arena;
+    if (a->status || !ask->convert)
+        return GRID_OK;
+    gc_arena_init(&arena);
+    enum grid_err err = GRID_ECORRUPT;
+    const Grid__AdminReply *reply =
+        grid__admin_reply__unpack(&arena.allocator, a->admin.len, a->admin.data);
+    if (reply)
+        err = ask->convert(reply, ask->to);
+    gc_arena_release(&arena);
+    return err;
+}
+
+static enum grid_err admin(struct grid *g, const Grid__Admin *m, convert_fn *convert, void *to)
+{
+    struct ask ask = {convert, to};
+    struct wait w = {.take = take_reply, .to = &ask};
+    size_t len = grid__admin__get_packed_size(m);
+    uint8_t *packed = gc_calloc(1, len + 1);
+    grid__admin__pack(m, packed);
+    struct request *r =
+        gc_request_new(g, GRID__OP__ADMIN, NULL, gc_wire_bytes_len(REQUEST_ADMIN, len));
+    if (r) {
+        gc_wire_put_bytes(r->body, REQUEST_ADMIN, (struct grid_bytes){packed, len});
+        r->changes = !convert;
+    }
+    free(packed);
+    return gc_wait(g, r, &w);
+}
+
+static Grid__Admin message(Grid__AdminOp op)
+{
+    Grid__Admin m;
+    grid__admin__init(&m);
+    m.op = op;
+    return m;
+}
+
+/* protobuf-c's strings are not const, though it only reads them. */
+static char *text_of(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {text ? text : ""};
+    return u.out;
+}
+
+/* --- copying into one allocation ---------------------------------------------------------------------------------------- */
+
+#define SET_TEXT(to, from) snprintf((to), sizeof(to), "%s", (from))
+
+/* Where the next thing of the allocation goes; the sizes were counted before. */
+struct heap {
+    char *at;
+};
+
+static void *heap_take(struct heap *h, size_t bytes)
+{
+    void *p = h->at;
+    h->at += (bytes + 7) / 8 * 8;
+    return p;
+}
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 7) / 8 * 8;
+}
+
+static size_t texts_bytes(char *const *texts, size_t n)
+{
+    size_t bytes = rounded(n * sizeof *texts);
+    for (size_t i = 0; i < n; i++)
+        bytes += rounded(strlen(texts[i]) + 1);
+    return bytes;
+}
+
+static char **take_texts(struct heap *h, char *const *texts, size_t n)
+{
+    char **to = heap_take(h, n * sizeof *to);
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = strlen(texts[i]) + 1;
+        to[i] = memcpy(heap_take(h, bytes), texts[i], bytes);
+    }
+    return to;
+}
+
+/* A cleared list of n things, at least one byte of it. */
+static void *list_new(size_t n, size_t bytes)
+{
+    return calloc(n ? n : 1, bytes);
+}
+
+struct out_list {
+    void *list; /* a pointer to the caller's list pointer, by its type */
+    size_t *len;
+};
+
+/* --- status --------------------------------------------------------------------------------------------------------------- */
+
+static void hex(char *to, size_t size, ProtobufCBinaryData id)
+{
+    *to = '\0';
+    for (size_t i = 0; i < id.len && 2 * i + 2 < size; i++)
+        snprintf(to + 2 * i, 3, "%02x", id.data[i]);
+}
+
+static size_t status_bytes(const Grid__Status *s)
+{
+    size_t bytes = rounded(sizeof(struct grid_status)) + texts_bytes(s->problems, s->n_problems) +
+                   rounded(s->n_nodes * sizeof(struct grid_node_info));
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        const Grid__NodeInfo *n = s->nodes[i];
+        bytes += texts_bytes(n->labels, n->n_labels);
+        bytes += rounded(n->n_metrics * sizeof(struct grid_metric));
+    }
+    return bytes;
+}
+
+static void take_node(struct heap *h, struct grid_node_info *to, const Grid__NodeInfo *from)
+{
+    SET_TEXT(to->name, from->name);
+    hex(to->id, sizeof to->id, from->node_id);
+    SET_TEXT(to->address, from->address);
+    SET_TEXT(to->version, from->version);
+    SET_TEXT(to->state, from->state);
+    to->uptime_ms = from->uptime_ms;
+    to->shards = from->shards;
+    to->labels = take_texts(h, from->labels, from->n_labels);
+    to->labels_len = from->n_labels;
+    to->metrics = heap_take(h, from->n_metrics * sizeof *to->metrics);
+    to->metrics_len = from->n_metrics;
+    for (size_t i = 0; i < from->n_metrics; i++) {
+        const Grid__Metric *m = from->metrics[i];
+        SET_TEXT(to->metrics[i].name, m->name);
+        SET_TEXT(to->metrics[i].unit, m->unit);
+        to->metrics[i].value = m->value;
+        to->metrics[i].counter = m->counter;
+    }
+}
+
+static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
+{
+    const Grid__Status *from = reply->status;
+    if (!from)
+        return GRID_ECORRUPT;
+    struct heap h = {calloc(1, status_bytes(from))};
+    if (!h.at)
+        return GRID_ENOMEM;
+    struct grid_status *s = heap_take(&h, sizeof *s);
+    SET_TEXT(s->grid, from->grid);
+    s->healthy = from->healthy;
+    s->problems = take_texts(&h, from->problems, from->n_problems);
+    s->problems_len = from->n_problems;
+    s->nodes = heap_take(&h, from->n_nodes * sizeof *s->nodes);
+    s->nodes_len = from->n_nodes;
+    for (size_t i = 0; i < from->n_nodes; i++)
+        take_node(&h, &s->nodes[i], from->nodes[i]);
+    s->contexts = from->contexts;
+    s->caches = from->caches;
+    s->entries = from->entries;
+    s->partitions = from->partitions;
+    s->partitions_damaged = from->partitions_damaged;
+    s->revision = from->revision;
+    *(struct grid_status **)to = s;
+    return GRID_OK;
+}
+
+enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__STATUS);
+    return admin(g, &m, convert_status, ret_status);
+}
+
+/* --- contexts ------------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err convert_contexts(const Grid__AdminReply *reply, void *to)
+{
+    struct out_list *out = to;
+    struct grid_context_info *list = list_new(reply->n_contexts, sizeof *list);
+    if (!list)
+        return GRID_ENOMEM;
+    for (size_t i = 0; i < reply->n_contexts; i++) {
+        const Grid__ContextInfo *from = reply->contexts[i];
+        struct grid_context_info *c = &list[i];
+        SET_TEXT(c->name, from->name);
+        SET_TEXT(c->nodes, from->nodes);
+        c->id = from->id;
+        c->partitions = from->partitions;
+        c->backups = from->backups;
+        c->min_in_sync = from->min_in_sync;
+        c->caches = from->caches;
+        c->durability = (enum grid_durability)from->durability;
+        c->evict = from->full_policy == 1;
+        c->memory_limit = from->memory_limit;
+        c->entries = from->entries;
+        c->bytes = from->bytes;
+    }
+    *(struct grid_context_info **)out->list = list;
+    *out->len = reply->n_contexts;
+    return GRID_OK;
+}
+
+static Grid__ContextInfo context_message(const struct grid_context_info *want)
+{
+    Grid__ContextInfo c;
+    grid__context_info__init(&c);
+    c.name = text_of(want->name);
+    c.nodes = text_of(want->nodes);
+    c.partitions = want->partitions;
+    c.backups = want->backups;
+    c.durability = want->durability;
+    c.memory_limit = want->memory_limit;
+    c.min_in_sync = want->min_in_sync;
+    c.full_policy = want->evict;
+    return c;
+}
+
+enum grid_err grid_context_create(struct grid *g, const struct grid_context_info *want)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__CONTEXT_CREATE);
+    Grid__ContextInfo c = context_message(want);
+    m.context = &c;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_context_alter(struct grid *g, const struct grid_context_info *want,
+                                 unsigned fields)
+{
+    static const char *const names[] = {"backups",     "durability", "memory_limit",
+                                        "min_in_sync", "nodes",      "full_policy"};
+    enum { FIELDS = sizeof names / sizeof *names };
+    char *wanted[FIELDS];
+    Grid__Admin m = message(GRID__ADMIN_OP__CONTEXT_ALTER);
+    Grid__ContextInfo c = context_message(want);
+    for (unsigned i = 0; i < FIELDS; i++)
+        if (fields & 1u << i)
+            wanted[m.n_fields++] = text_of(names[i]);
+    m.fields = wanted;
+    m.context = &c;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_context_drop(struct grid *g, const char *name)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__CONTEXT_DROP);
+    Grid__ContextInfo c;
+    grid__context_info__init(&c);
+    c.name = text_of(name);
+    m.context = &c;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_context_list(struct grid *g, const char *name,
+                                struct grid_context_info **ret_list, size_t *ret_len)
+{
+    struct out_list out = {ret_list, ret_len};
+    Grid__Admin m = message(name ? GRID__ADMIN_OP__CONTEXT_SHOW : GRID__ADMIN_OP__CONTEXT_LIST);
+    Grid__ContextInfo c;
+    grid__context_info__init(&c);
+    c.name = text_of(name);
+    m.context = name ? &c : NULL;
+    return admin(g, &m, convert_contexts, &out);
+}
+
+/* --- caches --------------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err convert_caches(const Grid__AdminReply *reply, void *to)
+{
+    struct out_list *out = to;
+    struct grid_cache_info *list = list_new(reply->n_caches, sizeof *list);
+    if (!list)
+        return GRID_ENOMEM;
+    for (size_t i = 0; i < reply->n_caches; i++) {
+        const Grid__CacheInfo *from = reply->caches[i];
+        SET_TEXT(list[i].name, from->name);
+        list[i].id = from->id;
+        list[i].ttl_ms = from->ttl_ms;
+        list[i].entries = from->entries;
+    }
+    *(struct grid_cache_info **)out->list = list;
+    *out->len = reply->n_caches;
+    return GRID_OK;
+}
+
+enum grid_err grid_cache_create(struct grid *g, const char *path, uint64_t ttl_ms)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__CACHE_CREATE);
+    Grid__CacheInfo c;
+    grid__cache_info__init(&c);
+    c.name = m.name = text_of(path);
+    c.ttl_ms = ttl_ms;
+    m.cache = &c;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_cache_drop(struct grid *g, const char *path)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__CACHE_DROP);
+    m.name = text_of(path);
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_cache_list(struct grid *g, const char *context,
+                              struct grid_cache_info **ret_list, size_t *ret_len)
+{
+    struct out_list out = {ret_list, ret_len};
+    Grid__Admin m = message(GRID__ADMIN_OP__CACHE_LIST);
+    m.name = text_of(context);
+    return admin(g, &m, convert_caches, &out);
+}
+
+/* --- settings --------------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err convert_settings(const Grid__AdminReply *reply, void *to)
+{
+    struct out_list *out = to;
+    struct grid_setting_info *list = list_new(reply->n_settings, sizeof *list);
+    if (!list)
+        return GRID_ENOMEM;
+    for (size_t i = 0; i < reply->n_settings; i++) {
+        const Grid__SettingInfo *from = reply->settings[i];
+        SET_TEXT(list[i].name, from->name);
+        SET_TEXT(list[i].unit, from->unit);
+        SET_TEXT(list[i].help, from->help);
+        list[i].value = from->value;
+        list[i].standard = from->standard;
+        list[i].min = from->min;
+        list[i].max = from->max;
+    }
+    *(struct grid_setting_info **)out->list = list;
+    *out->len = reply->n_settings;
+    return GRID_OK;
+}
+
+enum grid_err grid_setting_list(struct grid *g, struct grid_setting_info **ret_list,
+                                size_t *ret_len)
+{
+    struct out_list out = {ret_list, ret_len};
+    Grid__Admin m = message(GRID__ADMIN_OP__SETTINGS_LIST);
+    return admin(g, &m, convert_settings, &out);
+}
+
+enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__SETTINGS_SET);
+    m.name = text_of(name);
+    m.value = value;
+    return admin(g, &m, NULL, NULL);
+}
+
+/* --- partitions --------------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err convert_partitions(const Grid__AdminReply *reply, void *to)
+{
+    struct out_list *out = to;
+    struct grid_partition_info *list = list_new(reply->n_partitions, sizeof *list);
+    if (!list)
+        return GRID_ENOMEM;
+    for (size_t i = 0; i < reply->n_partitions; i++) {
+        const Grid__PartitionInfo *from = reply->partitions[i];
+        SET_TEXT(list[i].context, from->context);
+        SET_TEXT(list[i].state, from->state);
+        list[i].partition = from->partition;
+        list[i].shard = from->shard;
+        list[i].epoch = from->epoch;
+        list[i].seq = from->seq;
+        list[i].entries = from->entries;
+    }
+    *(struct grid_partition_info **)out->list = list;
+    *out->len = reply->n_partitions;
+    return GRID_OK;
+}
+
+enum grid_err grid_partition_list(struct grid *g, const char *context,
+                                  struct grid_partition_info **ret_list, size_t *ret_len)
+{
+    struct out_list out = {ret_list, ret_len};
+    Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_LIST);
+    m.name = text_of(context);
+    return admin(g, &m, convert_partitions, &out);
+}
+
+enum grid_err grid_partition_recover(struct grid *g, const char *context)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RECOVER);
+    m.name = text_of(context);
+    m.all_partitions = true;
+    return admin(g, &m, NULL, NULL);
+}
+
+/* --- where a key lies ----------------------------------------------------------------------------------------------------------- */
+
+static enum grid_err convert_location(const Grid__Location *from,
+                                      struct grid_location **ret_location)
+{
+    size_t names = from->n_in_sync * GRID_NAME_BYTES;
+    struct heap h = {calloc(1, rounded(sizeof **ret_location) + rounded(names))};
+    if (!h.at)
+        return GRID_ENOMEM;
+    struct grid_location *l = heap_take(&h, sizeof *l);
+    l->partition = from->partition;
+    l->slot = from->slot;
+    l->shard = from->shard;
+    l->epoch = from->epoch;
+    SET_TEXT(l->primary, from->primary);
+    SET_TEXT(l->address, from->address);
+    l->in_sync = heap_take(&h, names);
+    l->in_sync_len = from->n_in_sync;
+    for (size_t i = 0; i < from->n_in_sync; i++)
+        SET_TEXT(l->in_sync[i], from->in_sync[i]);
+    *ret_location = l;
+    return GRID_OK;
+}
+
+static enum grid_err take_location(struct wait *w, const struct wire_response *a)
+{
+    struct arena arena;
+    if (a->status)
+        return GRID_OK;
+    gc_arena_init(&arena);
+    enum grid_err err = GRID_ECORRUPT;
+    const Grid__Location *from =
+        grid__location__unpack(&arena.allocator, a->location.len, a->location.data);
+    if (from)
+        err = convert_location(from, w->to);
+    gc_arena_release(&arena);
+    return err;
+}
+
+enum grid_err grid_locate(struct grid_cache *c, struct grid_bytes key, struct grid_bytes affinity,
+                          struct grid_location **ret_location)
+{
+    struct wire_key k = {.key = key, .affinity = affinity};
+    struct wait w = {.take = take_location, .to = ret_location};
+    return gc_wait(c->grid, gc_key_request(c, GRID__OP__LOCATE, &k), &w);
+}
+
+void grid_free(void *list)
+{
+    free(list);
+}
