@@ -13,7 +13,7 @@ static void say(char *why, const char *path, const char *what)
         snprintf(why, STORE_WHY_BYTES, "%s: %s", path, what);
 }
 
-/* --- opening -------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum grid_err state_make(struct checkpoint *cp, struct kv_txn *t)
 {
@@ -98,7 +98,7 @@ void checkpoint_stats(struct checkpoint *cp, struct checkpoint_stats *ret_stats)
     cp->kv->ops->size(cp->kv, &ret_stats->used_bytes, &ret_stats->file_bytes);
 }
 
-/* --- entries -------------------------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 enum grid_err checkpoint_get(struct checkpoint *cp, uint32_t context, uint16_t partition,
                              uint32_t cache, struct slice key, struct buf *out,
@@ -227,7 +227,7 @@ void checkpoint_page_release(struct checkpoint_page *page)
     *page = (struct checkpoint_page){0};
 }
 
-/* --- heads and sessions --------------------------------------------------------------------------------------------- */
+/* --- heads and sessions ----------------------------------------------------------------------- */
 
 typedef void row_fn(void *ctx, struct slice key, struct slice row);
 

@@ -1,9 +1,12 @@
-/* checkpoint.h - the entries of one shard on disk, sorted, with the lsn up to which the log is folded in.
+/* checkpoint.h - the entries of one shard on disk, sorted, with the lsn up to which the log is
+ * folded in.
  *
- * Threads: `checkpoint` is the only writer (run, purge, mark_damaged, set_*). get, scan, sessions, heads and stats are for any thread at any time,
- * each with a snapshot of its own. checkpoint_close() when nobody is inside.
- * Everything in it carries a CRC-32C, since LMDB has none: a flipped byte is GRID_ECORRUPT for whoever reads it.
- * Invariant: what is stored is exactly the effect of all records <= applied lsn of undamaged partitions of living caches. */
+ * Threads: `checkpoint` is the only writer (run, purge, mark_damaged, set_*). get, scan,
+ * sessions, heads and stats are for any thread at any time, each with a snapshot of its own.
+ * checkpoint_close() when nobody is inside. Everything in it carries a CRC-32C, since LMDB has
+ * none: a flipped byte is GRID_ECORRUPT for whoever reads it.
+ * Invariant: what is stored is exactly the effect of all records <= applied lsn of undamaged
+ * partitions of living caches. */
 #ifndef GRIDD_STORE_CHECKPOINT_H
 #define GRIDD_STORE_CHECKPOINT_H
 
@@ -14,12 +17,14 @@ struct checkpoint; /* opaque */
 
 enum { CHECKPOINT_FORMAT = 1 };
 
-/* Takes the kv over, closes it on an error too. `create`: the shard is new and the store empty. Else one without our own rows is
+/* Takes the kv over, closes it on an error too. `create`: the shard is new and the store empty.
+ * Else one without our own rows is
  * GRID_ECORRUPT. A newer format: GRID_ENEWER. `path` is for the texts; `why` as in wal.h. */
 MUST_USE
 enum grid_err checkpoint_open_kv(struct kv **kv, bool create, const char *path, char *why,
                                  struct checkpoint **ret_cp);
-/* The same over LMDB in the directory `path` (made when `create`). Besides: GRID_EDENIED, GRID_EIO, GRID_EIN_USE. */
+/* The same over LMDB in the directory `path` (made when `create`). Besides: GRID_EDENIED,
+ * GRID_EIO, GRID_EIN_USE. */
 MUST_USE
 enum grid_err checkpoint_open(const char *path, bool create, char *why, struct checkpoint **ret_cp);
 void checkpoint_close(struct checkpoint *cp); /* NULL is fine */
@@ -27,11 +32,12 @@ void checkpoint_close(struct checkpoint *cp); /* NULL is fine */
 /* The last record folded in. Any thread. */
 uint64_t checkpoint_applied(const struct checkpoint *cp);
 
-/* --- folding the log in ----------------------------------------------------------------------------------------------- */
+/* --- folding the log in ----------------------------------------------------------------------- */
 
 struct checkpoint_limits {
     void *ctx;
-    /* Whether a cache (number within the context) still exists; NULL: all do. Entries of others are not stored. UINT32_MAX: the context. */
+    /* Whether a cache (number within the context) still exists; NULL: all do. Entries of others
+     * are not stored. UINT32_MAX: the context. */
     bool (*alive)(void *ctx, uint32_t context, uint32_t cache);
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
@@ -47,17 +53,21 @@ struct checkpoint_report {
     char text[STORE_WHY_BYTES]; /* what went wrong; empty: nothing */
 };
 
-/* Fold the records up to `upto_lsn` (durable) in. `reader` was made at checkpoint_applied(); it stays the caller's and is moved on.
- * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at checkpoint_applied() and try again later; nothing is lost.
- * GRID_ECORRUPT: the log is damaged behind applied_lsn and not yet accounted for by checkpoint_mark_damaged(), or the store is:
- * stop checkpointing; the next start finds out which partitions it hit. GRID_EIO: the caller ends the process. */
+/* Fold the records up to `upto_lsn` (durable) in. `reader` was made at checkpoint_applied(); it
+ * stays the caller's and is moved on.
+ * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at
+ * checkpoint_applied() and try again later; nothing is lost.
+ * GRID_ECORRUPT: the log is damaged behind applied_lsn and not yet accounted for by
+ * checkpoint_mark_damaged(), or the store is: stop checkpointing; the next start finds out which
+ * partitions it hit. GRID_EIO: the caller ends the process. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report);
 
-/* Remember for ever that these partitions lost records; later records of theirs are not folded in. Damage of the log up to `upto_lsn` counts
- * as accounted for. Called after recovery and before the first checkpoint_run(). upto_lsn 0: just the partitions (a damaged entry was read). */
+/* Remember for ever that these partitions lost records; later records of theirs are not folded
+ * in. Damage of the log up to `upto_lsn` counts as accounted for. Called after recovery and
+ * before the first checkpoint_run(). upto_lsn 0: just the partitions (a damaged entry was read). */
 MUST_USE
 enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
                                       size_t n, uint64_t upto_lsn, char *why);
@@ -67,7 +77,7 @@ MUST_USE
 enum grid_err checkpoint_purge(struct checkpoint *cp, const struct checkpoint_limits *limits,
                                bool *ret_more);
 
-/* --- reading ------------------------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct checkpoint_entry {
     uint32_t cache; /* number within the context */
@@ -85,7 +95,8 @@ enum grid_err checkpoint_get(struct checkpoint *cp, uint32_t context, uint16_t p
                              uint32_t cache, struct slice key, struct buf *out,
                              struct checkpoint_entry *ret_entry);
 
-/* A page of entries; arrays and slices are in it. Clear with {0} before the first use, reuse at will, checkpoint_page_release(). */
+/* A page of entries; arrays and slices are in it. Clear with {0} before the first use, reuse at
+ * will, checkpoint_page_release(). */
 struct checkpoint_page {
     struct checkpoint_entry *entries;
     size_t len;
@@ -93,15 +104,17 @@ struct checkpoint_page {
     bool done; /* nothing follows */
     struct buf bytes;
 };
-/* Up to `limit` entries, stopping behind `bytes_max` bytes (at least one entry), in key order, > `after` (empty: from the start).
- * cache UINT32_MAX: all caches of the partition in (cache, key) order, `after_cache` being the cache of `after`. GRID_ECORRUPT. */
+/* Up to `limit` entries, stopping behind `bytes_max` bytes (at least one entry), in key order, >
+ * `after` (empty: from the start). cache UINT32_MAX: all caches of the partition in (cache, key)
+ * order, `after_cache` being the cache of `after`. GRID_ECORRUPT. */
 MUST_USE
 enum grid_err checkpoint_scan(struct checkpoint *cp, uint32_t context, uint16_t partition,
                               uint32_t cache, uint32_t after_cache, struct slice after,
                               uint32_t limit, size_t bytes_max, struct checkpoint_page *page);
 void checkpoint_page_release(struct checkpoint_page *page);
 
-/* Every partition that ever had a record; for shard_recover_checkpoint() and shard_recover_damage(). */
+/* Every partition that ever had a record; for shard_recover_checkpoint() and
+ * shard_recover_damage(). */
 struct checkpoint_head {
     uint32_t context;
     uint16_t partition;
@@ -117,7 +130,8 @@ enum grid_err checkpoint_heads(struct checkpoint *cp, checkpoint_head_fn *each, 
 /* Version of one partition, 0: none or unreadable; for struct wal_visit. */
 uint64_t checkpoint_head_version(struct checkpoint *cp, uint32_t context, uint16_t partition);
 
-/* Every session with results (R13); for shard_recover_session(). `damaged`: the row is unreadable: its partition is damaged. */
+/* Every session with results (R13); for shard_recover_session(). `damaged`: the row is
+ * unreadable: its partition is damaged. */
 typedef void checkpoint_session_fn(void *ctx, uint32_t context, uint16_t partition,
                                    struct session_id id, struct slice stored, bool damaged);
 MUST_USE

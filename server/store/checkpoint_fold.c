@@ -1,8 +1,9 @@
 /* checkpoint_fold.c - from the log into the store.
  *
  *   records --> changes of keys, of sessions, of heads --> sort by row, keep the last --> one transaction, with its lsn
- * Rows are written in their order, so that neighbours share pages. A fold is one such transaction; everything it keeps lives in its
- * arena. Heads are read when a partition is first met, so damage is known before its records are taken. */
+ * Rows are written in their order, so that neighbours share pages. A fold is one such
+ * transaction; everything it keeps lives in its arena. Heads are read when a partition is first
+ * met, so damage is known before its records are taken. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
@@ -57,7 +58,7 @@ struct fold {
     uint64_t records;
 };
 
-/* --- the arena ------------------------------------------------------------------------------------------------------ */
+/* --- the arena -------------------------------------------------------------------------------- */
 
 static void *grow(void *p, size_t len, size_t *cap, size_t bytes)
 {
@@ -101,7 +102,7 @@ static void fold_release(struct fold *f)
     buf_release(&f->row);
 }
 
-/* --- heads ---------------------------------------------------------------------------------------------------------- */
+/* --- heads ------------------------------------------------------------------------------------ */
 
 static struct fold_head *head_slot(const struct fold *f, uint32_t key)
 {
@@ -146,7 +147,7 @@ static enum grid_err head_of(struct fold *f, uint32_t context, uint16_t partitio
     return GRID_OK;
 }
 
-/* --- gathering ------------------------------------------------------------------------------------------------------ */
+/* --- gathering -------------------------------------------------------------------------------- */
 
 static bool alive(const struct fold *f, uint32_t context, uint32_t cache)
 {
@@ -226,7 +227,7 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     return GRID_OK;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static int change_order(const void *a, const void *b)
 {
@@ -379,7 +380,7 @@ static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *repor
     return err;
 }
 
-/* --- running -------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static enum grid_err take(struct fold *f, const struct wal_item *item)
 {

@@ -1,5 +1,6 @@
-/* checkpoint_purge.c - what is done to the store beside folding the log: marking damage, removing what was dropped.
- * Progress of a purge is in the heads: a cache leaves its head's list when its last entry is gone, a head of a dropped context goes last. */
+/* checkpoint_purge.c - what is done to the store beside folding the log: marking damage,
+ * removing what was dropped. Progress of a purge is in the heads: a cache leaves its head's list
+ * when its last entry is gone, a head of a dropped context goes last. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
@@ -49,7 +50,7 @@ enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_pl
     return err;
 }
 
-/* --- purge ---------------------------------------------------------------------------------------------------------- */
+/* --- purge ------------------------------------------------------------------------------------ */
 
 struct purge {
     struct checkpoint *cp;

@@ -1,4 +1,5 @@
-/* checkpoint_rows.c - rows as bytes. What is read is not trusted: the CRC first, then every length. */
+/* checkpoint_rows.c - rows as bytes. What is read is not trusted: the CRC first, then every
+ * length. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"

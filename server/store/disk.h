@@ -1,6 +1,7 @@
-/* disk.h - files as a handful of functions, so that the same WAL code runs on a real file system and on the simulated
- * one of tests/sim. Every function returns 0 or an errno value (the texts of the callers name it).
- * disk_posix: thread-safe. disk_mem: one thread only. Paths are full paths; a name never ends in '/'. */
+/* disk.h - files as a handful of functions, so that the same WAL code runs on a real file system
+ * and on the simulated one of tests/sim. Every function returns 0 or an errno value (the texts
+ * of the callers name it). disk_posix: thread-safe. disk_mem: one thread only. Paths are full
+ * paths; a name never ends in '/'. */
 #ifndef GRIDD_STORE_DISK_H
 #define GRIDD_STORE_DISK_H
 
@@ -22,7 +23,8 @@ struct disk_ops {
     void (*close)(struct disk_file *f); /* NULL is fine; syncs nothing */
     /* Read up to `len` bytes; fewer only at the end of the file. */
     int (*pread)(struct disk_file *f, void *data, size_t len, uint64_t at, size_t *ret_len);
-    /* Write all of `data`; the file grows as needed. After an error any part of it may be written. */
+    /* Write all of `data`; the file grows as needed. After an error any part of it may be
+     * written. */
     int (*pwrite)(struct disk_file *f, struct slice data, uint64_t at);
     int (*sync)(struct disk_file *f); /* fdatasync */
     int (*size)(struct disk_file *f, uint64_t *ret_bytes);
@@ -50,13 +52,13 @@ struct disk *disk_posix(void);
 /* What an errno value means for the caller: ENOSPC, EDQUOT, EFBIG -> NO_SPACE; EACCES, EPERM, EROFS -> DENIED; ENOENT -> NOT_FOUND; else IO. */
 enum grid_err disk_err(int error);
 
-/* --- the simulated disk: files in memory, a page cache of unsynced sectors ------------------------------------------ */
+/* --- the simulated disk: files in memory, a page cache of unsynced sectors -------------------- */
 
 struct disk *disk_mem_new(void);
 void disk_mem_free(struct disk *d); /* files still open become invalid */
-/* Power fails: each sector written since the file's last sync is, at random, on disk, not on disk, or torn inside; creates,
- * renames and unlinks since the directory's last sync happened up to some point of their order. Open files are invalid after it
- * except for close(). */
+/* Power fails: each sector written since the file's last sync is, at random, on disk, not on
+ * disk, or torn inside; creates, renames and unlinks since the directory's last sync happened up
+ * to some point of their order. Open files are invalid after it except for close(). */
 void disk_mem_crash(struct disk *d, struct prng *prng);
 /* Bytes of all files may not exceed this (ENOSPC); 0: no limit. */
 void disk_mem_set_capacity(struct disk *d, uint64_t bytes);
@@ -68,7 +70,8 @@ void disk_mem_fail(struct disk *d, enum disk_fault kind, unsigned skip, unsigned
 bool disk_mem_flip(struct disk *d, const char *path, uint64_t at, unsigned bit);
 /* Writes, syncs and directory operations so far; for choosing crash points. */
 uint64_t disk_mem_operations(const struct disk *d);
-/* From now on, once this many further operations are done, every call fails with EIO (the process is as good as dead). UINT64_MAX: never. */
+/* From now on, once this many further operations are done, every call fails with EIO (the
+ * process is as good as dead). UINT64_MAX: never. */
 void disk_mem_stop_after(struct disk *d, uint64_t operations);
 
 #endif

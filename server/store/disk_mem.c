@@ -79,7 +79,7 @@ static struct mem_file *file_of(struct disk_file *f)
     return (struct mem_file *)(void *)f;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static struct name *name_find(const struct names *n, const char *path)
 {
@@ -155,7 +155,7 @@ static bool dir_exists(const struct disk_mem *d, const char *dir)
     return false;
 }
 
-/* --- faults --------------------------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 static bool stopped(const struct disk_mem *d)
 {
@@ -188,7 +188,7 @@ static int check_open(const struct mem_file *f)
     return f->generation != f->disk->generation || stopped(f->disk) ? EIO : 0;
 }
 
-/* --- operations ----------------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static int mem_open(struct disk *disk, const char *path, bool create, struct disk_file **ret_file)
 {
@@ -420,7 +420,7 @@ static const struct disk_ops mem_ops = {
     .space = mem_space,
 };
 
-/* --- for the test --------------------------------------------------------------------------------------------------- */
+/* --- for the test ----------------------------------------------------------------------------- */
 
 struct disk *disk_mem_new(void)
 {

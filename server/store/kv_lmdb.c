@@ -1,17 +1,18 @@
 /* kv_lmdb.c - kv.h over LMDB: one environment, four named databases. The only user of <lmdb.h>.
  *
- * SYNC on, WRITEMAP off: a commit is durable or did not happen. NOTLS: a read transaction belongs to whoever holds it.
- * The map is address space only and set once, large; when the system gives less it is doubled later, at the beginning of
- * a write, while no reader is inside (`mapping`).
- * LMDB has no checksums and trusts its pages. What can be checked cheaply is checked at open; what it asserts, or a fault it
- * causes while a transaction is open, ends the process with a clear line (kv_lmdb_guard). */
+ * SYNC on, WRITEMAP off: a commit is durable or did not happen. NOTLS: a read transaction
+ * belongs to whoever holds it. The map is address space only and set once, large; when the
+ * system gives less it is doubled later, at the beginning of a write, while no reader is inside
+ * (`mapping`). LMDB has no checksums and trusts its pages. What can be checked cheaply is
+ * checked at open; what it asserts, or a fault it causes while a transaction is open, ends the
+ * process with a clear line (kv_lmdb_guard). */
 #include "store/kv.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,7 +23,7 @@
 
 #define MAP_BYTES_MAX (UINT64_C(1) << 40)
 #define MAP_BYTES_MIN (UINT64_C(1) << 28)
-enum { READERS_DEFAULT = 126, PAGES_SLACK = 128, EXIT_DAMAGED = 2 };
+enum { READERS_DEFAULT = 126, PAGES_SLACK = 128, EXIT_DAMAGED = 2, PROBE_BYTES = 1 << 16 };
 
 static const char *const table_names[KV_TABLES] = {"meta", "heads", "sessions", "entries"};
 
@@ -46,7 +47,7 @@ struct kv_cursor {
     MDB_cursor *cursor;
 };
 
-/* --- faults --------------------------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 /* Where this thread has a transaction open, for the fault handler. */
 static _Thread_local const char *inside;
@@ -125,7 +126,7 @@ static enum grid_err lmdb_err(int rc)
     return err == GRID_ENOT_FOUND ? GRID_EIO : err;
 }
 
-/* --- transactions --------------------------------------------------------------------------------------------------- */
+/* --- transactions ----------------------------------------------------------------------------- */
 
 static struct kv_lmdb *lmdb_of(struct kv *kv)
 {
@@ -180,10 +181,23 @@ static void lmdb_abort(struct kv_txn *t)
     txn_end(t);
 }
 
+/* Whether the file cannot grow. LMDB says EIO for a write cut short by a full disk, as for a
+ * broken one. */
+static bool disk_full(const struct kv_lmdb *l)
+{
+    struct stat st;
+    int fd;
+    if (mdb_env_get_fd(l->env, &fd) || fstat(fd, &st))
+        return false;
+    return fallocate(fd, 0, st.st_size, PROBE_BYTES) && disk_err(errno) == GRID_ENO_SPACE;
+}
+
 static enum grid_err txn_err(struct kv_txn *t, int rc)
 {
     if (rc == MDB_MAP_FULL)
         t->kv->map_full = true;
+    if (rc == EIO && t->write && disk_full(t->kv))
+        return GRID_ENO_SPACE; /* the last commit stands, nothing refers to what was cut short */
     return lmdb_err(rc);
 }
 
@@ -318,7 +332,7 @@ static const struct kv_ops lmdb_ops = {
     .close = lmdb_close,
 };
 
-/* --- opening -------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum grid_err say(char *why, enum grid_err err, const char *path, const char *what)
 {
@@ -353,7 +367,8 @@ static enum grid_err file_check(const struct kv_lmdb_conf *conf, char *why)
     return conf->create ? GRID_OK : say(why, GRID_ECORRUPT, conf->path, "the file is missing");
 }
 
-/* LMDB maps the file and would fault behind its end. It may leave a few of the last pages unwritten. */
+/* LMDB maps the file and would fault behind its end. It may leave a few of the last pages
+ * unwritten. */
 static enum grid_err length_check(struct kv_lmdb *l, char *why)
 {
     uint64_t used, file;

@@ -55,7 +55,7 @@ static char *join(const char *dir, const char *name)
     return path;
 }
 
-/* --- the directory -------------------------------------------------------------------------------------------------- */
+/* --- the directory ---------------------------------------------------------------------------- */
 
 struct content {
     bool meta;   /* DIR/meta */
@@ -110,7 +110,7 @@ static enum grid_err lock_take(struct meta *m, char *why)
     return err;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static enum grid_err bytes_put(struct meta *m, struct kv_txn *t, const char *name,
                                struct slice bytes)
@@ -215,7 +215,7 @@ static enum grid_err rows_fail(const struct meta *m, const struct meta_conf *con
     }
 }
 
-/* --- meta.h --------------------------------------------------------------------------------------------------------- */
+/* --- meta.h ----------------------------------------------------------------------------------- */
 
 static enum grid_err dir_open(struct meta *m, bool *ret_create, char *why)
 {

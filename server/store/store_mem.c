@@ -1,5 +1,6 @@
-/* store_mem.c - kv.h in memory, for simulations. A version is a set of sorted arrays of shared items; a write transaction copies the
- * arrays of the current version, and its commit makes the copy current. Readers keep the version they began with. */
+/* store_mem.c - kv.h in memory, for simulations. A version is a set of sorted arrays of shared
+ * items; a write transaction copies the arrays of the current version, and its commit makes the
+ * copy current. Readers keep the version they began with. */
 #include "store/kv.h"
 
 #include "base/alloc.h"
@@ -150,7 +151,7 @@ static void row_remove(struct version *v, struct rows *r, size_t at)
     memmove(r->at + at, r->at + at + 1, (r->len - at) * sizeof(struct item *));
 }
 
-/* --- kv.h ----------------------------------------------------------------------------------------------------------- */
+/* --- kv.h ------------------------------------------------------------------------------------- */
 
 static enum grid_err mem_begin(struct kv *kv, bool write, struct kv_txn **ret_txn)
 {
@@ -318,7 +319,7 @@ static const struct kv_ops mem_ops = {
     .close = mem_close,
 };
 
-/* --- for the simulation --------------------------------------------------------------------------------------------- */
+/* --- for the simulation ----------------------------------------------------------------------- */
 
 struct store_mem *store_mem_new(void)
 {

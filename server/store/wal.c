@@ -4,7 +4,8 @@
  *
  *   0 ---- written ---- accepted ------------------- prepared
  *                       |  what wal_has_room() gives |  a sixteenth of a segment is held back
- * Segments are one run of bytes for batches, so what is accepted always fits, whatever the sizes. */
+ * Segments are one run of bytes for batches, so what is accepted always fits, whatever the
+ * sizes. */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"
@@ -64,7 +65,7 @@ void wal_free(struct wal *w)
     free(w);
 }
 
-/* --- batches -------------------------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 void wal_batch_init(struct wal_batch *b, struct wal *w)
 {
@@ -139,7 +140,7 @@ size_t wal_record_max(const struct wal *w)
     return (size_t)(w->ahead_bytes - held_back(w) - record_cost(8) - BATCH_OVERHEAD);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* Append index and tail. */
 static void batch_end(struct wal_batch *b, uint64_t stamp)
@@ -310,7 +311,7 @@ void wal_close(struct wal *w)
     wal_free(w);
 }
 
-/* --- looking -------------------------------------------------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 void wal_stats(struct wal *w, struct wal_stats *ret_stats)
 {

@@ -1,15 +1,17 @@
 /* wal_cursor.c - reading the log: what is a record, what was never durable, what is lost.
  *
- * Batches follow each other without gaps, over the ends of segments too; each says how long it is. Where the next one is not,
- * there are three cases, told apart by what is known to have been durable:
+ * Batches follow each other without gaps, over the ends of segments too; each says how long it
+ * is. Where the next one is not, there are three cases, told apart by what is known to have been
+ * durable:
  *
  *   expect == open_lsn of the next incarnation   that recovery ended here; what lies between was dropped then
  *   expect >  durable                            a torn tail: the log ends here
  *   expect <= durable                            damage: go on at the next batch that is whole, and say what is lost
  *
- * `durable` is the largest of: the reader's bound; open_lsn - 1 of later incarnations; the claims in the headers of all later
- * batches (each says what its writer had synced). A batch whose header is lost is found from its end, where the tail stands right
- * before the next batch. Positions are multiples of 8, so looking for the next batch means looking for the stamp. */
+ * `durable` is the largest of: the reader's bound; open_lsn - 1 of later incarnations; the
+ * claims in the headers of all later batches (each says what its writer had synced). A batch
+ * whose header is lost is found from its end, where the tail stands right before the next batch.
+ * Positions are multiples of 8, so looking for the next batch means looking for the stamp. */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"
@@ -39,7 +41,7 @@ static bool joined(const struct wal_cursor *c, size_t i)
            a->bytes_there >= a->bytes;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 static bool fill_from(struct wal_cursor *c, struct wal_pos pos, size_t want)
 {
@@ -127,7 +129,7 @@ static const uint8_t *bytes_at(struct wal_cursor *c, struct wal_pos pos, uint64_
     return c->window.len >= len ? c->window.data : NULL;
 }
 
-/* --- batches -------------------------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 static bool batch_at(struct wal_cursor *c, struct wal_pos pos, struct batch_header *ret_header)
 {
@@ -266,7 +268,7 @@ static void batch_enter(struct wal_cursor *c)
     index_load(c);
 }
 
-/* --- records -------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* The header of the next record, from where it stands or from the index. */
 static bool record_header_find(struct wal_cursor *c, struct record_header *ret_header)
@@ -322,7 +324,7 @@ static void record_take(struct wal_cursor *c, struct wal_item *item)
     c->record_at += round8(RECORD_HEADER_BYTES + (uint64_t)h.length);
 }
 
-/* --- holes ---------------------------------------------------------------------------------------------------------- */
+/* --- holes ------------------------------------------------------------------------------------ */
 
 /* The batch that ends where the one at `end` begins, by its tail. */
 static bool batch_before(struct wal_cursor *c, struct wal_pos end, struct batch_view *ret_batch)
@@ -369,7 +371,8 @@ static void hole_make(struct wal_cursor *c, uint64_t last, struct wal_item *item
     c->expect = last + 1;
 }
 
-/* There is no batch where one should be. True: *item is a hole. False: go round again, or *ret_end. */
+/* There is no batch where one should be. True: *item is a hole. False: go round again, or
+ * *ret_end. */
 static bool hole_cross(struct wal_cursor *c, struct wal_item *item, bool *ret_end)
 {
     size_t next = next_incarnation(c);
@@ -493,7 +496,7 @@ enum grid_err cursor_next(struct wal_cursor *c, struct wal_item *item)
     return c->err ? c->err : GRID_ENOT_FOUND;
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void cursor_forget(struct wal_cursor *c)
 {
@@ -595,7 +598,8 @@ uint64_t cursor_reach(const struct wal_cursor *c)
     return segment_at(c, pos.segment)->number;
 }
 
-/* A segment is whole before anything is written to it, and the one after it is there before it is full. */
+/* A segment is whole before anything is written to it, and the one after it is there before it
+ * is full. */
 bool cursor_end_is_damage(const struct wal_cursor *c)
 {
     struct wal_pos pos;

@@ -1,8 +1,10 @@
-/* wal_format.c - the bytes of the log. Everything is little-endian; each header has a CRC of its own.
+/* wal_format.c - the bytes of the log. Everything is little-endian; each header has a CRC of its
+ * own.
  *
- * A header is believed only with the stamp of its segment's incarnation and, for batches, its own place: stale bytes of
- * a recycled segment have another place, those of another life of the log another stamp, and bytes that a client put
- * into a value cannot have the stamp, which is random and never leaves the node. */
+ * A header is believed only with the stamp of its segment's incarnation and, for batches, its
+ * own place: stale bytes of a recycled segment have another place, those of another life of the
+ * log another stamp, and bytes that a client put into a value cannot have the stamp, which is
+ * random and never leaves the node. */
 #include "base/hash.h"
 #include "store/wal_priv.h"
 
@@ -134,7 +136,8 @@ static uint32_t tail_crc(const uint8_t *tail, uint64_t stamp, struct slice index
     return crc32c(crc32c(crc, index), slice_make(tail, 16));
 }
 
-/*  u64 first lsn | u32 count | u32 length | u32 CRC of stamp and these | u32 CRC of stamp, index and these */
+/*  u64 first lsn | u32 count | u32 length | u32 CRC of stamp and these | u32 CRC of stamp, index
+ * and these */
 void batch_tail_put(uint8_t *to, const struct batch_tail *t, uint64_t stamp, struct slice index)
 {
     store_u64(to, t->first_lsn);

@@ -1,4 +1,5 @@
-/* wal_priv.h - what the files of the log share: the format (drawn in README.md), segments, and the cursor. */
+/* wal_priv.h - what the files of the log share: the format (drawn in README.md), segments, and
+ * the cursor. */
 #ifndef GRIDD_STORE_WAL_PRIV_H
 #define GRIDD_STORE_WAL_PRIV_H
 
@@ -71,7 +72,7 @@ struct wal {
     _Atomic uint64_t syncs;
 };
 
-/* --- wal_format.c ------------------------------------------------------------------------------------------------------ */
+/* --- wal_format.c ----------------------------------------------------------------------------- */
 
 struct batch_header {
     uint64_t stamp;
@@ -124,7 +125,7 @@ void batch_tail_put(uint8_t *to, const struct batch_tail *t, uint64_t stamp, str
 bool batch_tail_get(const uint8_t *from, uint64_t stamp, struct batch_tail *ret_tail);
 bool batch_tail_check(const uint8_t *from, uint64_t stamp, struct slice index);
 
-/* --- wal_segment.c ----------------------------------------------------------------------------------------------------- */
+/* --- wal_segment.c ---------------------------------------------------------------------------- */
 
 /* "What PATH: the system's text". NULL `why` is fine. Returns disk_err(error). */
 enum grid_err wal_fail(const struct wal *w, char *why, const char *what, const char *name,
@@ -140,7 +141,7 @@ struct segment *segment_find(const struct wal *w, uint64_t number);
 void segment_unref(struct wal *w, struct segment *s);
 void segments_free(struct wal *w);
 
-/* --- wal_cursor.c ------------------------------------------------------------------------------------------------------ */
+/* --- wal_cursor.c ----------------------------------------------------------------------------- */
 
 struct wal_pos {
     size_t segment; /* index into cursor.segments */
@@ -185,7 +186,8 @@ struct wal_cursor {
     struct wal_place place;
 };
 
-/* Snapshot of the segments; at the first record > after_lsn. `bound`: last lsn wanted; `durable`: known durable. */
+/* Snapshot of the segments; at the first record > after_lsn. `bound`: last lsn wanted;
+ * `durable`: known durable. */
 void cursor_init(struct wal_cursor *c, struct wal *w, uint64_t after_lsn);
 /* Take the segments made since, forget bytes read ahead. */
 void cursor_refresh(struct wal_cursor *c);
@@ -195,7 +197,8 @@ enum grid_err cursor_next(struct wal_cursor *c, struct wal_item *ret_item);
 void cursor_release(struct wal_cursor *c);
 /* Number of the last segment that what stands here, whole or torn, touches; 0: there are none. */
 uint64_t cursor_reach(const struct wal_cursor *c);
-/* Whether the log, which ends here, was cut off or cannot be read on, so that it may have gone on. */
+/* Whether the log, which ends here, was cut off or cannot be read on, so that it may have gone
+ * on. */
 bool cursor_end_is_damage(const struct wal_cursor *c);
 
 #endif

@@ -105,7 +105,7 @@ void wal_report_release(struct wal_report *r)
     *r = (struct wal_report){0};
 }
 
-/* --- recovery ------------------------------------------------------------------------------------------------------- */
+/* --- recovery --------------------------------------------------------------------------------- */
 
 static void lost_note(struct recovery *r, uint64_t first, uint64_t last)
 {
@@ -196,7 +196,8 @@ static void segments_seal(struct wal *w, uint64_t last_lsn)
     }
 }
 
-/* What was read may still be in the page cache alone: make sure of it before anything is built on it. */
+/* What was read may still be in the page cache alone: make sure of it before anything is built
+ * on it. */
 static int segments_sync(struct wal *w)
 {
     int error = 0;
@@ -205,7 +206,8 @@ static int segments_sync(struct wal *w)
     return error ? error : w->disk->ops->sync_dir(w->disk, w->dir);
 }
 
-/* `cut_off`: the log ends in damage; then nothing is moved, so that the next start finds it again until it is accounted for. */
+/* `cut_off`: the log ends in damage; then nothing is moved, so that the next start finds it
+ * again until it is accounted for. */
 static enum grid_err recovery_end(struct wal *w, struct wal_cursor *c, bool cut_off, char *why)
 {
     uint64_t last = c->expect - 1;
@@ -269,7 +271,7 @@ enum grid_err wal_recover(struct wal *w, uint64_t from_lsn, const struct wal_vis
     return err;
 }
 
-/* --- reading behind the writer ---------------------------------------------------------------------------------------- */
+/* --- reading behind the writer ---------------------------------------------------------------- */
 
 struct wal_reader {
     struct wal_cursor cursor;

@@ -3,7 +3,8 @@
  *   new.wal ---- zeros, header, fdatasync, rename ----> N.wal ---- all records in the checkpoint ----> free-N.wal
  *                                                         ^                                                |
  *                                                         +------- header, fdatasync, rename <-------------+
- * Every rename is made durable before the file's content is changed, so that a file named N.wal is always whole. */
+ * Every rename is made durable before the file's content is changed, so that a file named N.wal
+ * is always whole. */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"
@@ -152,7 +153,7 @@ void segments_free(struct wal *w)
     w->segments_len = w->spares_len = 0;
 }
 
-/* --- loading -------------------------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static void spare_add(struct wal *w, uint64_t number)
 {
@@ -216,8 +217,8 @@ static void segment_adopt(struct segment *s, const struct segment *from, bool do
     s->open_number = from->open_number;
 }
 
-/* A segment with no readable header is of the same incarnation as a later one that began before it. Of the last ones the
- * same as those before them is likely; that is no proof. */
+/* A segment with no readable header is of the same incarnation as a later one that began before
+ * it. Of the last ones the same as those before them is likely; that is no proof. */
 static void segments_adopt(struct wal *w)
 {
     for (size_t i = w->segments_len; i-- > 1;) {
@@ -257,14 +258,16 @@ enum grid_err segments_load(struct wal *w, bool create, char *why)
         if (err)
             return err;
         w->next_number = s->number + 1;
-        if (!s->bad && s->incarnation >= w->incarnation)
+        if (s->incarnation + 1 < w->incarnation)
+            s->bad = true; /* lives of a log follow each other: not what it says it is */
+        if (!s->bad)
             w->incarnation = s->incarnation + 1;
     }
     segments_adopt(w);
     return GRID_OK;
 }
 
-/* --- making, using again -------------------------------------------------------------------------------------------- */
+/* --- making, using again ---------------------------------------------------------------------- */
 
 /* N.wal -> free-N.wal, or gone when enough are waiting or it is of another size. Durable on return, then it may be used. */
 static int segment_retire(struct wal *w, const struct segment *s)
@@ -416,19 +419,24 @@ enum grid_err wal_prepare(struct wal *w, char *why)
     return err;
 }
 
-/* --- reclaiming ----------------------------------------------------------------------------------------------------- */
+/* --- reclaiming ------------------------------------------------------------------------------- */
 
-/* Whether the log goes without segment i: all of it is in the checkpoint, and the next one tells by itself how far the log had come. */
+/* Whether the log goes without segment i: all of it is in the checkpoint, and a later one tells
+ * by itself how far the log had come. */
 static bool reclaimable(const struct wal *w, size_t i, uint64_t lsn)
 {
     if (i + 1 >= w->segments_len)
         return false;
-    const struct segment *s = w->segments[i], *next = w->segments[i + 1];
+    const struct segment *s = w->segments[i];
     bool unused = !s->bad && s->incarnation == w->incarnation && s->last_lsn == 0;
     if (unused || s == w->current || s->last_lsn > lsn)
         return false;
-    return next->first_lsn ? next->first_lsn <= lsn
-                           : !next->bad && next->incarnation > s->incarnation;
+    for (size_t j = i + 1; j < w->segments_len; j++) {
+        const struct segment *next = w->segments[j];
+        if (next->first_lsn || (!next->bad && next->incarnation > s->incarnation))
+            return next->first_lsn <= lsn;
+    }
+    return false;
 }
 
 /* Take the oldest segments out of the list that may go; the caller owns what is returned. */

@@ -6,9 +6,10 @@
 #include "base/hash.h"
 #include "store/checkpoint.h"
 #include "store/wal.h"
-#include "tests/lib/unit.h"
 
+#include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { SEGMENT = WAL_SEGMENT_BYTES_MIN, PARTITIONS = 4, LSN_MAX = 4096 };
 
@@ -30,7 +31,8 @@ struct made {
     uint8_t value[12000];
 };
 
-/* The record of `lsn`: a PUT to partition partition_of_lsn(); seqs[] counts the versions of each partition. */
+/* The record of `lsn`: a PUT to partition partition_of_lsn(); seqs[] counts the versions of each
+ * partition. */
 static inline const struct record *make_record(struct made *m, uint64_t lsn, uint64_t *seqs)
 {
     uint16_t p = partition_of_lsn(lsn);

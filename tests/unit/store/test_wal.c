@@ -1,6 +1,7 @@
 /* LINK: store data base
  * test_wal.c - the log: what was synced is found, what is damaged is named, nothing is invented. */
 #include "harness.h"
+#include "tests/lib/unit.h"
 
 #include <dirent.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ START_TEST(synced_records_are_found_after_a_crash)
 }
 END_TEST
 
-/* One life of a log: random batches and syncs, preparing and reclaiming, until the power fails at a random operation. */
+/* One life of a log: random batches and syncs, preparing and reclaiming, until the power fails
+ * at a random operation. */
 struct life {
     struct disk *d;
     struct prng prng;
