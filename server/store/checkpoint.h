@@ -72,7 +72,8 @@ MUST_USE
 enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
                                       size_t n, uint64_t upto_lsn, char *why);
 
-/* Remove at most `changes_max` entries and sessions of caches and contexts that `limits->alive` denies. *ret_more: there is more to do. */
+/* Remove at most `changes_max` entries and sessions of caches and contexts that `limits->alive`
+ * denies. *ret_more: there is more to do. */
 MUST_USE
 enum grid_err checkpoint_purge(struct checkpoint *cp, const struct checkpoint_limits *limits,
                                bool *ret_more);

@@ -1,6 +1,7 @@
 /* checkpoint_fold.c - from the log into the store.
  *
- *   records --> changes of keys, of sessions, of heads --> sort by row, keep the last --> one transaction, with its lsn
+ *   records --> changes of keys, sessions, heads --> sort, keep the last --> one transaction and lsn
+ *
  * Rows are written in their order, so that neighbours share pages. A fold is one such
  * transaction; everything it keeps lives in its arena. Heads are read when a partition is first
  * met, so damage is known before its records are taken. */

@@ -49,7 +49,8 @@ struct disk_file {
 /* The real file system. Static, never freed. */
 struct disk *disk_posix(void);
 
-/* What an errno value means for the caller: ENOSPC, EDQUOT, EFBIG -> NO_SPACE; EACCES, EPERM, EROFS -> DENIED; ENOENT -> NOT_FOUND; else IO. */
+/* What an errno value means for the caller: ENOSPC, EDQUOT, EFBIG -> NO_SPACE; EACCES, EPERM,
+ * EROFS -> DENIED; ENOENT -> NOT_FOUND; else IO. */
 enum grid_err disk_err(int error);
 
 /* --- the simulated disk: files in memory, a page cache of unsynced sectors -------------------- */

@@ -3,7 +3,8 @@
  *   node (inode): cache  what reads see          dirty: one flag per sector that differs in time
  *                 disk   what a crash leaves
  *   names: path -> node as it is now        names_disk: as a crash leaves it
- *   pending: name operations since the last sync of their directory, oldest first; a crash keeps a random prefix of them. */
+ *   pending: name operations since the last sync of their directory, oldest first; of these a crash
+ *   keeps a random prefix */
 #include "store/disk.h"
 
 #include "base/alloc.h"

@@ -4,9 +4,9 @@
  * is. Where the next one is not, there are three cases, told apart by what is known to have been
  * durable:
  *
- *   expect == open_lsn of the next incarnation   that recovery ended here; what lies between was dropped then
+ *   expect == open_lsn of the next incarnation   the log was recovered up to here, the rest dropped
  *   expect >  durable                            a torn tail: the log ends here
- *   expect <= durable                            damage: go on at the next batch that is whole, and say what is lost
+ *   expect <= durable                            damage: say what is lost, go on at the next batch
  *
  * `durable` is the largest of: the reader's bound; open_lsn - 1 of later incarnations; the
  * claims in the headers of all later batches (each says what its writer had synced). A batch
@@ -115,7 +115,8 @@ static uint64_t distance(const struct wal_cursor *c, struct wal_pos from, struct
     return from.segment == to.segment && to.at >= from.at ? n + to.at - from.at : UINT64_MAX;
 }
 
-/* `len` bytes from `pos`, over the ends of segments; NULL: they are not all there, or c->err is set. Borrowed until the next call. */
+/* `len` bytes from `pos`, over the ends of segments; NULL: they are not all there, or c->err is set.
+ * Borrowed until the next call. */
 static const uint8_t *bytes_at(struct wal_cursor *c, struct wal_pos pos, uint64_t len)
 {
     uint64_t ahead = c->window.len ? distance(c, c->window_pos, pos) : UINT64_MAX;

@@ -1,9 +1,9 @@
 /* wal_recover.c - the log read at start, and behind the writer.
  *
  * What damage means for the partitions (struct fate, one per partition seen):
- *   a hole that names its partitions            those are damaged
- *   a hole that does not                        all are suspect; the next record of a partition proves it unharmed when its
- *                                               seq follows the last one known, and damaged when it does not */
+ *   a hole that names its partitions   those are damaged
+ *   a hole that does not               all are suspect: the next record of a partition proves it
+ *                                      unharmed when its seq follows the last one known, else damaged */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"

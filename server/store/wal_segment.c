@@ -1,8 +1,8 @@
 /* wal_segment.c - the files of the log.
  *
- *   new.wal ---- zeros, header, fdatasync, rename ----> N.wal ---- all records in the checkpoint ----> free-N.wal
- *                                                         ^                                                |
- *                                                         +------- header, fdatasync, rename <-------------+
+ *   new.wal -- zeros, header, fdatasync, rename --> N.wal -- all is in the checkpoint --> free-N.wal
+ *                                                   ^                                       |
+ *                                                   +--- header, fdatasync, rename <--------+
  * Every rename is made durable before the file's content is changed, so that a file named N.wal
  * is always whole. */
 #include "store/wal_priv.h"
@@ -269,7 +269,8 @@ enum grid_err segments_load(struct wal *w, bool create, char *why)
 
 /* --- making, using again ---------------------------------------------------------------------- */
 
-/* N.wal -> free-N.wal, or gone when enough are waiting or it is of another size. Durable on return, then it may be used. */
+/* N.wal -> free-N.wal, or gone when enough are waiting or it is of another size. Durable on return,
+ * then it may be used. */
 static int segment_retire(struct wal *w, const struct segment *s)
 {
     char name[NAME_BYTES], spare[NAME_BYTES];

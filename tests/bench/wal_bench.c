@@ -1,4 +1,5 @@
-/* LINK: store data base wal_bench.c - group commit: batches of 100 records of 150 bytes, one
+/* LINK: store data base
+ * wal_bench.c - group commit: batches of 100 records of 150 bytes, one
  * fdatasync each. wal_bench DIR [SECONDS] */
 #include "base/clock.h"
 #include "store/wal.h"

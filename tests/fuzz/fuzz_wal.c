@@ -1,4 +1,5 @@
-/* LINK: store data base fuzz_wal.c - any bytes as the segments of a log: recovery ends, within
+/* LINK: store data base
+ * fuzz_wal.c - any bytes as the segments of a log: recovery ends, within
  * its memory, and the log can be written on. The input is cut into files of 16 KiB. Checksums
  * keep a fuzzer out, so the input's first byte says how many of them are put right before the
  * log is opened: segment headers (bit 0), batch headers (bit 1), record headers (bit 2). */

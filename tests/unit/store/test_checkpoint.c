@@ -1,4 +1,5 @@
-/* LINK: store data base test_checkpoint.c - folding the log: the same over LMDB and in memory;
+/* LINK: store data base
+ * test_checkpoint.c - folding the log: the same over LMDB and in memory;
  * full, damaged, newer and missing stores. */
 #include "harness.h"
 
