@@ -1,6 +1,6 @@
 /* checkpoint_fold.c - from the log into the store.
  *
- *   records --> changes of keys, sessions, heads --> sort, keep the last --> one transaction and lsn
+ *   records --> changes of keys, sessions, heads --> sort, keep the last --> one transaction
  *
  * Rows are written in their order, so that neighbours share pages. A fold is one such
  * transaction; everything it keeps lives in its arena. Heads are read when a partition is first

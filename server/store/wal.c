@@ -153,8 +153,8 @@ static void batch_end(struct wal_batch *b, uint64_t stamp)
     b->bytes.len += BATCH_TAIL_BYTES;
 }
 
-/* Go on to the next prepared segment; NULL: there is none. */
-static struct segment *segment_next(struct wal *w)
+/* Go on to the next prepared segment. There is one: fits() said so. */
+static void segment_next(struct wal *w)
 {
     pthread_mutex_lock(&w->lock);
     struct segment *next = NULL;
@@ -166,12 +166,10 @@ static struct segment *segment_next(struct wal *w)
                 next = w->segments[i];
         }
     }
-    if (next) {
-        w->current = next;
-        w->current_at = SEGMENT_DATA;
-    }
+    CHECK(next);
+    w->current = next;
+    w->current_at = SEGMENT_DATA;
     pthread_mutex_unlock(&w->lock);
-    return next;
 }
 
 /* Bytes of batches that fit what is made. */
@@ -200,8 +198,8 @@ static enum grid_err piece_write(struct wal *w, struct slice piece, uint64_t las
 static enum grid_err bytes_write(struct wal *w, struct slice bytes, uint64_t last_lsn, char *why)
 {
     while (bytes.len) {
-        if (w->current_at == w->current->bytes && !segment_next(w))
-            CHECK(!"segments end before what was prepared");
+        if (w->current_at == w->current->bytes)
+            segment_next(w);
         uint64_t left = w->current->bytes - w->current_at;
         size_t n = bytes.len < left ? bytes.len : (size_t)left;
         enum grid_err err = piece_write(w, slice_make(bytes.data, n), last_lsn, why);
@@ -229,8 +227,8 @@ static enum grid_err batch_write(struct wal *w, struct wal_batch *b, char *why)
     enum grid_err err = room_make(w, b->bytes.len, why);
     if (err)
         return err;
-    if ((!w->current || w->current_at == w->current->bytes) && !segment_next(w))
-        CHECK(!"a prepared segment is missing");
+    if (!w->current || w->current_at == w->current->bytes)
+        segment_next(w);
     struct batch_header h = {.stamp = w->stamp,
                              .place = wal_place(w->current->number, w->current_at),
                              .first_lsn = b->first_lsn,

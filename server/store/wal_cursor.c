@@ -115,8 +115,8 @@ static uint64_t distance(const struct wal_cursor *c, struct wal_pos from, struct
     return from.segment == to.segment && to.at >= from.at ? n + to.at - from.at : UINT64_MAX;
 }
 
-/* `len` bytes from `pos`, over the ends of segments; NULL: they are not all there, or c->err is set.
- * Borrowed until the next call. */
+/* `len` bytes from `pos`, over the ends of segments; NULL: they are not all there, or c->err is
+ * set. Borrowed until the next call. */
 static const uint8_t *bytes_at(struct wal_cursor *c, struct wal_pos pos, uint64_t len)
 {
     uint64_t ahead = c->window.len ? distance(c, c->window_pos, pos) : UINT64_MAX;

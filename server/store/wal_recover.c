@@ -3,7 +3,7 @@
  * What damage means for the partitions (struct fate, one per partition seen):
  *   a hole that names its partitions   those are damaged
  *   a hole that does not               all are suspect: the next record of a partition proves it
- *                                      unharmed when its seq follows the last one known, else damaged */
+ *                                      unharmed when its seq follows the last one known */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"

@@ -1,8 +1,8 @@
 /* wal_segment.c - the files of the log.
  *
- *   new.wal -- zeros, header, fdatasync, rename --> N.wal -- all is in the checkpoint --> free-N.wal
- *                                                   ^                                       |
- *                                                   +--- header, fdatasync, rename <--------+
+ *   new.wal -- zeros, header, fdatasync, rename --> N.wal -- all in the checkpoint --> free-N.wal
+ *                                                   ^                                    |
+ *                                                   +--- header, fdatasync, rename <-----+
  * Every rename is made durable before the file's content is changed, so that a file named N.wal
  * is always whole. */
 #include "store/wal_priv.h"

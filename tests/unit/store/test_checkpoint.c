@@ -523,13 +523,14 @@ END_TEST
 START_TEST(missing_empty_short_and_newer_files_are_refused_with_a_reason)
 {
     struct bench b;
-    char path[128], why[STORE_WHY_BYTES];
+    char path[128], moved[128], why[STORE_WHY_BYTES];
     struct checkpoint *cp = NULL;
     bench_init(&b, true);
     static const char *const reasons[] = {"missing", "empty", "cut off", "newer version"};
     static const enum grid_err errors[] = {GRID_ECORRUPT, GRID_ECORRUPT, GRID_ECORRUPT,
                                            GRID_ENEWER};
     snprintf(path, sizeof path, "%s/data.mdb", b.dir);
+    snprintf(moved, sizeof moved, "%s/moved", b.dir);
     static char big[3000];
     memset(big, 'x', sizeof big - 1);
     for (unsigned i = 0; i < 600; i++) {
@@ -544,11 +545,11 @@ START_TEST(missing_empty_short_and_newer_files_are_refused_with_a_reason)
     checkpoint_close(b.cp);
     for (unsigned i = 0; i < 4; i++) {
         if (i == 0)
-            ck_assert_int_eq(rename(path, "/tmp/checkpoint-test-moved"), 0);
+            ck_assert_int_eq(rename(path, moved), 0);
         if (i == 1)
             ck_assert_int_eq(creat(path, 0600) < 0, 0);
         if (i == 2) {
-            ck_assert_int_eq(rename("/tmp/checkpoint-test-moved", path), 0);
+            ck_assert_int_eq(rename(moved, path), 0);
             ck_assert_int_eq(truncate(path, 4096 * 8), 0);
         }
         if (i == 3) { /* a store of the next format */
