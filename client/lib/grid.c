@@ -107,8 +107,11 @@ static int wait_ms(const struct grid *g, int timeout_ms)
 
 void gc_turn(struct grid *g, int timeout_ms)
 {
+    uint64_t before = g->answers;
     g->now = gc_now_ms();
     flush(g);
+    if (g->answers != before)
+        timeout_ms = 0; /* something has ended while it was sent */
     size_t n = fill_fds(g);
     int ready = poll(g->fds, n, wait_ms(g, timeout_ms));
     g->now = gc_now_ms();

@@ -83,7 +83,7 @@ static enum grid_err unusable(const char *role, const char *path, char why[GRID_
     if (ERR_GET_LIB(e) == ERR_LIB_X509 && reason == X509_R_KEY_VALUES_MISMATCH)
         text = "does not belong to the certificate";
     else if (ERR_GET_LIB(e) == ERR_LIB_PEM || ERR_GET_LIB(e) == ERR_LIB_X509 ||
-             ERR_GET_LIB(e) == ERR_LIB_OSSL_DECODER || ERR_GET_LIB(e) == ERR_LIB_ASN1)
+             ERR_GET_LIB(e) == ERR_LIB_OSSL_DECODER || reason == ERR_R_PEM_LIB)
         text = "not a PEM file with what is expected in it";
     gc_text_add(why, GRID_WHY_BYTES, "%s %s: %s", role, path, text ? text : "cannot be used");
     ERR_clear_error();

@@ -68,6 +68,7 @@ struct fake {
     pthread_cond_t changed;
     pthread_t acceptor;
     int listener;
+    bool everywhere; /* on all addresses of the machine, not 127.0.0.1 only */
     uint16_t port;
     size_t step;
     unsigned connections, opened;
@@ -409,6 +410,10 @@ static void *fake_serve(void *arg)
         c.ssl = SSL_new(f->conf.tls);
         SSL_set_fd(c.ssl, c.fd);
         on = SSL_accept(c.ssl) == 1;
+        /* Closing with bytes unread would be a reset, and the alert lost. */
+        uint8_t byte;
+        while (!on && recv(c.fd, &byte, 1, 0) > 0)
+            ;
     }
     on = on && fake_greet(&c);
     while (on) {
@@ -466,7 +471,8 @@ static void fake_up(struct fake *f)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons(f->port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+                             .sin_addr.s_addr =
+                                 htonl(f->everywhere ? INADDR_ANY : INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int on = 1;
     f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
