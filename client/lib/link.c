@@ -379,7 +379,12 @@ static void read_some(struct link *l)
             return;
         if (step != IO_DONE) {
             bool tls = l->stream.tls && step == IO_FAILED;
-            fail(l, tls ? GRID_ETLS : GRID_OK, *why ? why : "the server closed the connection");
+            bool shy = l->state == LINK_GREETING && !l->stream.tls;
+            if (!*why)
+                gc_text_add(why, sizeof why, "the server closed the connection");
+            if (shy)
+                gc_text_add(why, sizeof why, " before it answered; does it want TLS?");
+            fail(l, tls ? GRID_ETLS : GRID_OK, why);
             return;
         }
         l->in.end += n;

@@ -412,6 +412,8 @@ static void *fake_serve(void *arg)
         on = SSL_accept(c.ssl) == 1;
         /* Closing with bytes unread would be a reset, and the alert lost. */
         uint8_t byte;
+        if (!on)
+            shutdown(c.fd, SHUT_WR);
         while (!on && recv(c.fd, &byte, 1, 0) > 0)
             ;
     }
