@@ -216,7 +216,9 @@ static void fake_note(struct fake_connection *c, const Grid__Request *q)
                             .items = (uint32_t)q->n_items,
                             .partition = q->partition,
                             .condition = (uint32_t)q->condition};
-    memcpy(s->key, q->key.data, q->key.len < sizeof s->key - 1 ? q->key.len : sizeof s->key - 1);
+    size_t len = q->key.len < sizeof s->key ? q->key.len : sizeof s->key - 1;
+    if (len)
+        memcpy(s->key, q->key.data, len);
     pthread_cond_broadcast(&f->changed);
 }
 
