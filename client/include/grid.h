@@ -77,7 +77,9 @@ struct grid_bytes {
 
 /* Zero-initialise, then set what you need. Strings are copied. */
 struct grid_options {
-    const char *endpoints;   /* "host:port[,host:port...]"; default "127.0.0.1:7400"; IPv6 as [::1]:7400 */
+    /* "host:port[,host:port...]"; default "127.0.0.1:7400"; IPv6 as [::1]:7400. A name is looked up whenever a connection is
+     * made, which waits for the resolver; an address is not. */
+    const char *endpoints;
     const char *ca;          /* PEM files; setting ca turns TLS on */
     const char *cert;        /* client certificate and key: both or none */
     const char *key;
@@ -95,7 +97,8 @@ struct grid_options {
 #define GRID_WHY_BYTES 256
 GRID_API GRID_MUST_USE enum grid_err grid_connect(const struct grid_options *options,
                                                   struct grid **ret_grid, char *why);
-/* Ends all requests with GRID_ECANCELLED, completions included, and frees everything. NULL is fine. Not from a completion. */
+/* Ends all requests with GRID_ECANCELLED, completions included, and frees everything. NULL is fine. Not from a completion.
+ * A completion that hears GRID_ECANCELLED should start nothing more: it would be cancelled, too. */
 GRID_API void grid_close(struct grid *g);
 
 /* "not found"; static. */
