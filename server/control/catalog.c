@@ -1,0 +1,147 @@
+/* catalog.c - lookups, copies, reference counts and the invariant. Changes: catalog_change.c. */
+#include "control/catalog.h"
+
+#include "base/alloc.h"
+#include "control/settings.h"
+
+#include <stdlib.h>
+
+const struct setting_row setting_rows[SETTINGS_LEN] = {
+#define X(name, value, min, max, unit, help) {#name, value, min, max, unit, help},
+#include "control/settings.def"
+#undef X
+};
+
+struct catalog *catalog_new_empty(void)
+{
+    struct catalog *c = xcalloc(1, sizeof *c);
+    c->revision = 1;
+    c->context_next = 1;
+    c->refs = 1;
+    c->settings = xcalloc(SETTINGS_LEN, sizeof *c->settings);
+    for (unsigned i = 0; i < SETTINGS_LEN; i++)
+        c->settings[i] = setting_rows[i].value;
+    return c;
+}
+
+struct catalog *catalog_new(void)
+{
+    struct catalog *c = catalog_new_empty();
+    struct context_info info = {.name = "default",
+                                .partitions = PARTITIONS_DEFAULT,
+                                .backups = 1,
+                                .durability = DURABILITY_SYNC,
+                                .min_in_sync = 1};
+    char why[WHY_BYTES];
+    CHECK(catalog_context_create(c, &info, why) == GRID_OK);
+    CHECK(catalog_cache_create(c, slice_str("default/default"), 0, why) == GRID_OK);
+    return c;
+}
+
+struct catalog *catalog_copy(const struct catalog *c)
+{
+    struct catalog *copy = xalloc(sizeof *copy);
+    *copy = *c;
+    copy->refs = 1;
+    copy->settings = xcalloc(SETTINGS_LEN, sizeof *copy->settings);
+    memcpy(copy->settings, c->settings, SETTINGS_LEN * sizeof *copy->settings);
+    copy->contexts = xcalloc(c->contexts_len, sizeof *copy->contexts);
+    for (size_t i = 0; i < c->contexts_len; i++) {
+        const struct context_info *from = &c->contexts[i];
+        copy->contexts[i] = *from;
+        copy->contexts[i].caches = xcalloc(from->caches_len, sizeof *from->caches);
+        if (from->caches_len)
+            memcpy(copy->contexts[i].caches, from->caches, from->caches_len * sizeof *from->caches);
+    }
+    return copy;
+}
+
+struct catalog *catalog_ref(struct catalog *c)
+{
+    __atomic_fetch_add(&c->refs, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+void catalog_unref(struct catalog *c)
+{
+    if (!c || __atomic_fetch_sub(&c->refs, 1, __ATOMIC_ACQ_REL) != 1)
+        return;
+    for (size_t i = 0; i < c->contexts_len; i++)
+        free(c->contexts[i].caches);
+    free(c->contexts);
+    free(c->settings);
+    free(c);
+}
+
+const struct context_info *catalog_context(const struct catalog *c, uint32_t context_id)
+{
+    size_t low = 0, high = c->contexts_len;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (c->contexts[mid].id < context_id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < c->contexts_len && c->contexts[low].id == context_id ? &c->contexts[low] : NULL;
+}
+
+const struct context_info *catalog_context_named(const struct catalog *c, struct slice name)
+{
+    for (size_t i = 0; i < c->contexts_len; i++)
+        if (slice_eq(slice_str(c->contexts[i].name), name))
+            return &c->contexts[i];
+    return NULL;
+}
+
+const struct cache_info *catalog_cache(const struct catalog *c, uint32_t cache_id)
+{
+    const struct context_info *info = catalog_context(c, cache_context(cache_id));
+    size_t low = 0, high = info ? info->caches_len : 0;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (info->caches[mid].id < cache_id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return info && low < info->caches_len && info->caches[low].id == cache_id ? &info->caches[low]
+                                                                              : NULL;
+}
+
+const struct cache_info *catalog_cache_named(const struct catalog *c, struct slice path)
+{
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    if (!slash)
+        return NULL;
+    size_t head = (size_t)(slash - path.data);
+    const struct context_info *info = catalog_context_named(c, slice_make(path.data, head));
+    struct slice name = slice_make(slash + 1, path.len - head - 1);
+    for (size_t i = 0; info && i < info->caches_len; i++)
+        if (slice_eq(slice_str(info->caches[i].name), name))
+            return &info->caches[i];
+    return NULL;
+}
+
+int64_t catalog_setting(const struct catalog *c, unsigned index)
+{
+    CHECK(index < SETTINGS_LEN);
+    return c->settings[index];
+}
+
+void catalog_check(const struct catalog *c)
+{
+    CHECK(c->revision >= 1 && c->contexts_len <= CONTEXTS_MAX);
+    for (size_t i = 0; i < c->contexts_len; i++) {
+        const struct context_info *info = &c->contexts[i];
+        CHECK(info->id >= 1 && info->id < c->context_next);
+        CHECK(i == 0 || c->contexts[i - 1].id < info->id);
+        CHECK(catalog_context_named(c, slice_str(info->name)) == info);
+        CHECK(info->partitions && (info->partitions & (info->partitions - 1)) == 0);
+        for (size_t k = 0; k < info->caches_len; k++) {
+            CHECK(cache_context(info->caches[k].id) == info->id);
+            CHECK(cache_number(info->caches[k].id) < info->cache_next);
+            CHECK(k == 0 || info->caches[k - 1].id < info->caches[k].id);
+        }
+    }
+}

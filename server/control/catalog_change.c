@@ -1,0 +1,229 @@
+/* catalog_change.c - changes of an unpublished catalog; each checks all before it touches anything. */
+#include "control/catalog.h"
+
+#include "base/alloc.h"
+#include "control/settings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BACKUPS_MAX = 6, CACHE_NUMBER_MAX = 65534, CONTEXT_ID_MAX = 65535 };
+
+static enum grid_err refuse(char *why, enum grid_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static enum grid_err refuse(char *why, enum grid_err err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, WHY_BYTES, fmt, ap);
+    va_end(ap);
+    return err;
+}
+
+static bool name_char(uint8_t c, bool first)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return !first && (c == '_' || c == '-' || c == '.');
+}
+
+static bool name_good(struct slice name)
+{
+    if (name.len < 1 || name.len > NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!name_char(name.data[i], i == 0))
+            return false;
+    return true;
+}
+
+static enum grid_err name_refuse(char *why)
+{
+    return refuse(why, GRID_EBAD_REQUEST,
+                  "a name is 1 to %d of a-z A-Z 0-9 _ - . and begins with a letter or digit",
+                  NAME_BYTES_MAX);
+}
+
+static enum grid_err context_values_check(const struct context_info *w, char *why)
+{
+    if (w->partitions < 1 || w->partitions > PARTITIONS_MAX || (w->partitions & (w->partitions - 1)))
+        return refuse(why, GRID_EBAD_REQUEST, "partitions is %u, not a power of two between 1 and %d",
+                      w->partitions, PARTITIONS_MAX);
+    if (w->backups > BACKUPS_MAX && w->backups != BACKUPS_ALL)
+        return refuse(why, GRID_EBAD_REQUEST, "backups is %u, not 0 to %d or all", w->backups, BACKUPS_MAX);
+    if (w->durability > DURABILITY_MEMORY)
+        return refuse(why, GRID_EBAD_REQUEST, "durability is not sync, async or memory");
+    if (w->full_policy > FULL_EVICT)
+        return refuse(why, GRID_EBAD_REQUEST, "the policy of a full context is not refuse or evict");
+    if (w->min_in_sync < 1 || w->min_in_sync > BACKUPS_MAX + 1)
+        return refuse(why, GRID_EBAD_REQUEST, "min-in-sync is %u, not 1 to %d", w->min_in_sync,
+                      BACKUPS_MAX + 1);
+    if (w->nodes[0] && !strchr(w->nodes, '='))
+        return refuse(why, GRID_EBAD_REQUEST, "nodes is \"%s\", not LABEL=VALUE", w->nodes);
+    return GRID_OK;
+}
+
+static struct context_info *context_find(struct catalog *c, struct slice name)
+{
+    const struct context_info *found = catalog_context_named(c, name);
+    return found ? &c->contexts[found - c->contexts] : NULL;
+}
+
+static void context_append(struct catalog *c, const struct context_info *info)
+{
+    c->contexts = xrealloc(c->contexts, c->contexts_len + 1, sizeof *c->contexts);
+    c->contexts[c->contexts_len++] = *info;
+}
+
+enum grid_err catalog_context_create(struct catalog *c, const struct context_info *want, char *why)
+{
+    struct context_info info = *want;
+    if (!info.partitions)
+        info.partitions = PARTITIONS_DEFAULT;
+    if (!info.min_in_sync)
+        info.min_in_sync = 1;
+    if (!name_good(slice_str(info.name)))
+        return name_refuse(why);
+    if (context_find(c, slice_str(info.name)))
+        return refuse(why, GRID_EEXISTS, "context %s exists already", info.name);
+    enum grid_err err = context_values_check(&info, why);
+    if (err)
+        return err;
+    if (c->contexts_len == CONTEXTS_MAX || c->context_next > CONTEXT_ID_MAX)
+        return refuse(why, GRID_EFULL, "there are as many contexts as a grid can have");
+    info.id = c->context_next++;
+    info.caches = NULL;
+    info.caches_len = 0;
+    info.cache_next = 1;
+    context_append(c, &info);
+    return GRID_OK;
+}
+
+enum grid_err catalog_context_alter(struct catalog *c, const struct context_info *want, char *why)
+{
+    struct context_info *info = context_find(c, slice_str(want->name));
+    if (!info)
+        return refuse(why, GRID_ENO_CONTEXT, "no context %s", want->name);
+    enum grid_err err = context_values_check(want, why);
+    if (err)
+        return err;
+    if (want->partitions != info->partitions)
+        return refuse(why, GRID_EUNSUPPORTED, "the number of partitions is fixed when a context is made");
+    if (want->durability != info->durability &&
+        (want->durability == DURABILITY_MEMORY || info->durability == DURABILITY_MEMORY))
+        return refuse(why, GRID_EUNSUPPORTED, "durability changes between sync and async only");
+    info->backups = want->backups;
+    info->durability = want->durability;
+    info->full_policy = want->full_policy;
+    info->memory_limit = want->memory_limit;
+    info->min_in_sync = want->min_in_sync;
+    memcpy(info->nodes, want->nodes, sizeof info->nodes);
+    return GRID_OK;
+}
+
+enum grid_err catalog_context_drop(struct catalog *c, struct slice name, char *why)
+{
+    struct context_info *info = context_find(c, name);
+    if (!info)
+        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)name.len, (const char *)name.data);
+    if (strcmp(info->name, "default") == 0)
+        return refuse(why, GRID_EUNSUPPORTED, "the context default always exists");
+    free(info->caches);
+    size_t after = (size_t)(c->contexts + c->contexts_len - (info + 1));
+    memmove(info, info + 1, after * sizeof *info);
+    c->contexts_len--;
+    return GRID_OK;
+}
+
+/* The context of a path and the name behind its slash. */
+static enum grid_err path_split(struct catalog *c, struct slice path, char *why,
+                                struct context_info **ret_info, struct slice *ret_name)
+{
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    if (!slash)
+        return refuse(why, GRID_EBAD_REQUEST, "a cache is named context/cache");
+    struct slice head = slice_make(path.data, (size_t)(slash - path.data));
+    *ret_name = slice_make(slash + 1, path.len - head.len - 1);
+    *ret_info = context_find(c, head);
+    if (!*ret_info)
+        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)head.len, (const char *)head.data);
+    return GRID_OK;
+}
+
+enum grid_err catalog_cache_create(struct catalog *c, struct slice path, msec_t ttl_ms, char *why)
+{
+    struct context_info *info;
+    struct slice name;
+    enum grid_err err = path_split(c, path, why, &info, &name);
+    if (err)
+        return err;
+    if (!name_good(name))
+        return name_refuse(why);
+    if (catalog_cache_named(c, path))
+        return refuse(why, GRID_EEXISTS, "cache %.*s exists already", (int)path.len,
+                      (const char *)path.data);
+    if (info->caches_len == CACHES_MAX || info->cache_next > CACHE_NUMBER_MAX)
+        return refuse(why, GRID_EFULL, "context %s has as many caches as it can have", info->name);
+    struct cache_info cache = {.id = info->id << 16 | info->cache_next++, .ttl_ms = ttl_ms};
+    memcpy(cache.name, name.data, name.len);
+    info->caches = xrealloc(info->caches, info->caches_len + 1, sizeof *info->caches);
+    info->caches[info->caches_len++] = cache;
+    return GRID_OK;
+}
+
+enum grid_err catalog_cache_drop(struct catalog *c, struct slice path, char *why)
+{
+    struct context_info *info;
+    struct slice name;
+    enum grid_err err = path_split(c, path, why, &info, &name);
+    if (err)
+        return err;
+    const struct cache_info *found = catalog_cache_named(c, path);
+    if (!found)
+        return refuse(why, GRID_ENO_CACHE, "no cache %.*s", (int)path.len, (const char *)path.data);
+    if (slice_eq(path, slice_str("default/default")))
+        return refuse(why, GRID_EUNSUPPORTED, "the cache default/default always exists");
+    size_t at = (size_t)(found - info->caches);
+    memmove(&info->caches[at], &info->caches[at + 1], (info->caches_len - at - 1) * sizeof *found);
+    info->caches_len--;
+    return GRID_OK;
+}
+
+enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t value, char *why)
+{
+    for (unsigned i = 0; i < SETTINGS_LEN; i++) {
+        const struct setting_row *row = &setting_rows[i];
+        if (!slice_eq(slice_str(row->name), name))
+            continue;
+        if (value < row->min || value > row->max)
+            return refuse(why, GRID_EBAD_REQUEST, "%s is %lld, not %lld to %lld %s", row->name,
+                          (long long)value, (long long)row->min, (long long)row->max, row->unit);
+        c->settings[i] = value;
+        return GRID_OK;
+    }
+    return refuse(why, GRID_ENO_SETTING, "no setting %.*s", (int)name.len, (const char *)name.data);
+}
+
+enum grid_err catalog_restore_context(struct catalog *c, const struct context_info *info)
+{
+    char why[WHY_BYTES];
+    bool good = info->id >= 1 && info->id <= CONTEXT_ID_MAX &&
+                (!c->contexts_len || c->contexts[c->contexts_len - 1].id < info->id) &&
+                c->contexts_len < CONTEXTS_MAX && name_good(slice_str(info->name)) &&
+                !context_find(c, slice_str(info->name)) &&
+                context_values_check(info, why) == GRID_OK && info->caches_len <= CACHES_MAX &&
+                info->cache_next <= CACHE_NUMBER_MAX + 1;
+    for (size_t i = 0; good && i < info->caches_len; i++) {
+        const struct cache_info *k = &info->caches[i];
+        good = cache_context(k->id) == info->id && cache_number(k->id) < info->cache_next &&
+               (i == 0 || info->caches[i - 1].id < k->id) && name_good(slice_str(k->name));
+    }
+    if (!good)
+        return GRID_ECORRUPT;
+    struct context_info copy = *info;
+    copy.caches = xcalloc(info->caches_len, sizeof *info->caches);
+    if (info->caches_len)
+        memcpy(copy.caches, info->caches, info->caches_len * sizeof *info->caches);
+    context_append(c, &copy);
+    return GRID_OK;
+}
