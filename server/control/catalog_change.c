@@ -46,15 +46,19 @@ static enum grid_err name_refuse(char *why)
 
 static enum grid_err context_values_check(const struct context_info *w, char *why)
 {
-    if (w->partitions < 1 || w->partitions > PARTITIONS_MAX || (w->partitions & (w->partitions - 1)))
-        return refuse(why, GRID_EBAD_REQUEST, "partitions is %u, not a power of two between 1 and %d",
-                      w->partitions, PARTITIONS_MAX);
+    if (w->partitions < 1 || w->partitions > PARTITIONS_MAX ||
+        (w->partitions & (w->partitions - 1)))
+        return refuse(why, GRID_EBAD_REQUEST,
+                      "partitions is %u, not a power of two between 1 and %d", w->partitions,
+                      PARTITIONS_MAX);
     if (w->backups > BACKUPS_MAX && w->backups != BACKUPS_ALL)
-        return refuse(why, GRID_EBAD_REQUEST, "backups is %u, not 0 to %d or all", w->backups, BACKUPS_MAX);
+        return refuse(why, GRID_EBAD_REQUEST, "backups is %u, not 0 to %d or all", w->backups,
+                      BACKUPS_MAX);
     if (w->durability > DURABILITY_MEMORY)
         return refuse(why, GRID_EBAD_REQUEST, "durability is not sync, async or memory");
     if (w->full_policy > FULL_EVICT)
-        return refuse(why, GRID_EBAD_REQUEST, "the policy of a full context is not refuse or evict");
+        return refuse(why, GRID_EBAD_REQUEST,
+                      "the policy of a full context is not refuse or evict");
     if (w->min_in_sync < 1 || w->min_in_sync > BACKUPS_MAX + 1)
         return refuse(why, GRID_EBAD_REQUEST, "min-in-sync is %u, not 1 to %d", w->min_in_sync,
                       BACKUPS_MAX + 1);
@@ -108,7 +112,8 @@ enum grid_err catalog_context_alter(struct catalog *c, const struct context_info
     if (err)
         return err;
     if (want->partitions != info->partitions)
-        return refuse(why, GRID_EUNSUPPORTED, "the number of partitions is fixed when a context is made");
+        return refuse(why, GRID_EUNSUPPORTED,
+                      "the number of partitions is fixed when a context is made");
     if (want->durability != info->durability &&
         (want->durability == DURABILITY_MEMORY || info->durability == DURABILITY_MEMORY))
         return refuse(why, GRID_EUNSUPPORTED, "durability changes between sync and async only");
@@ -125,7 +130,8 @@ enum grid_err catalog_context_drop(struct catalog *c, struct slice name, char *w
 {
     struct context_info *info = context_find(c, name);
     if (!info)
-        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)name.len, (const char *)name.data);
+        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)name.len,
+                      (const char *)name.data);
     if (strcmp(info->name, "default") == 0)
         return refuse(why, GRID_EUNSUPPORTED, "the context default always exists");
     free(info->caches);
@@ -146,7 +152,8 @@ static enum grid_err path_split(struct catalog *c, struct slice path, char *why,
     *ret_name = slice_make(slash + 1, path.len - head.len - 1);
     *ret_info = context_find(c, head);
     if (!*ret_info)
-        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)head.len, (const char *)head.data);
+        return refuse(why, GRID_ENO_CONTEXT, "no context %.*s", (int)head.len,
+                      (const char *)head.data);
     return GRID_OK;
 }
 

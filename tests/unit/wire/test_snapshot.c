@@ -1,5 +1,5 @@
 /* test_snapshot.c - the catalog through control.proto and back.
- * LINK: wire control base pb */
+ * LINK: wire control base pb frame */
 #include "wire/snapshot.h"
 
 #include "base/alloc.h"

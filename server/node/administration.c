@@ -1,0 +1,478 @@
+/* administration.c - requests of operators. Each goes session -> control thread (changes the catalog, keeps it on
+ * disk) -> every worker (takes the catalog in, or tells what it has) -> control -> session: so a change that was
+ * answered is known to every shard. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "control/settings.h"
+#include "wire/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct share { /* what one worker tells */
+    struct shard_stats stats;
+    struct loop_stats loop;
+    struct wal_stats wal;
+    struct shard_usage *contexts; /* as in the catalog */
+    uint64_t *caches;             /* all caches, in catalog order */
+    struct shard_partition_info
+        *partitions; /* all partitions of the contexts asked for, in order */
+};
+
+struct job {
+    struct note note;
+    struct node *node;
+    struct ticket to;
+    struct admin_request request;
+    struct catalog *catalog;
+    bool changed;
+    unsigned left;
+    enum grid_err err;
+    char why[STORE_WHY_BYTES];
+    struct buf reply;
+    struct share *shares; /* one per worker */
+};
+
+struct visit {
+    struct note note;
+    struct job *job;
+    unsigned index;
+};
+
+static bool wanted(const struct job *j, const struct context_info *info)
+{
+    return !j->request.name[0] || strcmp(j->request.name, info->name) == 0;
+}
+
+/* --- at the end: the answer ------------------------------------------------------------------- */
+
+static void answer_run(struct note *n, void *thread)
+{
+    struct job *j = container_of(n, struct job, note);
+    worker_dirty(
+        thread, grid_session_admin_result(&j->to, j->err, slice_str(j->why), buf_slice(&j->reply)));
+    for (unsigned i = 0; j->shares && i < j->node->shards; i++) {
+        free(j->shares[i].contexts);
+        free(j->shares[i].caches);
+        free(j->shares[i].partitions);
+    }
+    free(j->shares);
+    buf_release(&j->reply);
+    catalog_unref(j->catalog);
+    free(j);
+}
+
+static void answer(struct job *j)
+{
+    j->note.run = answer_run;
+    worker_post(&j->node->workers[j->to.thread], &j->note);
+}
+
+static void contexts_reply(struct job *j, struct admin_reply *reply)
+{
+    struct admin_context *list = xcalloc(j->catalog->contexts_len, sizeof *list);
+    const char *name = j->request.op == ADMIN_CONTEXT_SHOW ? j->request.context.name : "";
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        if (name[0] && strcmp(name, info->name) != 0)
+            continue;
+        struct admin_context *c = &list[reply->contexts_len++];
+        c->info = info;
+        for (unsigned s = 0; s < j->node->shards; s++) {
+            c->entries += j->shares[s].contexts[i].entries;
+            c->bytes += j->shares[s].contexts[i].bytes;
+        }
+    }
+    if (name[0] && !reply->contexts_len) {
+        j->err = GRID_ENO_CONTEXT;
+        snprintf(j->why, sizeof j->why, "no context %s", name);
+    }
+    reply->contexts = list;
+    wire_admin_reply_encode(reply, &j->reply);
+    free(list);
+}
+
+static void caches_reply(struct job *j, struct admin_reply *reply)
+{
+    size_t total = 0, at = 0;
+    bool found = !j->request.name[0];
+    for (size_t i = 0; i < j->catalog->contexts_len; i++)
+        total += j->catalog->contexts[i].caches_len;
+    struct admin_cache *list = xcalloc(total, sizeof *list);
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        found |= wanted(j, info);
+        for (size_t k = 0; k < info->caches_len; k++, at++) {
+            if (!wanted(j, info))
+                continue;
+            struct admin_cache *c = &list[reply->caches_len++];
+            c->context = info;
+            c->info = &info->caches[k];
+            for (unsigned s = 0; s < j->node->shards; s++)
+                c->entries += j->shares[s].caches[at];
+        }
+    }
+    if (!found) {
+        j->err = GRID_ENO_CONTEXT;
+        snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
+    }
+    reply->caches = list;
+    wire_admin_reply_encode(reply, &j->reply);
+    free(list);
+}
+
+static void partitions_reply(struct job *j, struct admin_reply *reply)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < j->catalog->contexts_len; i++)
+        total += j->catalog->contexts[i].partitions;
+    struct admin_partition *list = xcalloc(total, sizeof *list);
+    size_t *at = xcalloc(j->node->shards, sizeof *at);
+    bool found = !j->request.name[0];
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        if (!wanted(j, info))
+            continue;
+        found = true;
+        for (uint32_t p = 0; p < info->partitions; p++) {
+            unsigned s = p % j->node->shards;
+            const struct shard_partition_info *from = &j->shares[s].partitions[at[s]++];
+            list[reply->partitions_len++] =
+                (struct admin_partition){info->name,
+                                         p,
+                                         s,
+                                         from->epoch,
+                                         from->version & SEQ_MASK,
+                                         from->entries,
+                                         from->state ? from->state : "ok"};
+        }
+    }
+    if (!found) {
+        j->err = GRID_ENO_CONTEXT;
+        snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
+    }
+    reply->partitions = list;
+    wire_admin_reply_encode(reply, &j->reply);
+    free(list);
+    free(at);
+}
+
+static void stats_sum(struct job *j, struct share *sum)
+{
+    *sum = (struct share){0};
+    for (unsigned s = 0; s < j->node->shards; s++) {
+        const struct share *x = &j->shares[s];
+#define X(group, field) sum->group.field += x->group.field;
+        X(stats, entries)
+        X(stats, entry_bytes) X(stats, memory_bytes) X(stats, memory_limit) X(stats, reads)
+            X(stats, writes) X(stats, hits) X(stats, misses) X(stats, expired) X(stats, evicted)
+                X(stats, cold_reads) X(stats, repeated) X(stats, parked) X(stats, partitions)
+                    X(stats, partitions_complete) X(stats, partitions_damaged) X(loop, turns)
+                        X(loop, reads) X(loop, writes) X(loop, bytes_in) X(loop, bytes_out)
+                            X(loop, connections) X(loop, opened) X(loop, closed) X(loop, handshakes)
+                                X(loop, handshakes_failed) X(loop, closed_idle) X(loop, closed_slow)
+                                    X(wal, bytes) X(wal, syncs) X(wal, written_bytes)
+                                        X(wal, durable_lsn)
+#undef X
+    }
+}
+
+/* X(name, source, unit, counter) */
+#define METRICS(X)                                                                                 \
+    X("entries", stats.entries, "", false)                                                         \
+    X("entry_bytes", stats.entry_bytes, "bytes", false)                                            \
+    X("memory_bytes", stats.memory_bytes, "bytes", false)                                          \
+    X("memory_limit", stats.memory_limit, "bytes", false)                                          \
+    X("reads", stats.reads, "", true)                                                              \
+    X("writes", stats.writes, "", true)                                                            \
+    X("hits", stats.hits, "", true)                                                                \
+    X("misses", stats.misses, "", true)                                                            \
+    X("expired", stats.expired, "", true)                                                          \
+    X("evicted", stats.evicted, "", true)                                                          \
+    X("cold_reads", stats.cold_reads, "", true)                                                    \
+    X("repeated", stats.repeated, "", true)                                                        \
+    X("parked", stats.parked, "", false)                                                           \
+    X("partitions", stats.partitions, "", false)                                                   \
+    X("partitions_complete", stats.partitions_complete, "", false)                                 \
+    X("partitions_damaged", stats.partitions_damaged, "", false)                                   \
+    X("connections", loop.connections, "", false)                                                  \
+    X("connections_opened", loop.opened, "", true)                                                 \
+    X("connections_idle_closed", loop.closed_idle, "", true)                                       \
+    X("connections_slow_closed", loop.closed_slow, "", true)                                       \
+    X("handshakes", loop.handshakes, "", true)                                                     \
+    X("handshakes_failed", loop.handshakes_failed, "", true)                                       \
+    X("bytes_in", loop.bytes_in, "bytes", true)                                                    \
+    X("bytes_out", loop.bytes_out, "bytes", true)                                                  \
+    X("turns", loop.turns, "", true)                                                               \
+    X("log_bytes", wal.bytes, "bytes", false)                                                      \
+    X("log_written_bytes", wal.written_bytes, "bytes", true)                                       \
+    X("log_syncs", wal.syncs, "", true)                                                            \
+    X("log_records", wal.durable_lsn, "", true)
+
+static void status_reply(struct job *j, struct admin_reply *reply)
+{
+    struct node *n = j->node;
+    struct share sum;
+    stats_sum(j, &sum);
+    struct admin_metric metrics[] = {
+#define X(name, source, unit, counter) {name, sum.source, unit, counter},
+        METRICS(X)
+#undef X
+    };
+    char damaged[120];
+    const char *problems[2];
+    size_t problems_len = 0;
+    if (sum.stats.partitions_damaged) {
+        snprintf(damaged, sizeof damaged,
+                 "%llu partitions are damaged on disk: see gridctl partition list",
+                 (unsigned long long)sum.stats.partitions_damaged);
+        problems[problems_len++] = damaged;
+    }
+    for (unsigned s = 0; s < n->shards && problems_len < 2; s++)
+        if (atomic_load(&n->workers[s].folding.disk_full)) {
+            problems[problems_len++] = "the disk is full: writes are refused when the log is full";
+            break;
+        }
+    struct admin_node node = {.name = n->conf.name,
+                              .node_id = n->view.node_id,
+                              .address = n->view.address,
+                              .version = n->view.version,
+                              .uptime_ms = clock_mono_ms() - n->started_ms,
+                              .shards = n->shards,
+                              .labels = n->conf.labels,
+                              .labels_len = n->conf.labels_len,
+                              .state = n->stopping ? "stopping" : "serving",
+                              .metrics = metrics,
+                              .metrics_len = sizeof metrics / sizeof *metrics};
+    struct admin_status status = {.grid = n->view.grid,
+                                  .healthy = problems_len == 0,
+                                  .problems = problems,
+                                  .problems_len = problems_len,
+                                  .nodes = &node,
+                                  .nodes_len = 1,
+                                  .contexts = (uint32_t)j->catalog->contexts_len,
+                                  .entries = sum.stats.entries,
+                                  .partitions = sum.stats.partitions,
+                                  .partitions_damaged = sum.stats.partitions_damaged,
+                                  .revision = j->catalog->revision};
+    for (size_t i = 0; i < j->catalog->contexts_len; i++)
+        status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
+    reply->status = &status;
+    wire_admin_reply_encode(reply, &j->reply);
+}
+
+static void settings_reply(struct job *j, struct admin_reply *reply)
+{
+    reply->settings = j->catalog->settings;
+    wire_admin_reply_encode(reply, &j->reply);
+}
+
+static void plain_reply(struct job *j, struct admin_reply *reply)
+{
+    wire_admin_reply_encode(reply, &j->reply);
+}
+
+/* On control, once per worker. */
+static void visited_run(struct note *note, void *thread)
+{
+    struct visit *v = container_of(note, struct visit, note);
+    struct job *j = v->job;
+    (void)thread;
+    free(v);
+    if (--j->left)
+        return;
+    static void (*const replies[])(struct job *, struct admin_reply *) = {
+        [ADMIN_STATUS] = status_reply,           [ADMIN_CONTEXT_LIST] = contexts_reply,
+        [ADMIN_CONTEXT_SHOW] = contexts_reply,   [ADMIN_CACHE_LIST] = caches_reply,
+        [ADMIN_SETTINGS_LIST] = settings_reply,  [ADMIN_PARTITION_LIST] = partitions_reply,
+        [ADMIN_PARTITION_RECOVER] = plain_reply,
+    };
+    struct admin_reply reply = {.revision = j->catalog->revision};
+    unsigned op = (unsigned)j->request.op;
+    void (*make)(struct job *, struct admin_reply *) =
+        op < sizeof replies / sizeof *replies ? replies[op] : NULL;
+    (make ? make : plain_reply)(j, &reply);
+    answer(j);
+}
+
+/* --- on each worker --------------------------------------------------------------------------- */
+
+static void partitions_visit(struct worker *w, struct job *j, struct share *share)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < j->catalog->contexts_len; i++)
+        total += j->catalog->contexts[i].partitions;
+    share->partitions = xcalloc(total, sizeof *share->partitions);
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        if (!wanted(j, info))
+            continue;
+        for (uint32_t p = w->index; p < info->partitions; p += w->node->shards, at++)
+            if (!shard_partition_info(w->shard, info->id, (uint16_t)p, &share->partitions[at]))
+                share->partitions[at] = (struct shard_partition_info){0};
+    }
+}
+
+static void recover_visit(struct worker *w, struct job *j)
+{
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        if (!wanted(j, info))
+            continue;
+        for (uint32_t p = w->index; p < info->partitions; p += w->node->shards)
+            if ((j->request.all_partitions || p == j->request.partition) &&
+                shard_recover_give_up(w->shard, info->id, (uint16_t)p))
+                log_warn("node", "context %s partition %u: its damage was given up by an operator",
+                         info->name, p);
+    }
+}
+
+static void visit_run(struct note *note, void *thread)
+{
+    struct visit *v = container_of(note, struct visit, note);
+    struct worker *w = thread;
+    struct job *j = v->job;
+    struct share *share = &j->shares[v->index];
+    if (j->changed) {
+        catalog_unref(w->catalog);
+        w->catalog = catalog_ref(j->catalog);
+        shard_set_catalog(w->shard, w->catalog);
+        folding_set_catalog(w, w->catalog);
+        atomic_store(&w->log_interval_ms,
+                     (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
+    }
+    if (j->request.op == ADMIN_PARTITION_RECOVER)
+        recover_visit(w, j);
+    if (j->request.op == ADMIN_PARTITION_LIST)
+        partitions_visit(w, j, share);
+    shard_stats(w->shard, &share->stats);
+    loop_stats(w->loop, &share->loop);
+    wal_stats(w->wal, &share->wal);
+    size_t caches = 0, at = 0;
+    for (size_t i = 0; i < j->catalog->contexts_len; i++)
+        caches += j->catalog->contexts[i].caches_len;
+    share->contexts = xcalloc(j->catalog->contexts_len, sizeof *share->contexts);
+    share->caches = xcalloc(caches, sizeof *share->caches);
+    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+        const struct context_info *info = &j->catalog->contexts[i];
+        shard_context_usage(w->shard, info->id, &share->contexts[i]);
+        for (size_t k = 0; k < info->caches_len; k++)
+            share->caches[at++] = shard_cache_entries(w->shard, info->caches[k].id);
+    }
+    v->note.run = visited_run;
+    loop_post(w->node->loop, &v->note.mail);
+}
+
+/* --- on control ------------------------------------------------------------------------------- */
+
+static enum grid_err context_alter(struct catalog *c, const struct admin_request *r, char *why)
+{
+    const struct context_info *now = catalog_context_named(c, slice_str(r->context.name));
+    struct context_info want = now ? *now : r->context;
+    if (r->fields & FIELD_BACKUPS)
+        want.backups = r->context.backups;
+    if (r->fields & FIELD_DURABILITY)
+        want.durability = r->context.durability;
+    if (r->fields & FIELD_MEMORY_LIMIT)
+        want.memory_limit = r->context.memory_limit;
+    if (r->fields & FIELD_MIN_IN_SYNC)
+        want.min_in_sync = r->context.min_in_sync;
+    if (r->fields & FIELD_FULL_POLICY)
+        want.full_policy = r->context.full_policy;
+    if (r->fields & FIELD_NODES)
+        memcpy(want.nodes, r->context.nodes, sizeof want.nodes);
+    return catalog_context_alter(c, &want, why);
+}
+
+static enum grid_err setting_set(struct node *n, struct catalog *c, const struct admin_request *r,
+                                 char *why)
+{
+    if (strcmp(r->name, "max_value") == 0 && r->value > n->value_max) {
+        snprintf(why, WHY_BYTES,
+                 "max_value is %lld, but the log takes values up to %lld bytes: raise log_segment",
+                 (long long)r->value, (long long)n->value_max);
+        return GRID_EBAD_REQUEST;
+    }
+    return catalog_setting_set(c, slice_str(r->name), r->value, why);
+}
+
+/* GRID_EUNSUPPORTED with *ret_change false: the request changes nothing. */
+static enum grid_err change(struct node *n, struct catalog *c, const struct admin_request *r,
+                            char *why, bool *ret_change)
+{
+    *ret_change = true;
+    switch (r->op) {
+    case ADMIN_CONTEXT_CREATE:
+        return catalog_context_create(c, &r->context, why);
+    case ADMIN_CONTEXT_ALTER:
+        return context_alter(c, r, why);
+    case ADMIN_CONTEXT_DROP:
+        return catalog_context_drop(c, slice_str(r->context.name), why);
+    case ADMIN_CACHE_CREATE:
+        return catalog_cache_create(c, slice_str(r->name), r->ttl_ms, why);
+    case ADMIN_CACHE_DROP:
+        return catalog_cache_drop(c, slice_str(r->name), why);
+    case ADMIN_SETTINGS_SET:
+        return setting_set(n, c, r, why);
+    default:
+        *ret_change = false;
+        return GRID_OK;
+    }
+}
+
+static enum grid_err catalog_keep(struct node *n, struct catalog *c, char *why)
+{
+    struct buf bytes = BUF_INIT;
+    wire_catalog_encode(c, &bytes);
+    enum grid_err err = meta_catalog_set(n->meta, c->revision, buf_slice(&bytes), why);
+    buf_release(&bytes);
+    if (err && err != GRID_ENO_SPACE)
+        node_fatal("store", why);
+    return err;
+}
+
+static void job_run(struct note *note, void *thread)
+{
+    struct job *j = container_of(note, struct job, note);
+    struct node *n = thread;
+    struct catalog *next = catalog_copy(n->catalog);
+    j->err = change(n, next, &j->request, j->why, &j->changed);
+    if (!j->err && j->changed) {
+        next->revision = n->catalog->revision + 1;
+        j->err = catalog_keep(n, next, j->why);
+    }
+    if (j->err || !j->changed) {
+        catalog_unref(next);
+    } else {
+        catalog_unref(n->catalog);
+        n->catalog = next;
+        log_info("control", "revision %llu: %s %s", (unsigned long long)next->revision,
+                 admin_op_text(j->request.op),
+                 j->request.name[0] ? j->request.name : j->request.context.name);
+    }
+    j->catalog = catalog_ref(n->catalog);
+    if (j->err) {
+        answer(j);
+        return;
+    }
+    j->left = n->shards;
+    j->shares = xcalloc(n->shards, sizeof *j->shares);
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct visit *v = xalloc(sizeof *v);
+        *v = (struct visit){{.run = visit_run}, j, i};
+        worker_post(&n->workers[i], &v->note);
+    }
+}
+
+void administration(void *worker, const struct ticket *to, const struct admin_request *request)
+{
+    struct worker *w = worker;
+    struct job *j = xcalloc(1, sizeof *j);
+    j->node = w->node;
+    j->note.run = job_run;
+    j->to = *to;
+    j->request = *request;
+    loop_post(w->node->loop, &j->note.mail);
+}

@@ -1,0 +1,193 @@
+/* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, keeps segments ready, purges what
+ * was dropped. Woken by flags; nothing is posted to it, so it may be slow. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "control/settings.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { IDLE_MS = 200, RETRY_MS = 1000 };
+
+void folding_wake(struct worker *w)
+{
+    mailbox_wake(w->folding.box);
+}
+
+void folding_soon(void *ctx)
+{
+    struct worker *w = ctx;
+    if (!atomic_exchange(&w->folding.soon, true))
+        folding_wake(w);
+}
+
+void folding_set_catalog(struct worker *w, struct catalog *c)
+{
+    pthread_mutex_lock(&w->folding.catalog_lock);
+    catalog_unref(w->folding.catalog);
+    w->folding.catalog = catalog_ref(c);
+    pthread_mutex_unlock(&w->folding.catalog_lock);
+    atomic_store(&w->folding.purge, true);
+    folding_wake(w);
+}
+
+bool folding_alive(void *ctx, uint32_t context, uint32_t cache)
+{
+    const struct catalog *c = ctx;
+    if (cache == UINT32_MAX)
+        return catalog_context(c, context) != NULL;
+    return catalog_cache(c, context << 16 | cache) != NULL;
+}
+
+struct checkpointed {
+    struct note note;
+    uint64_t lsn;
+};
+
+static void checkpointed_run(struct note *n, void *thread)
+{
+    struct checkpointed *c = container_of(n, struct checkpointed, note);
+    shard_checkpointed(((struct worker *)thread)->shard, c->lsn);
+    free(c);
+}
+
+/* What one round needs. */
+struct round {
+    struct worker *w;
+    struct catalog *catalog;
+    struct checkpoint_limits limits;
+    bool last;         /* the node stops: fold everything */
+    bool stuck;        /* damaged: no more checkpoints until the next start */
+    uint64_t bytes_at; /* wal written_bytes at the last checkpoint */
+    msec_t done_at;
+    msec_t retry_at;
+};
+
+static void space_note(struct round *r, enum grid_err err, const char *why)
+{
+    bool full = err == GRID_ENO_SPACE;
+    if (full)
+        r->retry_at = clock_mono_ms() + RETRY_MS;
+    if (full && !atomic_exchange(&r->w->folding.disk_full, true))
+        log_error("store", "%s; reads go on, writes are refused when the log is full", why);
+    if (!full && atomic_exchange(&r->w->folding.disk_full, false))
+        log_info("store", "shard %u: there is space on the disk again", r->w->index);
+}
+
+static void prepare(struct round *r)
+{
+    char why[STORE_WHY_BYTES];
+    if (!wal_wants_room(r->w->wal))
+        return;
+    enum grid_err err = wal_prepare(r->w->wal, why);
+    if (err != GRID_OK && err != GRID_ENO_SPACE)
+        node_fatal("store", why);
+    space_note(r, err, why);
+}
+
+static bool due(struct round *r)
+{
+    struct worker *w = r->w;
+    if (r->stuck || wal_durable(w->wal) == checkpoint_applied(w->checkpoint))
+        return false;
+    struct wal_stats stats;
+    wal_stats(w->wal, &stats);
+    int64_t bytes = catalog_setting(r->catalog, SETTING_checkpoint_bytes);
+    int64_t interval = catalog_setting(r->catalog, SETTING_checkpoint_interval);
+    return r->last || atomic_exchange(&w->folding.soon, false) ||
+           stats.written_bytes - r->bytes_at >= (uint64_t)bytes ||
+           clock_mono_ms() - r->done_at >= (msec_t)interval || !wal_has_room(w->wal, 1 << 20);
+}
+
+static void fold(struct round *r)
+{
+    struct worker *w = r->w;
+    struct checkpoint_report report = {0};
+    struct wal_stats stats;
+    wal_stats(w->wal, &stats);
+    struct wal_reader *reader = wal_reader_new(w->wal, checkpoint_applied(w->checkpoint));
+    enum grid_err err =
+        checkpoint_run(w->checkpoint, reader, wal_durable(w->wal), &r->limits, &report);
+    wal_reader_free(reader);
+    if (err == GRID_ECORRUPT) {
+        log_error("store", "shard %u: no more checkpoints until the next start: %s", w->index,
+                  report.text);
+        r->stuck = true;
+        return;
+    }
+    if (err != GRID_OK && err != GRID_ENO_SPACE)
+        node_fatal("store", report.text);
+    space_note(r, err, report.text);
+    char why[STORE_WHY_BYTES];
+    uint64_t applied = checkpoint_applied(w->checkpoint);
+    uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
+    if (atomic_load(&w->folding.disk_full))
+        retention = 0;
+    if (wal_reclaim(w->wal, applied, retention, why) != GRID_OK)
+        node_fatal("store", why);
+    r->done_at = clock_mono_ms();
+    if (err == GRID_OK)
+        r->bytes_at = stats.written_bytes;
+    struct checkpointed *c = xalloc(sizeof *c);
+    *c = (struct checkpointed){{.run = checkpointed_run}, applied};
+    worker_post(w, &c->note);
+}
+
+static void purge(struct round *r)
+{
+    if (r->last || !atomic_exchange(&r->w->folding.purge, false))
+        return;
+    bool more = false;
+    enum grid_err err = checkpoint_purge(r->w->checkpoint, &r->limits, &more);
+    if (err != GRID_OK)
+        log_warn("store", "shard %u: dropped caches are not yet purged: %s", r->w->index,
+                 err_text(err));
+    else if (more)
+        atomic_store(&r->w->folding.purge, true);
+}
+
+static void *folding_body(void *arg)
+{
+    struct worker *w = arg;
+    struct round r = {.w = w, .done_at = clock_mono_ms()};
+    for (;;) {
+        r.last = atomic_load(&w->folding.stop);
+        pthread_mutex_lock(&w->folding.catalog_lock);
+        r.catalog = catalog_ref(w->folding.catalog);
+        pthread_mutex_unlock(&w->folding.catalog_lock);
+        r.limits = (struct checkpoint_limits){.ctx = r.catalog, .alive = folding_alive};
+        if (r.last || clock_mono_ms() >= r.retry_at) {
+            if (!r.last)
+                prepare(&r);
+            if (due(&r))
+                fold(&r);
+            purge(&r);
+        }
+        catalog_unref(r.catalog);
+        if (r.last)
+            return NULL;
+        mailbox_wait(w->folding.box, IDLE_MS);
+    }
+}
+
+void folding_start(struct worker *w)
+{
+    w->folding.worker = w;
+    w->folding.box = mailbox_new();
+    pthread_mutex_init(&w->folding.catalog_lock, NULL);
+    w->folding.catalog = catalog_ref(w->catalog);
+    CHECK(pthread_create(&w->folding.thread, NULL, folding_body, w) == 0);
+}
+
+void folding_end(struct worker *w)
+{
+    atomic_store(&w->folding.stop, true);
+    folding_wake(w);
+    pthread_join(w->folding.thread, NULL);
+    loop_turn(w->loop, false);
+    mailbox_free(w->folding.box);
+    pthread_mutex_destroy(&w->folding.catalog_lock);
+    catalog_unref(w->folding.catalog);
+}

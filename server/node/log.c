@@ -1,0 +1,153 @@
+/* log.c - the log thread of a shard: group commit. A batch closes when the previous sync returns: while the thread
+ * syncs, the shard fills the next one. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+enum { BATCH_BYTES_MAX = 8 << 20, SYNC_MS_DEFAULT = 100 };
+
+static struct batch *batch_get(struct worker *w)
+{
+    struct batch *b = w->spare;
+    if (b) {
+        w->spare = b->written;
+    } else {
+        b = xcalloc(1, sizeof *b);
+        wal_batch_init(&b->wal, w->wal);
+    }
+    b->sync = false;
+    b->written = NULL;
+    return b;
+}
+
+uint64_t log_append(void *ctx, const struct record *rec, bool sync)
+{
+    struct worker *w = ctx;
+    if (w->batch && w->batch->wal.bytes.len > BATCH_BYTES_MAX)
+        log_hand_over(w);
+    if (!w->batch)
+        w->batch = batch_get(w);
+    w->batch->sync |= sync;
+    return wal_batch_add(&w->batch->wal, rec);
+}
+
+bool log_has_room(void *ctx, size_t bytes)
+{
+    struct worker *w = ctx;
+    if (likely(wal_has_room(w->wal, bytes)))
+        return true;
+    folding_wake(w);
+    return false;
+}
+
+void log_hand_over(struct worker *w)
+{
+    struct batch *b = w->batch;
+    if (!b)
+        return;
+    w->batch = NULL;
+    mailbox_post(w->log.box, &b->note.mail);
+    if (wal_wants_room(w->wal))
+        folding_wake(w);
+}
+
+/* On the worker: the log is durable. */
+static void durable_run(struct note *n, void *thread)
+{
+    struct worker *w = thread;
+    struct batch *b = container_of(n, struct batch, note);
+    uint64_t durable = b->durable;
+    while (b) {
+        struct batch *next = b->written;
+        wal_batch_reset(&b->wal);
+        b->written = w->spare;
+        w->spare = b;
+        b = next;
+    }
+    shard_durable(w->shard, durable, loop_wall_ms(w->loop));
+}
+
+struct written {
+    struct batch *first; /* written and not yet synced, linked by `written` */
+    bool sync;
+    msec_t since;
+};
+
+static void log_write(struct worker *w, struct mail *m, struct written *out)
+{
+    char why[STORE_WHY_BYTES];
+    while (m) {
+        struct mail *next = m->next;
+        struct batch *b = container_of(container_of(m, struct note, mail), struct batch, note);
+        if (wal_write(w->wal, &b->wal, why) != GRID_OK)
+            node_fatal("store", why);
+        if (!out->first)
+            out->since = clock_mono_ms();
+        b->written = out->first;
+        out->first = b;
+        out->sync |= b->sync;
+        m = next;
+    }
+}
+
+static void log_sync(struct worker *w, struct written *out)
+{
+    char why[STORE_WHY_BYTES];
+    struct batch *b = out->first;
+    if (wal_sync(w->wal, why, &b->durable) != GRID_OK)
+        node_fatal("store", why);
+    *out = (struct written){0};
+    b->note.run = durable_run;
+    worker_post(w, &b->note);
+}
+
+static void *log_body(void *arg)
+{
+    struct worker *w = arg;
+    struct written out = {0};
+    for (;;) {
+        bool stop = atomic_load(&w->log.stop);
+        int wait = out.first ? SYNC_MS_DEFAULT / 2 : -1;
+        struct mail *m = mailbox_take(w->log.box);
+        if (!m && !stop)
+            m = mailbox_wait(w->log.box, wait);
+        log_write(w, m, &out);
+        msec_t interval = (msec_t)atomic_load(&w->log_interval_ms);
+        if (out.first && (out.sync || stop || clock_mono_ms() - out.since >= interval))
+            log_sync(w, &out);
+        if (stop && !m)
+            return NULL;
+    }
+}
+
+void log_start(struct worker *w)
+{
+    w->log.worker = w;
+    w->log.box = mailbox_new();
+    CHECK(pthread_create(&w->log.thread, NULL, log_body, w) == 0);
+}
+
+static void batches_free(struct batch *b)
+{
+    while (b) {
+        struct batch *next = b->written;
+        wal_batch_release(&b->wal);
+        free(b);
+        b = next;
+    }
+}
+
+void log_end(struct worker *w)
+{
+    log_hand_over(w);
+    atomic_store(&w->log.stop, true);
+    mailbox_wake(w->log.box);
+    pthread_join(w->log.thread, NULL);
+    loop_turn(w->loop, false); /* takes the last durable note in */
+    mailbox_free(w->log.box);
+    batches_free(w->batch);
+    batches_free(w->spare);
+    w->batch = w->spare = NULL;
+}

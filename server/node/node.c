@@ -1,0 +1,314 @@
+/* node.c - starting and stopping, and the control thread. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "control/settings.h"
+#include "net/fdlimit.h"
+#include "wire/snapshot.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+_Noreturn void node_fatal(const char *room, const char *why)
+{
+    log_error(room, "the node ends at once, nothing acknowledged is lost: %s", why);
+    _exit(2);
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static struct tls_conf tls_conf_of(const struct node_conf *c)
+{
+    return (struct tls_conf){c->ca, c->cert, c->key,
+                             c->client_certificates ? TLS_PEER_REQUIRED : TLS_PEER_OPTIONAL};
+}
+
+static void accepted(void *ctx, int fd, const struct net_addr *peer)
+{
+    struct node *n = ctx;
+    worker_accept(&n->workers[n->next_worker++ % n->shards], fd, peer);
+}
+
+static enum grid_err user_drop(const struct node_conf *c, char *why)
+{
+    if (!c->user || geteuid() != 0)
+        return GRID_OK;
+    const struct passwd *p = getpwnam(c->user);
+    if (!p) {
+        snprintf(why, NODE_WHY_BYTES, "user \"%s\" does not exist", c->user);
+        return GRID_EBAD_REQUEST;
+    }
+    if (mkdir(c->data, 0700) == 0 && chown(c->data, p->pw_uid, p->pw_gid) != 0) {
+        snprintf(why, NODE_WHY_BYTES, "%s: cannot be given to %s: %s", c->data, c->user,
+                 strerror(errno));
+        return GRID_EIO;
+    }
+    if (initgroups(c->user, p->pw_gid) || setgid(p->pw_gid) || setuid(p->pw_uid)) {
+        snprintf(why, NODE_WHY_BYTES, "cannot become user %s: %s", c->user, strerror(errno));
+        return GRID_EDENIED;
+    }
+    return GRID_OK;
+}
+
+static enum grid_err doors_open(struct node *n, char *why)
+{
+    enum grid_err err = GRID_OK;
+    if (n->conf.cert) {
+        struct tls_conf tls = tls_conf_of(&n->conf);
+        err = tls_new(&tls, &n->tls, why);
+    }
+    n->conn_conf = (struct conn_conf){.tls = n->tls,
+                                      .quota = &n->quota,
+                                      .handshake_ms = n->conf.handshake_ms,
+                                      .idle_ms = n->conf.idle_ms,
+                                      .slow_reader_ms = n->conf.slow_reader_ms,
+                                      .linger_ms = 1000,
+                                      .output_high = n->conf.output_bytes};
+    struct listener_conf listener = {n->conf.listen_client, "client", &n->quota, n, accepted};
+    return err ? err : listener_new(n->loop, &listener, &n->listener, why);
+}
+
+static enum grid_err catalog_load(struct node *n, char *why)
+{
+    struct buf bytes = BUF_INIT;
+    uint64_t revision;
+    enum grid_err err = meta_catalog_get(n->meta, why, &revision, &bytes);
+    if (err == GRID_ENOT_FOUND) {
+        n->catalog = catalog_new();
+        wire_catalog_encode(n->catalog, &bytes);
+        err = meta_catalog_set(n->meta, n->catalog->revision, buf_slice(&bytes), why);
+    } else if (!err) {
+        err = wire_catalog_decode(buf_slice(&bytes), &n->catalog);
+        if (err)
+            snprintf(why, NODE_WHY_BYTES, "%s/meta: the catalog: %s", n->conf.data, err_text(err));
+    }
+    buf_release(&bytes);
+    return err;
+}
+
+static enum grid_err data_open(struct node *n, char *why)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned shards = n->conf.shards ? n->conf.shards : (unsigned)(cores > 0 ? cores : 1);
+    struct meta_conf conf = {n->conf.data, n->conf.grid, shards};
+    enum grid_err err = meta_open(&conf, why, &n->meta);
+    if (err)
+        return err;
+    const struct meta_info *info = meta_info(n->meta);
+    n->shards = info->shards;
+    if (n->conf.shards && n->conf.shards != info->shards)
+        log_warn("node", "%s was made with %u shards and keeps them", n->conf.data, info->shards);
+    n->view = (struct node_view){.grid = info->grid,
+                                 .node = n->conf.name,
+                                 .address = n->address,
+                                 .version = GRIDD_VERSION,
+                                 .shards = info->shards,
+                                 .epoch = info->boot};
+    memcpy(n->view.node_id, info->node_id, sizeof n->view.node_id);
+    return catalog_load(n, why);
+}
+
+static struct shard *shard_make(struct worker *w, uint64_t seed)
+{
+    struct shard_conf conf = {w->index, w->node->shards, w->node->view.epoch,
+                              w->node->memory_bytes / w->node->shards, seed};
+    struct shard_ports ports = {w,        worker_reply, log_append,  log_has_room,
+                                cold_get, cold_scan,    folding_soon};
+    return shard_new(&conf, &ports, w->catalog);
+}
+
+static enum grid_err workers_recover(struct node *n, char *why)
+{
+    uint64_t seed;
+    bool fresh = meta_info(n->meta)->fresh;
+    CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+    n->workers = xcalloc(n->shards, sizeof *n->workers);
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct worker *w = &n->workers[i];
+        worker_init(w, n, i);
+        atomic_store(&w->log_interval_ms,
+                     (int)catalog_setting(n->catalog, SETTING_log_sync_interval));
+        w->shard = shard_make(w, seed);
+        enum grid_err err = recovery_run(w, fresh, why);
+        if (err)
+            return err;
+        n->value_max = (int64_t)wal_record_max(w->wal) - (64 << 10);
+    }
+    return fresh ? meta_made(n->meta, why) : GRID_OK;
+}
+
+static void *worker_body(void *arg)
+{
+    worker_run(arg);
+    return NULL;
+}
+
+static void threads_start(struct node *n)
+{
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct worker *w = &n->workers[i];
+        log_start(w);
+        cold_start(w);
+        folding_start(w);
+        CHECK(pthread_create(&w->thread, NULL, worker_body, w) == 0);
+    }
+    n->workers_running = n->shards;
+}
+
+static void control_mail(void *ctx, struct mail *m)
+{
+    struct note *note = container_of(m, struct note, mail);
+    note->run(note, ctx);
+}
+
+enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node)
+{
+    struct node *n = xcalloc(1, sizeof *n);
+    struct sysinfo system;
+    n->conf = *conf;
+    n->signal_fd = -1;
+    n->quota = (struct quota)QUOTA_INIT(conf->connections);
+    n->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
+    if (conf->requests)
+        n->limits.requests = conf->requests;
+    n->memory_bytes = conf->memory_bytes;
+    if (!n->memory_bytes && sysinfo(&system) == 0)
+        n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
+    n->started_ms = clock_mono_ms();
+    n->loop = loop_new(&(struct loop_hooks){n, control_mail, NULL});
+    uint64_t files = fdlimit_raise();
+    if (conf->connections && files < conf->connections + 256u)
+        log_warn("node", "%llu open files are allowed: too few for %u connections",
+                 (unsigned long long)files, conf->connections);
+
+    kv_lmdb_guard();
+    enum grid_err err = doors_open(n, why);
+    if (!err)
+        err = user_drop(&n->conf, why);
+    if (!err)
+        err = data_open(n, why);
+    if (!err)
+        err = workers_recover(n, why);
+    if (err) {
+        node_free(n);
+        return err;
+    }
+    snprintf(n->address, sizeof n->address, "%s",
+             conf->advertise ? conf->advertise : conf->listen_client);
+    threads_start(n);
+    *ret_node = n;
+    return GRID_OK;
+}
+
+/* --- running and stopping --------------------------------------------------------------------- */
+
+static void certificates_reload(struct node *n)
+{
+    char why[NET_WHY_BYTES];
+    if (!n->tls)
+        return;
+    struct tls_conf tls = tls_conf_of(&n->conf);
+    if (tls_reload(n->tls, &tls, why) == GRID_OK)
+        log_info("net", "certificates were read anew");
+    else
+        log_error("net", "the old certificates stay in use: %s", why);
+}
+
+static void signal_ready(void *ctx, int fd)
+{
+    struct node *n = ctx;
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            certificates_reload(n);
+            if (n->reload)
+                n->reload(n->reload_ctx);
+        } else if (n->stopping) {
+            log_warn("node", "asked twice: ending at once");
+            _exit(0);
+        } else {
+            n->stopping = true;
+            log_info("node", "stopping");
+            listener_free(n->listener);
+            n->listener = NULL;
+            for (unsigned i = 0; i < n->shards; i++)
+                worker_stop(&n->workers[i]);
+            loop_stop(n->loop);
+        }
+    }
+}
+
+void node_run(struct node *n, void (*reload)(void *ctx), void *ctx)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    n->reload = reload;
+    n->reload_ctx = ctx;
+    n->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    CHECK(n->signal_fd >= 0);
+    n->signals = loop_watch(n->loop, n->signal_fd, signal_ready, n);
+    loop_run(n->loop);
+}
+
+static void workers_end(struct node *n)
+{
+    for (unsigned i = 0; i < n->workers_running; i++) {
+        worker_stop(&n->workers[i]);
+        pthread_join(n->workers[i].thread, NULL);
+    }
+    for (unsigned i = 0; i < n->workers_running; i++) {
+        cold_end(&n->workers[i]);
+        log_end(&n->workers[i]);
+        folding_end(&n->workers[i]);
+    }
+}
+
+void node_free(struct node *n)
+{
+    if (!n)
+        return;
+    listener_free(n->listener);
+    workers_end(n);
+    for (unsigned i = 0; n->workers && i < n->shards; i++) {
+        struct worker *w = &n->workers[i];
+        if (w->loop)
+            worker_release(w);
+        if (n->workers_running)
+            wal_close(w->wal);
+        else
+            wal_free(w->wal);
+        checkpoint_close(w->checkpoint);
+    }
+    free(n->workers);
+    loop_unwatch(n->signals);
+    loop_free(n->loop);
+    if (n->signal_fd >= 0)
+        close(n->signal_fd);
+    tls_free(n->tls);
+    catalog_unref(n->catalog);
+    meta_close(n->meta);
+    free(n);
+}
+
+uint16_t node_client_port(const struct node *n)
+{
+    return listener_port(n->listener);
+}
+
+unsigned node_shards(const struct node *n)
+{
+    return n->shards;
+}

@@ -1,0 +1,53 @@
+/* node.h - one node, put together from the other rooms: control thread (the caller's), S shard threads, and for each
+ * shard a log, a checkpoint and a cold-read thread. One per process today; no globals.
+ *
+ * Start: certificates, addresses, privileges, data directory, recovery, threads; whatever fails leaves nothing behind
+ * but a line in `why`. Order of stopping: see node_run. */
+#ifndef GRIDD_NODE_NODE_H
+#define GRIDD_NODE_NODE_H
+
+#include "base/clock.h"
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct node; /* opaque */
+
+enum { NODE_WHY_BYTES = 768 };
+
+/* Strings are borrowed for the life of the node. Times in ms, 0: no limit. */
+struct node_conf {
+    const char *name;
+    const char *grid;
+    const char *data; /* directory; made when missing */
+    const char *user; /* become this user once the addresses are bound; NULL: stay */
+    const char *const *labels;
+    size_t labels_len;
+    const char *listen_client;   /* "host:port" */
+    const char *advertise;       /* client address others see; NULL: listen_client */
+    const char *ca, *cert, *key; /* NULL cert: no TLS */
+    bool client_certificates;    /* required, else optional */
+    unsigned shards;             /* of a new data directory; 0: one per core */
+    uint64_t segment_bytes;      /* of the log; 0: 64 MiB */
+    uint64_t memory_bytes;       /* for data; 0: half of the machine's */
+    unsigned connections;        /* at once */
+    msec_t idle_ms, slow_reader_ms, handshake_ms;
+    unsigned requests;   /* unanswered, of one connection */
+    size_t output_bytes; /* unsent, of one connection: then it is not read */
+};
+
+/* Recover and start serving. The node is the caller's; release with node_free(). Errors are those of tls.h, listener.h,
+ * meta.h, wal.h, checkpoint.h; `why` (NODE_WHY_BYTES) is the line for the user. */
+MUST_USE
+enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node);
+/* Run the control thread until SIGTERM or SIGINT (which the caller has blocked in all threads): then no new
+ * connections, answer what is in flight, flush and sync the log, write a checkpoint. SIGHUP: certificates anew, and
+ * `reload` is called. A second SIGTERM or SIGINT ends the process at once. */
+void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
+void node_free(struct node *n); /* NULL is fine */
+/* Port of the client listener; shards of the data directory. */
+uint16_t node_client_port(const struct node *n);
+unsigned node_shards(const struct node *n);
+
+#endif

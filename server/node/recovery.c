@@ -1,0 +1,146 @@
+/* recovery.c - opens the store of one shard and brings its partitions back: heads and sessions of the checkpoint, then
+ * the log behind it. What is damaged is marked, told, and refused; never silently empty. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+struct damage {
+    struct worker *w;
+    struct wal_place *places;
+    size_t len, cap;
+};
+
+static void damage_add(struct damage *d, uint32_t context, uint16_t partition)
+{
+    for (size_t i = 0; i < d->len; i++)
+        if (d->places[i].context == context && d->places[i].partition == partition)
+            return;
+    if (d->len == d->cap) {
+        d->cap = d->cap ? d->cap * 2 : 16;
+        d->places = xrealloc(d->places, d->cap, sizeof *d->places);
+    }
+    d->places[d->len++] = (struct wal_place){context, partition};
+}
+
+static void head_each(void *ctx, const struct checkpoint_head *head)
+{
+    struct damage *d = ctx;
+    if (head->damaged)
+        damage_add(d, head->context, head->partition);
+    else
+        shard_recover_checkpoint(d->w->shard, head->context, head->partition, head->version,
+                                 head->counts, head->caches, head->caches_len);
+}
+
+static void session_each(void *ctx, uint32_t context, uint16_t partition, struct session_id id,
+                         struct slice stored, bool damaged)
+{
+    struct damage *d = ctx;
+    if (damaged)
+        damage_add(d, context, partition);
+    else
+        shard_recover_session(d->w->shard, context, partition, id, stored);
+}
+
+static void record_each(void *ctx, const struct record *rec, uint64_t lsn)
+{
+    struct damage *d = ctx;
+    shard_recover_record(d->w->shard, rec, lsn);
+}
+
+static uint64_t head_version(void *ctx, uint32_t context, uint16_t partition)
+{
+    struct damage *d = ctx;
+    return checkpoint_head_version(d->w->checkpoint, context, partition);
+}
+
+/* Partitions of this shard that the log says are damaged. */
+static void damage_of_log(struct damage *d, const struct wal_report *report)
+{
+    struct worker *w = d->w;
+    for (size_t i = 0; i < w->catalog->contexts_len; i++) {
+        const struct context_info *info = &w->catalog->contexts[i];
+        if (info->durability == DURABILITY_MEMORY)
+            continue;
+        for (uint32_t p = w->index; p < info->partitions; p += w->node->shards)
+            if (wal_report_damaged(report, info->id, (uint16_t)p))
+                damage_add(d, info->id, (uint16_t)p);
+    }
+}
+
+static enum grid_err stores_open(struct worker *w, bool create, char *why)
+{
+    char path[4096];
+    struct node *n = w->node;
+    snprintf(path, sizeof path, "%s/shard-%u", n->conf.data, w->index);
+    if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
+        snprintf(why, STORE_WHY_BYTES, "%.400s: cannot be made: %s", path, strerror(errno));
+        return disk_err(errno);
+    }
+    snprintf(path, sizeof path, "%s/shard-%u/data.mdb", n->conf.data, w->index);
+    enum grid_err err = checkpoint_open(path, create, why, &w->checkpoint);
+    if (err)
+        return err;
+    snprintf(path, sizeof path, "%s/shard-%u/wal", n->conf.data, w->index);
+    struct wal_conf conf = {.disk = disk_posix(),
+                            .dir = path,
+                            .segment_bytes = n->conf.segment_bytes,
+                            .create = create};
+    CHECK(getrandom(&conf.random, sizeof conf.random, 0) == sizeof conf.random);
+    return wal_open(&conf, why, &w->wal);
+}
+
+static enum grid_err partitions_recover(struct worker *w, struct damage *d,
+                                        struct wal_report *report, char *why)
+{
+    enum grid_err err = checkpoint_heads(w->checkpoint, head_each, d);
+    if (!err)
+        err = checkpoint_sessions(w->checkpoint, session_each, d);
+    if (err) {
+        snprintf(why, STORE_WHY_BYTES, "shard %u: the checkpoint cannot be read: %s", w->index,
+                 err_text(err));
+        return err;
+    }
+    struct wal_visit visit = {d, record_each, head_version};
+    err = wal_recover(w->wal, checkpoint_applied(w->checkpoint), &visit, why, report);
+    if (err)
+        return err;
+    damage_of_log(d, report);
+    if (d->len || report->lost_records) {
+        err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, report->last_lsn, why);
+        if (err)
+            return err;
+    }
+    for (size_t i = 0; i < d->len; i++)
+        shard_recover_damage(w->shard, d->places[i].context, d->places[i].partition);
+    if (report->text[0])
+        log_warn("store", "shard %u: %s", w->index, report->text);
+    if (d->len)
+        log_error("store",
+                  "shard %u: %zu partitions are damaged and refused; see gridctl partition list",
+                  w->index, d->len);
+    log_info("store", "shard %u: recovered up to lsn %llu, %llu records replayed", w->index,
+             (unsigned long long)report->last_lsn, (unsigned long long)report->records);
+    shard_recovered(w->shard, report->last_lsn, clock_wall_ms());
+    return wal_prepare(w->wal, why);
+}
+
+enum grid_err recovery_run(struct worker *w, bool create, char *why)
+{
+    enum grid_err err = stores_open(w, create, why);
+    if (err)
+        return err;
+    struct damage damage = {.w = w};
+    struct wal_report report = {0};
+    err = partitions_recover(w, &damage, &report, why);
+    wal_report_release(&report);
+    free(damage.places);
+    return err;
+}

@@ -1,0 +1,340 @@
+/* worker.c - a shard's thread. A turn: input of all connections is parsed into ops; at its end all ops are done
+ * together (two rounds of prefetch, then one after the other), the log batch goes to the log thread, and what the
+ * sessions have to say goes into the connections' output, which net sends with one write each. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum {
+    FRAMES_PER_TURN = 512,   /* of one connection */
+    ARENA_BYTES = 256 << 20, /* decoded requests of one turn */
+    UNSENT_BYTES = 1 << 20,  /* what is handed to a connection before it is asked again */
+    STOP_MS = 5000,          /* for answers in flight when the node stops */
+};
+
+void worker_post(struct worker *w, struct note *n)
+{
+    loop_post(w->loop, &n->mail);
+}
+
+static void worker_mail(void *ctx, struct mail *m)
+{
+    struct note *n = container_of(m, struct note, mail);
+    n->run(n, ctx);
+}
+
+void worker_keep(struct worker *w, struct note *n)
+{
+    if (w->done_len == w->done_cap) {
+        w->done_cap = w->done_cap ? w->done_cap * 2 : 64;
+        w->done = xrealloc(w->done, w->done_cap, sizeof(struct note *));
+    }
+    w->done[w->done_len++] = n;
+}
+
+void worker_submit(struct worker *w, struct op *op)
+{
+    if (w->ops_len == w->ops_cap) {
+        w->ops_cap = w->ops_cap ? w->ops_cap * 2 : 256;
+        w->ops = xrealloc(w->ops, w->ops_cap, sizeof(struct op *));
+    }
+    w->ops[w->ops_len++] = op;
+}
+
+/* --- ports of the sessions -------------------------------------------------------------------- */
+
+static void session_submit(void *ctx, struct op *op)
+{
+    struct worker *w = ctx;
+    unsigned owner = op->partition % w->node->shards;
+    if (owner == w->index)
+        worker_submit(w, op);
+    else
+        forward_op(w, op, owner);
+}
+
+static const struct catalog *session_catalog(void *ctx)
+{
+    return ((struct worker *)ctx)->catalog;
+}
+
+static void session_move(void *ctx, struct grid_session *s, uint32_t shard)
+{
+    (void)ctx;
+    struct link *l = grid_session_owner(s);
+    l->moving = true;
+    l->target = shard;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void link_dirty(struct link *l)
+{
+    if (list_empty(&l->dirty))
+        list_push_back(&l->worker->dirty, &l->dirty);
+}
+
+void worker_dirty(struct worker *w, struct grid_session *s)
+{
+    (void)w;
+    if (s)
+        link_dirty(grid_session_owner(s));
+}
+
+static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t len)
+{
+    struct link *l = ctx;
+    if (!grid_session_wants_read(l->session)) {
+        l->paused = true;
+        conn_pause(c);
+        return 0;
+    }
+    struct session_turn turn = {l->worker->arena, FRAMES_PER_TURN, false};
+    size_t used = grid_session_input(l->session, data, len, &turn);
+    link_dirty(l);
+    if (l->moving) {
+        conn_detach(c);
+    } else if (!grid_session_wants_read(l->session)) {
+        l->paused = true;
+        conn_pause(c);
+    } else if (turn.more) {
+        conn_again(c);
+    }
+    return used;
+}
+
+static void link_input_ended(void *ctx, struct conn *c)
+{
+    (void)c;
+    struct link *l = ctx;
+    grid_session_stop(l->session, "the client sends no more");
+    link_dirty(l);
+}
+
+struct move {
+    struct note note;
+    struct link *link;
+};
+
+static void move_run(struct note *n, void *thread)
+{
+    struct move *m = container_of(n, struct move, note);
+    struct worker *w = thread;
+    struct link *l = m->link;
+    free(m);
+    l->worker = w;
+    l->moving = false;
+    list_push_back(&w->links, &l->all);
+    grid_session_moved(l->session, &w->ports);
+    conn_attach(l->conn, w->loop);
+    if (w->stopping)
+        grid_session_stop(l->session, "the node is stopping");
+    link_dirty(l);
+}
+
+static void link_detached(void *ctx, struct conn *c)
+{
+    (void)c;
+    struct link *l = ctx;
+    struct worker *target = &l->worker->node->workers[l->target];
+    list_remove(&l->all);
+    list_remove(&l->dirty);
+    struct move *m = xalloc(sizeof *m);
+    *m = (struct move){{.run = move_run}, l};
+    worker_post(target, &m->note);
+}
+
+static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char *text)
+{
+    struct link *l = ctx;
+    char peer[NET_ADDR_BYTES];
+    const char *reason = grid_session_reason(l->session);
+    enum log_level level = end == CONN_ENDED_HANDSHAKE ? LOG_WARN : LOG_INFO;
+    if (end == CONN_ENDED_PEER || end == CONN_ENDED_STOP || end == CONN_ENDED_OWNER)
+        level = LOG_DEBUG;
+    log_line(level, "net", "%s: closed: %s %s", net_addr_text(conn_peer(c), peer), text, reason);
+    grid_session_close(l->session);
+    list_remove(&l->all);
+    list_remove(&l->dirty);
+    free(l);
+}
+
+static const struct conn_handler link_handler = {
+    .input = link_input,
+    .input_ended = link_input_ended,
+    .detached = link_detached,
+    .closed = link_closed,
+};
+
+struct accepted {
+    struct note note;
+    int fd;
+    struct net_addr peer;
+};
+
+static void accepted_run(struct note *n, void *thread)
+{
+    struct accepted *a = container_of(n, struct accepted, note);
+    struct worker *w = thread;
+    if (w->stopping) {
+        listener_refuse(&w->node->quota, a->fd);
+        free(a);
+        return;
+    }
+    struct link *l = xcalloc(1, sizeof *l);
+    l->worker = w;
+    list_init(&l->dirty);
+    if (conn_new(w->loop, a->fd, &a->peer, &w->node->conn_conf, &link_handler, l, &l->conn)) {
+        log_warn("net", "no memory for a connection");
+        free(l);
+    } else {
+        l->session = grid_session_new(&w->ports, &w->node->view, &w->node->limits, l);
+        list_push_back(&w->links, &l->all);
+    }
+    free(a);
+}
+
+void worker_accept(struct worker *w, int fd, const struct net_addr *peer)
+{
+    struct accepted *a = xalloc(sizeof *a);
+    *a = (struct accepted){{.run = accepted_run}, fd, *peer};
+    worker_post(w, &a->note);
+}
+
+/* --- the end of a turn ------------------------------------------------------------------------ */
+
+void worker_reply(void *ctx, const struct ticket *to, const struct result *res)
+{
+    struct worker *w = ctx;
+    if (likely(to->thread == w->index))
+        worker_dirty(w, grid_session_result(to, res));
+    else
+        forward_result(w, to, res);
+}
+
+static void ops_do(struct worker *w)
+{
+    msec_t now = loop_wall_ms(w->loop);
+    for (int stage = 0; stage < 2; stage++)
+        for (size_t i = 0; i < w->ops_len; i++)
+            shard_prefetch(w->shard, w->ops[i], stage);
+    for (size_t i = 0; i < w->ops_len; i++)
+        shard_submit(w->shard, w->ops[i], now);
+    w->ops_len = 0;
+    for (size_t i = 0; i < w->done_len; i++)
+        free(w->done[i]);
+    w->done_len = 0;
+}
+
+static void link_flush(struct link *l)
+{
+    struct conn *c = l->conn;
+    if (!conn_alive(c) || l->moving)
+        return;
+    struct slice out = grid_session_output(l->session);
+    if (out.len && conn_unsent(c) > UNSENT_BYTES) {
+        list_push_back(&l->worker->dirty, &l->dirty); /* the next turn that finds room */
+        return;
+    }
+    if (out.len) {
+        buf_add(conn_output(c), out.data, out.len);
+        grid_session_sent(l->session, out.len);
+    }
+    if (grid_session_finished(l->session)) {
+        conn_finish(c);
+    } else if (l->paused && grid_session_wants_read(l->session)) {
+        l->paused = false;
+        conn_resume(c);
+    }
+}
+
+static void worker_turn_end(void *ctx)
+{
+    struct worker *w = ctx;
+    ops_do(w);
+    log_hand_over(w);
+    struct list flushing;
+    list_init(&flushing);
+    while (!list_empty(&w->dirty)) {
+        struct list *n = list_pop_front(&w->dirty);
+        list_push_back(&flushing, n);
+    }
+    for (struct list *n; (n = list_pop_front(&flushing));)
+        link_flush(list_entry(n, struct link, dirty));
+    arena_reset(w->arena);
+    if (w->stopping && (list_empty(&w->links) || loop_mono_ms(w->loop) >= w->stop_by))
+        loop_stop(w->loop);
+}
+
+static void worker_tick(void *ctx)
+{
+    struct worker *w = ctx;
+    if (wal_wants_room(w->wal))
+        folding_wake(w);
+    loop_timer_set(&w->tick, shard_tick(w->shard, loop_wall_ms(w->loop)));
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void stop_run(struct note *n, void *thread)
+{
+    struct worker *w = thread;
+    w->stopping = true;
+    w->stop_by = loop_mono_ms(w->loop) + STOP_MS;
+    list_for_each (it, &w->links) {
+        struct link *l = list_entry(it, struct link, all);
+        grid_session_stop(l->session, "the node is stopping");
+        link_dirty(l);
+    }
+    loop_timer_set(&w->tick, 0);
+    free(n);
+}
+
+void worker_stop(struct worker *w)
+{
+    struct note *n = xalloc(sizeof *n);
+    *n = (struct note){.run = stop_run};
+    worker_post(w, n);
+}
+
+void worker_init(struct worker *w, struct node *n, unsigned index)
+{
+    w->node = n;
+    w->index = index;
+    w->catalog = catalog_ref(n->catalog);
+    w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end});
+    w->arena = arena_new(ARENA_BYTES);
+    list_init(&w->links);
+    list_init(&w->dirty);
+    loop_timer_init(&w->tick, w->loop, worker_tick, w);
+    w->ports = (struct session_ports){
+        .ctx = w,
+        .shard = index,
+        .submit = session_submit,
+        .admin = administration,
+        .move = session_move,
+        .catalog = session_catalog,
+    };
+}
+
+void worker_run(struct worker *w)
+{
+    loop_timer_set(&w->tick, 0);
+    loop_run(w->loop);
+}
+
+void worker_release(struct worker *w)
+{
+    if (w->loop) {
+        loop_timer_stop(&w->tick);
+        loop_free(w->loop);
+    }
+    shard_free(w->shard);
+    arena_free(w->arena);
+    catalog_unref(w->catalog);
+    free(w->ops);
+    free(w->done);
+}
