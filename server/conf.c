@@ -82,13 +82,13 @@ static bool number_parse(const char *text, const struct unit *units, int64_t *re
 
 /* Where libconfuse's callbacks find the fault list: it has no argument of ours, so it rides on the parse context. */
 static _Thread_local struct buf *faults_now;
+static _Thread_local const char *path_now;
 
 static void fault_confuse(cfg_t *cfg, const char *fmt, va_list ap)
 {
     char text[512];
     vsnprintf(text, sizeof text, fmt, ap);
-    buf_printf(faults_now, "%s:%d: %s\n", cfg && cfg->filename ? cfg->filename : "gridd.conf",
-               cfg ? cfg->line : 0, text);
+    buf_printf(faults_now, "%s:%d: %s\n", path_now, cfg ? cfg->line : 0, text);
 }
 
 static const char *expected_of(enum type type)
@@ -261,6 +261,7 @@ enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_
     cfg_t *cfg = cfg_init(top, CFGF_NONE);
     CHECK(cfg);
     faults_now = faults;
+    path_now = path;
     cfg_set_error_function(cfg, fault_confuse);
     for (size_t i = 0; i < OPTIONS_LEN; i++) {
         char name[80];
@@ -280,6 +281,7 @@ enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_
         conf_judge(c, path, faults);
     cfg_free(cfg);
     faults_now = NULL;
+    path_now = NULL;
     if (faults->len != before) {
         conf_free(c);
         return GRID_EBAD_REQUEST;
