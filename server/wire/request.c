@@ -1,6 +1,6 @@
-/* request.c - Hello and Request. protobuf-c copies the fields into the arena; from there they
- * are pointed at, not copied again. */
-#include "wire/request.h"
+/* request.c - Hello and Request. Hot requests are read in place (request_flat.c). Of the others
+ * protobuf-c copies the fields into the arena, where they are pointed at, not copied again. */
+#include "wire/request_priv.h"
 
 #include "client.pb-c.h"
 #include "wire/wire_priv.h"
@@ -195,9 +195,14 @@ static bool has_items(unsigned code)
     return code == OP_BATCH || (code >= WIRE_GET_MANY && code <= WIRE_DELETE_MANY);
 }
 
+/* Operations that look at more than the flat fields, when these are absent too. */
+static bool needs_rest(unsigned code)
+{
+    return has_items(code) || code == WIRE_OPEN_CACHE;
+}
+
 static void fill_op(const Grid__Request *m, struct op *op)
 {
-    op->kind = (enum op_kind)m->op;
     op->condition = (enum op_condition)m->condition;
     op->ttl = (enum op_ttl)m->ttl;
     op->keys_only = m->keys_only;
@@ -211,42 +216,69 @@ static void fill_op(const Grid__Request *m, struct op *op)
     op->limit = m->limit;
     op->prefix = wire_bytes(m->prefix);
     op->cursor = wire_bytes(m->cursor);
-    op->session.number = m->number;
     op->session.lowest = m->lowest;
     op->age_ms = m->age_ms;
 }
 
-enum grid_err wire_request_decode(struct slice body, struct arena *arena,
-                                  struct wire_request **ret_request)
+static void fill_request(const Grid__Request *m, struct wire_request *r)
 {
-    const Grid__Request *m =
-        (const Grid__Request *)(void *)wire_unpack(&grid__request__descriptor, body, arena);
-    if (unlikely(!m))
-        return unpack_failed(arena);
-    struct wire_request *r = arena_calloc(arena, 1, sizeof *r);
-    if (unlikely(!r))
-        return GRID_ENOMEM;
     r->number = m->number;
     r->code = (unsigned)m->op;
     r->topology = m->topology;
     r->partition = m->partition;
     r->one_partition = m->one_partition;
     fill_op(m, &r->op);
+}
+
+/* What the code and the number mean for the op, and whether its values are in range. */
+void request_settle(struct wire_request *r)
+{
+    r->op.kind = (enum op_kind)r->code;
+    r->op.session.number = r->number;
     check_ranges(r, &r->op);
-    enum grid_err err = GRID_OK;
+}
+
+/* What only a request with messages in it has. */
+static enum grid_err fill_rest(const Grid__Request *m, struct wire_request *r, struct arena *arena)
+{
     if (has_items(r->code))
-        err = fill_items(r, m, arena);
+        return fill_items(r, m, arena);
     if (r->code == WIRE_ADMIN && m->admin)
-        err = fill_admin(r, m->admin, arena);
+        return fill_admin(r, m->admin, arena);
     if (r->code == WIRE_OPEN_CACHE) {
         if (!wire_text_ok(m->name))
             refuse(r, GRID_EBAD_REQUEST, "the name is no text");
         r->name = slice_str(m->name);
     }
-    if (err)
-        return err;
-    *ret_request = r;
     return GRID_OK;
+}
+
+enum grid_err request_unpack(struct slice body, struct arena *arena, struct wire_request *r)
+{
+    const Grid__Request *m =
+        (const Grid__Request *)(void *)wire_unpack(&grid__request__descriptor, body, arena);
+    if (unlikely(!m))
+        return unpack_failed(arena);
+    *r = (struct wire_request){.number = 0};
+    fill_request(m, r);
+    request_settle(r);
+    return fill_rest(m, r, arena);
+}
+
+enum grid_err wire_request_decode(struct slice body, struct arena *arena,
+                                  struct wire_request **ret_request)
+{
+    struct wire_request *r = arena_calloc(arena, 1, sizeof *r);
+    if (unlikely(!r))
+        return GRID_ENOMEM;
+    enum grid_err err = GRID_OK;
+    if (likely(request_flat(body, r) && !needs_rest(r->code)))
+        request_settle(r);
+    else
+        err = request_unpack(body, arena, r);
+    if (!err)
+        *ret_request = r;
+    return err;
 }
 
 uint64_t wire_request_number(struct slice body)

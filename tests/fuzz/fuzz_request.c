@@ -3,7 +3,7 @@
  * LINK: wire control base pb frame */
 #include "base/err.h"
 #include "tests/fuzz/fuzz.h"
-#include "wire/request.h"
+#include "wire/request_priv.h"
 
 enum { ARENA_LIMIT = 4 << 20 };
 
@@ -39,6 +39,30 @@ static void look_at(const struct wire_request *r)
     CHECK(!r->refused || r->why);
 }
 
+/* What is read in place is what protobuf-c reads. */
+static void compare(struct slice body, struct arena *a)
+{
+    struct wire_request flat = {.number = 0}, whole;
+    if (!request_flat(body, &flat))
+        return;
+    request_settle(&flat);
+    CHECK(request_unpack(body, a, &whole) == GRID_OK);
+    CHECK(flat.number == whole.number && flat.code == whole.code);
+    CHECK(flat.topology == whole.topology && flat.partition == whole.partition);
+    CHECK(flat.one_partition == whole.one_partition);
+    const struct op *x = &flat.op, *y = &whole.op;
+    CHECK(x->kind == y->kind && x->condition == y->condition && x->ttl == y->ttl);
+    CHECK(x->keys_only == y->keys_only && x->cache == y->cache && x->version == y->version);
+    CHECK(x->delta == y->delta && x->ttl_ms == y->ttl_ms && x->limit == y->limit);
+    CHECK(x->session.number == y->session.number && x->session.lowest == y->session.lowest);
+    CHECK(x->age_ms == y->age_ms);
+    CHECK(slice_eq(x->key, y->key) && slice_eq(x->value, y->value));
+    CHECK(slice_eq(x->affinity, y->affinity) && slice_eq(x->prefix, y->prefix));
+    CHECK(slice_eq(x->cursor, y->cursor));
+    bool more = whole.items_len || whole.admin || whole.name.len;
+    CHECK(!more && (flat.refused == whole.refused || whole.items_len == 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct arena *a = arena_new(ARENA_LIMIT);
@@ -49,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         look_at(r);
     arena_check(a);
     CHECK(arena_used(a) <= ARENA_LIMIT + ARENA_CHUNK_BYTES);
+    arena_reset(a);
+    compare(body, a);
     arena_reset(a);
     if (wire_hello_decode(body, a, &h) == GRID_OK)
         CHECK(strlen(h.client) + strlen(h.user) + strlen(h.password) + strlen(h.grid) <= len);

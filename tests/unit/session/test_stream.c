@@ -258,8 +258,14 @@ START_TEST(a_full_arena_delays_a_request_by_a_turn_and_never_for_ever)
     f->arena = arena_new(256 << 10);
     char *value = calloc(1, 200001);
     memset(value, 'v', 200000);
-    Grid__Request m = fake_request(f, 1, GRID__OP__PUT, "key");
-    m.value = fake_bytes(value);
+    Grid__Request m = fake_request(f, 1, GRID__OP__BATCH, "key");
+    Grid__Item item;
+    grid__item__init(&item);
+    item.op = GRID__OP__PUT;
+    item.key = m.key;
+    item.value = fake_bytes(value); /* messages within messages are copied to the arena */
+    m.items = &(Grid__Item *){&item};
+    m.n_items = 1;
     fake_send(f, &m.base);
     arena_alloc(f->arena, 150 << 10); /* another connection was first */
     fake_turn(f);
