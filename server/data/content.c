@@ -54,9 +54,18 @@ uint64_t content_hash(const struct content *c, uint32_t cache, struct slice key)
     return table_hash(&c->table, (uint16_t)cache, key);
 }
 
-void content_prefetch(const struct content *c, uint64_t hash, int stage)
+void content_prefetch_self(const struct content *c)
+{
+    for (size_t at = 0; at < sizeof *c; at += 64)
+        __builtin_prefetch((const char *)c + at);
+}
+
+void content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
+                      int stage)
 {
     table_prefetch(&c->table, hash, stage);
+    if (id)
+        sessions_prefetch(c->sessions, id, stage);
 }
 
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash)

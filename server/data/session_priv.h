@@ -20,6 +20,7 @@ struct session {
     uint64_t lowest;
     msec_t last_used;
     struct list link; /* in sessions.by_use */
+    msec_t listed;    /* last_used when it was put at the end of it */
     uint32_t first, len, cap;
     struct session_result *results; /* &one while cap is 1 */
     struct session_result one;

@@ -1,5 +1,6 @@
-/* sessions.c - the sessions of a partition: an open-addressed map by id, and a list by last use,
- * oldest first. */
+/* sessions.c - the sessions of a partition: an open-addressed map by id, half full at most, and a
+ * list by last use, oldest first. A session goes to the end of the list once in LISTED_MS at most,
+ * so that a write does not touch its neighbours: one may end so much later, never earlier. */
 #include "data/sessions.h"
 
 #include "base/alloc.h"
@@ -8,13 +9,15 @@
 
 #include <stdlib.h>
 
-enum { MAP_MIN = 2, HEAD_BYTES = 8, BY_USE_STEPS_MAX = 1000 };
+enum { MAP_MIN = 2, HEAD_BYTES = 8, BY_USE_STEPS_MAX = 1000, LISTED_MS = 1000 };
+
+__extension__ typedef unsigned __int128 wide;
 
 struct sessions {
     struct session **map; /* NULL: free place */
     size_t len, cap;      /* cap: a power of two, or 0 */
     size_t bytes;
-    uint64_t seed;
+    uint64_t seed, seed_high;
     struct list by_use;
 };
 
@@ -22,6 +25,7 @@ struct sessions *sessions_new(uint64_t hash_seed)
 {
     struct sessions *s = xcalloc(1, sizeof *s);
     s->seed = hash_seed;
+    s->seed_high = hash_key(slice_make(&hash_seed, sizeof hash_seed), hash_seed);
     s->bytes = sizeof *s + HEAD_BYTES;
     list_init(&s->by_use);
     return s;
@@ -42,18 +46,22 @@ void sessions_free(struct sessions *s)
 
 /* --- the map ---------------------------------------------------------------------------------- */
 
-static size_t id_home(const struct sessions *s, const struct session_id *id)
+/* Ids are random, unless somebody is hostile: the seed is secret. */
+static inline size_t id_home(const struct sessions *s, const struct session_id *id)
 {
-    return (size_t)hash_key(slice_make(id->bytes, sizeof id->bytes), s->seed) & (s->cap - 1);
+    uint64_t low = load_u64(id->bytes) ^ s->seed;
+    uint64_t high = load_u64(id->bytes + 8) ^ s->seed_high;
+    wide product = (wide)low * high;
+    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & (s->cap - 1);
 }
 
-static bool id_eq(const struct session_id *a, const struct session_id *b)
+static inline bool id_eq(const struct session_id *a, const struct session_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
 /* Its place in the map, or the free one where it would be. cap > 0. */
-static size_t map_find(const struct sessions *s, const struct session_id *id)
+static inline size_t map_find(const struct sessions *s, const struct session_id *id)
 {
     size_t at = id_home(s, id);
     while (s->map[at] && !id_eq(&s->map[at]->id, id))
@@ -82,7 +90,7 @@ static void map_resize(struct sessions *s, size_t cap)
 
 static void map_insert(struct sessions *s, struct session *one)
 {
-    if ((s->len + 1) * 4 > s->cap * 3)
+    if ((s->len + 1) * 2 > s->cap)
         map_resize(s, s->cap ? s->cap * 2 : (size_t)MAP_MIN);
     s->map[map_find(s, &one->id)] = one;
     s->len++;
@@ -146,8 +154,24 @@ void sessions_apply(struct sessions *s, const struct session_change *change)
     s->bytes -= session_results_bytes(one);
     session_apply(one, change);
     s->bytes += session_results_bytes(one);
-    list_remove(&one->link);
-    list_push_back(&s->by_use, &one->link);
+    if (one->last_used >= one->listed + LISTED_MS) {
+        one->listed = one->last_used;
+        list_remove(&one->link);
+        list_push_back(&s->by_use, &one->link);
+    }
+}
+
+void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage)
+{
+    if (stage == 0) {
+        __builtin_prefetch(s);
+    } else if (s->cap && stage == 1) {
+        __builtin_prefetch(&s->map[id_home(s, id)]);
+    } else if (s->cap) {
+        uintptr_t one = (uintptr_t)s->map[id_home(s, id)];
+        __builtin_prefetch((const void *)one);
+        __builtin_prefetch((const void *)(one + 64));
+    }
 }
 
 void sessions_end(struct sessions *s, const struct session_id *id)
@@ -188,6 +212,7 @@ const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec
  * is not looked for to the end: one may end later than it could, never earlier. */
 static void by_use_insert(struct sessions *s, struct session *one)
 {
+    one->listed = one->last_used;
     list_remove(&one->link);
     struct list *at = s->by_use.prev;
     for (unsigned steps = 0; at != &s->by_use && steps < BY_USE_STEPS_MAX; steps++) {

@@ -44,6 +44,8 @@ void sessions_free(struct sessions *s); /* NULL is fine */
  * */
 enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
                                  struct session_answer *ret_answer);
+/* Stages 0, 1 and 2, each for all requests of a turn; then the others below and above. */
+void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage);
 /* Keep the result of a record. Beyond SESSION_RESULTS_MAX the oldest result is dropped. */
 void sessions_apply(struct sessions *s, const struct session_change *change);
 /* EFFECT_SESSION_END. An unknown session is fine. */

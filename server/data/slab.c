@@ -34,7 +34,7 @@
 #endif
 
 enum {
-    UNIT = 64 << 10,
+    UNIT = SLAB_PAGE_BYTES,
     BIG_UNITS = 4,
     CHUNK_UNITS = 64,
     CHUNK = UNIT * CHUNK_UNITS,

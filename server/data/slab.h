@@ -15,6 +15,8 @@
 
 struct slab; /* opaque */
 
+enum { SLAB_PAGE_BYTES = 64 << 10 }; /* small objects: the page's own data is at its start */
+
 struct slab *slab_new(void);
 /* All objects must have been freed. NULL is fine. */
 void slab_free_all(struct slab *s);

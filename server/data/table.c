@@ -76,15 +76,8 @@ struct entry *table_find(const struct table *t, uint16_t cache, struct slice key
     return at.bucket ? at.bucket->slots[at.slot] : NULL;
 }
 
-void table_prefetch(const struct table *t, uint64_t hash, int stage)
+static void entries_prefetch(const struct table *t, const struct table_bucket *b, uint64_t hash)
 {
-    if (!t->buckets)
-        return;
-    const struct table_bucket *b = bucket_of(t, hash, false);
-    if (stage == 0) {
-        __builtin_prefetch(b);
-        return;
-    }
     uint64_t m = bucket_match(b, hash_tag(hash));
     if (!m && bucket_displaced(b))
         __builtin_prefetch(bucket_of(t, hash, true));
@@ -92,7 +85,21 @@ void table_prefetch(const struct table *t, uint64_t hash, int stage)
         uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
         __builtin_prefetch((const void *)e);
         __builtin_prefetch((const void *)(e + 64));
+        __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
     }
+}
+
+void table_prefetch(const struct table *t, uint64_t hash, int stage)
+{
+    if (!t->buckets)
+        return;
+    uint32_t a = bucket_address(t->buckets, hash_half(hash, false));
+    if (stage == 0)
+        __builtin_prefetch(bucket_segment(t, a));
+    else if (stage == 1)
+        __builtin_prefetch(bucket_at(t, a));
+    else
+        entries_prefetch(t, bucket_at(t, a), hash);
 }
 
 /* --- changing --------------------------------------------------------------------------------- */

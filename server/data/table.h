@@ -31,7 +31,7 @@ void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed);
 void table_release(struct table *t);
 
 uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key);
-/* Stage 0 for each hash of a turn, then stage 1, then look up. */
+/* Stages 0, 1 and 2, each for all hashes of a turn; then look up. */
 void table_prefetch(const struct table *t, uint64_t hash, int stage);
 /* The entry or tombstone, or NULL. Borrowed. */
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);

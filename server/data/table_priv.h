@@ -75,6 +75,13 @@ static inline struct table_bucket *bucket_at(const struct table *t, uint32_t b)
     return &t->segments[segment][offset];
 }
 
+/* Where the directory names the segment of bucket `b`. */
+static inline struct table_bucket *const *bucket_segment(const struct table *t, uint32_t b)
+{
+    uint32_t offset;
+    return &t->segments[segment_of(b, &offset)];
+}
+
 static inline uint32_t bucket_address(uint32_t buckets, uint32_t hash)
 {
     unsigned level = bucket_level(buckets);

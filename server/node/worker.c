@@ -1,5 +1,5 @@
 /* worker.c - a shard's thread. A turn: input of all connections is parsed into ops; at its end all ops are done
- * together (two rounds of prefetch, then one after the other), the log batch goes to the log thread, and what the
+ * together (shard_submit_all), the log batch goes to the log thread, and what the
  * sessions have to say goes into the connections' output, which net sends with one write each. */
 #include "node/node_priv.h"
 
@@ -218,11 +218,7 @@ void worker_reply(void *ctx, const struct ticket *to, const struct result *res)
 static void ops_do(struct worker *w)
 {
     msec_t now = loop_wall_ms(w->loop);
-    for (int stage = 0; stage < 2; stage++)
-        for (size_t i = 0; i < w->ops_len; i++)
-            shard_prefetch(w->shard, w->ops[i], stage);
-    for (size_t i = 0; i < w->ops_len; i++)
-        shard_submit(w->shard, w->ops[i], now);
+    shard_submit_all(w->shard, w->ops, w->ops_len, now);
     w->ops_len = 0;
     for (size_t i = 0; i < w->done_len; i++)
         free(w->done[i]);

@@ -28,7 +28,7 @@ struct grid_session; /* opaque */
 struct session_ports {
     void *ctx;
     uint32_t shard; /* of this thread, from 0; also ticket.thread */
-    /* Do `op`: borrowed, and yours to write to (shard_prefetch() does), until the arena of the
+    /* Do `op`: borrowed, and yours to write to (shard_submit_all() does), until the arena of the
      * turn is reset. Answered by grid_session_result() with op->ticket. */
     void (*submit)(void *ctx, struct op *op);
     /* Do `request` (valid for the call; plain data, copy it). Answered by

@@ -62,7 +62,7 @@ struct op {
     uint32_t batch_len;
     struct record_session session; /* id, number, lowest; status and result unused */
     msec_t age_ms;                 /* since the client first sent it */
-    uint64_t hash; /* of cache and key; set by shard_prefetch(), 0 where it was not called */
+    uint64_t hash; /* of cache and key; set by shard_submit_all(), 0: not known yet */
     struct ticket ticket;
 };
 

@@ -148,22 +148,6 @@ struct shard_context *shard_context_of(const struct shard *s, uint32_t id)
     return id < s->contexts_len ? s->contexts[id] : NULL;
 }
 
-/* --- prefetch --------------------------------------------------------------------------------- */
-
-void shard_prefetch(struct shard *s, struct op *op, int stage)
-{
-    const struct route *r = route_find(s, op->cache);
-    if (!r || !op->key.len || op->partition >= r->context->info->partitions ||
-        op->partition % s->conf.shards != s->conf.index)
-        return;
-    const struct partition *p = r->context->partitions[op->partition / s->conf.shards];
-    if (!p)
-        return;
-    if (stage == 0)
-        op->hash = content_hash(p->content, cache_number(op->cache), op->key);
-    content_prefetch(p->content, op->hash, stage);
-}
-
 /* --- the clean version ------------------------------------------------------------------------ */
 
 static void mark_reached(void *ctx, struct partition *p, uint64_t version)

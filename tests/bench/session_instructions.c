@@ -104,11 +104,7 @@ static size_t turn(struct rig *r, const uint8_t *data, size_t len)
 {
     struct session_turn t = {.arena = r->arena, .budget = TURN};
     size_t used = grid_session_input(r->session, data, len, &t);
-    for (int stage = 0; stage < 2; stage++)
-        for (size_t i = 0; i < r->ops_len; i++)
-            shard_prefetch(r->shard, r->ops[i], stage);
-    for (size_t i = 0; i < r->ops_len; i++)
-        shard_submit(r->shard, r->ops[i], NOW);
+    shard_submit_all(r->shard, r->ops, r->ops_len, NOW);
     r->ops_len = 0;
     grid_session_sent(r->session, grid_session_output(r->session).len);
     arena_reset(r->arena);

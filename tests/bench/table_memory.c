@@ -77,9 +77,11 @@ static double measure(const struct world *w, bool puts, bool prefetch)
         for (unsigned i = 0; i < TURN; i++)
             target_make(w, (unsigned)prng_below(&r, w->entries), &turn[i]);
         uint64_t start = clock_mono_ns();
-        for (int stage = 0; prefetch && stage < 2; stage++)
+        for (unsigned i = 0; prefetch && i < TURN; i++)
+            content_prefetch_self(turn[i].content);
+        for (int stage = 0; prefetch && stage < CONTENT_STAGES; stage++)
             for (unsigned i = 0; i < TURN; i++)
-                content_prefetch(turn[i].content, turn[i].hash, stage);
+                content_prefetch(turn[i].content, turn[i].hash, NULL, stage);
         for (unsigned i = 0; i < TURN; i++) {
             if (puts)
                 put(w, &turn[i], 2 + n, false);

@@ -29,9 +29,7 @@ static struct delivery *delivery_add(struct world *w, struct op *op)
 static void op_send(struct world *w, struct op *op)
 {
     struct node_shard *n = &w->shards[op->partition % w->mix.shards];
-    shard_prefetch(n->shard, op, 0);
-    shard_prefetch(n->shard, op, 1);
-    shard_submit(n->shard, op, w->now);
+    shard_submit_all(n->shard, &op, 1, w->now);
 }
 
 static uint64_t lowest_of(const struct client *c)

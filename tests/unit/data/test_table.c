@@ -28,8 +28,8 @@ static struct entry *find(const struct table *t, uint16_t cache, uint64_t key)
     store_u64(bytes, key);
     struct slice k = slice_make(bytes, 1 + key % 8);
     uint64_t hash = table_hash(t, cache, k);
-    table_prefetch(t, hash, 0);
-    table_prefetch(t, hash, 1);
+    for (int stage = 0; stage < 3; stage++)
+        table_prefetch(t, hash, stage);
     return table_find(t, cache, k, hash);
 }
 

@@ -84,6 +84,8 @@ static inline void buf_set(struct buf *b, struct slice s)
 static void h_reply(void *ctx, const struct ticket *to, const struct result *res)
 {
     struct harness *h = ctx;
+    if (to->number == ANSWERS_MAX) /* of the op beside the one that matters, see h_do() */
+        return;
     ck_assert_uint_lt(to->number, ANSWERS_MAX);
     struct answered *a = &h->answers[to->number];
     a->times++;
@@ -471,9 +473,11 @@ static inline struct answered *h_do(struct harness *h, struct op op)
 {
     ck_assert_uint_lt(h->number, ANSWERS_MAX);
     op.ticket.number = h->number;
-    shard_prefetch(h->s, &op, 0);
-    shard_prefetch(h->s, &op, 1);
-    shard_submit(h->s, &op, h->now);
+    struct op other = {.kind = OP_COUNT, .cache = op.cache, .ticket = {.number = ANSWERS_MAX}};
+    if (h->number % 2)
+        shard_submit_all(h->s, (struct op *[]){&op, &other}, 2, h->now);
+    else
+        shard_submit(h->s, &op, h->now);
     shard_check(h->s);
     return &h->answers[h->number++];
 }

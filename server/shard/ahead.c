@@ -1,0 +1,67 @@
+/* ahead.c - many ops at once. What an op looks at hangs together by pointers, each of which is a
+ * wait for memory: partition -> content -> directory -> bucket -> entry, and sessions -> session.
+ * So ops go in groups, and the group goes down these steps together: the waits of one step
+ * overlap. A group is small enough for what it fetched to be in the first cache when it is used. */
+#include "shard/shard_priv.h"
+
+enum { GROUP = 16 };
+
+/* An op and where it will look. */
+struct ahead {
+    struct op *op;
+    const struct partition *partition;
+};
+
+static const struct partition *partition_ahead(struct shard *s, const struct op *op)
+{
+    const struct route *r = route_find(s, op->cache);
+    if (!r || !op->key.len || op->partition >= r->context->info->partitions ||
+        op->partition % s->conf.shards != s->conf.index)
+        return NULL;
+    return r->context->partitions[op->partition / s->conf.shards];
+}
+
+/* Returns how many of the group have somewhere to look. */
+static size_t group_begin(struct shard *s, struct op *const *ops, size_t len, struct ahead *group)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const struct partition *p = partition_ahead(s, ops[i]);
+        if (!p)
+            continue;
+        __builtin_prefetch(p);
+        __builtin_prefetch(&p->bytes);
+        group[n++] = (struct ahead){ops[i], p};
+    }
+    return n;
+}
+
+static void group_fetch(struct shard *s, struct op *const *ops, size_t len)
+{
+    struct ahead group[GROUP];
+    size_t n = group_begin(s, ops, len, group);
+    for (size_t i = 0; i < n; i++)
+        content_prefetch_self(group[i].partition->content);
+    for (size_t i = 0; i < n; i++) {
+        struct op *op = group[i].op;
+        op->hash = content_hash(group[i].partition->content, cache_number(op->cache), op->key);
+    }
+    for (int stage = 0; stage < CONTENT_STAGES; stage++) {
+        for (size_t i = 0; i < n; i++) {
+            const struct op *op = group[i].op;
+            content_prefetch(group[i].partition->content, op->hash,
+                             op->has_session ? &op->session.id : NULL, stage);
+        }
+    }
+}
+
+void shard_submit_all(struct shard *s, struct op *const *ops, size_t len, msec_t now)
+{
+    for (size_t at = 0; at < len; at += GROUP) {
+        size_t n = len - at < GROUP ? len - at : GROUP;
+        if (n > 1)
+            group_fetch(s, ops + at, n);
+        for (size_t i = 0; i < n; i++)
+            shard_submit(s, ops[at + i], now);
+    }
+}
