@@ -26,6 +26,11 @@ struct content *content_new(struct entry_pool *pool, uint64_t hash_seed)
     return c;
 }
 
+void content_set_stored(struct content *c)
+{
+    c->stored = true;
+}
+
 static void entry_drop(void *ctx, struct entry *e)
 {
     entry_free(ctx, e);

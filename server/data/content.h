@@ -4,7 +4,7 @@
  * Resident: in memory. Pending: version > commit (R6). Clean: version <= clean, that is, in the
  * checkpoint.
  * Complete: every live entry is resident. A tombstone hides an older value elsewhere: it stays
- * while it is pending and, in an incomplete content, until it is clean.
+ * while it is pending and, in a content with a checkpoint, until it is clean.
  *
  * A change in two steps, so that it cannot fail half-way and so that a record may borrow from
  * entries it replaces:
@@ -25,6 +25,8 @@ struct content; /* opaque */
 
 /* An empty, complete partition. The pool is shared by the shard's contents and outlives them. */
 struct content *content_new(struct entry_pool *pool, uint64_t hash_seed);
+/* It has a checkpoint: EVICT_CLEAN is for such contents only. Before the first record. */
+void content_set_stored(struct content *c);
 void content_free(
     struct content *c); /* all at once; NULL is fine. For many entries use content_purge() before */
 
@@ -108,9 +110,8 @@ enum evict_mode {
 };
 /* CLOCK: look at up to `steps` entries behind the hand and drop those unused since its last pass,
  * until `bytes` are freed.
- * Returns what was freed; *ret_steps is how many were looked at. EVICT_CLEAN frees nothing while a
- * dropped tombstone is not clean, for its key would come back from the checkpoint. Entries that
- * are pinned leave, too. */
+ * Returns what was freed; *ret_steps is how many were looked at. Entries that are pinned leave,
+ * too. */
 size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsigned steps,
                      unsigned *ret_steps, uint64_t *ret_entries);
 

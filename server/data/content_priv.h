@@ -32,12 +32,12 @@ struct content {
     size_t tombstones_len;
     size_t entry_bytes; /* of entries in the table, with rounding */
     uint64_t last, commit, clean, left;
-    uint64_t removed; /* greatest version of a tombstone that was dropped before it was clean */
-    uint64_t hand;    /* CLOCK: cursor */
+    uint64_t hand; /* CLOCK: cursor */
     struct staged *staged;
     struct staged staged_one; /* place for the usual case */
     uint32_t staged_len;
     bool complete;
+    bool stored; /* there is a checkpoint */
 };
 
 /* --- content.c -------------------------------------------------------------------------------- */

@@ -54,7 +54,7 @@ void tombstone_remove(struct content *c, const struct entry *e)
 
 static bool tombstone_needed(const struct content *c, const struct entry *e)
 {
-    return entry_version(e) > c->commit || (!c->complete && entry_version(e) > c->clean);
+    return entry_version(e) > c->commit || (c->stored && entry_version(e) > c->clean);
 }
 
 static void version_raise(uint64_t *at, uint64_t version)
@@ -70,8 +70,6 @@ bool content_tidy(struct content *c)
         if (!oldest || tombstone_needed(c, oldest))
             return false;
         version_raise(&c->left, entry_version(oldest));
-        if (entry_version(oldest) > c->clean)
-            version_raise(&c->removed, entry_version(oldest));
         content_unlink(c, oldest);
     }
     return c->tombstones.next && !tombstone_needed(c, c->tombstones.next);
@@ -133,11 +131,11 @@ size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsi
     uint64_t version_max = c->commit;
     if (mode == EVICT_CLEAN && c->clean < version_max)
         version_max = c->clean;
-    bool blocked = mode == EVICT_CLEAN && c->removed > c->clean;
+    CHECK(mode == EVICT_FOR_EVER || c->stored);
     size_t freed = 0;
     *ret_steps = 0;
     *ret_entries = 0;
-    while (!blocked && c->table.len && freed < bytes && *ret_steps < steps) {
+    while (c->table.len && freed < bytes && *ret_steps < steps) {
         struct clock clock = {.version_max = version_max};
         c->hand = table_scan(&c->table, c->hand, clock_pass, &clock);
         freed += clock_drop(c, &clock.victims, mode);
@@ -228,7 +226,7 @@ void content_check(const struct content *c)
     CHECK(sum.bytes == c->entry_bytes);
     CHECK(sum.deadlines == c->expiry.len);
     CHECK(sum.tombstones == c->tombstones_len);
-    CHECK(c->commit <= c->last && c->removed <= c->left);
+    CHECK(c->commit <= c->last && (c->complete || c->stored));
     uint64_t before = 0;
     for (const struct entry *e = c->tombstones.next; e; e = links_of(c, e)->next) {
         CHECK(entry_is_tombstone(e) && entry_version(e) >= before && sum.tombstones-- > 0);

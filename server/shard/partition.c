@@ -14,6 +14,8 @@ static struct partition *partition_new(struct shard *s, struct shard_context *c,
     p->context_id = c->id;
     p->index = index;
     p->content = content_new(s->pool, s->conf.hash_seed);
+    if (c->info->durability != DURABILITY_MEMORY)
+        content_set_stored(p->content);
     replica_init(&p->replica, s->conf.epoch);
     list_init(&p->link);
     list_push_back(&s->partitions, &p->link);

@@ -395,6 +395,44 @@ START_TEST(a_delete_before_an_eviction_is_not_undone_by_the_checkpoint)
 }
 END_TEST
 
+/* The checkpoint never catches up with the deletes: each round leaves some of its own dirty. */
+START_TEST(puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data)
+{
+    enum { ROUNDS = 40, PUTS = 600, SLACK_BYTES = 16 << 20 };
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, LIMIT, FULL_REFUSE);
+    char key[16];
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t before = h->log_len;
+        h->number = 1;
+        for (unsigned i = 0; i < ANSWERS_MAX; i++)
+            h->answers[i].times = 0;
+        for (unsigned i = 0; i < PUTS; i++) {
+            struct answered *put = put_big(h, c, round * PUTS + i);
+            h_cold(h);
+            ck_answer(put, GRID_OK);
+            if (i % 3 == 0) {
+                snprintf(key, sizeof key, "key-%u", round * PUTS + i);
+                struct answered *gone = h_delete(h, c, key);
+                h_cold(h);
+                ck_answer(gone, GRID_OK);
+            }
+        }
+        h_durable(h);
+        h_checkpoint_to(h, before); /* the fold ends where the round began */
+        for (unsigned i = 0; i < 20; i++)
+            shard_tick(h->s, h->now);
+        h_cold(h);
+    }
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_gt(stats.evicted, (ROUNDS - 2) * PUTS / 2);
+    ck_assert_int_eq(h_count(h, c)->number, ROUNDS * PUTS * 2 / 3);
+    ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4 + SLACK_BYTES);
+    h_free(h);
+}
+END_TEST
+
 /* --- damage ----------------------------------------------------------------------------------- */
 
 START_TEST(a_damaged_partition_refuses_everything_until_it_is_given_up)
@@ -441,4 +479,5 @@ UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           a_disk_context_of_dirty_entries_asks_for_a_checkpoint_and_refuses_in_the_end,
           the_limit_of_the_shard_counts_all_contexts,
           a_delete_before_an_eviction_is_not_undone_by_the_checkpoint,
+          puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data,
           a_damaged_partition_refuses_everything_until_it_is_given_up)
