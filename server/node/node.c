@@ -127,23 +127,53 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
     return shard_new(&conf, &ports, w->catalog);
 }
 
+/* The recovery of one shard, on a thread of its own: a start takes as long as the slowest shard. */
+struct recovering {
+    pthread_t thread;
+    struct worker *worker;
+    bool fresh;
+    enum grid_err err;
+    char why[NODE_WHY_BYTES];
+};
+
+static void *recovering_body(void *arg)
+{
+    struct recovering *r = arg;
+    r->err = recovery_run(r->worker, r->fresh, r->why);
+    return NULL;
+}
+
+static void recovering_start(struct recovering *r, struct worker *w, bool fresh, uint64_t seed)
+{
+    atomic_store(&w->log_interval_ms, (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
+    w->shard = shard_make(w, seed);
+    *r = (struct recovering){.worker = w, .fresh = fresh};
+    CHECK(pthread_create(&r->thread, NULL, recovering_body, r) == 0);
+}
+
 static enum grid_err workers_recover(struct node *n, char *why)
 {
     uint64_t seed;
     bool fresh = meta_info(n->meta)->fresh;
     CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
     n->workers = xcalloc(n->shards, sizeof *n->workers);
+    struct recovering *all = xcalloc(n->shards, sizeof *all);
     for (unsigned i = 0; i < n->shards; i++) {
-        struct worker *w = &n->workers[i];
-        worker_init(w, n, i);
-        atomic_store(&w->log_interval_ms,
-                     (int)catalog_setting(n->catalog, SETTING_log_sync_interval));
-        w->shard = shard_make(w, seed);
-        enum grid_err err = recovery_run(w, fresh, why);
-        if (err)
-            return err;
-        n->value_max = (int64_t)wal_record_max(w->wal) - (64 << 10);
+        worker_init(&n->workers[i], n, i);
+        recovering_start(&all[i], &n->workers[i], fresh, seed);
     }
+    enum grid_err err = GRID_OK;
+    for (unsigned i = 0; i < n->shards; i++) {
+        pthread_join(all[i].thread, NULL);
+        if (all[i].err && !err) {
+            err = all[i].err;
+            snprintf(why, NODE_WHY_BYTES, "%s", all[i].why);
+        }
+    }
+    free(all);
+    if (err)
+        return err;
+    n->value_max = (int64_t)wal_record_max(n->workers[0].wal) - (64 << 10);
     return fresh ? meta_made(n->meta, why) : GRID_OK;
 }
 

@@ -128,7 +128,6 @@ static enum grid_err partitions_recover(struct worker *w, struct damage *d,
                   w->index, d->len);
     log_info("store", "shard %u: recovered up to lsn %llu, %llu records replayed", w->index,
              (unsigned long long)report->last_lsn, (unsigned long long)report->records);
-    shard_recovered(w->shard, report->last_lsn, clock_wall_ms());
     return wal_prepare(w->wal, why);
 }
 

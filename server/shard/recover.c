@@ -49,6 +49,18 @@ void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition
     partition_account(s, p);
 }
 
+/* A cache may have been dropped while its records were on their way to the checkpoint. */
+static bool names_dropped(const struct shard *s, const struct partition *p,
+                          const struct record *rec)
+{
+    for (size_t i = 0; i < rec->effects_len; i++) {
+        if (rec->effects[i].kind != EFFECT_SESSION_END &&
+            !partition_has_cache(s, p, rec->effects[i].cache))
+            return true;
+    }
+    return false;
+}
+
 void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn)
 {
     struct partition *p = recover_partition(s, rec->context, rec->partition);
@@ -59,7 +71,7 @@ void shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         return;
     }
     content_apply(p->content, rec);
-    p->purge = true; /* it may be of a dropped cache */
+    p->purge |= names_dropped(s, p, rec);
     replica_recover(&p->replica, rec->version);
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);

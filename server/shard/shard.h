@@ -63,8 +63,7 @@ void shard_free(struct shard *s); /* NULL is fine; parked ops are forgotten unan
 
 /* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition
  * in the checkpoint, shard_recover_session for each stored session, shard_recover_record for
- * each record of the log behind the checkpoint, shard_recover_damage for each damaged partition,
- * shard_recovered. */
+ * each record of the log behind the checkpoint, shard_recover_damage for each damaged partition. */
 void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition,
                               uint64_t version, const uint64_t *cache_counts,
                               const uint32_t *caches, size_t caches_len);
@@ -72,7 +71,6 @@ void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition
                            struct session_id id, struct slice stored);
 void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn);
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition);
-void shard_recovered(struct shard *s, uint64_t lsn, msec_t now);
 /* Forget the damage of a partition and go on with what is readable. False: it is not damaged. */
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition);
 

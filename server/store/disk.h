@@ -26,6 +26,9 @@ struct disk_ops {
     /* Write all of `data`; the file grows as needed. After an error any part of it may be
      * written. */
     int (*pwrite)(struct disk_file *f, struct slice data, uint64_t at);
+    /* Make an empty file `bytes` long, of zeros and with its space taken, faster than writing them.
+     * NULL: cannot. */
+    int (*reserve)(struct disk_file *f, uint64_t bytes);
     int (*sync)(struct disk_file *f); /* fdatasync */
     int (*size)(struct disk_file *f, uint64_t *ret_bytes);
     int (*truncate)(struct disk_file *f, uint64_t bytes);

@@ -81,6 +81,15 @@ static int posix_pwrite(struct disk_file *f, struct slice data, uint64_t at)
     return 0;
 }
 
+static int posix_reserve(struct disk_file *f, uint64_t bytes)
+{
+    int error;
+    do
+        error = posix_fallocate(fd_of(f), 0, (off_t)bytes);
+    while (error == EINTR);
+    return error;
+}
+
 static int posix_sync(struct disk_file *f)
 {
     return fdatasync(fd_of(f)) ? errno : 0;
@@ -160,6 +169,7 @@ static const struct disk_ops posix_ops = {
     .close = posix_close,
     .pread = posix_pread,
     .pwrite = posix_pwrite,
+    .reserve = posix_reserve,
     .sync = posix_sync,
     .size = posix_size,
     .truncate = posix_truncate,

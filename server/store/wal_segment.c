@@ -310,8 +310,12 @@ enum grid_err segments_cut(struct wal *w, uint64_t last, char *why)
     return GRID_OK;
 }
 
+/* The first segment of a life is wanted at once; later ones are filled, so that a sync has no
+ * metadata to write. */
 static int fill(const struct wal *w, struct disk_file *f)
 {
+    if (!atomic_load(&w->prepared) && f->ops->reserve)
+        return f->ops->reserve(f, w->segment_bytes);
     uint8_t *zeros = xcalloc(1, FILL_BYTES);
     int error = 0;
     for (uint64_t at = 0; at < w->segment_bytes && !error; at += FILL_BYTES) {

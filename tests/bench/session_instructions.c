@@ -191,7 +191,6 @@ int main(int argc, char **argv)
                                       on_cold_get, on_cold_scan, on_checkpoint_soon};
     struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
     r.shard = shard_new(&conf, &shard_ports, r.catalog);
-    shard_recovered(r.shard, 0, NOW);
     struct session_ports ports = {&r, 0, on_submit, on_admin, on_move, on_catalog, NULL};
     struct node_view view = {"bench", "a", "host:1", "0", {0}, 1, 1};
     struct session_limits limits = SESSION_LIMITS_DEFAULT;

@@ -306,8 +306,6 @@ static enum grid_err shard_recover(struct world *w, struct node_shard *n, char *
             err = checkpoint_mark_damaged(n->checkpoint, n->places, n->places_len, report.last_lsn,
                                           why);
     }
-    if (!err)
-        shard_recovered(n->shard, report.last_lsn, w->now);
     wal_report_release(&report);
     free(n->places);
     n->places = NULL;

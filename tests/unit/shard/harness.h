@@ -352,7 +352,6 @@ static inline struct harness *h_new_limit(uint64_t memory_limit)
     ck_assert_int_eq(catalog_cache_create(h->catalog, slice_str("default/short"), 1000, why),
                      GRID_OK);
     h_open(h, memory_limit, EPOCH);
-    shard_recovered(h->s, 0, h->now);
     return h;
 }
 
@@ -462,7 +461,6 @@ static inline void h_restart(struct harness *h, uint64_t lsn, uint64_t epoch, ui
             record_decode(buf_slice(&h->log[at].bytes), effects, RECORD_EFFECTS_MAX, &r), GRID_OK);
         shard_recover_record(h->s, &r, at + 1);
     }
-    shard_recovered(h->s, h->log_len, h->now);
     shard_check(h->s);
 }
 
