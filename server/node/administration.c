@@ -1,6 +1,6 @@
-/* administration.c - requests of operators. Each goes session -> control thread (changes the catalog, keeps it on
- * disk) -> every worker (takes the catalog in, or tells what it has) -> control -> session: so a change that was
- * answered is known to every shard. */
+/* administration.c - requests of operators. Each goes session -> control thread (changes the
+ * catalog, keeps it on disk) -> every worker (takes the catalog in, or tells what it has) ->
+ * control -> session: so a change that was answered is known to every shard. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
@@ -164,18 +164,40 @@ static void stats_sum(struct job *j, struct share *sum)
     *sum = (struct share){0};
     for (unsigned s = 0; s < j->node->shards; s++) {
         const struct share *x = &j->shares[s];
-#define X(group, field) sum->group.field += x->group.field;
-        X(stats, entries)
-        X(stats, entry_bytes) X(stats, memory_bytes) X(stats, memory_limit) X(stats, reads)
-            X(stats, writes) X(stats, hits) X(stats, misses) X(stats, expired) X(stats, evicted)
-                X(stats, cold_reads) X(stats, repeated) X(stats, parked) X(stats, partitions)
-                    X(stats, partitions_complete) X(stats, partitions_damaged) X(loop, turns)
-                        X(loop, reads) X(loop, writes) X(loop, bytes_in) X(loop, bytes_out)
-                            X(loop, connections) X(loop, opened) X(loop, closed) X(loop, handshakes)
-                                X(loop, handshakes_failed) X(loop, closed_idle) X(loop, closed_slow)
-                                    X(wal, bytes) X(wal, syncs) X(wal, written_bytes)
-                                        X(wal, durable_lsn)
-#undef X
+#define ADD(field) sum->field += x->field
+        ADD(stats.entries);
+        ADD(stats.entry_bytes);
+        ADD(stats.memory_bytes);
+        ADD(stats.memory_limit);
+        ADD(stats.reads);
+        ADD(stats.writes);
+        ADD(stats.hits);
+        ADD(stats.misses);
+        ADD(stats.expired);
+        ADD(stats.evicted);
+        ADD(stats.cold_reads);
+        ADD(stats.repeated);
+        ADD(stats.parked);
+        ADD(stats.partitions);
+        ADD(stats.partitions_complete);
+        ADD(stats.partitions_damaged);
+        ADD(loop.turns);
+        ADD(loop.reads);
+        ADD(loop.writes);
+        ADD(loop.bytes_in);
+        ADD(loop.bytes_out);
+        ADD(loop.connections);
+        ADD(loop.opened);
+        ADD(loop.closed);
+        ADD(loop.handshakes);
+        ADD(loop.handshakes_failed);
+        ADD(loop.closed_idle);
+        ADD(loop.closed_slow);
+        ADD(wal.bytes);
+        ADD(wal.syncs);
+        ADD(wal.written_bytes);
+        ADD(wal.durable_lsn);
+#undef ADD
     }
 }
 

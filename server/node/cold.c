@@ -1,4 +1,5 @@
-/* cold.c - the thread that reads the checkpoint for a shard, so that a disk never stops its turns. */
+/* cold.c - the thread that reads the checkpoint for a shard, so that a disk never stops its
+ * turns. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"

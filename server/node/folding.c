@@ -1,5 +1,5 @@
-/* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, keeps segments ready, purges what
- * was dropped. Woken by flags; nothing is posted to it, so it may be slow. */
+/* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, keeps segments
+ * ready, purges what was dropped. Woken by flags; nothing is posted to it, so it may be slow. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,5 @@
-/* forward.c - operations on partitions of another shard, and their results: copied flat into one allocation each. */
+/* forward.c - operations on partitions of another shard, and their results: copied flat into one
+ * allocation each. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* log.c - the log thread of a shard: group commit. A batch closes when the previous sync returns: while the thread
- * syncs, the shard fills the next one. */
+/* log.c - the log thread of a shard: group commit. A batch closes when the previous sync returns:
+ * while the thread syncs, the shard fills the next one. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"

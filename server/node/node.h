@@ -1,8 +1,9 @@
-/* node.h - one node, put together from the other rooms: control thread (the caller's), S shard threads, and for each
- * shard a log, a checkpoint and a cold-read thread. One per process today; no globals.
+/* node.h - one node, put together from the other rooms: control thread (the caller's), S shard
+ * threads, and for each shard a log, a checkpoint and a cold-read thread. One per process today; no
+ * globals.
  *
- * Start: certificates, addresses, privileges, data directory, recovery, threads; whatever fails leaves nothing behind
- * but a line in `why`. Order of stopping: see node_run. */
+ * Start: certificates, addresses, privileges, data directory, recovery, threads; whatever fails
+ * leaves nothing behind but a line in `why`. Order of stopping: see node_run. */
 #ifndef GRIDD_NODE_NODE_H
 #define GRIDD_NODE_NODE_H
 
@@ -37,13 +38,15 @@ struct node_conf {
     size_t output_bytes; /* unsent, of one connection: then it is not read */
 };
 
-/* Recover and start serving. The node is the caller's; release with node_free(). Errors are those of tls.h, listener.h,
- * meta.h, wal.h, checkpoint.h; `why` (NODE_WHY_BYTES) is the line for the user. */
+/* Recover and start serving. The node is the caller's; release with node_free(). Errors are those
+ * of tls.h, listener.h, meta.h, wal.h, checkpoint.h; `why` (NODE_WHY_BYTES) is the line for the
+ * user. */
 MUST_USE
 enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node);
-/* Run the control thread until SIGTERM or SIGINT (which the caller has blocked in all threads): then no new
- * connections, answer what is in flight, flush and sync the log, write a checkpoint. SIGHUP: certificates anew, and
- * `reload` is called. A second SIGTERM or SIGINT ends the process at once. */
+/* Run the control thread until SIGTERM or SIGINT (which the caller has blocked in all threads):
+ * then no new connections, answer what is in flight, flush and sync the log, write a checkpoint.
+ * SIGHUP: certificates anew, and `reload` is called. A second SIGTERM or SIGINT ends the process at
+ * once. */
 void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
 void node_free(struct node *n); /* NULL is fine */
 /* Port of the client listener; shards of the data directory. */

@@ -1,9 +1,10 @@
 /* node_priv.h - the threads of a node and what they say to each other.
  *
- *   control --note--> worker (one per shard: loop, sessions, shard) --batch--> log thread --note (durable)--> worker
+ *   control --note--> worker (one per shard: loop, sessions, shard)
+ *                        |--batch--> log thread --note (durable)--> worker
  *                        |--cold_job--> cold thread --note--> worker
  *                        |--flags--> checkpoint thread --note (checkpointed)--> worker
- *   worker --note--> worker: operations on another shard's partitions, their results, moved connections
+ *   worker --note--> worker: operations on another shard's partitions, results, moved connections
  *   worker --note--> control: administration */
 #ifndef GRIDD_NODE_NODE_PRIV_H
 #define GRIDD_NODE_NODE_PRIV_H
@@ -26,7 +27,8 @@
 struct node;
 struct worker;
 
-/* A message that knows what to do where it arrives. run() owns it. `thread` is the worker, or the node for control. */
+/* A message that knows what to do where it arrives. run() owns it. `thread` is the worker, or the
+ * node for control. */
 struct note {
     struct mail mail;
     void (*run)(struct note *n, void *thread);

@@ -1,5 +1,6 @@
-/* recovery.c - opens the store of one shard and brings its partitions back: heads and sessions of the checkpoint, then
- * the log behind it. What is damaged is marked, told, and refused; never silently empty. */
+/* recovery.c - opens the store of one shard and brings its partitions back: heads and sessions of
+ * the checkpoint, then the log behind it. What is damaged is marked, told, and refused; never
+ * silently empty. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* worker.c - a shard's thread. A turn: input of all connections is parsed into ops; at its end all ops are done
- * together (shard_submit_all), the log batch goes to the log thread, and what the
+/* worker.c - a shard's thread. A turn: input of all connections is parsed into ops; at its end all
+ * ops are done together (shard_submit_all), the log batch goes to the log thread, and what the
  * sessions have to say goes into the connections' output, which net sends with one write each. */
 #include "node/node_priv.h"
 
