@@ -14,7 +14,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmis
         -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
 OPT ?= -O2
 CPPFLAGS += -D_GNU_SOURCE -DGRIDD_VERSION='"$(VERSION)"' -Iserver -I. -Iclient/include -I$(BUILD)/gen
-CFLAGS += -std=c11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden -pthread $(WARN) $(WERROR)
+CFLAGS += -std=c11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden \
+          -pthread $(WARN) $(WERROR)
 LDFLAGS += -pthread -Wl,-z,relro,-z,now
 ifdef SAN
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -142,7 +143,8 @@ links_of = $(shell sed -n 's/.*LINK:\([a-z ]*\).*/\1/p;15q' $(1))
 define PROGRAM
 $(1): $(BUILD)/obj/$(2:.c=.o) $(foreach l,$(call links_of,$(2)),$(BUILD)/lib/$(l).a)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(foreach l,$(call links_of,$(2)),$(libs_$(l))) $(3) -lm
+	$$(CC) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+	    $(foreach l,$(call links_of,$(2)),$(libs_$(l))) $(3) -lm
 endef
 
 UNIT_SRC := $(sort $(wildcard tests/unit/*/*.c))

@@ -6,8 +6,8 @@ enum frame_status frame_peek(const uint8_t *data, size_t len, size_t limit, size
     *ret_body_len = 0;
     if (len < FRAME_HEADER_BYTES)
         return FRAME_MORE;
-    size_t body = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 |
-                  (size_t)data[3] << 24;
+    size_t body =
+        (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 | (size_t)data[3] << 24;
     if (body == 0)
         return FRAME_EMPTY;
     if (body > limit)

@@ -1,5 +1,5 @@
-/* frame.h - how messages lie on a connection, for both sides: 4-byte little-endian length, then that many bytes of protobuf.
- * The limit is checked before any memory is taken for a body. Pure. */
+/* frame.h - how messages lie on a connection, for both sides: 4-byte little-endian length, then
+ * that many bytes of protobuf. The limit is checked before any memory is taken for a body. Pure. */
 #ifndef GRIDD_PROTO_FRAME_H
 #define GRIDD_PROTO_FRAME_H
 
@@ -8,8 +8,8 @@
 
 enum {
     FRAME_HEADER_BYTES = 4,
-    FRAME_BYTES_HELLO = 16 << 10,  /* limit before Hello was accepted */
-    FRAME_BYTES_MAX = 80 << 20,    /* limit of any frame ever */
+    FRAME_BYTES_HELLO = 16 << 10, /* limit before Hello was accepted */
+    FRAME_BYTES_MAX = 80 << 20,   /* limit of any frame ever */
 };
 
 enum frame_status {

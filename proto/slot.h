@@ -1,5 +1,6 @@
-/* slot.h - where an affinity key lies, for both sides: CRC16 of the Redis Cluster specification (XMODEM, polynomial 0x1021),
- * {hash tag} included, onto 16384 slots, mapped onto the partitions of a context. Pure. */
+/* slot.h - where an affinity key lies, for both sides: CRC16 of the Redis Cluster specification
+ * (XMODEM, polynomial 0x1021), {hash tag} included, onto 16384 slots, mapped onto the partitions of
+ * a context. Pure. */
 #ifndef GRIDD_PROTO_SLOT_H
 #define GRIDD_PROTO_SLOT_H
 
@@ -9,21 +10,20 @@
 
 enum { SLOTS = 16384 };
 
-/* Two steps of four bits: a table of 32 bytes. */
+/* A byte at a time without a table: x holds what eight steps of the polynomial shift out. */
 static inline uint16_t slot_crc16(const uint8_t *data, size_t len)
 {
-    static const uint16_t table[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5,
-                                       0x60c6, 0x70e7, 0x8108, 0x9129, 0xa14a, 0xb16b,
-                                       0xc18c, 0xd1ad, 0xe1ce, 0xf1ef};
-    uint16_t crc = 0;
+    uint32_t crc = 0;
     for (size_t i = 0; i < len; i++) {
-        crc = (uint16_t)(crc << 4 ^ table[crc >> 12 ^ data[i] >> 4]);
-        crc = (uint16_t)(crc << 4 ^ table[crc >> 12 ^ (data[i] & 15)]);
+        uint32_t x = (crc >> 8 ^ data[i]) & 0xff;
+        x ^= x >> 4;
+        crc = crc << 8 ^ x << 12 ^ x << 5 ^ x;
     }
-    return crc;
+    return (uint16_t)crc;
 }
 
-/* The slot 0..16383 of an affinity key: by the whole, or by what stands in the first {...} when that is not empty. */
+/* The slot 0..16383 of an affinity key: by the whole, or by what stands in the first {...} when
+ * that is not empty. */
 static inline uint16_t slot_of(const void *affinity, size_t len)
 {
     const uint8_t *data = affinity;
@@ -40,7 +40,8 @@ static inline uint16_t slot_of(const void *affinity, size_t len)
     return slot_crc16(data, len) & (SLOTS - 1);
 }
 
-/* The partition of a slot in a context of `partitions` (a power of two <= SLOTS): neighbouring slots stay together. */
+/* The partition of a slot in a context of `partitions` (a power of two <= SLOTS): neighbouring
+ * slots stay together. */
 static inline uint16_t slot_partition(uint16_t slot, uint32_t partitions)
 {
     return (uint16_t)((uint32_t)slot * partitions / SLOTS);

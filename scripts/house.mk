@@ -1,4 +1,9 @@
 # The house: what people call by name.
+# The style, checked: layers, sizes, leftovers, format, manuals.
+.PHONY: tidy
+tidy: $(PB_HEADERS)
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' scripts/tidy
+
 .PHONY: test demo format install uninstall help deps
 deps:
 	@scripts/install-deps
@@ -29,4 +34,4 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/include/grid.h $(MAN)/man1/gridctl.1 $(MAN)/man3/grid.h.3
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gridctl
 help:
-	@echo "make | test | demo | fuzz [SECONDS=n] | bench | instructions | format | install | clean; SAN=address,undefined"
+	@echo "make | test | tidy | demo | fuzz [SECONDS=n] | bench | instructions | format | install | clean; SAN=address,undefined"

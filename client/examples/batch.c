@@ -1,4 +1,5 @@
-/* batch.c - things that belong together: one affinity key puts them into one partition, a batch changes all of them or none. */
+/* batch.c - things that belong together: one affinity key puts them into one partition, a batch
+ * changes all of them or none. */
 #include <grid.h>
 
 #include <stdio.h>

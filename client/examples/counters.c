@@ -1,5 +1,6 @@
-/* counters.c - numbers that many clients add to. An increment is done exactly once: when the connection breaks, the client
- * sends it again with the same number, and the server answers what it answered before. */
+/* counters.c - numbers that many clients add to. An increment is done exactly once: when the
+ * connection breaks, the client sends it again with the same number, and the server answers what it
+ * answered before. */
 #include <grid.h>
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* libevent.c - the client on an event loop of your own: completions are called from the loop, nothing blocks. */
+/* libevent.c - the client on an event loop of your own: completions are called from the loop,
+ * nothing blocks. */
 #include <grid.h>
 
 #include <event2/event.h>

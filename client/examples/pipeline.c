@@ -1,4 +1,5 @@
-/* pipeline.c - 10,000 puts without waiting for each: the client packs what is queued into few writes. */
+/* pipeline.c - 10,000 puts without waiting for each: the client packs what is queued into few
+ * writes. */
 #include <grid.h>
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* tls.c - the same over TLS: ./tls HOST:PORT ca.crt [client.crt client.key]. Without ca.crt the connection is plain, for a
- * server on loopback that has no certificates. `gridctl cert init` and `gridctl cert issue` make some. */
+/* tls.c - the same over TLS: ./tls HOST:PORT ca.crt [client.crt client.key]. Without ca.crt the
+ * connection is plain, for a server on loopback that has no certificates. `gridctl cert init` and
+ * `gridctl cert issue` make some. */
 #include <grid.h>
 
 #include <stdio.h>
@@ -15,7 +16,8 @@ int main(int argc, char **argv)
     struct grid *grid;
     char why[GRID_WHY_BYTES];
 
-    /* Files, trust, the name in the server's certificate: what is wrong with them is said in `why`, and no time is lost. */
+    /* Files, trust, the name in the server's certificate: what is wrong with them is said in `why`,
+     * and no time is lost. */
     enum grid_err err = grid_connect(&options, &grid, why);
     if (err) {
         fprintf(stderr, "%s: %s\n", grid_err_text(err), why);

@@ -1,13 +1,16 @@
 /* grid.h - libgridclient: remote caching on a grid of gridd nodes.
  *
- * A struct grid is one client: an identity for exactly-once requests, and a connection to each shard it needs.
- * Threads: a struct grid and all that came from it may be used by one thread at a time. Use one per thread, or lock.
- * There is no global state; two grids never share anything.
- * Blocking calls return an outcome and set their ret_ outputs on GRID_OK only. Each has an asynchronous twin that takes
- * a completion function; blocking calls may be mixed with asynchronous ones, whose completions then run inside them.
- * Deadlines: every call ends within its timeout (grid_options.timeout_ms). Until then the client reconnects and repeats by
- * itself; a write is done at most once however often it is repeated. When the timeout passes, a request that was surely not
- * done says GRID_ETIMEOUT or GRID_EUNREACHABLE, and a write that may have been done says GRID_EIN_DOUBT.
+ * A struct grid is one client: an identity for exactly-once requests, and a connection to each
+ * shard it needs.
+ * Threads: a struct grid and all that came from it may be used by one thread at a time. Use one per
+ * thread, or lock. There is no global state; two grids never share anything.
+ * Blocking calls return an outcome and set their ret_ outputs on GRID_OK only. Each has an
+ * asynchronous twin that takes a completion function; blocking calls may be mixed with asynchronous
+ * ones, whose completions then run inside them.
+ * Deadlines: every call ends within its timeout (grid_options.timeout_ms). Until then the client
+ * reconnects and repeats by itself; a write is done at most once however often it is repeated. When
+ * the timeout passes, a request that was surely not done says GRID_ETIMEOUT or GRID_EUNREACHABLE,
+ * and a write that may have been done says GRID_EIN_DOUBT.
  * Keys are 1..480 bytes, values 0..16 MiB (a setting of the grid), both any bytes. */
 #ifndef GRID_H
 #define GRID_H
@@ -31,36 +34,38 @@ extern "C" {
 /* Outcomes. Numbers are for ever; new ones may come: treat an unknown one as a failure. */
 enum grid_err {
     GRID_OK = 0,
-    GRID_ENOT_FOUND = 1,        /* no such key */
-    GRID_ECONDITION = 2,        /* the key exists, is absent, or has another version than asked for */
-    GRID_ENOT_PRIMARY = 3,      /* never seen by callers: the client finds the owner */
-    GRID_EFULL = 4,             /* the memory or disk limit is reached; reads go on */
-    GRID_ETOO_LARGE = 5,        /* key, value or request larger than the limit */
+    GRID_ENOT_FOUND = 1, /* no such key */
+    /* the key exists, is absent, or has another version than asked for */
+    GRID_ECONDITION = 2,
+    GRID_ENOT_PRIMARY = 3, /* never seen by callers: the client finds the owner */
+    GRID_EFULL = 4,        /* the memory or disk limit is reached; reads go on */
+    GRID_ETOO_LARGE = 5,   /* key, value or request larger than the limit */
     GRID_EBAD_REQUEST = 6,
     GRID_ENO_CONTEXT = 7,
     GRID_ENO_CACHE = 8,
-    GRID_EEXISTS = 9,           /* context or cache exists already */
+    GRID_EEXISTS = 9, /* context or cache exists already */
     GRID_EBUSY = 10,
-    GRID_ENOT_NUMBER = 11,      /* incr: the value is not a 64-bit decimal number */
-    GRID_EOVERFLOW = 12,        /* incr: the number would overflow */
+    GRID_ENOT_NUMBER = 11, /* incr: the value is not a 64-bit decimal number */
+    GRID_EOVERFLOW = 12,   /* incr: the number would overflow */
     GRID_EDENIED = 13,
     GRID_EAUTH = 14,
-    GRID_EPROTOCOL = 15,        /* client and server have no protocol version in common */
-    GRID_ESTALE = 16,           /* a write was repeated so late that exactly-once cannot be promised: not done again */
-    GRID_EDAMAGED = 17,         /* the partition's data on disk is damaged; see gridctl status */
+    GRID_EPROTOCOL = 15, /* client and server have no protocol version in common */
+    /* a write was repeated so late that exactly-once cannot be promised: not done again */
+    GRID_ESTALE = 16,
+    GRID_EDAMAGED = 17, /* the partition's data on disk is damaged; see gridctl status */
     GRID_ELOST = 18,
     GRID_ECROSS_PARTITION = 19, /* the keys of a batch belong to different partitions */
     GRID_ESTOPPING = 20,
-    GRID_ETIMEOUT = 21,         /* not done */
-    GRID_EIN_DOUBT = 22,        /* may or may not have been done */
-    GRID_EUNREACHABLE = 23,     /* not done */
+    GRID_ETIMEOUT = 21,     /* not done */
+    GRID_EIN_DOUBT = 22,    /* may or may not have been done */
+    GRID_EUNREACHABLE = 23, /* not done */
     GRID_ENOMEM = 24,
     GRID_EIO = 25,
     GRID_ECORRUPT = 26,
     GRID_EUNSUPPORTED = 27,
-    GRID_ECANCELLED = 28,       /* grid_close() came first; a write may or may not have been done */
+    GRID_ECANCELLED = 28, /* grid_close() came first; a write may or may not have been done */
     GRID_ECLOSED = 29,
-    GRID_ETLS = 30,             /* certificate or handshake: see grid_error() */
+    GRID_ETLS = 30, /* certificate or handshake: see grid_error() */
     GRID_ENO_SPACE = 31,
     GRID_ENEWER = 32,
     GRID_EIN_USE = 33,
@@ -77,19 +82,22 @@ struct grid_bytes {
 
 /* Zero-initialise, then set what you need. Strings are copied. */
 struct grid_options {
-    /* "host:port[,host:port...]"; default "127.0.0.1:7400"; IPv6 as [::1]:7400. A name is looked up whenever a connection is
-     * made, which waits for the resolver; an address is not. */
+    /* "host:port[,host:port...]"; default "127.0.0.1:7400"; IPv6 as [::1]:7400. A name is looked up
+     * whenever a connection is made, which waits for the resolver; an address is not. */
     const char *endpoints;
-    const char *ca;          /* PEM files; setting ca turns TLS on */
-    const char *cert;        /* client certificate and key: both or none */
+    const char *ca;   /* PEM files; setting ca turns TLS on */
+    const char *cert; /* client certificate and key: both or none */
     const char *key;
-    const char *user;        /* user and password, where the grid asks for them */
+    const char *user; /* user and password, where the grid asks for them */
     const char *password;
-    const char *name;        /* who you are, shown to operators */
-    const char *grid;        /* refuse a grid of another name; NULL: any */
-    uint32_t timeout_ms;     /* of each call; default 5000 */
-    uint32_t pipeline_max;   /* unanswered asynchronous requests; default 1024; more wait in the client */
-    struct event_base *base; /* run on this libevent base; NULL: a base of its own, driven by grid_poll() and blocking calls */
+    const char *name;    /* who you are, shown to operators */
+    const char *grid;    /* refuse a grid of another name; NULL: any */
+    uint32_t timeout_ms; /* of each call; default 5000 */
+    /* unanswered asynchronous requests; default 1024; more wait in the client */
+    uint32_t pipeline_max;
+    /* run on this libevent base; NULL: a base of its own, driven by grid_poll() and blocking
+     * calls */
+    struct event_base *base;
 };
 
 /* Connect and greet a server. *ret_grid is the caller's, release with grid_close().
@@ -97,8 +105,9 @@ struct grid_options {
 #define GRID_WHY_BYTES 256
 GRID_API GRID_MUST_USE enum grid_err grid_connect(const struct grid_options *options,
                                                   struct grid **ret_grid, char *why);
-/* Ends all requests with GRID_ECANCELLED, completions included, and frees everything. NULL is fine. Not from a completion.
- * A completion that hears GRID_ECANCELLED should start nothing more: it would be cancelled, too. */
+/* Ends all requests with GRID_ECANCELLED, completions included, and frees everything. NULL is fine.
+ * Not from a completion. A completion that hears GRID_ECANCELLED should start nothing more: it
+ * would be cancelled, too. */
 GRID_API void grid_close(struct grid *g);
 
 /* "not found"; static. */
@@ -114,9 +123,14 @@ GRID_API const char *grid_version(void);
 GRID_API GRID_MUST_USE enum grid_err grid_cache_open(struct grid *g, const char *path,
                                                      struct grid_cache **ret_cache);
 
-/* --- one key ------------------------------------------------------------------------------------------------ */
+/* --- one key ---------------------------------------------------------------------------------- */
 
-enum grid_condition { GRID_ALWAYS = 0, GRID_IF_ABSENT = 1, GRID_IF_PRESENT = 2, GRID_IF_VERSION = 3 };
+enum grid_condition {
+    GRID_ALWAYS = 0,
+    GRID_IF_ABSENT = 1,
+    GRID_IF_PRESENT = 2,
+    GRID_IF_VERSION = 3
+};
 enum grid_ttl {
     GRID_TTL_DEFAULT = 0, /* the cache's default */
     GRID_TTL_SET = 1,     /* ttl_ms from now */
@@ -127,10 +141,11 @@ enum grid_ttl {
 /* How to write; NULL or all zero: always, the cache's time to live, placed by the key itself. */
 struct grid_write {
     enum grid_condition condition;
-    uint64_t version;           /* GRID_IF_VERSION */
+    uint64_t version; /* GRID_IF_VERSION */
     enum grid_ttl ttl;
-    uint64_t ttl_ms;            /* GRID_TTL_SET, > 0 */
-    struct grid_bytes affinity; /* placed with everything of the same affinity key; empty: the key itself */
+    uint64_t ttl_ms; /* GRID_TTL_SET, > 0 */
+    /* placed with everything of the same affinity key; empty: the key itself */
+    struct grid_bytes affinity;
 };
 
 /* A value that was read. The bytes are the caller's: release with grid_value_release(). */
@@ -142,11 +157,13 @@ struct grid_value {
 };
 GRID_API void grid_value_release(struct grid_value *v);
 
-/* `affinity` is needed (and must be the same) where the key was written with one; {NULL, 0} otherwise. */
+/* `affinity` is needed (and must be the same) where the key was written with one; {NULL, 0}
+ * otherwise. */
 GRID_API GRID_MUST_USE enum grid_err grid_get(struct grid_cache *c, struct grid_bytes key,
                                               struct grid_bytes affinity,
                                               struct grid_value *ret_value);
-/* ret_version may be NULL, here and below. GRID_ECONDITION sets *ret_version to the version there is, 0: absent. */
+/* ret_version may be NULL, here and below. GRID_ECONDITION sets *ret_version to the version there
+ * is, 0: absent. */
 GRID_API GRID_MUST_USE enum grid_err grid_put(struct grid_cache *c, struct grid_bytes key,
                                               struct grid_bytes value, const struct grid_write *how,
                                               uint64_t *ret_version);
@@ -162,33 +179,37 @@ GRID_API GRID_MUST_USE enum grid_err grid_expire(struct grid_cache *c, struct gr
                                                  const struct grid_write *how,
                                                  uint64_t *ret_version);
 
-/* --- many keys ---------------------------------------------------------------------------------------------- */
+/* --- many keys -------------------------------------------------------------------------------- */
 
 enum grid_op { GRID_PUT = 2, GRID_DELETE = 3, GRID_INCR = 4, GRID_EXPIRE = 5 };
 
 /* One key of a many-key request or a batch. Inputs first; outputs are set by the call. */
 struct grid_item {
-    enum grid_op op;           /* batch only */
-    struct grid_cache *cache;  /* batch only: another cache of the same context; NULL: the call's */
+    enum grid_op op;          /* batch only */
+    struct grid_cache *cache; /* batch only: another cache of the same context; NULL: the call's */
     struct grid_bytes key;
-    struct grid_bytes value;   /* put */
-    int64_t delta;             /* incr */
-    struct grid_write how;     /* a batch ignores how.affinity: it has one of its own */
-    enum grid_err err;         /* out: of this key */
-    struct grid_value result;  /* out: get: the value, the caller's. Others: version only */
-    int64_t number;            /* out: incr in a batch is not told; 0 */
+    struct grid_bytes value;  /* put */
+    int64_t delta;            /* incr */
+    struct grid_write how;    /* a batch ignores how.affinity: it has one of its own */
+    enum grid_err err;        /* out: of this key */
+    struct grid_value result; /* out: get: the value, the caller's. Others: version only */
+    int64_t number;           /* out: incr in a batch is not told; 0 */
 };
 /* Each key for itself; GRID_OK when every item has an outcome in err (which may be an error). */
-GRID_API GRID_MUST_USE enum grid_err grid_get_many(struct grid_cache *c, struct grid_item *items, size_t n);
-GRID_API GRID_MUST_USE enum grid_err grid_put_many(struct grid_cache *c, struct grid_item *items, size_t n);
-GRID_API GRID_MUST_USE enum grid_err grid_delete_many(struct grid_cache *c, struct grid_item *items, size_t n);
-/* All or nothing, in one partition: that of `affinity`, or of the first key when it is empty. Each key at most once.
- * On an error *ret_failed_at (may be NULL) is the index of the item that failed. */
+GRID_API GRID_MUST_USE enum grid_err grid_get_many(struct grid_cache *c, struct grid_item *items,
+                                                   size_t n);
+GRID_API GRID_MUST_USE enum grid_err grid_put_many(struct grid_cache *c, struct grid_item *items,
+                                                   size_t n);
+GRID_API GRID_MUST_USE enum grid_err grid_delete_many(struct grid_cache *c, struct grid_item *items,
+                                                      size_t n);
+/* All or nothing, in one partition: that of `affinity`, or of the first key when it is empty. Each
+ * key at most once. On an error *ret_failed_at (may be NULL) is the index of the item that
+ * failed. */
 GRID_API GRID_MUST_USE enum grid_err grid_batch(struct grid_cache *c, struct grid_bytes affinity,
                                                 struct grid_item *items, size_t n,
                                                 uint64_t *ret_version, size_t *ret_failed_at);
 
-/* --- scan, count -------------------------------------------------------------------------------------------- */
+/* --- scan, count ------------------------------------------------------------------------------ */
 
 struct grid_entry { /* borrowed until the next call on the scan */
     struct grid_bytes key;
@@ -199,19 +220,21 @@ struct grid_entry { /* borrowed until the next call on the scan */
 struct grid_scan_options {
     struct grid_bytes prefix; /* only keys that begin so */
     bool keys_only;
-    uint32_t page;            /* entries fetched at a time; default 1000 */
+    uint32_t page; /* entries fetched at a time; default 1000 */
 };
 struct grid_scan;
-/* In no order. A key present during the whole scan comes at least once; one that changes meanwhile may come twice or not.
- * Not asynchronous. Release with grid_scan_free(). */
-GRID_API GRID_MUST_USE enum grid_err grid_scan_start(struct grid_cache *c, const struct grid_scan_options *how,
+/* In no order. A key present during the whole scan comes at least once; one that changes meanwhile
+ * may come twice or not. Not asynchronous. Release with grid_scan_free(). */
+GRID_API GRID_MUST_USE enum grid_err grid_scan_start(struct grid_cache *c,
+                                                     const struct grid_scan_options *how,
                                                      struct grid_scan **ret_scan);
 /* GRID_ENOT_FOUND: the end. */
-GRID_API GRID_MUST_USE enum grid_err grid_scan_next(struct grid_scan *s, struct grid_entry *ret_entry);
+GRID_API GRID_MUST_USE enum grid_err grid_scan_next(struct grid_scan *s,
+                                                    struct grid_entry *ret_entry);
 GRID_API void grid_scan_free(struct grid_scan *s);
 GRID_API GRID_MUST_USE enum grid_err grid_count(struct grid_cache *c, uint64_t *ret_count);
 
-/* --- asynchronous ------------------------------------------------------------------------------------------- */
+/* --- asynchronous ----------------------------------------------------------------------------- */
 
 /* The outcome of one asynchronous request; borrowed until the completion returns. */
 struct grid_result {
@@ -219,29 +242,30 @@ struct grid_result {
     struct grid_bytes value; /* get */
     uint64_t version;
     uint64_t deadline_ms;
-    int64_t number;          /* incr: the new number; delete: 1 */
-    const char *detail;      /* for people; "" when nothing */
+    int64_t number;     /* incr: the new number; delete: 1 */
+    const char *detail; /* for people; "" when nothing */
 };
 typedef void grid_done_fn(void *arg, const struct grid_result *result);
-/* Key, value and affinity are copied before the call returns. `done` is called exactly once, never before the call returns, from
- * grid_poll(), the caller's event loop, a blocking call or grid_close(). It may start requests; it must not block or close. */
-GRID_API void grid_get_async(struct grid_cache *c, struct grid_bytes key, struct grid_bytes affinity,
-                             grid_done_fn *done, void *arg);
+/* Key, value and affinity are copied before the call returns. `done` is called exactly once, never
+ * before the call returns, from grid_poll(), the caller's event loop, a blocking call or
+ * grid_close(). It may start requests; it must not block or close. */
+GRID_API void grid_get_async(struct grid_cache *c, struct grid_bytes key,
+                             struct grid_bytes affinity, grid_done_fn *done, void *arg);
 GRID_API void grid_put_async(struct grid_cache *c, struct grid_bytes key, struct grid_bytes value,
                              const struct grid_write *how, grid_done_fn *done, void *arg);
-GRID_API void grid_delete_async(struct grid_cache *c, struct grid_bytes key, const struct grid_write *how,
-                                grid_done_fn *done, void *arg);
+GRID_API void grid_delete_async(struct grid_cache *c, struct grid_bytes key,
+                                const struct grid_write *how, grid_done_fn *done, void *arg);
 GRID_API void grid_incr_async(struct grid_cache *c, struct grid_bytes key, int64_t by,
                               const struct grid_write *how, grid_done_fn *done, void *arg);
-GRID_API void grid_expire_async(struct grid_cache *c, struct grid_bytes key, const struct grid_write *how,
-                                grid_done_fn *done, void *arg);
-/* Send what is queued, wait up to timeout_ms (-1: until something happens, 0: not at all), run completions.
- * Returns the number of requests still unanswered. */
+GRID_API void grid_expire_async(struct grid_cache *c, struct grid_bytes key,
+                                const struct grid_write *how, grid_done_fn *done, void *arg);
+/* Send what is queued, wait up to timeout_ms (-1: until something happens, 0: not at all), run
+ * completions. Returns the number of requests still unanswered. */
 GRID_API size_t grid_poll(struct grid *g, int timeout_ms);
 /* Poll until nothing is unanswered; every request ends by its own deadline. */
 GRID_API void grid_flush(struct grid *g);
 
-/* --- about the grid (what gridctl speaks) ------------------------------------------------------------------- */
+/* --- about the grid (what gridctl speaks) ----------------------------------------------------- */
 
 enum { GRID_NAME_BYTES = 132 };
 enum grid_durability { GRID_SYNC = 0, GRID_ASYNC = 1, GRID_MEMORY = 2 };
@@ -251,8 +275,8 @@ struct grid_context_info {
     char name[GRID_NAME_BYTES];
     uint32_t id, partitions, backups, min_in_sync, caches;
     enum grid_durability durability;
-    bool evict;             /* at the memory limit: evict, else refuse (memory contexts) */
-    uint64_t memory_limit;  /* bytes on one node; 0: only the node's own */
+    bool evict;            /* at the memory limit: evict, else refuse (memory contexts) */
+    uint64_t memory_limit; /* bytes on one node; 0: only the node's own */
     char nodes[GRID_NAME_BYTES];
     uint64_t entries, bytes;
 };
@@ -316,28 +340,38 @@ enum grid_context_field {
 
 GRID_API GRID_MUST_USE enum grid_err grid_ping(struct grid *g);
 /* Lists and what they hold are one allocation of the caller's: release with grid_free(). */
-GRID_API GRID_MUST_USE enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status);
+GRID_API GRID_MUST_USE enum grid_err grid_get_status(struct grid *g,
+                                                     struct grid_status **ret_status);
 GRID_API GRID_MUST_USE enum grid_err grid_locate(struct grid_cache *c, struct grid_bytes key,
-                                                 struct grid_bytes affinity, struct grid_location **ret_location);
-/* partitions 0, backups as given; caches, id, entries, bytes are ignored. partitions 0: the grid's default. */
-GRID_API GRID_MUST_USE enum grid_err grid_context_create(struct grid *g, const struct grid_context_info *want);
-GRID_API GRID_MUST_USE enum grid_err grid_context_alter(struct grid *g, const struct grid_context_info *want,
-                                                        unsigned fields);
+                                                 struct grid_bytes affinity,
+                                                 struct grid_location **ret_location);
+/* partitions 0, backups as given; caches, id, entries, bytes are ignored. partitions 0: the grid's
+ * default. */
+GRID_API GRID_MUST_USE enum grid_err grid_context_create(struct grid *g,
+                                                         const struct grid_context_info *want);
+GRID_API GRID_MUST_USE enum grid_err
+grid_context_alter(struct grid *g, const struct grid_context_info *want, unsigned fields);
 GRID_API GRID_MUST_USE enum grid_err grid_context_drop(struct grid *g, const char *name);
 /* name NULL: all. */
 GRID_API GRID_MUST_USE enum grid_err grid_context_list(struct grid *g, const char *name,
-                                                       struct grid_context_info **ret_list, size_t *ret_len);
-GRID_API GRID_MUST_USE enum grid_err grid_cache_create(struct grid *g, const char *path, uint64_t ttl_ms);
+                                                       struct grid_context_info **ret_list,
+                                                       size_t *ret_len);
+GRID_API GRID_MUST_USE enum grid_err grid_cache_create(struct grid *g, const char *path,
+                                                       uint64_t ttl_ms);
 GRID_API GRID_MUST_USE enum grid_err grid_cache_drop(struct grid *g, const char *path);
 /* context NULL: all. */
 GRID_API GRID_MUST_USE enum grid_err grid_cache_list(struct grid *g, const char *context,
-                                                     struct grid_cache_info **ret_list, size_t *ret_len);
-GRID_API GRID_MUST_USE enum grid_err grid_setting_list(struct grid *g, struct grid_setting_info **ret_list,
-                                                       size_t *ret_len);
-GRID_API GRID_MUST_USE enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value);
+                                                     struct grid_cache_info **ret_list,
+                                                     size_t *ret_len);
+GRID_API GRID_MUST_USE enum grid_err
+grid_setting_list(struct grid *g, struct grid_setting_info **ret_list, size_t *ret_len);
+GRID_API GRID_MUST_USE enum grid_err grid_setting_set(struct grid *g, const char *name,
+                                                      int64_t value);
 GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const char *context,
-                                                         struct grid_partition_info **ret_list, size_t *ret_len);
-/* Give up what is damaged in the context's partitions and go on with what is readable. Loses data: say so to a person first. */
+                                                         struct grid_partition_info **ret_list,
+                                                         size_t *ret_len);
+/* Give up what is damaged in the context's partitions and go on with what is readable. Loses data:
+ * say so to a person first. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context);
 GRID_API void grid_free(void *list);
 

@@ -1,13 +1,13 @@
-/* admin.c - what gridctl speaks: one Admin message out, one AdminReply back, unpacked by protobuf-c in an arena and copied
- * into one allocation of the caller's. Changes are not exactly-once (R13 is for data): when an answer was lost and the
- * repetition says "exists already", that is in doubt. */
+/* admin.c - what gridctl speaks: one Admin message out, one AdminReply back, unpacked by protobuf-c
+ * in an arena and copied into one allocation of the caller's. Changes are not exactly-once (R13 is
+ * for data): when an answer was lost and the repetition says "exists already", that is in doubt. */
 #include "arena.h"
 #include "grid_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- asking ----------------------------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 /* Turns a reply into something of the caller's. */
 typedef enum grid_err convert_fn(const Grid__AdminReply *reply, void *to);
@@ -68,7 +68,7 @@ static char *text_of(const char *text)
     return u.out;
 }
 
-/* --- copying into one allocation ---------------------------------------------------------------------------------------- */
+/* --- copying into one allocation -------------------------------------------------------------- */
 
 #define SET_TEXT(to, from) snprintf((to), sizeof(to), "%s", (from))
 
@@ -118,7 +118,7 @@ struct out_list {
     size_t *len;
 };
 
-/* --- status --------------------------------------------------------------------------------------------------------------- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 static void hex(char *to, size_t size, ProtobufCBinaryData id)
 {
@@ -194,7 +194,7 @@ enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
     return admin(g, &m, convert_status, ret_status);
 }
 
-/* --- contexts ------------------------------------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 static enum grid_err convert_contexts(const Grid__AdminReply *reply, void *to)
 {
@@ -285,7 +285,7 @@ enum grid_err grid_context_list(struct grid *g, const char *name,
     return admin(g, &m, convert_contexts, &out);
 }
 
-/* --- caches --------------------------------------------------------------------------------------------------------------- */
+/* --- caches ----------------------------------------------------------------------------------- */
 
 static enum grid_err convert_caches(const Grid__AdminReply *reply, void *to)
 {
@@ -332,7 +332,7 @@ enum grid_err grid_cache_list(struct grid *g, const char *context,
     return admin(g, &m, convert_caches, &out);
 }
 
-/* --- settings --------------------------------------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static enum grid_err convert_settings(const Grid__AdminReply *reply, void *to)
 {
@@ -371,7 +371,7 @@ enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value)
     return admin(g, &m, NULL, NULL);
 }
 
-/* --- partitions --------------------------------------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------------------------------- */
 
 static enum grid_err convert_partitions(const Grid__AdminReply *reply, void *to)
 {
@@ -411,7 +411,7 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context)
     return admin(g, &m, NULL, NULL);
 }
 
-/* --- where a key lies ----------------------------------------------------------------------------------------------------------- */
+/* --- where a key lies ------------------------------------------------------------------------- */
 
 static enum grid_err convert_location(const Grid__Location *from,
                                       struct grid_location **ret_location)

@@ -1,5 +1,5 @@
-/* arena.h - memory that is given back all at once, for messages unpacked by protobuf-c: bounded, because a small message may
- * unpack to a large one. */
+/* arena.h - memory that is given back all at once, for messages unpacked by protobuf-c: bounded,
+ * because a small message may unpack to a large one. */
 #ifndef GRIDCLIENT_ARENA_H
 #define GRIDCLIENT_ARENA_H
 

@@ -1,6 +1,7 @@
 /* grid.c - connecting, closing, and the turn: send, wait, read, what time it is.
- * Without a base of the caller the waiting is poll(2) over the few links; with one, its events do the same, and blocking
- * calls still poll by themselves, so that they work inside the callbacks of the base, too. */
+ * Without a base of the caller the waiting is poll(2) over the few links; with one, its events do
+ * the same, and blocking calls still poll by themselves, so that they work inside the callbacks of
+ * the base, too. */
 #include "grid_priv.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ const char *grid_error(const struct grid *g)
     return g->error;
 }
 
-/* --- the turn --------------------------------------------------------------------------------------------------------- */
+/* --- the turn --------------------------------------------------------------------------------- */
 
 static uint64_t next_due(const struct grid *g)
 {
@@ -129,7 +130,7 @@ void gc_turn(struct grid *g, int timeout_ms)
     flush(g);
 }
 
-/* --- the caller's base ------------------------------------------------------------------------------------------------ */
+/* --- the caller's base ------------------------------------------------------------------------ */
 
 static void set_timer(struct grid *g)
 {
@@ -172,7 +173,7 @@ void gc_wake(struct grid *g)
     g->dirty = true;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static enum grid_err take_options(struct grid *g, const struct grid_options *o,
                                   char why[GRID_WHY_BYTES])
@@ -223,7 +224,8 @@ static enum grid_err use_base(struct grid *g, struct event_base *base)
     return GRID_OK;
 }
 
-/* Until the first Hello is answered, every endpoint has refused us for good, or the time is over. */
+/* Until the first Hello is answered, every endpoint has refused us for good, or the time is
+ * over. */
 static enum grid_err say_hello(struct grid *g, char why[GRID_WHY_BYTES])
 {
     uint64_t end = gc_now_ms() + g->timeout_ms;
@@ -304,7 +306,7 @@ void grid_close(struct grid *g)
     free(g);
 }
 
-/* --- driving ---------------------------------------------------------------------------------------------------------- */
+/* --- driving ---------------------------------------------------------------------------------- */
 
 size_t grid_poll(struct grid *g, int timeout_ms)
 {

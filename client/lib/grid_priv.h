@@ -3,11 +3,14 @@
  *   caller -> request -> backlog (more than pipeline_max on their way)
  *                     -> link.queued -> link.sent -> answer -> finish
  *                              ^------------'  the connection broke: again, with the same number
- *             resting (BUSY and the like)  cache.waiting (to be opened again)  refused (wrong before it was sent)
+ *             resting (BUSY and the like)   cache.waiting (to be opened again)
+ *             refused (wrong before it was sent)
  *
- * A request is in exactly one of those lists by `queue`, and in grid.pending (by deadline) until it is finished; a write
- * also in grid.writes (by number, whose first is the session's lowest unanswered number, R13).
- * Nothing here does I/O or runs a completion but gc_turn(), the events of the caller's base and grid_close(). */
+ * A request is in exactly one of those lists by `queue`, and in grid.pending (by deadline) until it
+ * is finished; a write also in grid.writes (by number, whose first is the session's lowest
+ * unanswered number, R13).
+ * Nothing here does I/O or runs a completion but gc_turn(), the events of the caller's base and
+ * grid_close(). */
 #ifndef GRIDCLIENT_GRID_PRIV_H
 #define GRIDCLIENT_GRID_PRIV_H
 
@@ -74,9 +77,10 @@ struct grid_cache {
     struct list waiting; /* requests, until it is open again */
 };
 
-/* --- requests: request.c ----------------------------------------------------------------------------------------- */
+/* --- requests: request.c ---------------------------------------------------------------------- */
 
-/* How a request ended. response NULL: without an answer of the server. Valid until finish() returns. */
+/* How a request ended. response NULL: without an answer of the server. Valid until finish()
+ * returns. */
 struct outcome {
     enum grid_err err;
     const struct wire_response *response;
@@ -115,7 +119,8 @@ struct request {
     uint8_t body[];
 };
 
-/* A request of `body_len` bytes for the caller to fill in and submit. NULL: no memory. Frees itself after finish(). */
+/* A request of `body_len` bytes for the caller to fill in and submit. NULL: no memory. Frees itself
+ * after finish(). */
 struct request *gc_request_new(struct grid *g, uint32_t op, struct grid_cache *cache,
                                size_t body_len);
 static inline void request_route(struct request *r, struct grid_bytes placed_by)
@@ -123,7 +128,8 @@ static inline void request_route(struct request *r, struct grid_bytes placed_by)
     r->slot = slot_of(placed_by.data, placed_by.len);
     r->routed = true;
 }
-/* Gives it its number, and a deadline unless it has one; ends by finish(), never before this returns. */
+/* Gives it its number, and a deadline unless it has one; ends by finish(), never before this
+ * returns. */
 void gc_request_submit(struct request *r);
 /* The same for one that is wrong: ends with `err`. `why` is static. */
 void gc_request_refuse(struct request *r, enum grid_err err, const char *why);
@@ -143,7 +149,7 @@ void gc_requests_tick(struct grid *g);
 uint64_t gc_requests_due(const struct grid *g);
 void gc_requests_cancel_all(struct grid *g);
 
-/* --- links: link.c ----------------------------------------------------------------------------------------------- */
+/* --- links: link.c ---------------------------------------------------------------------------- */
 
 /*   DOWN --start--> CONNECTING --> SECURING (TLS) --> GREETING --HelloReply--> OPEN
  *     ^                 |    `----------------------->  |                        |
@@ -190,7 +196,7 @@ void gc_link_tick(struct link *l);
 /* Break the connection off; `format` says why. */
 __attribute__((format(printf, 2, 3))) void gc_link_break(struct link *l, const char *format, ...);
 
-/* --- the grid: grid.c, route.c ------------------------------------------------------------------------------------- */
+/* --- the grid: grid.c, route.c ---------------------------------------------------------------- */
 
 uint64_t gc_now_ms(void);
 /* 0..range-1 */
@@ -213,9 +219,10 @@ void gc_scans_detach(struct grid *g);
 /* Keep what grid_error() tells. Returns err. */
 enum grid_err gc_fail(struct grid *g, enum grid_err err, const char *detail);
 
-/* --- blocking: blocking.c ------------------------------------------------------------------------------------------ */
+/* --- blocking: blocking.c --------------------------------------------------------------------- */
 
-/* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever its status is. */
+/* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever
+ * its status is. */
 struct wait {
     bool done;
     enum grid_err err;
@@ -228,7 +235,8 @@ GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wa
 /* Whether a blocking call may be made now; else the error is kept. */
 GRID_MUST_USE enum grid_err gc_may_block(struct grid *g);
 
-/* One key: checked and encoded. NULL: no memory; else to be submitted (or it is marked refused). async.c */
+/* One key: checked and encoded. NULL: no memory; else to be submitted (or it is marked refused).
+ * async.c */
 struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct wire_key *key);
 /* NULL, or why the key or how to write it is wrong (with *ret_err). */
 const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum grid_err *ret_err);

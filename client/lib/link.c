@@ -1,7 +1,9 @@
-/* link.c - one connection to a shard: connecting over the targets in turn, TLS, Hello, frames in and out, and again with
- * jittered exponential back-off while there is something to send. States: grid_priv.h.
+/* link.c - one connection to a shard: connecting over the targets in turn, TLS, Hello, frames in
+ * and out, and again with jittered exponential back-off while there is something to send. States:
+ * grid_priv.h.
  *
- * A round tries every address of every endpoint once. The next one after a good connection begins at the same endpoint. */
+ * A round tries every address of every endpoint once. The next one after a good connection begins
+ * at the same endpoint. */
 #include "grid_priv.h"
 #include "proto/frame.h"
 
@@ -41,7 +43,7 @@ struct link *gc_link_new(struct grid *g, uint32_t shard)
     return l;
 }
 
-/* --- events of the caller's base ------------------------------------------------------------------------------------ */
+/* --- events of the caller's base -------------------------------------------------------------- */
 
 static void on_event(int fd, short what, void *arg)
 {
@@ -98,7 +100,7 @@ void gc_link_free(struct link *l)
     free(l);
 }
 
-/* --- failing ---------------------------------------------------------------------------------------------------------- */
+/* --- failing ---------------------------------------------------------------------------------- */
 
 static bool wanted(const struct link *l)
 {
@@ -112,7 +114,8 @@ static uint64_t backoff_ms(struct link *l)
     return ms / 2 + gc_dice(l->grid, ms / 2 + 1);
 }
 
-/* The attempt, or an open connection, is over: on to the next target, or rest before the next round. */
+/* The attempt, or an open connection, is over: on to the next target, or rest before the next
+ * round. */
 static void fail(struct link *l, enum grid_err refusal, const char *text)
 {
     const struct endpoint *e =
@@ -156,7 +159,7 @@ void gc_link_break(struct link *l, const char *format, ...)
     fail(l, GRID_OK, text);
 }
 
-/* --- connecting ------------------------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void greet(struct link *l)
 {
@@ -267,7 +270,7 @@ void gc_link_tick(struct link *l)
         start(l);
 }
 
-/* --- frames ----------------------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void refused(struct link *l, enum grid_err status, struct grid_bytes detail)
 {
@@ -350,7 +353,8 @@ static void take_frames(struct link *l)
     }
 }
 
-/* Room for the rest of the frame that has begun, taken as it comes: never more than twice what came. */
+/* Room for the rest of the frame that has begun, taken as it comes: never more than twice what
+ * came. */
 static bool make_room(struct link *l)
 {
     size_t body_len = 0, have = buf_len(&l->in), need = READ_BYTES;
@@ -396,9 +400,10 @@ static void read_some(struct link *l)
     }
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
-/* A connection that was idle may have been closed meanwhile: hear it before something is sent in vain. */
+/* A connection that was idle may have been closed meanwhile: hear it before something is sent in
+ * vain. */
 static void look_whether_open(struct link *l)
 {
     if (list_empty(&l->sent) && l->grid->now - l->last_ms > IDLE_MS && !list_empty(&l->queued))

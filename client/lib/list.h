@@ -1,4 +1,5 @@
-/* list.h - intrusive doubly linked list. A node is in at most one list; an unlinked node points at itself. */
+/* list.h - intrusive doubly linked list. A node is in at most one list; an unlinked node points at
+ * itself. */
 #ifndef GRIDCLIENT_LIST_H
 #define GRIDCLIENT_LIST_H
 

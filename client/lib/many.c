@@ -1,7 +1,9 @@
-/* many.c - many keys at once: items go by shard, in requests of a bounded size, all of them on their way together.
+/* many.c - many keys at once: items go by shard, in requests of a bounded size, all of them on
+ * their way together.
  *
  *   items --by shard--> chunks -> requests -> outcomes in the items
- *      ^-- what was BUSY, or did not fit in an answer, or whose cache is new: once more, until the deadline --'
+ *      ^-- until the deadline, once more: what was BUSY,  --'
+ *          did not fit in an answer, or whose cache is new
  *
  * Item i of a write has number + i as its own (R13), so a request of n items uses up n numbers. */
 #include "grid_priv.h"
@@ -43,7 +45,7 @@ static struct wire_key key_of(const struct many *m, const struct grid_item *i)
     return k;
 }
 
-/* --- outcomes ----------------------------------------------------------------------------------------------------- */
+/* --- outcomes --------------------------------------------------------------------------------- */
 
 static enum grid_err take_item(const struct request *r, struct grid_item *to,
                                const struct wire_item *from)
@@ -93,7 +95,7 @@ static void on_chunk(struct request *r, const struct outcome *o)
     free(c);
 }
 
-/* --- requests ----------------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static enum grid_err ask(struct many *m, struct chunk *c, size_t body_len)
 {
@@ -183,7 +185,7 @@ static enum grid_err ask_all(struct many *m)
     return err;
 }
 
-/* --- rounds ------------------------------------------------------------------------------------------------------- */
+/* --- rounds ----------------------------------------------------------------------------------- */
 
 static void check_items(struct many *m)
 {
@@ -270,7 +272,7 @@ enum grid_err grid_delete_many(struct grid_cache *c, struct grid_item *items, si
     return run(c, GRID__OP__DELETE_MANY, items, n);
 }
 
-/* --- batch -------------------------------------------------------------------------------------------------------- */
+/* --- batch ------------------------------------------------------------------------------------ */
 
 struct batch {
     uint64_t version;

@@ -1,5 +1,5 @@
-/* mem.h - memory. What the size of user data decides may fail politely (malloc, gc_buf_reserve: GRID_ENOMEM);
- * bookkeeping of a few hundred bytes ends the process when there is none. */
+/* mem.h - memory. What the size of user data decides may fail politely (malloc, gc_buf_reserve:
+ * GRID_ENOMEM); bookkeeping of a few hundred bytes ends the process when there is none. */
 #ifndef GRIDCLIENT_MEM_H
 #define GRIDCLIENT_MEM_H
 
@@ -12,7 +12,8 @@ void *gc_calloc(size_t n, size_t bytes);
 /* NULL stays NULL. */
 char *gc_strdup(const char *text);
 
-/* Bytes that come in at the end and go out at the front: data[start..end). Zero-initialised: empty. */
+/* Bytes that come in at the end and go out at the front: data[start..end). Zero-initialised:
+ * empty. */
 struct buf {
     uint8_t *data;
     size_t start, end, cap;

@@ -1,4 +1,5 @@
-/* request.c - the life of a request: number, deadline, sending, answer, sending again. See grid_priv.h for the lists. */
+/* request.c - the life of a request: number, deadline, sending, answer, sending again. See
+ * grid_priv.h for the lists. */
 #include "grid_priv.h"
 #include "proto/frame.h"
 #include "status.h"
@@ -8,7 +9,7 @@
 
 enum { TABLE_SIZE_MIN = 256, REST_MS_MIN = 2, REST_MS_MAX = 200, REST_DOUBLINGS = 6 };
 
-/* --- by number --------------------------------------------------------------------------------------------------- */
+/* --- by number -------------------------------------------------------------------------------- */
 
 static struct request **place(const struct grid *g, uint64_t number)
 {
@@ -57,7 +58,7 @@ static void table_remove(struct grid *g, struct request *r)
     *at = r->chain;
 }
 
-/* --- beginning --------------------------------------------------------------------------------------------------- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 struct request *gc_request_new(struct grid *g, uint32_t op, struct grid_cache *cache,
                                size_t body_len)
@@ -128,7 +129,7 @@ void gc_request_refuse(struct request *r, enum grid_err err, const char *why)
     gc_request_submit(r);
 }
 
-/* --- end --------------------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static void unlink_all(struct request *r)
 {
@@ -169,7 +170,7 @@ void gc_request_abandon(struct request *r)
     free(r);
 }
 
-/* --- sending ----------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static uint64_t lowest_number(const struct grid *g)
 {
@@ -228,7 +229,7 @@ void gc_requests_return(struct link *l)
     list_splice_front(&l->queued, &l->sent);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* BUSY and the like: not done; all that hear it rest together, longer each time in a row. */
 static void rest(struct request *r, enum grid_err status)
@@ -293,7 +294,7 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
     }
 }
 
-/* --- time -------------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* Its time is over: done or not? */
 static enum grid_err verdict(const struct request *r, char detail[DETAIL_BYTES])
@@ -319,7 +320,8 @@ static void expire(struct request *r)
     char detail[DETAIL_BYTES];
     enum grid_err err = verdict(r, detail);
     struct link *l = r->on_wire ? r->link : NULL;
-    /* Not one byte came since, or it is stuck in our buffer (and must not go out after we said 'not done'). */
+    /* Not one byte came since, or it is stuck in our buffer (and must not go out after we said 'not
+     * done'). */
     bool stuck = l && (l->read_bytes == r->read_mark || l->sent_bytes < r->stream_end);
     if (stuck)
         gc_link_break(l, "no answer in time");

@@ -37,7 +37,7 @@ struct link *gc_route(struct grid *g, const struct request *r)
     return g->by_shard[shard];
 }
 
-/* --- caches ----------------------------------------------------------------------------------------------------------- */
+/* --- caches ----------------------------------------------------------------------------------- */
 
 static struct request *open_request(struct grid *g, const char *path)
 {

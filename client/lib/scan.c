@@ -1,9 +1,10 @@
-/* scan.c - all entries of a cache: partition after partition, a few pages asked for ahead, so that the round trips overlap.
+/* scan.c - all entries of a cache: partition after partition, a few pages asked for ahead, so that
+ * the round trips overlap.
  *
- *   partition 0 .. n-1 -> slots (asked for, or pages that wait) -> page being read -> grid_scan_next()
+ *   partition 0 .. n-1 -> slots (asked for, or pages) -> page being read -> grid_scan_next()
  *
- * A page is a copy of the items as they came; it is decoded as it is read. When a page says there is more of its partition,
- * that is asked for when the page is begun. */
+ * A page is a copy of the items as they came; it is decoded as it is read. When a page says there
+ * is more of its partition, that is asked for when the page is begun. */
 #include "grid_priv.h"
 
 #include <stdlib.h>
@@ -140,8 +141,8 @@ static enum grid_err ask_ahead(struct grid_scan *scan)
     return GRID_OK;
 }
 
-/* Begin to read a page that is here; what follows it is asked for into the slot of the page before. GRID_ENOT_FOUND: the
- * scan is over. */
+/* Begin to read a page that is here; what follows it is asked for into the slot of the page before.
+ * GRID_ENOT_FOUND: the scan is over. */
 static enum grid_err next_page(struct grid_scan *scan)
 {
     struct grid *g = scan->grid;

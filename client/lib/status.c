@@ -1,5 +1,5 @@
-/* status.c - names and texts of outcomes. A switch without default: the compiler warns when grid.h has an outcome that
- * proto/status.def has not; the assertions hold the other way round. */
+/* status.c - names and texts of outcomes. A switch without default: the compiler warns when grid.h
+ * has an outcome that proto/status.def has not; the assertions hold the other way round. */
 #include "status.h"
 
 #define X(name, code, text, retryable) _Static_assert(GRID_E##name == (code), #name);

@@ -59,8 +59,8 @@ enum io gc_stream_start_tls(struct stream *s, struct tls *tls, const char *host,
     return s->tls ? IO_DONE : failed(ENOMEM, why);
 }
 
-/* What TLS has to say goes out after each step, the alert of a failed one included. IO_FAILED stays what TLS itself
- * refuses: a broken socket is IO_CLOSED. */
+/* What TLS has to say goes out after each step, the alert of a failed one included. IO_FAILED stays
+ * what TLS itself refuses: a broken socket is IO_CLOSED. */
 static enum io send_tls(struct stream *s, enum io step, char why[GRID_WHY_BYTES])
 {
     char ignored[GRID_WHY_BYTES] = "";

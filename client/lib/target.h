@@ -24,8 +24,8 @@ struct target {
     socklen_t address_len;
 };
 
-/* Look all names up (numbers need no look-up, names wait for the resolver), endpoints in turn from `first` on. Returns how
- * many addresses there are; when it is 0, `why` tells. */
+/* Look all names up (numbers need no look-up, names wait for the resolver), endpoints in turn from
+ * `first` on. Returns how many addresses there are; when it is 0, `why` tells. */
 size_t gc_targets_find(const struct endpoint *endpoints, size_t len, size_t first,
                        struct target targets[TARGETS_MAX], char why[GRID_WHY_BYTES]);
 

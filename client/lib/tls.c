@@ -1,6 +1,7 @@
-/* tls.c - OpenSSL over a BIO of our own: reading is recv(2) on the socket (with read-ahead, so that a record is one call),
- * writing appends to a buffer. So there is no SIGPIPE, and one write per flush. Files are opened by ourselves first,
- * because "no such file" and "not PEM" are what people need to hear. */
+/* tls.c - OpenSSL over a BIO of our own: reading is recv(2) on the socket (with read-ahead, so that
+ * a record is one call), writing appends to a buffer. So there is no SIGPIPE, and one write per
+ * flush. Files are opened by ourselves first, because "no such file" and "not PEM" are what people
+ * need to hear. */
 #include "tls.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ struct tls_link {
     struct buf out;
 };
 
-/* --- the BIO ------------------------------------------------------------------------------------------------- */
+/* --- the BIO ---------------------------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *data, size_t room, size_t *ret_len)
 {
@@ -62,7 +63,7 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     return cmd == BIO_CTRL_FLUSH;
 }
 
-/* --- certificates -------------------------------------------------------------------------------------------- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 static bool readable(const char *role, const char *path, char why[GRID_WHY_BYTES])
 {
@@ -166,7 +167,7 @@ void gc_tls_free(struct tls *t)
     free(t);
 }
 
-/* --- one connection ------------------------------------------------------------------------------------------ */
+/* --- one connection --------------------------------------------------------------------------- */
 
 static bool expect_host(SSL *ssl, const char *host)
 {

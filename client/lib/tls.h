@@ -1,5 +1,6 @@
-/* tls.h - TLS 1.2+ for one client: who is trusted, who we are; and the TLS of one connection. The socket is the stream's.
- * What is to be sent is encrypted into a buffer, so that a flush stays one write however many records it makes. */
+/* tls.h - TLS 1.2+ for one client: who is trusted, who we are; and the TLS of one connection. The
+ * socket is the stream's. What is to be sent is encrypted into a buffer, so that a flush stays one
+ * write however many records it makes. */
 #ifndef GRIDCLIENT_TLS_H
 #define GRIDCLIENT_TLS_H
 
@@ -22,7 +23,8 @@ void gc_tls_free(struct tls *t); /* NULL is fine */
 
 struct tls_link; /* opaque: of one connection */
 
-/* `host` (name or address) is what the server's certificate must be for. Reads from `fd`. NULL: no memory. */
+/* `host` (name or address) is what the server's certificate must be for. Reads from `fd`. NULL: no
+ * memory. */
 struct tls_link *gc_tls_link_new(struct tls *t, int fd, const char *host);
 void gc_tls_link_free(struct tls_link *k); /* NULL is fine */
 /* Each may leave bytes in gc_tls_link_out(), which the caller sends. */

@@ -1,12 +1,13 @@
-/* wire.c - the few parts of protobuf that client.proto uses: numbers, signed numbers, bytes, messages as bytes.
- * Decoding goes by a table per message: field number -> kind and place in the struct. */
+/* wire.c - the few parts of protobuf that client.proto uses: numbers, signed numbers, bytes,
+ * messages as bytes. Decoding goes by a table per message: field number -> kind and place in the
+ * struct. */
 #include "wire.h"
 #include "proto/frame.h"
 #include "proto/slot.h"
 
 #include <string.h>
 
-/* --- out ----------------------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 enum { TYPE_VARINT = 0, TYPE_64 = 1, TYPE_BYTES = 2, TYPE_32 = 5 };
 
@@ -123,7 +124,8 @@ size_t gc_wire_head(uint8_t to[WIRE_HEAD_BYTES_MAX], const struct wire_head *h, 
     return len;
 }
 
-/* Request and Item have the same fields of a key at other numbers: two runs, each in the same order. */
+/* Request and Item have the same fields of a key at other numbers: two runs, each in the same
+ * order. */
 struct key_form {
     uint8_t key, condition; /* key, value, affinity; condition, version, delta, ttl, ttl_ms */
 };
@@ -186,7 +188,7 @@ uint8_t *gc_wire_put_item(uint8_t *at, const struct wire_key *k)
     return put_key(at, k, in_item);
 }
 
-/* --- in ------------------------------------------------------------------------------------------------------ */
+/* --- in --------------------------------------------------------------------------------------- */
 
 enum kind { UNKNOWN, NUMBER32, NUMBER64, SIGNED, BYTES, LIST };
 
@@ -213,7 +215,8 @@ static inline bool get_varint(struct reader *r, uint64_t *ret_v)
     return false;
 }
 
-/* The value behind a tag: a number (varint, fixed) or bytes. False: it does not fit or is of a kind that is none. */
+/* The value behind a tag: a number (varint, fixed) or bytes. False: it does not fit or is of a kind
+ * that is none. */
 static inline bool get_value(struct reader *r, unsigned type, uint64_t *ret_number,
                              struct grid_bytes *ret_bytes)
 {

@@ -1,8 +1,8 @@
 /* wire.h - the protocol as bytes, without sockets: requests to bytes, bytes to replies. Pure.
- * What is decoded is borrowed from the input. Any input is fine: false is said of what is no message; fields that are not
- * known are passed over, as protobuf wants it.
- * A request's body (what does not change when it is sent again) is encoded once; the head (number, cache, lowest, age)
- * each time it is sent. */
+ * What is decoded is borrowed from the input. Any input is fine: false is said of what is no
+ * message; fields that are not known are passed over, as protobuf wants it.
+ * A request's body (what does not change when it is sent again) is encoded once; the head (number,
+ * cache, lowest, age) each time it is sent. */
 #ifndef GRIDCLIENT_WIRE_H
 #define GRIDCLIENT_WIRE_H
 
@@ -10,14 +10,15 @@
 
 enum { PROTOCOL_VERSION = 1, SESSION_BYTES = 16, KEY_BYTES_MAX = 480 };
 
-/* --- out ----------------------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 struct wire_hello {
     uint8_t session[SESSION_BYTES];
     uint32_t shard;                              /* from 1; 0: any */
     const char *client, *user, *password, *grid; /* NULL: "" */
 };
-/* Whole frame of a Hello to `to`, which has room for WIRE_HELLO_BYTES_MAX. Returns its length; 0: the strings are too long. */
+/* Whole frame of a Hello to `to`, which has room for WIRE_HELLO_BYTES_MAX. Returns its length; 0:
+ * the strings are too long. */
 enum { WIRE_HELLO_BYTES_MAX = 4096 };
 size_t gc_wire_hello(uint8_t to[WIRE_HELLO_BYTES_MAX], const struct wire_hello *hello);
 
@@ -59,7 +60,7 @@ size_t gc_wire_bytes_len(unsigned field, size_t len);
 uint8_t *gc_wire_put_number(uint8_t *at, unsigned field, uint64_t v);         /* zero: nothing */
 uint8_t *gc_wire_put_bytes(uint8_t *at, unsigned field, struct grid_bytes v); /* empty: nothing */
 
-/* --- in ------------------------------------------------------------------------------------------------------ */
+/* --- in --------------------------------------------------------------------------------------- */
 
 struct wire_hello_reply {
     uint32_t status, version, version_max, shard, shards, frame_max;

@@ -11,10 +11,13 @@ struct buf {
     size_t cap;
 };
 
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT                                                                                   \
+    {                                                                                              \
+        NULL, 0, 0                                                                                 \
+    }
 
-/* Make room for `more` bytes behind len and return their place; len is unchanged. Aborts without memory:
- * callers bound what they add before they ask. */
+/* Make room for `more` bytes behind len and return their place; len is unchanged. Aborts without
+ * memory: callers bound what they add before they ask. */
 uint8_t *buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_u8(struct buf *b, uint8_t v);

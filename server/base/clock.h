@@ -1,13 +1,15 @@
-/* clock.h - time as numbers. The pure rooms get it as an argument; only net, node and tests read the clocks. */
+/* clock.h - time as numbers. The pure rooms get it as an argument; only net, node and tests read
+ * the clocks. */
 #ifndef GRIDD_BASE_CLOCK_H
 #define GRIDD_BASE_CLOCK_H
 
 #include <stdint.h>
 
-typedef uint64_t msec_t; /* milliseconds; since 1970 where a deadline is meant, else since an arbitrary start */
+/* milliseconds; since 1970 where a deadline is meant, else since an arbitrary start */
+typedef uint64_t msec_t;
 
-msec_t clock_wall_ms(void);      /* since 1970 */
-msec_t clock_mono_ms(void);      /* never goes back, counts suspend */
+msec_t clock_wall_ms(void); /* since 1970 */
+msec_t clock_mono_ms(void); /* never goes back, counts suspend */
 uint64_t clock_mono_ns(void);
 
 #endif

@@ -1,5 +1,6 @@
-/* heap.h - intrusive binary min-heap. The owner embeds struct heap_node; order is by `key`, ties in any order.
- * Invariant (heap_check): no node is smaller than its parent; each node knows its place. */
+/* heap.h - intrusive binary min-heap. The owner embeds struct heap_node; order is by `key`, ties in
+ * any order. Invariant (heap_check): no node is smaller than its parent; each node knows its
+ * place. */
 #ifndef GRIDD_BASE_HEAP_H
 #define GRIDD_BASE_HEAP_H
 
@@ -17,7 +18,10 @@ struct heap {
     size_t cap;
 };
 
-#define HEAP_INIT {NULL, 0, 0}
+#define HEAP_INIT                                                                                  \
+    {                                                                                              \
+        NULL, 0, 0                                                                                 \
+    }
 
 void heap_push(struct heap *h, struct heap_node *n, uint64_t key);
 /* Fine for a node that is in no heap. */

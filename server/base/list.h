@@ -1,4 +1,5 @@
-/* list.h - intrusive doubly linked list. A node is in at most one list; an unlinked node points at itself. */
+/* list.h - intrusive doubly linked list. A node is in at most one list; an unlinked node points at
+ * itself. */
 #ifndef GRIDD_BASE_LIST_H
 #define GRIDD_BASE_LIST_H
 
@@ -10,7 +11,7 @@ struct list {
     struct list *next;
 };
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 /* The current node may be removed. */

@@ -1,5 +1,5 @@
-/* log.h - one line per event to stderr: logfmt (ts=... level=info msg="..." key=value) or JSON. Thread-safe: one write per line.
- * Whoever decides what an error means logs it, once. */
+/* log.h - one line per event to stderr: logfmt (ts=... level=info msg="..." key=value) or JSON.
+ * Thread-safe: one write per line. Whoever decides what an error means logs it, once. */
 #ifndef GRIDD_BASE_LOG_H
 #define GRIDD_BASE_LOG_H
 

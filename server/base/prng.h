@@ -1,4 +1,5 @@
-/* prng.h - splitmix64: small, seedable, the same everywhere. Not for secrets. Source: Steele, Lea, Flood (2014). */
+/* prng.h - splitmix64: small, seedable, the same everywhere. Not for secrets. Source: Steele, Lea,
+ * Flood (2014). */
 #ifndef GRIDD_BASE_PRNG_H
 #define GRIDD_BASE_PRNG_H
 

@@ -1,7 +1,10 @@
-/* catalog.h - contexts, caches and settings: the part of the control state that shards and sessions need.
- * A catalog is immutable once published and reference-counted (atomically), so that each thread reads its own pointer
- * without locks. A change makes a new catalog with revision + 1. Ids are never used again.
- * Invariant (catalog_check): ids and names are unique; each cache's context exists; revision only grows. */
+/* catalog.h - contexts, caches and settings: the part of the control state that shards and sessions
+ * need.
+ * A catalog is immutable once published and reference-counted (atomically), so that each thread
+ * reads its own pointer without locks. A change makes a new catalog with revision + 1. Ids are
+ * never used again.
+ * Invariant (catalog_check): ids and names are unique; each cache's context exists; revision only
+ * grows. */
 #ifndef GRIDD_CONTROL_CATALOG_H
 #define GRIDD_CONTROL_CATALOG_H
 
@@ -12,9 +15,9 @@
 #include <stdint.h>
 
 enum {
-    NAME_BYTES_MAX = 64,      /* names: a-z A-Z 0-9 _ - . ; first a letter or digit */
+    NAME_BYTES_MAX = 64, /* names: a-z A-Z 0-9 _ - . ; first a letter or digit */
     CONTEXTS_MAX = 1024,
-    CACHES_MAX = 4096,        /* per context */
+    CACHES_MAX = 4096, /* per context */
     PARTITIONS_DEFAULT = 1024,
     PARTITIONS_MAX = 16384,
 };
@@ -41,7 +44,7 @@ struct context_info {
     char nodes[NAME_BYTES_MAX * 2 + 2]; /* LABEL=VALUE, empty: all nodes */
     struct cache_info *caches;          /* sorted by id */
     size_t caches_len;
-    uint32_t cache_next;  /* number the next cache gets */
+    uint32_t cache_next; /* number the next cache gets */
 };
 
 struct setting {
@@ -69,7 +72,8 @@ static inline uint32_t cache_number(uint32_t cache_id)
     return cache_id & 0xffff;
 }
 
-/* A catalog of revision 1 with context `default` (1 backup, sync) and cache `default/default`. One reference, the caller's. */
+/* A catalog of revision 1 with context `default` (1 backup, sync) and cache `default/default`. One
+ * reference, the caller's. */
 struct catalog *catalog_new(void);
 /* A copy to be changed and published; one reference, the caller's. */
 struct catalog *catalog_copy(const struct catalog *c);
@@ -86,23 +90,29 @@ const struct cache_info *catalog_cache_named(const struct catalog *c, struct sli
 /* The value of a setting by its index (enum setting_index of settings.h). */
 int64_t catalog_setting(const struct catalog *c, unsigned index);
 
-/* Changes, on an unpublished copy only; the caller adds to the revision when it publishes. On an error nothing is changed and `why`
- * (size WHY_BYTES) says what was wrong, for the user. context_create copies from `want` everything but ids and caches, and makes no cache. */
+/* Changes, on an unpublished copy only; the caller adds to the revision when it publishes. On an
+ * error nothing is changed and `why` (size WHY_BYTES) says what was wrong, for the user.
+ * context_create copies from `want` everything but ids and caches, and makes no cache. */
 enum { WHY_BYTES = 200 };
-MUST_USE enum grid_err catalog_context_create(struct catalog *c, const struct context_info *want,
-                                              char *why);
-/* Replaces backups, memory_limit, min_in_sync, full_policy, nodes; durability sync<->async. Others: GRID_EUNSUPPORTED. */
-MUST_USE enum grid_err catalog_context_alter(struct catalog *c, const struct context_info *want,
-                                             char *why);
-MUST_USE enum grid_err catalog_context_drop(struct catalog *c, struct slice name, char *why);
-MUST_USE enum grid_err catalog_cache_create(struct catalog *c, struct slice path, msec_t ttl_ms,
-                                            char *why);
-MUST_USE enum grid_err catalog_cache_drop(struct catalog *c, struct slice path, char *why);
-MUST_USE enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t value,
-                                           char *why);
+MUST_USE
+enum grid_err catalog_context_create(struct catalog *c, const struct context_info *want, char *why);
+/* Replaces backups, memory_limit, min_in_sync, full_policy, nodes; durability sync<->async. Others:
+ * GRID_EUNSUPPORTED. */
+MUST_USE
+enum grid_err catalog_context_alter(struct catalog *c, const struct context_info *want, char *why);
+MUST_USE
+enum grid_err catalog_context_drop(struct catalog *c, struct slice name, char *why);
+MUST_USE
+enum grid_err catalog_cache_create(struct catalog *c, struct slice path, msec_t ttl_ms, char *why);
+MUST_USE
+enum grid_err catalog_cache_drop(struct catalog *c, struct slice path, char *why);
+MUST_USE
+enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t value, char *why);
 
-/* Add one read from disk or a peer, ids as given (used when decoding a snapshot). GRID_ECORRUPT when it breaks the invariant. */
-MUST_USE enum grid_err catalog_restore_context(struct catalog *c, const struct context_info *info);
+/* Add one read from disk or a peer, ids as given (used when decoding a snapshot). GRID_ECORRUPT
+ * when it breaks the invariant. */
+MUST_USE
+enum grid_err catalog_restore_context(struct catalog *c, const struct context_info *info);
 /* An empty catalog to restore into: no contexts, settings at their defaults. */
 struct catalog *catalog_new_empty(void);
 

@@ -1,4 +1,5 @@
-/* catalog_change.c - changes of an unpublished catalog; each checks all before it touches anything. */
+/* catalog_change.c - changes of an unpublished catalog; each checks all before it touches
+ * anything. */
 #include "control/catalog.h"
 
 #include "base/alloc.h"

@@ -32,8 +32,8 @@ socklen_t net_addr_len(const struct net_addr *a);
 /* False for a family that is neither IPv4 nor IPv6. */
 bool net_addr_from(struct net_addr *ret_addr, const struct sockaddr *sa, socklen_t len);
 
-/* Resolve "host:port", "[ipv6]:port", "name:port"; an empty host or "*" means every address of the machine.
- * May block on DNS: for start and reload, not for a loop in service.
+/* Resolve "host:port", "[ipv6]:port", "name:port"; an empty host or "*" means every address of the
+ * machine. May block on DNS: for start and reload, not for a loop in service.
  * GRID_EBAD_REQUEST: not of that form, or no such name; `ret_why` names the text and the reason. */
 MUST_USE
 enum grid_err net_resolve(const char *text, struct net_addr ret_addrs[NET_ADDRS_MAX],

@@ -9,9 +9,9 @@
  *                | +-------------> MOVING ------------------+         any of them --> ENDED
  *                +---- conn_attach ---+
  *
- * Nothing is closed or freed inside a callback: a connection that ends is put on loop->ending and leaves with the turn.
- * Deadlines are lazy: one timer per connection is set to the earliest of them and looks again when it fires; activity
- * only stores the time of the turn. */
+ * Nothing is closed or freed inside a callback: a connection that ends is put on loop->ending and
+ * leaves with the turn. Deadlines are lazy: one timer per connection is set to the earliest of them
+ * and looks again when it fires; activity only stores the time of the turn. */
 #include "net/conn_priv.h"
 
 #include "base/alloc.h"
@@ -59,7 +59,7 @@ void conn_state_set(struct conn *c, enum conn_state to)
     sm_move(&LIFE, &c->state, to);
 }
 
-/* --- deadlines ---------------------------------------------------------------------------------- */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 struct deadline {
     msec_t at; /* 0: none */
@@ -116,7 +116,7 @@ static void on_deadline(void *ctx)
         conn_arm(c);
 }
 
-/* --- lists and events --------------------------------------------------------------------------- */
+/* --- lists and events ------------------------------------------------------------------------- */
 
 void conn_make_ready(struct conn *c)
 {
@@ -215,7 +215,7 @@ enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
     return GRID_OK;
 }
 
-/* --- the connections' part of a turn -------------------------------------------------------------- */
+/* --- the connections' part of a turn ---------------------------------------------------------- */
 
 static void look(struct conn *c)
 {
@@ -302,7 +302,7 @@ void conn_fail(struct conn *c, enum conn_end reason, const char *why)
     list_push_back(&c->loop->ending, &c->leaving);
 }
 
-/* --- for the owner -------------------------------------------------------------------------------- */
+/* --- for the owner ---------------------------------------------------------------------------- */
 
 struct buf *conn_output(struct conn *c)
 {

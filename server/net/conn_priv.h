@@ -14,7 +14,8 @@ enum conn_state {
     CONN_OPEN,
     CONN_MOVING,    /* to be taken off its loop, or off it */
     CONN_FINISHING, /* output is still being sent */
-    CONN_LINGERING, /* everything sent and shut down; what the peer sends is thrown away until it closes */
+    /* everything sent and shut down; what the peer sends is thrown away until it closes */
+    CONN_LINGERING,
     CONN_ENDED,
 };
 

@@ -1,14 +1,17 @@
 /* conn_read.c - input: socket -> (TLS) -> owner.
  *
  * Where the bytes lie (good until the end of the turn in each case):
- *   - little or nothing left over from before: the loop's chunk; the leftover is copied in front of what is read
- *   - a long unfinished request: the connection's own buffer, so that it is not copied once per turn; when the owner
- *     takes from it, the buffer is retired and lives until the end of the turn
+ *   - little or nothing left over from before: the loop's chunk; the leftover is copied in front of
+ *     what is read
+ *   - a long unfinished request: the connection's own buffer, so that it is not copied once per
+ *     turn; when the owner takes from it, the buffer is retired and lives until the end of the turn
  *
- * Level-triggered, persistent events: no epoll_ctl per request, and a connection that is not read (bound of the turn, or
- * of itself) is simply reported again. Edge-triggered would save a re-check in the kernel per event, but needs the
- * closing of the peer watched separately, since a short read does not tell it.
- * Who was passed over because the turn was full is first in the next one, so that nobody starves. */
+ * Level-triggered, persistent events: no epoll_ctl per request, and a connection that is not read
+ * (bound of the turn, or of itself) is simply reported again. Edge-triggered would save a re-check
+ * in the kernel per event, but needs the closing of the peer watched separately, since a short read
+ * does not tell it.
+ * Who was passed over because the turn was full is first in the next one, so that nobody
+ * starves. */
 #include "net/conn_priv.h"
 
 #include "base/alloc.h"
@@ -106,7 +109,8 @@ static void offer(struct conn *c, const struct place *p)
         conn_make_ready(c);
 }
 
-/* The handshake failed: the alert is sent and lingered over, so that the peer can tell its user why. */
+/* The handshake failed: the alert is sent and lingered over, so that the peer can tell its user
+ * why. */
 static void refuse(struct conn *c, const char *why)
 {
     loop_count(c->loop, STAT_HANDSHAKES_FAILED, 1);

@@ -1,5 +1,5 @@
-/* conn_write.c - output: one send(2) per connection and turn. When the socket is full the rest waits for the event that
- * says it is not; no attempt is made before. */
+/* conn_write.c - output: one send(2) per connection and turn. When the socket is full the rest
+ * waits for the event that says it is not; no attempt is made before. */
 #include "net/conn_priv.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
     conn_make_dirty(c);
 }
 
-/* A slow reader may empty megabytes of kernel buffers before the socket takes more from us: that counts as taking. */
+/* A slow reader may empty megabytes of kernel buffers before the socket takes more from us: that
+ * counts as taking. */
 bool conn_queue_moved(struct conn *c)
 {
     int before = c->queued;
@@ -98,8 +99,8 @@ static void throttle(struct conn *c)
     }
 }
 
-/* Everything is sent: tell the peer, and let it read in peace. Closing with input unread would reset the connection,
- * and the peer might lose the answer that says why. */
+/* Everything is sent: tell the peer, and let it read in peace. Closing with input unread would
+ * reset the connection, and the peer might lose the answer that says why. */
 static void finished(struct conn *c)
 {
     if (!c->conf->linger_ms || c->eof) {

@@ -1,4 +1,4 @@
-/* fdlimit.c */
+/* fdlimit.c - the soft limit of open files up to the hard one. */
 #include "net/fdlimit.h"
 
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-/* input.c */
+/* input.c - the chunks that a turn's input lies in: taken per read, kept until the turn ends. */
 #include "net/input_priv.h"
 
 #include "base/alloc.h"

@@ -1,6 +1,7 @@
-/* input_priv.h - the memory that a turn's input lies in: chunks that are filled front to back and emptied all at once
- * at the end of the turn. So what is read costs its own size, an idle connection costs none, and a small request is
- * read into memory that is warm from the turn before. */
+/* input_priv.h - the memory that a turn's input lies in: chunks that are filled front to back and
+ * emptied all at once at the end of the turn. So what is read costs its own size, an idle
+ * connection costs none, and a small request is read into memory that is warm from the turn
+ * before. */
 #ifndef GRIDD_NET_INPUT_PRIV_H
 #define GRIDD_NET_INPUT_PRIV_H
 

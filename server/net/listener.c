@@ -1,8 +1,9 @@
-/* listener.c - accepts in batches. TCP_NODELAY and keep-alive are set on the listening socket: accepted ones inherit
- * them, so that accepting costs one system call per connection.
+/* listener.c - accepts in batches. TCP_NODELAY and keep-alive are set on the listening socket:
+ * accepted ones inherit them, so that accepting costs one system call per connection.
  *
- * Out of descriptors: the pending connection cannot be accepted, hence not refused either, and the event would come again
- * at once for ever. A descriptor held in reserve is given up for the moment of accepting and closing it. */
+ * Out of descriptors: the pending connection cannot be accepted, hence not refused either, and the
+ * event would come again at once for ever. A descriptor held in reserve is given up for the moment
+ * of accepting and closing it. */
 #include "net/listener.h"
 
 #include "base/alloc.h"

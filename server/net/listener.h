@@ -10,21 +10,21 @@
 struct listener; /* opaque */
 
 struct listener_conf {
-    const char *
-        address; /* "host:port" as net_resolve() takes it; port 0: the kernel chooses. A name that stands for
-                          * several addresses is listened on at all of them, on one port. Copied */
+    /* "host:port" as net_resolve() takes it; port 0: the kernel chooses. A name that stands for
+     * several addresses is listened on at all of them, on one port. Copied */
+    const char *address;
     const char *name; /* "client", "resp": for messages; must outlive the listener */
-    struct quota
-        *quota; /* shared by all listeners of a node; must outlive listener and connections */
+    /* shared by all listeners of a node; must outlive listener and connections */
+    struct quota *quota;
     void *ctx;
-    /* A new connection: `fd` and its place in the quota are the callee's: give both to conn_new() (on any thread)
-     * or to listener_refuse(). */
+    /* A new connection: `fd` and its place in the quota are the callee's: give both to conn_new()
+     * (on any thread) or to listener_refuse(). */
     void (*accepted)(void *ctx, int fd, const struct net_addr *peer);
 };
 
 /* Bind and listen; connections are accepted once `l` runs.
- * GRID_EBAD_REQUEST: bad address or name. GRID_EIN_USE: the port is taken. GRID_EDENIED: not allowed.
- * GRID_EIO: anything else. `ret_why`: one line that names the address and the reason. */
+ * GRID_EBAD_REQUEST: bad address or name. GRID_EIN_USE: the port is taken. GRID_EDENIED: not
+ * allowed. GRID_EIO: anything else. `ret_why`: one line that names the address and the reason. */
 MUST_USE
 enum grid_err listener_new(struct loop *l, const struct listener_conf *conf,
                            struct listener **ret_listener, char ret_why[NET_WHY_BYTES]);

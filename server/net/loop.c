@@ -1,11 +1,12 @@
 /* loop.c - turns around event_base_loop(EVLOOP_ONCE).
  *
- * libevent waits and calls back for descriptors; everything else of a turn is ours, so that its order is fixed. The base
- * is used by one thread: no locks. Timers are a heap of our own with one libevent timer for the earliest, so that a
- * connection's deadline costs nothing while it moves into the future, and tests can bring their own clock.
+ * libevent waits and calls back for descriptors; everything else of a turn is ours, so that its
+ * order is fixed. The base is used by one thread: no locks. Timers are a heap of our own with one
+ * libevent timer for the earliest, so that a connection's deadline costs nothing while it moves
+ * into the future, and tests can bring their own clock.
  *
- * Before it blocks the loop tells the mailbox (mailbox_sleep); the first callback takes that back, so that senders signal
- * only a loop that really waits. */
+ * Before it blocks the loop tells the mailbox (mailbox_sleep); the first callback takes that back,
+ * so that senders signal only a loop that really waits. */
 #include "net/loop_priv.h"
 
 #include "base/alloc.h"

@@ -1,12 +1,13 @@
 /* loop.h - the event loop of one thread, which runs in turns:
  *
- *   connections passed over or with input left over -> wait, unless there were any -> input of every ready connection
- *        (conn_handler.input, once per turn) -> mail -> timers
- *        -> hooks.turn_end -> one write per connection with output -> connections that ended are closed and freed
- *        -> the turn's input memory is released
+ *   connections passed over or with input left over -> wait, unless there were any
+ *        -> input of every ready connection (conn_handler.input, once per turn) -> mail -> timers
+ *        -> hooks.turn_end -> one write per connection with output
+ *        -> connections that ended are closed and freed -> the turn's input memory is released
  *
  * Bytes given to conn_handler.input stay valid until hooks.turn_end has returned.
- * A loop and everything on it belongs to the thread that runs it; what other threads may call says so. */
+ * A loop and everything on it belongs to the thread that runs it; what other threads may call says
+ * so. */
 #ifndef GRIDD_NET_LOOP_H
 #define GRIDD_NET_LOOP_H
 
@@ -25,10 +26,11 @@ struct loop_hooks {
     void (*turn_end)(void *ctx);
 };
 
-/* Never NULL (aborts when the system gives no descriptors; loops are made at start). `hooks` is copied. */
+/* Never NULL (aborts when the system gives no descriptors; loops are made at start). `hooks` is
+ * copied. */
 struct loop *loop_new(const struct loop_hooks *hooks);
-/* NULL is fine. Connections still on it are closed (handler.closed is called, CONN_ENDED_STOP); mail still in the
- * mailbox is given to hooks.mail first. Not from inside a turn. */
+/* NULL is fine. Connections still on it are closed (handler.closed is called, CONN_ENDED_STOP);
+ * mail still in the mailbox is given to hooks.mail first. Not from inside a turn. */
 void loop_free(struct loop *l);
 
 /* Run turns until loop_stop(). A stop before the run ends it after one turn. */
@@ -37,7 +39,8 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* One turn; `may_block`: wait until there is something to do. */
 void loop_turn(struct loop *l, bool may_block);
-/* Do not wait before the next turn: there is work left that no event announces (shard_tick said 0). */
+/* Do not wait before the next turn: there is work left that no event announces (shard_tick said
+ * 0). */
 void loop_again(struct loop *l);
 
 /* The box others post to; mail is given to hooks.mail once per turn. Any thread. */
@@ -63,7 +66,8 @@ void loop_timer_set(struct loop_timer *t, msec_t ms);
 void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_active(const struct loop_timer *t);
 
-/* Watch a descriptor of the owner's (signalfd, pipe) for input, level-triggered, until loop_unwatch(). */
+/* Watch a descriptor of the owner's (signalfd, pipe) for input, level-triggered, until
+ * loop_unwatch(). */
 struct loop_watch; /* opaque */
 struct loop_watch *loop_watch(struct loop *l, int fd, void (*ready)(void *ctx, int fd), void *ctx);
 void loop_unwatch(struct loop_watch *w); /* NULL is fine; not from inside its own `ready` */
@@ -78,7 +82,8 @@ struct loop_stats {
 };
 void loop_stats(struct loop *l, struct loop_stats *ret_stats);
 
-/* For tests: this function is asked for the monotonic time instead of the system's; NULL: the system's again. */
+/* For tests: this function is asked for the monotonic time instead of the system's; NULL: the
+ * system's again. */
 void loop_set_clock(struct loop *l, msec_t (*mono_ms)(void *ctx), void *ctx);
 void loop_check(const struct loop *l);
 

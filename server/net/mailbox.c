@@ -1,11 +1,13 @@
-/* mailbox.c - one word holds everything: NULL (empty, receiver awake), ASLEEP (empty, receiver about to block), or the
- * newest message of a chain that leads to the oldest.
+/* mailbox.c - one word holds everything: NULL (empty, receiver awake), ASLEEP (empty, receiver
+ * about to block), or the newest message of a chain that leads to the oldest.
  *
  *   post: swap in the message, chained to what was there; who finds ASLEEP signals the eventfd
  *   take: swap in NULL, turn the chain around
- *   sleep: NULL -> ASLEEP, by compare-and-swap: fails when a message came in between, so no wake-up is lost
+ *   sleep: NULL -> ASLEEP, by compare-and-swap: fails when a message came in between, so no
+ *          wake-up is lost
  *
- * The receiver takes all at once, so a message's address cannot come back while a sender compares (no ABA). */
+ * The receiver takes all at once, so a message's address cannot come back while a sender compares
+ * (no ABA). */
 #include "net/mailbox.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,6 @@
-/* tls.c - the server's certificates. Files are opened by ourselves first, because "no such file" and "not PEM" are what
- * the reader of the message wants to know, and OpenSSL's error queue tells it in five lines. */
+/* tls.c - the server's certificates. Files are opened by ourselves first, because "no such file"
+ * and "not PEM" are what the reader of the message wants to know, and OpenSSL's error queue tells
+ * it in five lines. */
 #include "net/tls_ctx_priv.h"
 
 #include "base/alloc.h"
@@ -183,7 +184,8 @@ static void set_options(SSL_CTX *ctx, enum tls_peer peer)
     };
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-    /* Idle connections keep no record buffers (17 KiB each way); taking them anew costs two small allocations. */
+    /* Idle connections keep no record buffers (17 KiB each way); taking them anew costs two small
+     * allocations. */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     CHECK(SSL_CTX_set_cipher_list(ctx, CIPHERS_12) == 1);
     /* Tickets only: no table of sessions to fill. */

@@ -1,6 +1,7 @@
 /* tls.h - what new TLS connections of a server are made from: certificates, and who may connect.
- * TLS 1.2 or 1.3, forward-secret ciphers only, no compression, no renegotiation, stateless session tickets.
- * Safe for use by several threads: a connection takes the state as it is when the connection begins. */
+ * TLS 1.2 or 1.3, forward-secret ciphers only, no compression, no renegotiation, stateless session
+ * tickets. Safe for use by several threads: a connection takes the state as it is when the
+ * connection begins. */
 #ifndef GRIDD_NET_TLS_H
 #define GRIDD_NET_TLS_H
 
@@ -22,13 +23,15 @@ struct tls_conf {
     enum tls_peer peer;
 };
 
-/* Read the files. *ret_tls is the caller's. GRID_ETLS: `ret_why` names the file and the reason: missing, unreadable,
- * not PEM, key does not match, expired, not yet valid. `conf` is borrowed for the call. */
+/* Read the files. *ret_tls is the caller's. GRID_ETLS: `ret_why` names the file and the reason:
+ * missing, unreadable, not PEM, key does not match, expired, not yet valid. `conf` is borrowed for
+ * the call. */
 MUST_USE
 enum grid_err tls_new(const struct tls_conf *conf, struct tls **ret_tls,
                       char ret_why[NET_WHY_BYTES]);
-/* Read the files anew; connections that begin later use them. On error everything stays as it was. Session tickets
- * given out before are refused afterwards (a full handshake follows): they might speak for a withdrawn authority. */
+/* Read the files anew; connections that begin later use them. On error everything stays as it was.
+ * Session tickets given out before are refused afterwards (a full handshake follows): they might
+ * speak for a withdrawn authority. */
 MUST_USE
 enum grid_err tls_reload(struct tls *t, const struct tls_conf *conf, char ret_why[NET_WHY_BYTES]);
 /* NULL is fine. Connections that are open go on. */

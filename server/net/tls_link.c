@@ -1,8 +1,9 @@
 /* tls_link.c - an SSL object between two runs of memory, by a BIO of our own.
  *
- * Why not SSL_set_fd: OpenSSL then makes one read(2) per record header and body (or one per record with read-ahead) and
- * one write(2) per 16 KiB record; here a turn makes one of each, and a full socket is handled in one place. The cost is
- * one copy of the ciphertext each way, within a buffer that is in the cache. */
+ * Why not SSL_set_fd: OpenSSL then makes one read(2) per record header and body (or one per record
+ * with read-ahead) and one write(2) per 16 KiB record; here a turn makes one of each, and a full
+ * socket is handled in one place. The cost is one copy of the ciphertext each way, within a buffer
+ * that is in the cache. */
 #include "net/tls_priv.h"
 
 #include "base/alloc.h"

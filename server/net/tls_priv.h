@@ -1,5 +1,6 @@
-/* tls_priv.h - TLS of one connection as a transform of bytes, without the socket: ciphertext in, plaintext out and back.
- * So one read and one write per turn serve any number of records, as for a plain connection. */
+/* tls_priv.h - TLS of one connection as a transform of bytes, without the socket: ciphertext in,
+ * plaintext out and back. So one read and one write per turn serve any number of records, as for a
+ * plain connection. */
 #ifndef GRIDD_NET_TLS_PRIV_H
 #define GRIDD_NET_TLS_PRIV_H
 

@@ -1,6 +1,7 @@
 /* request.h - what a client says, from protobuf to plain structs. Everything decoded is borrowed
- * from the arena until it is reset, and from the body: both stay until the ops are done. Two kinds of fault: a body that is no
- * message is an error of the call (the connection cannot be trusted further); a message with a
+ * from the arena until it is reset, and from the body: both stay until the ops are done. Two kinds
+ * of fault: a body that is no message is an error of the call (the connection cannot be trusted
+ * further); a message with a
  * value that none may have is decoded and says so in `refused` (it is answered, life goes on). */
 #ifndef GRIDD_WIRE_REQUEST_H
 #define GRIDD_WIRE_REQUEST_H

@@ -1,4 +1,5 @@
-# bench.mk - make bench [SCENARIOS="get put"] [ROUNDS=3] [SECONDS=2] [QUICK=1]; tests/bench/README.md says what it measures.
+# bench.mk - make bench [SCENARIOS="get put"] [ROUNDS=3] [SECONDS=2] [QUICK=1]
+# tests/bench/README.md says what it measures.
 
 GRIDLOAD_SRC := $(sort $(wildcard tests/bench/gridload*.c)) tests/bench/hist.c
 GRIDLOAD_OBJS := $(GRIDLOAD_SRC:%.c=$(BUILD)/obj/%.o)
@@ -14,12 +15,15 @@ $(BUILD)/bench/gridload: $(GRIDLOAD_MAIN) $(foreach l,bench base frame pb,$(BUIL
 
 # Other measuring programs of this room; what they link stands in their LINK line.
 BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC),$(BENCH_SRC))
-$(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(p)),$(p),$(if $(filter %/echo_server.c,$(p)),$(libs_net)))))
+bench_alone = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(1))
+bench_libs = $(if $(filter %/echo_server.c,$(1)),$(libs_net))
+$(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(call bench_alone,$(p)),$(p),$(call bench_libs,$(p)))))
 BENCH_PROGRAMS := $(BUILD)/bench/gridload $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
 
 .PHONY: bench bench-programs
 bench-programs: $(BENCH_PROGRAMS)
 bench: bench-programs $(BUILD)/gridd
 	@tests/bench/bench --build $(BUILD) --scenarios "$(SCENARIOS)" --peers "$(PEERS)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEYS),--keys $(KEYS)) $(if $(RESTART_KEYS),--restart-keys $(RESTART_KEYS)) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEYS),--keys $(KEYS)) \
+	    $(if $(RESTART_KEYS),--restart-keys $(RESTART_KEYS)) \
 	    $(if $(QUICK),--quick)

@@ -52,7 +52,8 @@ def redis(_bench, directory, durability, tls):
     if tls:
         listen = ["--port", "0", "--tls-port", str(port), "--tls-ca-cert-file", tls["ca"],
                   "--tls-cert-file", tls["cert"], "--tls-key-file", tls["key"]]
-    command = ["redis-server", *listen, "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", *appendonly]
+    command = ["redis-server", *listen, "--bind", "127.0.0.1", "--dir", directory,
+               "--save", "", "--appendonly", *appendonly]
     return command, ["--protocol", "resp"], port
 
 
@@ -140,9 +141,11 @@ class Bench:
         self.servers = []
         self.paths = None
         self.absent = set()
-        self.machine = {"processor": self.processor(), "processors": len(cpus), "kernel": platform.release(),
-                        "redis": version_of("redis-server", "--version"), "memcached": version_of("memcached", "--version")
-                        } if shutil.which("redis-server") and shutil.which("memcached") else {"processor": self.processor()}
+        self.machine = {"processor": self.processor()}
+        if shutil.which("redis-server") and shutil.which("memcached"):
+            self.machine |= {"processors": len(cpus), "kernel": platform.release(),
+                             "redis": version_of("redis-server", "--version"),
+                             "memcached": version_of("memcached", "--version")}
         self.settings = {k: getattr(args, k) for k in ("rounds", "seconds", "keys", "restart_keys", "quick")}
 
     def __enter__(self):

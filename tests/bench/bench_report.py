@@ -8,7 +8,8 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("durable", 1, "p99", "redis", 1.0), ("durable", 16, "p99", "redis", 1.0),
     ("tls", 1, "rate", "echo", 0.85), ("tls", 16, "rate", "redis", 1.4),
 ]
-RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True), "p50": ("p50_us", True), "p99": ("p99_us", True)}
+RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
+          "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
 
 def head(bench):
@@ -47,7 +48,8 @@ def load_table(result):
 def memory_table(result):
     print("%-10s %14s %14s %16s" % ("server", "empty MiB", "full MiB", "bytes per entry"))
     for r in result["rows"]:
-        print("%-10s %14.1f %14.1f %16.1f" % (r["server"], r["empty_bytes"] / 2**20, r["full_bytes"] / 2**20, r["per_entry"]))
+        print("%-10s %14.1f %14.1f %16.1f" % (
+            r["server"], r["empty_bytes"] / 2**20, r["full_bytes"] / 2**20, r["per_entry"]))
 
 
 def restart_table(result):

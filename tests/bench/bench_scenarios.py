@@ -1,4 +1,5 @@
-"""bench_scenarios - what is measured. A scenario takes (bench, name) and returns its figures, or None without servers."""
+"""bench_scenarios - what is measured. A scenario takes (bench, name) and returns its figures, or None
+without servers."""
 import statistics
 
 LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in flight, open-loop rate
@@ -10,7 +11,8 @@ LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in fli
     "async": ("PUT, on disk within a moment", ["gridd", "redis"], "async", False, 100, [1, 16], 0),
     "tls": ("GET over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 0, [1, 16], 0),
     "tls-put": ("PUT over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 100, [1, 16], 0),
-    "open": ("90 % GET, 10 % PUT, zipf, open loop at a fixed rate", ["gridd", "redis", "memcached"], "memory", False, 10,
+    "open": ("90 % GET, 10 % PUT, zipf, open loop at a fixed rate",
+             ["gridd", "redis", "memcached"], "memory", False, 10,
              [16], 20000),
 }
 FIGURES = ("per_second", "server_cpu_us", "client_cpu_us", "server_busy", "client_busy")
@@ -58,13 +60,15 @@ def memory(bench, name):
         if not bench.present(n):
             continue
         s = bench.server(n)
-        s.load("--count", "1", "--keys", str(keys), "--connections", "16")  # what connections and contexts cost is there
+        # what connections and contexts cost is there
+        s.load("--count", "1", "--keys", str(keys), "--connections", "16")
         empty = s.rss_bytes()
         fill(bench, s, keys)
         rows.append({"server": n, "empty_bytes": empty, "full_bytes": s.rss_bytes(),
                      "per_entry": (s.rss_bytes() - empty) / keys})
         bench.stop_all()
-    return {"name": name, "kind": "memory", "title": "resident bytes per entry of 16 + 100 bytes", "keys": keys, "rows": rows}
+    title = "resident bytes per entry of 16 + 100 bytes"
+    return {"name": name, "kind": "memory", "title": title, "keys": keys, "rows": rows}
 
 
 def restart(bench, name):
@@ -78,9 +82,12 @@ def restart(bench, name):
         full = s.rss_bytes()
         s.kill()
         s.start()
-        probed = bench.gridload(*s.switches, "--probe", "--keys", str(keys), "--seconds", "600", "--since", str(s.started_ns))
-        check = s.load("--keys", str(keys), "--depth", "16", "--check", "--seconds", str(bench.args.seconds), "--warmup", "0")
-        rows.append({"server": n, "fill_per_second": filled["per_second"], "full_bytes": full, "missing": check["missing"],
+        probed = bench.gridload(*s.switches, "--probe", "--keys", str(keys), "--seconds", "600",
+                                "--since", str(s.started_ns))
+        check = s.load("--keys", str(keys), "--depth", "16", "--check",
+                       "--seconds", str(bench.args.seconds), "--warmup", "0")
+        rows.append({"server": n, "fill_per_second": filled["per_second"], "full_bytes": full,
+                     "missing": check["missing"],
                      **probed})
         bench.stop_all()
     return {"name": name, "kind": "restart", "title": "kill -9 and start again", "keys": keys, "rows": rows}

@@ -1,8 +1,10 @@
-/* echo_server.c - the machine's limit: a bare libevent server, raw events, one thread. Each frame (4-byte little-endian
- * length, body) is answered with itself; the answers to one read go out in one write. No limits, no timeouts, nothing of
- * gridd: what is above it in a measurement is what gridd costs.
+/* echo_server.c - the machine's limit: a bare libevent server, raw events, one thread. Each frame
+ * (4-byte little-endian length, body) is answered with itself; the answers to one read go out in
+ * one write. No limits, no timeouts, nothing of gridd: what is above it in a measurement is what
+ * gridd costs.
  *
- *   echo_server PORT [--tls CERT KEY CA]     PORT 0: the kernel chooses; the port is printed on stdout */
+ *   echo_server PORT [--tls CERT KEY CA]
+ * PORT 0: the kernel chooses; the port is printed on stdout. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>

@@ -1,6 +1,6 @@
-/* gridload.h - the load generator, shared by its own files. One thread; the same path for every protocol, so that what
- * differs between two servers in a report is the servers.
- *   options -> transport (sockets, TLS) -> protocol (bytes) -> run (loop, windows, clocks) -> report (JSON) */
+/* gridload.h - the load generator, shared by its own files. One thread; the same path for every
+ * protocol, so that what differs between two servers in a report is the servers.
+ *   options -> transport (sockets, TLS) -> protocol (bytes) -> run (loop, windows) -> report */
 #ifndef GRIDD_TESTS_BENCH_GRIDLOAD_H
 #define GRIDD_TESTS_BENCH_GRIDLOAD_H
 
@@ -51,7 +51,7 @@ struct options {
 /* Read the command line; says what is wrong and exits with 2. */
 void options_parse(int argc, char **argv, struct options *ret_options);
 
-/* --- keys and values (gridload_keys.c) ------------------------------------------------------------------------ */
+/* --- keys and values (gridload_keys.c) -------------------------------------------------------- */
 
 struct zipf {
     double theta;
@@ -82,7 +82,7 @@ void key_write(uint8_t to[KEY_TEXT_BYTES], uint64_t key);
 void value_write(const struct keys *k, const uint8_t key[KEY_TEXT_BYTES], uint8_t *to);
 bool value_right(const struct keys *k, uint64_t key, struct slice value);
 
-/* --- connections (gridload_conn.c) ------------------------------------------------------------------------------ */
+/* --- connections (gridload_conn.c) ------------------------------------------------------------ */
 
 enum load_op { LOAD_GET, LOAD_PUT };
 
@@ -115,20 +115,23 @@ struct conn {
     uint64_t ring_mask;
 };
 
-/* Connect, TLS handshake included; blocking with a time limit. False: refused or gone (errno says why). */
+/* Connect, TLS handshake included; blocking with a time limit. False: refused or gone (errno says
+ * why). */
 bool conn_open(struct conn *c, const struct options *o, SSL_CTX *tls);
 void conn_nonblocking(struct conn *c);
-/* Blocking: write all of `data`; read what there is into c->in. Used while a connection is set up. */
+/* Blocking: write all of `data`; read what there is into c->in. Used while a connection is set
+ * up. */
 bool conn_send_all(struct conn *c, struct slice data);
 bool conn_receive(struct conn *c);
-/* Read once into c->in (TLS: all whole records that came). False: closed by the server or broken. */
+/* Read once into c->in (TLS: all whole records that came). False: closed by the server or
+ * broken. */
 bool conn_read(struct conn *c);
 /* Write what is in c->out as far as the socket takes it. False: broken. */
 bool conn_write(struct conn *c);
 void conn_close(struct conn *c);
 SSL_CTX *tls_new(const struct options *o);
 
-/* --- protocols (gridload_{grid,resp,memcached,echo}.c) -------------------------------------------------------------- */
+/* --- protocols (gridload_{grid,resp,memcached,echo}.c) ---------------------------------------- */
 
 struct request {
     enum load_op op;
@@ -155,14 +158,16 @@ enum { PARSE_MORE = 0, PARSE_MALFORMED = -1 };
 
 struct protocol {
     const char *name;
-    /* What must be said before the first request; blocking. False: refused (says why on stderr). May be NULL. */
+    /* What must be said before the first request; blocking. False: refused (says why on stderr).
+     * May be NULL. */
     bool (*setup)(struct conn *c, const struct options *o, struct keys *keys);
     /* Write a request to `to`, at most request_bytes_max(); returns the bytes written. */
     size_t (*encode)(const struct conn *c, const struct keys *keys, const struct request *r,
                      uint8_t *to);
     /* Read one answer from the front of `in`: bytes used, PARSE_MORE or PARSE_MALFORMED. */
     long (*parse)(struct slice in, struct answer *ret_answer);
-    /* Whether all that the server has on disk is in memory again; blocking. NULL: it serves nothing before. */
+    /* Whether all that the server has on disk is in memory again; blocking. NULL: it serves nothing
+     * before. */
     bool (*warm)(struct conn *c, const struct options *o);
 };
 
@@ -177,7 +182,7 @@ size_t decimal_write(uint8_t *to, uint64_t n);
 /* Read a line "<decimal>\r\n": bytes used, PARSE_MORE or PARSE_MALFORMED. */
 long decimal_line(struct slice in, uint64_t *ret_n);
 
-/* --- one run (gridload_run.c) -------------------------------------------------------------------------------------------- */
+/* --- one run (gridload_run.c) ----------------------------------------------------------------- */
 
 enum phase { PHASE_WARMUP, PHASE_MEASURE, PHASE_DRAIN };
 
@@ -214,15 +219,16 @@ bool load_open(struct load *l, const struct options *o);
 bool load_run(struct load *l);
 void load_close(struct load *l);
 
-/* --- a server that starts (gridload_probe.c) ------------------------------------------------------------------------ */
+/* --- a server that starts (gridload_probe.c) -------------------------------------------------- */
 
 struct probe {
     uint64_t first_read_ns; /* 0: not in time */
     uint64_t all_warm_ns;   /* 0: not in time */
 };
 
-/* Connect and read, again and again, until one key of the key space is read rightly; then wait until all is in memory.
- * Times count from o->since_ns or else from the call; gives up after o->seconds. */
+/* Connect and read, again and again, until one key of the key space is read rightly; then wait
+ * until all is in memory. Times count from o->since_ns or else from the call; gives up after
+ * o->seconds. */
 struct probe load_probe(const struct options *o);
 void load_report(const struct load *l);
 

@@ -1,5 +1,6 @@
 /* gridload_conn.c - sockets and TLS. Blocking while a connection is set up, then non-blocking.
- * TLS reads ahead, so that a turn costs one read() however many records came, as it does without TLS. */
+ * TLS reads ahead, so that a turn costs one read() however many records came, as it does without
+ * TLS. */
 #include "tests/bench/gridload.h"
 
 #include <arpa/inet.h>

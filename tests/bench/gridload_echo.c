@@ -1,5 +1,5 @@
-/* gridload_echo.c - frames of the size of a value that must come back as they were sent: what a server costs that does
- * nothing but read and write. */
+/* gridload_echo.c - frames of the size of a value that must come back as they were sent: what a
+ * server costs that does nothing but read and write. */
 #include "tests/bench/gridload.h"
 
 #include "base/buf.h"

@@ -1,6 +1,7 @@
-/* gridload_grid.c - the grid protocol. What happens once per connection goes through protobuf-c; the GETs and PUTs of the
- * run are written and read by hand, field by field as client.proto has them, so that the client stays cheaper than any server.
- * Every connection is a client of its own: own session, own numbers (R13), on the shard whose keys it asks for. */
+/* gridload_grid.c - the grid protocol. What happens once per connection goes through protobuf-c;
+ * the GETs and PUTs of the run are written and read by hand, field by field as client.proto has
+ * them, so that the client stays cheaper than any server. Every connection is a client of its own:
+ * own session, own numbers (R13), on the shard whose keys it asks for. */
 #include "tests/bench/gridload.h"
 
 #include "base/alloc.h"
@@ -16,7 +17,7 @@ enum { FRAME_LIMIT = VALUE_BYTES_MAX + (1 << 20) };
 
 #define TAG(field, wire) ((field) << 3 | (wire))
 
-/* --- setup ------------------------------------------------------------------------------------------------------ */
+/* --- setup ------------------------------------------------------------------------------------ */
 
 static bool message_send(struct conn *c, const ProtobufCMessage *m)
 {
@@ -29,7 +30,8 @@ static bool message_send(struct conn *c, const ProtobufCMessage *m)
     return ok;
 }
 
-/* The next message of the server, unpacked as `type`; NULL when there is none. The caller's to free. */
+/* The next message of the server, unpacked as `type`; NULL when there is none. The caller's to
+ * free. */
 static ProtobufCMessage *message_receive(struct conn *c, const ProtobufCMessageDescriptor *type)
 {
     size_t len;
@@ -202,7 +204,7 @@ static bool grid_warm(struct conn *c, const struct options *o)
     return warm;
 }
 
-/* --- the run ------------------------------------------------------------------------------------------------------- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static uint8_t *varint_write(uint8_t *p, uint64_t v)
 {

@@ -1,6 +1,6 @@
 /* gridload_keys.c - which key is next, its text, and its value.
- * Zipf after Gray et al., "Quickly generating billion-record synthetic databases" (SIGMOD 1994), as in YCSB; ranks are
- * scattered over the key space, so that hot keys are not neighbours. */
+ * Zipf after Gray et al., "Quickly generating billion-record synthetic databases" (SIGMOD 1994), as
+ * in YCSB; ranks are scattered over the key space, so that hot keys are not neighbours. */
 #include "tests/bench/gridload.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,5 @@
-/* gridload_main.c - gridload: one run, one JSON object on stdout. Exit: 0 done, 1 failed, 2 usage. */
+/* gridload_main.c - gridload: one run, one JSON object on stdout. Exit: 0 done, 1 failed, 2
+ * usage. */
 #include "tests/bench/gridload.h"
 
 #include <signal.h>

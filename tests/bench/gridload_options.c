@@ -1,4 +1,5 @@
-/* gridload_options.c - the switches as a table: it parses, gives the defaults and prints the help. */
+/* gridload_options.c - the switches as a table: it parses, gives the defaults and prints the
+ * help. */
 #include "tests/bench/gridload.h"
 
 #include <stdio.h>

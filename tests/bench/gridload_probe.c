@@ -1,4 +1,5 @@
-/* gridload_probe.c - how long until a server that is starting serves a read, and until everything is back in memory. */
+/* gridload_probe.c - how long until a server that is starting serves a read, and until everything
+ * is back in memory. */
 #include "tests/bench/gridload.h"
 
 #include "base/alloc.h"
@@ -17,7 +18,8 @@ struct prober {
     struct conn conn;
 };
 
-/* One GET of a random key on a fresh connection; true when the right value came back. The connection stays open. */
+/* One GET of a random key on a fresh connection; true when the right value came back. The
+ * connection stays open. */
 static bool read_once(struct prober *p)
 {
     struct conn *c = &p->conn;

@@ -3,9 +3,10 @@
  *   start            window_from            window_to              end
  *     |--- warm-up ------|------ measured -------|--- drain ---------|
  *
- * Closed loop: answers that arrive in the window count. Open loop: requests *meant* for the window count, whenever they are
- * answered; what has no answer when the drain ends counts with the time it has waited so far, so that a server that
- * stands still cannot look good. CPU times and rates are always those of the window. */
+ * Closed loop: answers that arrive in the window count. Open loop: requests *meant* for the window
+ * count, whenever they are answered; what has no answer when the drain ends counts with the time it
+ * has waited so far, so that a server that stands still cannot look good. CPU times and rates are
+ * always those of the window. */
 #include "tests/bench/gridload.h"
 
 #include "base/alloc.h"
@@ -34,7 +35,7 @@ static uint64_t cpu_ns(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void conn_init(struct load *l, struct conn *c)
 {
@@ -106,7 +107,7 @@ void load_close(struct load *l)
         close(l->epoll_fd);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static bool may_send(const struct load *l, const struct conn *c)
 {
@@ -167,7 +168,7 @@ static bool conn_flush(struct load *l, struct conn *c)
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev) == 0;
 }
 
-/* --- receiving ----------------------------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static bool in_window(const struct load *l, const struct flight *f)
 {
@@ -247,7 +248,7 @@ static bool conn_turn(struct load *l, struct conn *c, uint32_t events)
     return conn_flush(l, c);
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------ */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* --count, --fill: nothing is left to send. */
 static bool all_sent(const struct load *l)

@@ -1,7 +1,8 @@
 /* hist.h - log-linear histogram of latencies in nanoseconds. Pure, no memory of its own.
- * Each power of two is cut into HIST_STEPS equal steps (the idea of HdrHistogram), so that what is read back is never
- * below a recorded value's bucket and at most 1/HIST_STEPS (0.8 %) above it. Values beyond HIST_VALUE_MAX count as that.
- * Invariant (hist_check): the buckets sum up to count; min <= max when count > 0. */
+ * Each power of two is cut into HIST_STEPS equal steps (the idea of HdrHistogram), so that what is
+ * read back is never below a recorded value's bucket and at most 1/HIST_STEPS (0.8 %) above it.
+ * Values beyond HIST_VALUE_MAX count as that. Invariant (hist_check): the buckets sum up to count;
+ * min <= max when count > 0. */
 #ifndef GRIDD_TESTS_BENCH_HIST_H
 #define GRIDD_TESTS_BENCH_HIST_H
 
@@ -22,13 +23,14 @@ struct hist {
 void hist_clear(struct hist *h);
 /* Add all of `from` to `h`. */
 void hist_merge(struct hist *h, const struct hist *from);
-/* The value that `percent` (0..100] of the recorded values do not exceed, within the error bound; never above the
- * largest recorded value. 0 when nothing was recorded. */
+/* The value that `percent` (0..100] of the recorded values do not exceed, within the error bound;
+ * never above the largest recorded value. 0 when nothing was recorded. */
 uint64_t hist_percentile(const struct hist *h, double percent);
 double hist_mean(const struct hist *h);
 void hist_check(const struct hist *h);
 
-/* Values below 2 * HIST_STEPS have a bucket each; above, a bucket is as wide as the value's highest bit allows. */
+/* Values below 2 * HIST_STEPS have a bucket each; above, a bucket is as wide as the value's highest
+ * bit allows. */
 static inline unsigned hist_bucket(uint64_t value)
 {
     if (value < HIST_STEPS)

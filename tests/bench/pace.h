@@ -1,10 +1,12 @@
 /* pace.h - when the requests of one connection are meant to be sent. Pure: the time is an argument.
  *
- * Open loop: request k is meant for start + (k * stride + offset) / rate, whatever the server does. A connection that
- * is held up falls behind and later sends what is due at once, each request with its own intended time; latency is
- * counted from there, so a stall shows in every request that should have been sent during it ("coordinated
- * omission" is what the usual counting from the real send hides; Gil Tene, 2013).
- * Closed loop (rate 0): a request is due whenever there is room, and is meant for the moment it is sent. */
+ * Open loop: request k is meant for start + (k * stride + offset) / rate, whatever the server does.
+ * A connection that is held up falls behind and later sends what is due at once, each request with
+ * its own intended time; latency is counted from there, so a stall shows in every request that
+ * should have been sent during it ("coordinated omission" is what the usual counting from the real
+ * send hides; Gil Tene, 2013).
+ * Closed loop (rate 0): a request is due whenever there is room, and is meant for the moment it is
+ * sent. */
 #ifndef GRIDD_TESTS_BENCH_PACE_H
 #define GRIDD_TESTS_BENCH_PACE_H
 
@@ -18,7 +20,8 @@ struct pace {
     double first_ns; /* of the first one, after start */
 };
 
-/* `rate` requests per second over all of `connections` connections, in turn; this one is number `index`. */
+/* `rate` requests per second over all of `connections` connections, in turn; this one is number
+ * `index`. */
 static inline void pace_init(struct pace *p, uint64_t start_ns, double rate, unsigned connections,
                              unsigned index)
 {

@@ -1,6 +1,6 @@
-/* LINK: store data base
- * wal_bench.c - group commit: batches of 100 records of 150 bytes, one
- * fdatasync each. wal_bench DIR [SECONDS] */
+/* wal_bench.c - group commit: batches of 100 records of 150 bytes, one
+ * fdatasync each. wal_bench DIR [SECONDS]
+ * LINK: store data base */
 #include "base/clock.h"
 #include "store/wal.h"
 

@@ -1,4 +1,5 @@
-# fuzz.mk - tests/fuzz/fuzz_NAME.c is a target; its LINK line names what it links, tests/fuzz/corpus/NAME is its seed corpus.
+# fuzz.mk - tests/fuzz/fuzz_NAME.c is a target; its LINK line names what it links, tests/fuzz/corpus/NAME is its seed
+# corpus.
 #   make fuzz [SECONDS=20] [FUZZ=NAME]   each with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer (clang)
 #   make fuzz-replay                     the committed corpus through each, with any compiler (part of `make test`)
 #   make fuzz-seeds                      write the seeds of the targets that read protobuf again
@@ -11,8 +12,9 @@ FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
 
 # --- replay: the target with replay.c as its main() ---------------------------------------------
 FUZZ_REPLAY := $(FUZZ_NAMES:%=$(BUILD)/replay/fuzz_%)
-$(foreach n,$(FUZZ_NAMES),$(eval $(call PROGRAM,$(BUILD)/replay/fuzz_$(n),tests/fuzz/fuzz_$(n).c,$(BUILD)/obj/tests/fuzz/replay.o)))
-$(FUZZ_REPLAY): $(BUILD)/obj/tests/fuzz/replay.o
+FUZZ_MAIN := $(BUILD)/obj/tests/fuzz/replay.o
+$(foreach n,$(FUZZ_NAMES),$(eval $(call PROGRAM,$(BUILD)/replay/fuzz_$(n),tests/fuzz/fuzz_$(n).c,$(FUZZ_MAIN))))
+$(FUZZ_REPLAY): $(FUZZ_MAIN)
 .PHONY: fuzz-replay
 fuzz-replay: $(FUZZ_REPLAY)
 	@scripts/run-tests $(FUZZ_REPLAY)

@@ -1,8 +1,8 @@
-/* LINK: store data base
- * fuzz_wal.c - any bytes as the segments of a log: recovery ends, within
+/* fuzz_wal.c - any bytes as the segments of a log: recovery ends, within
  * its memory, and the log can be written on. The input is cut into files of 16 KiB. Checksums
  * keep a fuzzer out, so the input's first byte says how many of them are put right before the
- * log is opened: segment headers (bit 0), batch headers (bit 1), record headers (bit 2). */
+ * log is opened: segment headers (bit 0), batch headers (bit 1), record headers (bit 2).
+ * LINK: store data base */
 #include "base/hash.h"
 #include "store/wal_priv.h"
 

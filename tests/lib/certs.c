@@ -1,4 +1,4 @@
-/* certs.c */
+/* certs.c - certificates for tests, made with OpenSSL. */
 #include "tests/lib/certs.h"
 
 #include <openssl/err.h>

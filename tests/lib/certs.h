@@ -1,4 +1,5 @@
-/* certs.h - certificates for tests: a private authority, a server (a.crt, a.key), clients. ECDSA P-256. */
+/* certs.h - certificates for tests: a private authority, a server (a.crt, a.key), clients. ECDSA
+ * P-256. */
 #ifndef GRIDD_TESTS_CERTS_H
 #define GRIDD_TESTS_CERTS_H
 
@@ -14,8 +15,8 @@ struct cert_spec {
     long until_seconds;
 };
 
-/* Write DIR/NAME.crt and DIR/NAME.key; a failure ends the process with a message. Subject alternative names: localhost,
- * 127.0.0.1, ::1. */
+/* Write DIR/NAME.crt and DIR/NAME.key; a failure ends the process with a message. Subject
+ * alternative names: localhost, 127.0.0.1, ::1. */
 void certs_issue(const char *dir, const struct cert_spec *spec);
 /* ca, server and client, as most tests want them. */
 void certs_make(const char *dir);

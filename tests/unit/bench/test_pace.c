@@ -1,4 +1,5 @@
-/* test_pace.c - open-loop accounting: a server that stands still must show, by virtual time and no sleeping.
+/* test_pace.c - open-loop accounting: a server that stands still must show, by virtual time and no
+ * sleeping.
  * LINK: bench base */
 #include "tests/bench/hist.h"
 #include "tests/bench/pace.h"
@@ -8,8 +9,9 @@ enum { US = 1000, MS = 1000 * US, SECOND = 1000 * MS };
 
 static struct hist open_loop, from_send;
 
-/* One connection, one request in flight, a server that takes 100 us, but stands still once from `stall` on. Every
- * answer is counted from the intended time into `open_loop`, and from the real send into `from_send`. */
+/* One connection, one request in flight, a server that takes 100 us, but stands still once from
+ * `stall` on. Every answer is counted from the intended time into `open_loop`, and from the real
+ * send into `from_send`. */
 static uint64_t serve(struct pace *p, uint64_t requests, uint64_t stall, uint64_t stall_ns)
 {
     uint64_t now = p->start_ns;
@@ -33,7 +35,8 @@ START_TEST(a_stall_of_a_second_shows_in_the_percentiles)
     struct pace p;
     pace_init(&p, 5 * (uint64_t)SECOND, 1000, 1, 0);
     serve(&p, 10000, 7 * (uint64_t)SECOND, SECOND);
-    /* 1,000 of the 10,000 requests were meant for the stall: a tenth of all waited for up to a second. */
+    /* 1,000 of the 10,000 requests were meant for the stall: a tenth of all waited for up to a
+     * second. */
     ck_assert_uint_gt(hist_percentile(&open_loop, 99), 850 * MS);
     ck_assert_uint_gt(hist_percentile(&open_loop, 95), 400 * MS);
     ck_assert_uint_lt(hist_percentile(&open_loop, 85), 1 * MS);

@@ -1,5 +1,6 @@
-/* test_protocols.c - the bytes of the load generator's protocols: what is sent is what the server's own decoder reads;
- * answers are read alike whole and in pieces, and a wrong one is never taken for a right one.
+/* test_protocols.c - the bytes of the load generator's protocols: what is sent is what the server's
+ * own decoder reads; answers are read alike whole and in pieces, and a wrong one is never taken for
+ * a right one.
  * LINK: bench base frame pb */
 #include "base/alloc.h"
 #include "client.pb-c.h"

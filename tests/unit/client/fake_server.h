@@ -1,7 +1,9 @@
-/* fake_server.h - a gridd that does as it is told: a thread on loopback, port by the kernel, a thread per connection. It speaks the
- * protocol through protobuf-c, so that the client's own encoding is checked by another.
- * The n-th request that is not OPEN_CACHE takes the n-th step of the script; after the script all are answered.
- * Answers without a script: GET: the key as value; PUT, EXPIRE: version = number; INCR: delta; DELETE: 1. */
+/* fake_server.h - a gridd that does as it is told: a thread on loopback, port by the kernel, a
+ * thread per connection. It speaks the protocol through protobuf-c, so that the client's own
+ * encoding is checked by another.
+ * The n-th request that is not OPEN_CACHE takes the n-th step of the script; after the script all
+ * are answered. Answers without a script: GET: the key as value; PUT, EXPIRE: version = number;
+ * INCR: delta; DELETE: 1. */
 #ifndef GRIDD_TESTS_FAKE_SERVER_H
 #define GRIDD_TESTS_FAKE_SERVER_H
 

@@ -1,4 +1,5 @@
-/* test_trouble.c - connections that break, servers that go and come back, answers that never come: at most once, and said so.
+/* test_trouble.c - connections that break, servers that go and come back, answers that never come:
+ * at most once, and said so.
  * LINK: client */
 #include "fixture.h"
 
@@ -204,7 +205,7 @@ START_TEST(a_cache_that_is_gone_is_said_to_be)
 }
 END_TEST
 
-/* --- connecting --------------------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static enum grid_err try(const char *endpoints, uint32_t timeout_ms, char why[GRID_WHY_BYTES])
 {
@@ -307,7 +308,7 @@ START_TEST(credentials_and_name_are_told_to_the_server)
 }
 END_TEST
 
-/* --- on the caller's base --------------------------------------------------------------------------------------- */
+/* --- on the caller's base --------------------------------------------------------------------- */
 
 static struct event_base *base;
 static void stop_after_three(void *arg, const struct grid_result *r)

@@ -1,6 +1,7 @@
-/* fixture.h - a server on one loop and clients beside it, all in one thread: a client that waits runs turns of the loop.
- * The server answers each frame (4-byte little-endian length, body) with itself, at the end of the turn, from the slices
- * that input() got: so every test also proves that input stays valid until then. Time moves only when a test says so. */
+/* fixture.h - a server on one loop and clients beside it, all in one thread: a client that waits
+ * runs turns of the loop. The server answers each frame (4-byte little-endian length, body) with
+ * itself, at the end of the turn, from the slices that input() got: so every test also proves that
+ * input stays valid until then. Time moves only when a test says so. */
 #ifndef GRIDD_TESTS_NET_FIXTURE_H
 #define GRIDD_TESTS_NET_FIXTURE_H
 

@@ -1,6 +1,6 @@
-/* LINK: store data base
- * test_checkpoint.c - folding the log: the same over LMDB and in memory;
- * full, damaged, newer and missing stores. */
+/* test_checkpoint.c - folding the log: the same over LMDB and in memory;
+ * full, damaged, newer and missing stores.
+ * LINK: store data base */
 #include "harness.h"
 
 #include "base/hash.h"

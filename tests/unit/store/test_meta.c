@@ -1,5 +1,5 @@
-/* LINK: store data base
- * test_meta.c - the data directory: made once, one owner, every refusal with its reason. */
+/* test_meta.c - the data directory: made once, one owner, every refusal with its reason.
+ * LINK: store data base */
 #include "store/checkpoint_priv.h"
 #include "store/meta.h"
 #include "tests/lib/unit.h"

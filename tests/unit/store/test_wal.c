@@ -1,5 +1,5 @@
-/* LINK: store data base
- * test_wal.c - the log: what was synced is found, what is damaged is named, nothing is invented. */
+/* test_wal.c - the log: what was synced is found, what is damaged is named, nothing is invented.
+ * LINK: store data base */
 #include "harness.h"
 #include "tests/lib/unit.h"
 
