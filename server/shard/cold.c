@@ -96,9 +96,19 @@ static struct slice cold_key(const struct cold *c)
     return slice_make(c->key, c->key_len);
 }
 
+void cold_ask_again(struct shard *s, const struct partition *p)
+{
+    for (uint32_t i = 0; i < s->cold_len; i++) {
+        if (s->cold[i] && s->cold[i]->partition == p)
+            s->cold[i]->outdated = true;
+    }
+}
+
 static bool cold_stale(const struct cold *c)
 {
     const struct content *content = c->partition->content;
+    if (c->outdated)
+        return true;
     return !content_complete(content) && content_left(content) > c->asked_clean;
 }
 
@@ -108,6 +118,7 @@ static void cold_get_send(struct shard *s, struct cold *c)
 {
     struct partition *p = c->partition;
     c->asked_clean = content_clean(p->content);
+    c->outdated = false;
     s->ports.cold_get(s->ports.ctx, c->token, p->context_id, p->index, c->cache, cold_key(c));
 }
 
@@ -177,13 +188,35 @@ static bool cold_wanted(const struct shard *s, const struct cold *c)
            !content_get(p->content, c->cache, cold_key(c), c->hash);
 }
 
-/* Make room, then take the entry in: before, so that it is not evicted at once. */
+/* Whether an op waits for other keys too, which may be here by now. */
+static bool cold_of_many(const struct cold *c)
+{
+    list_for_each (it, &c->waiters) {
+        if (list_entry(it, struct cold_waiter, link)->parked->keys > 1)
+            return true;
+    }
+    return false;
+}
+
+/* Make room, then take the entry in: before, so that it is not evicted at once. The keys of a
+ * batch must not evict each other: the tick makes room for them. */
 static enum grid_err cold_insert(struct shard *s, const struct cold *c,
                                  const struct cold_entry *found)
 {
     struct partition *p = c->partition;
-    memory_give(s, p, found->key.len + found->affinity.len + found->value.len);
+    if (!cold_of_many(c))
+        memory_give(s, p, found->key.len + found->affinity.len + found->value.len);
     return partition_insert_cold(s, p, c->cache, found, c->hash);
+}
+
+/* What a failed read means: the partition is damaged, or just this one failed. */
+static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid_err err)
+{
+    if (err != GRID_ECORRUPT)
+        return err;
+    if (p->context && !p->damaged)
+        partition_damage(s, p);
+    return GRID_EDAMAGED;
 }
 
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
@@ -202,7 +235,7 @@ void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
         if (found)
             err = cold_insert(s, c, found);
     }
-    cold_key_answer(s, c, err ? GRID_EDAMAGED : GRID_OK, absent, now);
+    cold_key_answer(s, c, cold_failed(s, c->partition, err), absent, now);
 }
 
 /* --- ranges ----------------------------------------------------------------------------------- */
@@ -211,6 +244,7 @@ static void cold_scan_send(struct shard *s, struct cold *c)
 {
     struct partition *p = c->partition;
     c->asked_clean = content_clean(p->content);
+    c->outdated = false;
     s->ports.cold_scan(s->ports.ctx, c->token, p->context_id, p->index, c->cache, c->after_cache,
                        cold_key(c), c->limit, c->bytes);
 }
@@ -241,7 +275,7 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
         cold_scan_send(s, c);
         return;
     }
-    struct cold_page page = {err ? GRID_EDAMAGED : GRID_OK, entries, caches, len, done};
+    struct cold_page page = {cold_failed(s, p, err), entries, caches, len, done};
     struct parked *scan = c->scan;
     cold_free(s, c);
     if (scan)

@@ -57,6 +57,7 @@ struct cold {
     uint64_t token;
     struct partition *partition;
     uint64_t asked_clean; /* the answer has everything up to this version */
+    bool outdated;        /* the answer is not wanted: ask again */
     uint64_t hash;
     uint32_t cache;
     uint32_t after_cache;
@@ -85,6 +86,8 @@ struct cold_page {
 
 void cold_init(struct shard *s);
 void cold_release(struct shard *s);
+/* Whatever is answered to the questions under way is older than what the partition holds now. */
+void cold_ask_again(struct shard *s, const struct partition *p);
 void cold_ask_key(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
                   uint64_t hash, struct parked *parked, uint32_t at);
 /* For the scan op `scan`, or for the warm-up when it is NULL. */

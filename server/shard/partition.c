@@ -7,15 +7,21 @@
 
 #include <stdlib.h>
 
+static struct content *content_make(const struct shard *s, const struct shard_context *c)
+{
+    struct content *content = content_new(s->pool, s->conf.hash_seed);
+    if (c->info->durability != DURABILITY_MEMORY)
+        content_set_stored(content);
+    return content;
+}
+
 static struct partition *partition_new(struct shard *s, struct shard_context *c, uint16_t index)
 {
     struct partition *p = xcalloc(1, sizeof *p);
     p->context = c;
     p->context_id = c->id;
     p->index = index;
-    p->content = content_new(s->pool, s->conf.hash_seed);
-    if (c->info->durability != DURABILITY_MEMORY)
-        content_set_stored(p->content);
+    p->content = content_make(s, c);
     replica_init(&p->replica, s->conf.epoch);
     list_init(&p->link);
     list_push_back(&s->partitions, &p->link);
@@ -48,6 +54,26 @@ void partition_drop(struct shard *s, struct partition *p)
     p->context->bytes -= p->bytes;
     p->context = NULL;
     heap_remove(&s->expiry, &p->expiry);
+}
+
+void partition_damage(struct shard *s, struct partition *p)
+{
+    p->damaged = true;
+    content_set_complete(p->content, false); /* counts and entries need not agree any more */
+    partition_account(s, p);
+}
+
+void partition_empty(struct shard *s, struct partition *p)
+{
+    content_free(p->content);
+    p->content = content_make(s, p->context);
+    content_set_complete(p->content, false);
+    content_committed(p->content, p->replica.commit);
+    p->tidy = p->damaged = false;
+    p->warm_retry_at = p->warm_failures = 0;
+    p->evictions++; /* scans and the warm-up must look again */
+    cold_ask_again(s, p);
+    partition_account(s, p);
 }
 
 /* Count what changed in memory, and when the next deadline is. */

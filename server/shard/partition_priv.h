@@ -21,7 +21,6 @@ struct partition {
     bool tidy;        /* tombstones that nobody needs are left */
     bool purge;       /* entries of dropped caches may be there */
     bool warming;     /* a warm-up read is under way */
-    bool warm_failed; /* the checkpoint could not be read */
     struct replica replica;
     struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
@@ -33,6 +32,8 @@ struct partition {
     uint64_t era;   /* marks.c */
     uint32_t era_at;
     uint64_t warm_evictions; /* evictions when the warm-up began */
+    msec_t warm_retry_at;    /* after reads that failed: when to try again */
+    unsigned warm_failures;  /* of them, in a row */
     uint32_t warm_cache;     /* where the warm-up goes on */
     uint16_t warm_len;
     uint8_t warm_after[KEY_BYTES_MAX];
@@ -64,8 +65,12 @@ void partition_committed(struct shard *s, struct partition *p);
 MUST_USE
 enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32_t cache,
                                     const struct cold_entry *e, uint64_t hash);
+/* What it holds cannot be relied on: refuse it until an operator gives the loss up. */
+void partition_damage(struct shard *s, struct partition *p);
+/* Forget what it holds in memory, and that it was damaged. */
+void partition_empty(struct shard *s, struct partition *p);
 /* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
-void warm_start(struct shard *s, struct partition *p);
+void warm_start(struct shard *s, struct partition *p, msec_t now);
 
 /* --- marks.c: log position -> versions of partitions ------------------------------------------ */
 

@@ -13,12 +13,6 @@ static struct partition *recover_partition(struct shard *s, uint32_t context, ui
     return partition_of(s, c, index);
 }
 
-static void recover_damaged(struct shard *s, struct partition *p)
-{
-    p->damaged = true;
-    partition_account(s, p);
-}
-
 void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition,
                               uint64_t version, const uint64_t *cache_counts,
                               const uint32_t *caches, size_t caches_len)
@@ -45,7 +39,7 @@ void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition
     if (!p)
         return;
     if (sessions_restore(content_sessions(p->content), id, stored))
-        recover_damaged(s, p); /* exactly-once cannot be kept */
+        partition_damage(s, p); /* exactly-once cannot be kept */
     partition_account(s, p);
 }
 
@@ -67,7 +61,7 @@ void shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
     if (!p || rec->version <= content_clean(p->content))
         return; /* dropped, or in the checkpoint */
     if (content_stage(p->content, rec)) {
-        recover_damaged(s, p); /* no memory for it: never serve a hole */
+        partition_damage(s, p); /* no memory for it: never serve a hole */
         return;
     }
     content_apply(p->content, rec);
@@ -81,7 +75,7 @@ void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition)
 {
     struct partition *p = recover_partition(s, context, partition);
     if (p)
-        recover_damaged(s, p);
+        partition_damage(s, p);
 }
 
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition)
@@ -89,15 +83,6 @@ bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition
     struct partition *p = recover_partition(s, context, partition);
     if (!p || !p->damaged)
         return false;
-    p->damaged = false;
-    p->warm_failed = false;
-    partition_account(s, p);
+    partition_empty(s, p);
     return true;
-}
-
-void shard_recovered(struct shard *s, uint64_t lsn, msec_t now)
-{
-    (void)lsn;
-    (void)now;
-    shard_check(s);
 }

@@ -71,7 +71,10 @@ void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition
                            struct session_id id, struct slice stored);
 void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn);
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition);
-/* Forget the damage of a partition and go on with what is readable. False: it is not damaged. */
+/* Forget the damage of a partition and what it holds in memory: it goes on with what the
+ * checkpoint has, which is told next by shard_recover_checkpoint() and shard_recover_session(). So
+ * all its records were folded in, and unreadable rows removed, before. At any time. False: it is
+ * not damaged. */
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition);
 
 /* A new catalog: contexts and caches may have come or gone. Takes its own reference. */
@@ -85,8 +88,9 @@ void shard_submit_all(struct shard *s, struct op *const *ops, size_t len, msec_t
 void shard_durable(struct shard *s, uint64_t lsn, msec_t now);
 /* The checkpoint has everything up to `lsn`: entries that old are clean now. */
 void shard_checkpointed(struct shard *s, uint64_t lsn);
-/* Answers of the cold store. `found` NULL: no such key. `err` not OK: the read failed (damaged
- * file). */
+/* Answers of the cold store. `found` NULL: no such key. `err` GRID_ECORRUPT: the partition is
+ * damaged from now on; the caller remembers that for the next start. Another `err`: who asked gets
+ * it, and a warm-up tries again later. */
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
                       const struct cold_entry *found, msec_t now);
 void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,

@@ -102,7 +102,7 @@ static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
         done &= !p->tidy;
     }
     sessions_tick(s, p, now);
-    warm_start(s, p);
+    warm_start(s, p, now);
     return done;
 }
 

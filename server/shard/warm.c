@@ -3,13 +3,19 @@
  *
  *   stopped --room--> reading: (cache, key) > warm_after --done, nothing evicted since--> complete
  *      ^                 |  each answer asks for the next page
- *      +--- no room -----+
+ *      +--- no room, or a read failed: again after 1 s, 2 s, 4 s .. 64 s
  *
  * Dropped caches are purged first, for they still count. What is in memory, tombstones too,
  * overrides what is read. Few reads are under way at a time. */
 #include "shard/shard_priv.h"
 
-enum { WARM_READS_MAX = 2, WARM_ENTRIES = 500, WARM_BYTES = 1 << 20 };
+enum {
+    WARM_READS_MAX = 2,
+    WARM_ENTRIES = 500,
+    WARM_BYTES = 1 << 20,
+    RETRY_MS = 1000,
+    RETRY_DOUBLINGS = 6
+};
 
 static void warm_ask(struct shard *s, struct partition *p)
 {
@@ -30,10 +36,10 @@ static void warm_begin(struct partition *p)
     p->warm_evictions = p->evictions;
 }
 
-void warm_start(struct shard *s, struct partition *p)
+void warm_start(struct shard *s, struct partition *p, msec_t now)
 {
-    if (content_complete(p->content) || p->damaged || p->warming || p->warm_failed || p->purge ||
-        s->warm_reads >= WARM_READS_MAX || !memory_warm_room(s, p))
+    if (content_complete(p->content) || p->damaged || p->warming || p->purge ||
+        s->warm_reads >= WARM_READS_MAX || now < p->warm_retry_at || !memory_warm_room(s, p))
         return;
     if (p->evictions != p->warm_evictions)
         warm_begin(p);
@@ -65,21 +71,26 @@ static bool warm_insert(struct shard *s, struct partition *p, const struct cold_
     return true;
 }
 
+static void warm_retry(struct partition *p, msec_t now)
+{
+    unsigned doublings = p->warm_failures < RETRY_DOUBLINGS ? p->warm_failures : RETRY_DOUBLINGS;
+    p->warm_failures++;
+    p->warm_retry_at = now + ((msec_t)RETRY_MS << doublings);
+}
+
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now)
 {
-    (void)now;
     p->warming = false;
     s->warm_reads--;
     if (!p->context || p->damaged || content_complete(p->content))
         return;
-    if (page->err) {
-        p->warm_failed = true; /* ops that need what cannot be read say so one by one */
+    if (page->err || !warm_insert(s, p, page)) {
+        warm_retry(p, now);
         return;
     }
-    if (!warm_insert(s, p, page))
-        p->warm_failed = true;
-    else if (!page->done)
-        warm_start(s, p);
+    p->warm_failures = 0;
+    if (!page->done)
+        warm_start(s, p, now);
     else if (p->evictions == p->warm_evictions && !p->purge)
         content_set_complete(p->content, true);
     else

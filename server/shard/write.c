@@ -273,7 +273,8 @@ void write_run(struct job *j)
     }
     j->s->stats.writes++;
     struct answer a;
-    for (bool again = true;; again = false) {
+    /* An op that comes from the cold store evicts nothing: it could be what it waited for. */
+    for (bool again = !j->parked;; again = false) {
         if (!keys_find(j))
             return;
         keys_evaluate(j, &a);

@@ -179,17 +179,40 @@ START_TEST(an_eviction_during_the_warm_up_makes_it_begin_again)
 }
 END_TEST
 
-START_TEST(a_failed_cold_read_is_damage_of_that_op_alone)
+START_TEST(a_failed_cold_read_fails_the_ops_that_asked_alone)
 {
     uint32_t c;
     struct harness *h = cold_new(&c);
     struct answered *get = h_get(h, c, "a"), *put = h_put(h, c, "b", "x");
     h_cold_err(h, GRID_EIO);
-    ck_answer(get, GRID_EDAMAGED);
-    ck_answer(put, GRID_EDAMAGED);
+    ck_answer(get, GRID_EIO);
+    ck_answer(put, GRID_EIO);
     get = h_get(h, c, "a");
     h_cold(h);
     ck_value(get, "1");
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_warm_up_whose_read_failed_tries_again_later)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct shard_stats stats;
+    msec_t wait = 1000;
+    for (unsigned failures = 0; failures < 10; failures++) {
+        shard_tick(h->s, h->now);
+        ck_assert_uint_eq(h_cold_err(h, GRID_EIO), 1);
+        h->now += wait - 1;
+        shard_tick(h->s, h->now);
+        ck_assert_uint_eq(h->questions_len, 0);
+        h->now++;
+        wait = wait < 64000 ? wait * 2 : wait;
+    }
+    shard_tick(h->s, h->now);
+    h_cold(h);
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 1);
     h_free(h);
 }
 END_TEST
@@ -395,6 +418,22 @@ START_TEST(a_delete_before_an_eviction_is_not_undone_by_the_checkpoint)
 }
 END_TEST
 
+START_TEST(a_write_to_a_cold_key_is_done_even_if_nothing_else_can_be_evicted)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    h_set_limit(h, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        struct answered *put = h_put(h, c, "a", "new");
+        h_cold(h);
+        h_checkpoint(h);
+        ck_answer(put, GRID_OK);
+        shard_tick(h->s, h->now);
+    }
+    h_free(h);
+}
+END_TEST
+
 /* The checkpoint never catches up with the deletes: each round leaves some of its own dirty. */
 START_TEST(puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data)
 {
@@ -463,6 +502,88 @@ START_TEST(a_damaged_partition_refuses_everything_until_it_is_given_up)
 }
 END_TEST
 
+START_TEST(a_corrupt_entry_on_disk_damages_its_partition_and_no_other)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    struct op other = h_op(OP_PUT, c, "k");
+    other.partition = 1;
+    struct answered *get = h_get(h, c, "a"), *waits = h_get(h, c, "b");
+    h_cold_one(h, 0, GRID_ECORRUPT);
+    ck_answer(get, GRID_EDAMAGED);
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_damaged, 1);
+    struct shard_partition_info info;
+    ck_assert(shard_partition_info(h->s, cache_context(c), 0, &info));
+    ck_assert_str_eq(info.state, "damaged");
+    ck_answer(h_put(h, c, "c", "x"), GRID_EDAMAGED);
+    h_cold(h);
+    ck_answer(waits, GRID_EDAMAGED);
+    struct answered *put = h_do(h, other);
+    h_cold(h);
+    h_durable(h);
+    ck_answer(put, GRID_OK);
+    shard_tick(h->s, h->now);
+    ck_assert_uint_eq(h->questions_len, 0);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_warm_up_that_meets_a_corrupt_entry_damages_the_partition)
+{
+    uint32_t c;
+    struct harness *h = cold_new(&c);
+    shard_tick(h->s, h->now);
+    ck_assert_uint_eq(h_cold_err(h, GRID_ECORRUPT), 1);
+    ck_answer(h_get(h, c, "a"), GRID_EDAMAGED);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_partition_that_is_given_up_goes_on_with_what_the_checkpoint_has)
+{
+    uint32_t c, cache = 1;
+    uint64_t count = 3;
+    struct harness *h = cold_new(&c);
+    h->capture = true;
+    struct answered *get = h_get(h, c, "a"), *bad = h_get(h, c, "b"),
+                    *put = h_put(h, c, "a", "new");
+    h_cold_one(h, 0, GRID_OK);
+    h_durable(h);
+    ck_answer(put, GRID_OK);
+    ck_answer(get, GRID_OK);
+    shard_tick(h->s, h->now); /* a page of the warm-up, from before */
+    h_cold_one(h, 0, GRID_ECORRUPT);
+    ck_answer(bad, GRID_EDAMAGED);
+    h_checkpoint(h);
+    ck_assert(shard_recover_give_up(h->s, cache_context(c), 0));
+    shard_recover_checkpoint(h->s, cache_context(c), 0, put->version, &count, &cache, 1);
+    shard_check(h->s);
+    ck_assert(!shard_recover_give_up(h->s, cache_context(c), 0));
+    ck_assert_uint_eq(h->questions_len, 1);
+    h_cold(h);
+    get = h_get(h, c, "a");
+    h_cold(h);
+    ck_value(get, "new");
+    ck_assert_int_eq(h_count(h, c)->number, 3);
+    put = h_put(h, c, "d", "4");
+    h_cold(h);
+    h_durable(h);
+    ck_answer(put, GRID_OK);
+    ck_assert_int_eq(h_count(h, c)->number, 4);
+    for (int i = 0; i < 3; i++) {
+        shard_tick(h->s, h->now);
+        h_cold(h);
+    }
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.partitions_complete, 1);
+    shard_check(h->s);
+    h_free(h);
+}
+END_TEST
+
 UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           ops_on_one_missing_key_share_one_cold_read_and_keep_their_order,
           a_write_faults_in_so_that_counts_and_conditions_are_exact, a_batch_faults_all_its_keys_in,
@@ -470,7 +591,8 @@ UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           an_answer_older_than_what_left_memory_is_asked_again,
           a_batch_does_not_trust_an_absence_that_is_out_of_date,
           an_eviction_during_the_warm_up_makes_it_begin_again,
-          a_failed_cold_read_is_damage_of_that_op_alone, the_warm_up_makes_a_partition_complete,
+          a_failed_cold_read_fails_the_ops_that_asked_alone,
+          a_warm_up_whose_read_failed_tries_again_later, the_warm_up_makes_a_partition_complete,
           what_the_log_has_overrides_the_checkpoint_after_a_restart,
           versions_go_on_in_a_new_epoch_after_a_lost_tail,
           a_full_memory_context_refuses_by_default_but_reads_and_deletes_go_on,
@@ -479,5 +601,9 @@ UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           a_disk_context_of_dirty_entries_asks_for_a_checkpoint_and_refuses_in_the_end,
           the_limit_of_the_shard_counts_all_contexts,
           a_delete_before_an_eviction_is_not_undone_by_the_checkpoint,
+          a_write_to_a_cold_key_is_done_even_if_nothing_else_can_be_evicted,
           puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data,
-          a_damaged_partition_refuses_everything_until_it_is_given_up)
+          a_damaged_partition_refuses_everything_until_it_is_given_up,
+          a_corrupt_entry_on_disk_damages_its_partition_and_no_other,
+          a_warm_up_that_meets_a_corrupt_entry_damages_the_partition,
+          a_partition_that_is_given_up_goes_on_with_what_the_checkpoint_has)
