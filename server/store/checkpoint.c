@@ -231,7 +231,9 @@ void checkpoint_page_release(struct checkpoint_page *page)
 
 typedef void row_fn(void *ctx, struct slice key, struct slice row);
 
-static enum grid_err each_row(struct checkpoint *cp, enum kv_table table, row_fn *each, void *ctx)
+/* The rows whose keys begin with `prefix`. */
+static enum grid_err each_row(struct checkpoint *cp, enum kv_table table, struct slice prefix,
+                              row_fn *each, void *ctx)
 {
     const struct kv_ops *ops = cp->kv->ops;
     struct kv_txn *t;
@@ -242,8 +244,8 @@ static enum grid_err each_row(struct checkpoint *cp, enum kv_table table, row_fn
         return err;
     err = ops->cursor(t, table, &c);
     if (!err)
-        err = ops->seek(c, slice_make(NULL, 0), &key, &row);
-    while (!err) {
+        err = ops->seek(c, prefix, &key, &row);
+    while (!err && slice_has_prefix(key, prefix)) {
         each(ctx, key, row);
         err = ops->next(c, &key, &row);
     }
@@ -280,7 +282,7 @@ static void head_each(void *ctx, struct slice key, struct slice row)
 enum grid_err checkpoint_heads(struct checkpoint *cp, checkpoint_head_fn *each, void *ctx)
 {
     struct heads_walk w = {.each = each, .ctx = ctx};
-    enum grid_err err = each_row(cp, KV_HEADS, head_each, &w);
+    enum grid_err err = each_row(cp, KV_HEADS, slice_make(NULL, 0), head_each, &w);
     head_row_release(&w.row);
     return !err && w.corrupt ? GRID_ECORRUPT : err;
 }
@@ -324,6 +326,21 @@ static void session_each(void *ctx, struct slice key, struct slice row)
 enum grid_err checkpoint_sessions(struct checkpoint *cp, checkpoint_session_fn *each, void *ctx)
 {
     struct sessions_walk w = {each, ctx, false};
-    enum grid_err err = each_row(cp, KV_SESSIONS, session_each, &w);
+    enum grid_err err = each_row(cp, KV_SESSIONS, slice_make(NULL, 0), session_each, &w);
     return !err && w.corrupt ? GRID_ECORRUPT : err;
+}
+
+enum grid_err checkpoint_partition(struct checkpoint *cp, const struct wal_place *place,
+                                   checkpoint_head_fn *head, checkpoint_session_fn *session,
+                                   void *ctx)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice prefix = head_key(bytes, place->context, place->partition);
+    struct heads_walk heads = {.each = head, .ctx = ctx};
+    struct sessions_walk sessions = {.each = session, .ctx = ctx};
+    enum grid_err err = each_row(cp, KV_HEADS, prefix, head_each, &heads);
+    if (!err)
+        err = each_row(cp, KV_SESSIONS, prefix, session_each, &sessions);
+    head_row_release(&heads.row);
+    return err;
 }

@@ -1,12 +1,12 @@
 /* checkpoint.h - the entries of one shard on disk, sorted, with the lsn up to which the log is
  * folded in.
  *
- * Threads: `checkpoint` is the only writer (run, purge, mark_damaged, set_*). get, scan,
+ * Threads: `checkpoint` is the only writer (run, purge, mark_damaged, give_up). get, scan,
  * sessions, heads and stats are for any thread at any time, each with a snapshot of its own.
  * checkpoint_close() when nobody is inside. Everything in it carries a CRC-32C, since LMDB has
  * none: a flipped byte is GRID_ECORRUPT for whoever reads it.
- * Invariant: what is stored is exactly the effect of all records <= applied lsn of undamaged
- * partitions of living caches. */
+ * Invariant: what is stored is exactly the effect of all records <= applied lsn of living caches;
+ * of damaged partitions, of those that are readable. */
 #ifndef GRIDD_STORE_CHECKPOINT_H
 #define GRIDD_STORE_CHECKPOINT_H
 
@@ -45,11 +45,16 @@ struct checkpoint_limits {
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB */
 };
 
+enum { CHECKPOINT_DAMAGED_MAX = 64 };
+
 struct checkpoint_report {
     uint64_t applied_lsn; /* now */
     uint64_t records;     /* folded */
     uint64_t changes;     /* keys written or removed */
     uint64_t transactions;
+    /* Partitions whose rows were found unreadable and that are marked damaged now; of many, some. */
+    struct wal_place damaged[CHECKPOINT_DAMAGED_MAX];
+    size_t damaged_len;
     char text[STORE_WHY_BYTES]; /* what went wrong; empty: nothing */
 };
 
@@ -65,12 +70,19 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report);
 
-/* Remember for ever that these partitions lost records; later records of theirs are not folded
- * in. Damage of the log up to `upto_lsn` counts as accounted for. Called after recovery and
- * before the first checkpoint_run(). upto_lsn 0: just the partitions (a damaged entry was read). */
+/* Remember that these partitions lost something, until they are given up. Damage of the log up to
+ * `upto_lsn` counts as accounted for. Called after recovery and before the first
+ * checkpoint_run(); with upto_lsn 0, for just the partitions, at any time (a damaged entry was
+ * read). */
 MUST_USE
 enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
                                       size_t n, uint64_t upto_lsn, char *why);
+
+/* Forget that a partition lost something: rows of it that cannot be read are removed, its entries
+ * are counted anew. All records that are to count were folded in before. One transaction, durable
+ * on return; on an error nothing is changed. */
+MUST_USE
+enum grid_err checkpoint_give_up(struct checkpoint *cp, const struct wal_place *place, char *why);
 
 /* Remove at most `changes_max` entries and sessions of caches and contexts that `limits->alive`
  * denies. *ret_more: there is more to do. */
@@ -137,6 +149,12 @@ typedef void checkpoint_session_fn(void *ctx, uint32_t context, uint16_t partiti
                                    struct session_id id, struct slice stored, bool damaged);
 MUST_USE
 enum grid_err checkpoint_sessions(struct checkpoint *cp, checkpoint_session_fn *each, void *ctx);
+
+/* Head and sessions of one partition. */
+MUST_USE
+enum grid_err checkpoint_partition(struct checkpoint *cp, const struct wal_place *place,
+                                   checkpoint_head_fn *head, checkpoint_session_fn *session,
+                                   void *ctx);
 
 struct checkpoint_stats {
     uint64_t applied_lsn;

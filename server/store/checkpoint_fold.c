@@ -4,7 +4,8 @@
  *
  * Rows are written in their order, so that neighbours share pages. A fold is one such
  * transaction; everything it keeps lives in its arena. Heads are read when a partition is first
- * met, so damage is known before its records are taken. */
+ * met. Records of a damaged partition are folded in like others: what is readable is kept for
+ * the operator who gives the rest up. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
@@ -35,7 +36,7 @@ struct folded {
 struct fold_head {
     uint32_t key; /* context, partition */
     bool used;
-    bool corrupt;
+    bool hurt; /* found damaged in this transaction */
     struct head_row row;
 };
 
@@ -126,6 +127,13 @@ static void heads_grow(struct fold *f)
     free(old);
 }
 
+/* The row, or one of the partition's, cannot be read. */
+static void head_hurt(struct fold_head *h)
+{
+    h->hurt = !h->row.damaged;
+    h->row.damaged = true;
+}
+
 /* The head of a partition in this transaction. Borrowed until the next call. */
 static enum grid_err head_of(struct fold *f, uint32_t context, uint16_t partition,
                              struct fold_head **ret_head)
@@ -144,7 +152,8 @@ static enum grid_err head_of(struct fold *f, uint32_t context, uint16_t partitio
     h->used = true;
     h->key = context << 16 | partition;
     f->heads_len++;
-    h->corrupt = !err && head_row_get(name, row, &h->row) != GRID_OK;
+    if (!err && head_row_get(name, row, &h->row))
+        head_hurt(h);
     return GRID_OK;
 }
 
@@ -211,12 +220,13 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     if (!alive(f, item->context, UINT32_MAX))
         return GRID_OK;
     enum grid_err err = head_of(f, item->context, item->partition, &head);
-    if (err || head->corrupt || head->row.damaged)
-        return err; /* a damaged partition stays as it is */
+    if (err)
+        return err;
     err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item))
         return GRID_ECORRUPT;
-    head->row.version = r.version;
+    if (r.version > head->row.version)
+        head->row.version = r.version;
     f->records++;
     for (size_t i = 0; i < r.effects_len; i++)
         gather_effect(f, &head->row, &r, &r.effects[i]);
@@ -333,7 +343,7 @@ static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
             struct fold_head *h;
             err = head_of(f, f->sessions[i].place >> 16, (uint16_t)f->sessions[i].place, &h);
             if (!err)
-                h->row.damaged = true;
+                head_hurt(h);
         }
         ++*changes;
     }
@@ -346,13 +356,23 @@ static enum grid_err heads_write(struct fold *f)
     enum grid_err err = GRID_OK;
     for (size_t i = 0; i < f->heads_cap && !err; i++) {
         const struct fold_head *h = &f->heads[i];
-        if (!h->used || h->corrupt)
+        if (!h->used)
             continue;
         struct slice key = head_key(bytes, h->key >> 16, (uint16_t)h->key);
         head_row_put(&f->row, key, &h->row);
         err = f->kv->ops->put(f->txn, KV_HEADS, key, buf_slice(&f->row));
     }
     return err;
+}
+
+static void damage_report(const struct fold *f, struct checkpoint_report *report)
+{
+    for (size_t i = 0; i < f->heads_cap; i++) {
+        const struct fold_head *h = &f->heads[i];
+        if (h->hurt && report->damaged_len < CHECKPOINT_DAMAGED_MAX)
+            report->damaged[report->damaged_len++] =
+                (struct wal_place){h->key >> 16, (uint16_t)h->key};
+    }
 }
 
 static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *report)
@@ -376,6 +396,7 @@ static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *repor
         report->records += f->records;
         report->changes += changes;
         report->transactions++;
+        damage_report(f, report);
     }
     fold_clear(f);
     return err;

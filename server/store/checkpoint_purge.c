@@ -1,9 +1,10 @@
-/* checkpoint_purge.c - what is done to the store beside folding the log: marking damage,
- * removing what was dropped. Progress of a purge is in the heads: a cache leaves its head's list
+/* checkpoint_purge.c - what is done to the store beside folding the log: marking damage and giving
+ * it up, removing what was dropped. Progress of a purge is in the heads: a cache leaves its head's list
  * when its last entry is gone, a head of a dropped context goes last. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
+#include "data/sessions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,77 @@ enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_pl
         cp->damage_lsn = upto_lsn;
     if (err && why)
         snprintf(why, STORE_WHY_BYTES, "%s: cannot mark damaged partitions: %s", cp->path,
+                 err_text(err));
+    head_row_release(&h);
+    buf_release(&buf);
+    return err;
+}
+
+/* --- giving up -------------------------------------------------------------------------------- */
+
+static bool session_readable(struct slice key, struct slice row, struct buf *scratch)
+{
+    struct slice stored;
+    scratch->len = 0;
+    return !row_open(key, row, &stored) && !sessions_fold(stored, NULL, 0, scratch);
+}
+
+/* Remove the unreadable rows of a partition from `table` and count the others. */
+static enum grid_err rows_sort_out(struct checkpoint *cp, struct kv_txn *t, enum kv_table table,
+                                   struct slice prefix, struct head_row *h)
+{
+    const struct kv_ops *ops = cp->kv->ops;
+    struct kv_cursor *c;
+    struct slice key, row;
+    struct buf scratch = BUF_INIT;
+    enum grid_err err = ops->cursor(t, table, &c);
+    if (err)
+        return err;
+    err = ops->seek(c, prefix, &key, &row);
+    while (!err && slice_has_prefix(key, prefix)) {
+        struct checkpoint_entry e = {0};
+        bool good = table == KV_ENTRIES ? !entry_row_get(key, row, &e)
+                                        : session_readable(key, row, &scratch);
+        if (!good)
+            err = ops->cursor_del(c);
+        else if (table == KV_ENTRIES)
+            ++*head_row_count(h, e.cache);
+        if (e.version > h->version)
+            h->version = e.version;
+        if (!err)
+            err = ops->next(c, &key, &row);
+    }
+    ops->cursor_close(c);
+    buf_release(&scratch);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+enum grid_err checkpoint_give_up(struct checkpoint *cp, const struct wal_place *place, char *why)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice key = head_key(bytes, place->context, place->partition), row;
+    struct head_row h = {0};
+    struct buf buf = BUF_INIT;
+    struct kv_txn *t = NULL;
+    const struct kv_ops *ops = cp->kv->ops;
+    enum grid_err err = ops->begin(cp->kv, true, &t);
+    if (!err && (ops->get(t, KV_HEADS, key, &row) || head_row_get(key, row, &h)))
+        h.version = 0;
+    h.len = 0;
+    h.damaged = false;
+    if (!err)
+        err = rows_sort_out(cp, t, KV_ENTRIES, key, &h);
+    if (!err)
+        err = rows_sort_out(cp, t, KV_SESSIONS, key, &h);
+    head_row_put(&buf, key, &h);
+    if (!err)
+        err = ops->put(t, KV_HEADS, key, buf_slice(&buf));
+    if (!err)
+        err = ops->commit(t);
+    else
+        ops->abort(t);
+    if (err && why)
+        snprintf(why, STORE_WHY_BYTES, "%s: damage cannot be given up: %s", cp->path,
                  err_text(err));
     head_row_release(&h);
     buf_release(&buf);

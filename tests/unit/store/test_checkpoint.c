@@ -247,6 +247,12 @@ struct sessions_found {
     struct sessions *sessions;
 };
 
+static void head_ignore(void *ctx, const struct checkpoint_head *h)
+{
+    (void)ctx;
+    (void)h;
+}
+
 static void session_found(void *ctx, uint32_t context, uint16_t partition, struct session_id id,
                           struct slice stored, bool damaged)
 {
@@ -628,7 +634,98 @@ START_TEST(damage_of_the_log_stops_the_checkpoint_until_it_is_accounted_for)
     bench_open(&b, false);
     ck_assert(heads(&b).damaged);
     check_value(&b, 1, "a", "1");
-    check_value(&b, 1, "c", NULL);
+    check_value(&b, 1, "c", "3"); /* what is readable is kept */
+    bench_release(&b);
+}
+END_TEST
+
+/* Write over a row so that its checksum is wrong. */
+static void row_spoil(struct bench *b, enum kv_table table, struct slice key)
+{
+    const struct kv_ops *ops = b->cp->kv->ops;
+    struct kv_txn *t;
+    ck_assert_int_eq(ops->begin(b->cp->kv, true, &t), GRID_OK);
+    ck_assert_int_eq(ops->put(t, table, key, slice_str("not what was written")), GRID_OK);
+    ck_assert_int_eq(ops->commit(t), GRID_OK);
+}
+
+START_TEST(a_partition_given_up_keeps_what_is_readable_and_stays_so)
+{
+    struct bench b;
+    struct checkpoint_report rep;
+    struct wal_place place = {1, 5};
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct effect e = {
+        .kind = EFFECT_PUT, .created = true, .cache = 1, .key = slice_str("s"), .value = {0}};
+    struct record_session one = {.id = {{1}}, .number = 1, .lowest = 1};
+    struct record_session two = {.id = {{2}}, .number = 1, .lowest = 1};
+    bench_init(&b, _i);
+    bench_put(&b, 1, "good", "fine", true);
+    bench_put(&b, 1, "hurt", "lost", true);
+    bench_add(&b, &e, &one);
+    e.created = false;
+    bench_add(&b, &e, &two);
+    bench_sync(&b);
+    ck_assert_int_eq(bench_run(&b, NULL, &rep), GRID_OK);
+    row_spoil(&b, KV_ENTRIES, entry_key(bytes, 1, 5, 1, slice_str("hurt")));
+    row_spoil(&b, KV_SESSIONS, session_key(bytes, 1, 5, &one.id));
+    ck_assert_int_eq(checkpoint_mark_damaged(b.cp, &place, 1, 0, NULL), GRID_OK);
+    bench_put(&b, 1, "later", "folded in all the same", true);
+    bench_sync(&b);
+    ck_assert_int_eq(bench_run(&b, NULL, &rep), GRID_OK);
+    ck_assert_uint_eq(rep.damaged_len, 0);
+    ck_assert_int_eq(checkpoint_give_up(b.cp, &place, NULL), GRID_OK);
+    for (int again = 0; again < 2; again++) {
+        struct heads_found f = heads(&b);
+        ck_assert(!f.damaged);
+        ck_assert_uint_eq(f.counts[1], 3);
+        ck_assert_uint_eq(f.version, version_make(1, 5));
+        check_value(&b, 1, "good", "fine");
+        check_value(&b, 1, "hurt", NULL);
+        check_value(&b, 1, "later", "folded in all the same");
+        struct sessions_found found = {.sessions = sessions_new(1)};
+        ck_assert_int_eq(checkpoint_partition(b.cp, &place, head_ignore, session_found, &found),
+                         GRID_OK);
+        ck_assert_uint_eq(found.len, 1);
+        ck_assert(!found.damaged);
+        sessions_free(found.sessions);
+        checkpoint_close(b.cp);
+        bench_open(&b, false);
+    }
+    bench_release(&b);
+}
+END_TEST
+
+START_TEST(a_fold_that_meets_unreadable_rows_marks_and_tells_their_partition)
+{
+    struct bench b;
+    struct checkpoint_report rep;
+    struct wal_place place = {1, 5};
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct effect e = {
+        .kind = EFFECT_PUT, .created = true, .cache = 1, .key = slice_str("s"), .value = {0}};
+    struct record_session one = {.id = {{1}}, .number = 1, .lowest = 1};
+    bench_init(&b, _i);
+    for (int rows = 0; rows < 2; rows++) {
+        bench_add(&b, &e, &one);
+        bench_sync(&b);
+        ck_assert_int_eq(bench_run(&b, NULL, &rep), GRID_OK);
+        ck_assert_uint_eq(rep.damaged_len, 0);
+        if (rows)
+            row_spoil(&b, KV_HEADS, head_key(bytes, 1, 5));
+        else
+            row_spoil(&b, KV_SESSIONS, session_key(bytes, 1, 5, &one.id));
+        one.number++;
+        bench_add(&b, &e, &one);
+        bench_sync(&b);
+        ck_assert_int_eq(bench_run(&b, NULL, &rep), GRID_OK);
+        ck_assert_uint_eq(rep.damaged_len, 1);
+        ck_assert_uint_eq(rep.damaged[0].context, 1);
+        ck_assert_uint_eq(rep.damaged[0].partition, 5);
+        ck_assert(heads(&b).damaged);
+        ck_assert_int_eq(checkpoint_give_up(b.cp, &place, NULL), GRID_OK);
+        ck_assert_uint_eq(heads(&b).counts[1], 1);
+    }
     bench_release(&b);
 }
 END_TEST
@@ -676,6 +773,9 @@ int main(void)
     tcase_add_loop_test(tc, session_results_are_kept_until_the_session_ends, 0, 2);
     tcase_add_loop_test(tc, dropped_caches_and_contexts_are_skipped_and_purged, 0, 2);
     tcase_add_loop_test(tc, damage_of_the_log_stops_the_checkpoint_until_it_is_accounted_for, 0, 2);
+    tcase_add_loop_test(tc, a_partition_given_up_keeps_what_is_readable_and_stays_so, 0, 2);
+    tcase_add_loop_test(tc, a_fold_that_meets_unreadable_rows_marks_and_tells_their_partition, 0,
+                        2);
     tcase_add_test(tc, a_full_store_loses_nothing_and_goes_on_later);
     tcase_add_test(tc, a_file_size_limit_stops_lmdb_politely);
     tcase_add_test(tc, a_flipped_byte_in_a_value_is_found);
