@@ -1,5 +1,10 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
-E2E := tests/e2e/basics
-.PHONY: e2e
-e2e: $(BUILD)/gridd $(BUILD)/gridctl examples
+E2E := tests/e2e/basics tests/e2e/crash
+$(BUILD)/e2e/load: tests/e2e/load.c $(BUILD)/libgridclient.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
+.PHONY: e2e e2e-programs
+e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(BUILD)/e2e/load
+all: $(BUILD)/e2e/load
+e2e: e2e-programs
 	@BUILD=$(BUILD) scripts/run-tests $(E2E)
