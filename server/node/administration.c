@@ -39,6 +39,8 @@ struct visit {
     struct note note;
     struct job *job;
     unsigned index;
+    enum grid_err err;
+    char why[STORE_WHY_BYTES];
 };
 
 static bool wanted(const struct job *j, const struct context_info *info)
@@ -302,9 +304,17 @@ static void visited_run(struct note *note, void *thread)
     struct visit *v = container_of(note, struct visit, note);
     struct job *j = v->job;
     (void)thread;
+    if (v->err && !j->err) {
+        j->err = v->err;
+        snprintf(j->why, sizeof j->why, "%s", v->why);
+    }
     free(v);
     if (--j->left)
         return;
+    if (j->err) {
+        answer(j);
+        return;
+    }
     static void (*const replies[])(struct job *, struct admin_reply *) = {
         [ADMIN_STATUS] = status_reply,           [ADMIN_CONTEXT_LIST] = contexts_reply,
         [ADMIN_CONTEXT_SHOW] = contexts_reply,   [ADMIN_CACHE_LIST] = caches_reply,
@@ -337,24 +347,27 @@ static void partitions_visit(struct worker *w, struct job *j, struct share *shar
     }
 }
 
-static void recover_visit(struct worker *w, struct job *j)
+/* The damaged ones among the partitions asked for; the caller's. */
+static struct wal_place *recover_places(struct worker *w, const struct job *j, size_t *ret_len)
 {
+    struct damage d = {0};
     for (size_t i = 0; i < j->catalog->contexts_len; i++) {
         const struct context_info *info = &j->catalog->contexts[i];
         if (!wanted(j, info))
             continue;
-        for (uint32_t p = w->index; p < info->partitions; p += w->node->shards)
+        for (uint32_t p = w->index; p < info->partitions; p += w->node->shards) {
+            struct shard_partition_info now;
             if ((j->request.all_partitions || p == j->request.partition) &&
-                shard_recover_give_up(w->shard, info->id, (uint16_t)p))
-                log_warn("node", "context %s partition %u: its damage was given up by an operator",
-                         info->name, p);
+                shard_partition_info(w->shard, info->id, (uint16_t)p, &now) && now.damaged)
+                damage_add(&d, info->id, (uint16_t)p);
+        }
     }
+    *ret_len = d.len;
+    return d.places;
 }
 
-static void visit_run(struct note *note, void *thread)
+static void visit_tell(struct worker *w, struct visit *v)
 {
-    struct visit *v = container_of(note, struct visit, note);
-    struct worker *w = thread;
     struct job *j = v->job;
     struct share *share = &j->shares[v->index];
     if (j->changed) {
@@ -365,8 +378,6 @@ static void visit_run(struct note *note, void *thread)
         atomic_store(&w->log_interval_ms,
                      (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
     }
-    if (j->request.op == ADMIN_PARTITION_RECOVER)
-        recover_visit(w, j);
     if (j->request.op == ADMIN_PARTITION_LIST)
         partitions_visit(w, j, share);
     shard_stats(w->shard, &share->stats);
@@ -385,6 +396,28 @@ static void visit_run(struct note *note, void *thread)
     }
     v->note.run = visited_run;
     loop_post(w->node->loop, &v->note.mail);
+}
+
+static void recovered(struct worker *w, void *ctx, enum grid_err err, const char *why)
+{
+    struct visit *v = ctx;
+    v->err = err;
+    snprintf(v->why, sizeof v->why, "%s", why);
+    visit_tell(w, v);
+}
+
+static void visit_run(struct note *note, void *thread)
+{
+    struct visit *v = container_of(note, struct visit, note);
+    struct worker *w = thread;
+    size_t len = 0;
+    struct wal_place *places = NULL;
+    if (v->job->request.op == ADMIN_PARTITION_RECOVER)
+        places = recover_places(w, v->job, &len);
+    if (len)
+        damage_give_up(w, places, len, recovered, v);
+    else
+        visit_tell(w, v);
 }
 
 /* --- on control ------------------------------------------------------------------------------- */
@@ -483,7 +516,7 @@ static void job_run(struct note *note, void *thread)
     j->shares = xcalloc(n->shards, sizeof *j->shares);
     for (unsigned i = 0; i < n->shards; i++) {
         struct visit *v = xalloc(sizeof *v);
-        *v = (struct visit){{.run = visit_run}, j, i};
+        *v = (struct visit){.note = {.run = visit_run}, .job = j, .index = i};
         worker_post(&n->workers[i], &v->note);
     }
 }

@@ -57,7 +57,9 @@ static void answer_run(struct note *n, void *thread)
 {
     struct worker *w = thread;
     struct cold_job *j = container_of(n, struct cold_job, note);
-    if (j->err != GRID_OK && j->err != GRID_ENOT_FOUND)
+    if (j->err == GRID_ECORRUPT)
+        damage_found(w, j->context, j->partition);
+    else if (j->err != GRID_OK && j->err != GRID_ENOT_FOUND)
         log_error("store", "context %u partition %u: %s: an entry on disk cannot be read",
                   j->context, j->partition, err_text(j->err));
     if (j->scan)

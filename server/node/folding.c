@@ -1,5 +1,6 @@
 /* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, keeps segments
- * ready, purges what was dropped. Woken by flags; nothing is posted to it, so it may be slow. */
+ * ready, purges what was dropped. Woken by flags; the notes posted to it can wait,
+ * so it may be slow. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
@@ -60,31 +61,53 @@ struct round {
     struct checkpoint_limits limits;
     bool last;         /* the node stops: fold everything */
     bool stuck;        /* damaged: no more checkpoints until the next start */
+    bool log_full;     /* no space for a segment, last time */
+    bool store_full;   /* no space for the checkpoint, last time */
     uint64_t bytes_at; /* wal written_bytes at the last checkpoint */
     msec_t done_at;
     msec_t retry_at;
 };
 
-static void space_note(struct round *r, enum grid_err err, const char *why)
+/* Keep in `full` whether there was no space; say so once when it changes. */
+static void space_note(struct round *r, bool *full, enum grid_err err, const char *why)
 {
-    bool full = err == GRID_ENO_SPACE;
-    if (full)
+    bool before = r->log_full || r->store_full || atomic_load(&r->w->folding.disk_full);
+    *full = err == GRID_ENO_SPACE;
+    if (*full)
         r->retry_at = clock_mono_ms() + RETRY_MS;
-    if (full && !atomic_exchange(&r->w->folding.disk_full, true))
-        log_error("store", "%s; reads go on, writes are refused when the log is full", why);
-    if (!full && atomic_exchange(&r->w->folding.disk_full, false))
+    bool now = r->log_full || r->store_full;
+    atomic_store(&r->w->folding.disk_full, now);
+    if (now && !before)
+        log_error("store", "shard %u: %s; reads go on, writes are refused when the log is full",
+                  r->w->index, why);
+    if (before && !now)
         log_info("store", "shard %u: there is space on the disk again", r->w->index);
 }
 
+enum grid_err folding_prepare(struct worker *w, char *why)
+{
+    enum grid_err err = wal_prepare(w->wal, why);
+    if (err != GRID_ENO_SPACE)
+        return err;
+    err = wal_reclaim(w->wal, checkpoint_applied(w->checkpoint), 0, why);
+    return err ? err : wal_prepare(w->wal, why);
+}
+
+static void store_check(enum grid_err err, const char *why)
+{
+    if (err != GRID_OK && err != GRID_ENO_SPACE)
+        node_fatal("store", why);
+}
+
+/* What is damaged is marked before the log goes on. */
 static void prepare(struct round *r)
 {
     char why[STORE_WHY_BYTES];
-    if (!wal_wants_room(r->w->wal))
-        return;
-    enum grid_err err = wal_prepare(r->w->wal, why);
-    if (err != GRID_OK && err != GRID_ENO_SPACE)
-        node_fatal("store", why);
-    space_note(r, err, why);
+    enum grid_err err = damage_mark(r->w, why);
+    if (!err && wal_wants_room(r->w->wal))
+        err = folding_prepare(r->w, why);
+    store_check(err, why);
+    space_note(r, &r->log_full, err, why);
 }
 
 static bool due(struct round *r)
@@ -92,6 +115,8 @@ static bool due(struct round *r)
     struct worker *w = r->w;
     if (r->stuck || wal_durable(w->wal) == checkpoint_applied(w->checkpoint))
         return false;
+    if (damage_wanted_lsn(w) > checkpoint_applied(w->checkpoint))
+        return true;
     struct wal_stats stats;
     wal_stats(w->wal, &stats);
     int64_t bytes = catalog_setting(r->catalog, SETTING_checkpoint_bytes);
@@ -117,9 +142,9 @@ static void fold(struct round *r)
         r->stuck = true;
         return;
     }
-    if (err != GRID_OK && err != GRID_ENO_SPACE)
-        node_fatal("store", report.text);
-    space_note(r, err, report.text);
+    store_check(err, report.text);
+    space_note(r, &r->store_full, err, report.text);
+    damage_met(w, report.damaged, report.damaged_len);
     char why[STORE_WHY_BYTES];
     uint64_t applied = checkpoint_applied(w->checkpoint);
     uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
@@ -148,12 +173,35 @@ static void purge(struct round *r)
         atomic_store(&r->w->folding.purge, true);
 }
 
+static void give_ups(struct round *r)
+{
+    enum grid_err err = GRID_OK;
+    if (r->stuck)
+        err = GRID_ECORRUPT;
+    else if (r->log_full || r->store_full)
+        err = GRID_ENO_SPACE;
+    else if (r->last)
+        err = GRID_ESTOPPING;
+    damage_give_ups(r->w, err);
+}
+
+static void notes_run(struct worker *w, struct mail *m)
+{
+    while (m) {
+        struct mail *next = m->next;
+        struct note *n = container_of(m, struct note, mail);
+        n->run(n, w);
+        m = next;
+    }
+}
+
 static void *folding_body(void *arg)
 {
     struct worker *w = arg;
     struct round r = {.w = w, .done_at = clock_mono_ms()};
     for (;;) {
         r.last = atomic_load(&w->folding.stop);
+        notes_run(w, mailbox_take(w->folding.box));
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
         pthread_mutex_unlock(&w->folding.catalog_lock);
@@ -165,10 +213,11 @@ static void *folding_body(void *arg)
                 fold(&r);
             purge(&r);
         }
+        give_ups(&r);
         catalog_unref(r.catalog);
         if (r.last)
             return NULL;
-        mailbox_wait(w->folding.box, IDLE_MS);
+        notes_run(w, mailbox_wait(w->folding.box, IDLE_MS));
     }
 }
 

@@ -30,7 +30,8 @@ uint64_t log_append(void *ctx, const struct record *rec, bool sync)
     if (!w->batch)
         w->batch = batch_get(w);
     w->batch->sync |= sync;
-    return wal_batch_add(&w->batch->wal, rec);
+    w->appended_lsn = wal_batch_add(&w->batch->wal, rec);
+    return w->appended_lsn;
 }
 
 bool log_has_room(void *ctx, size_t bytes)

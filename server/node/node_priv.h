@@ -50,9 +50,19 @@ struct log_thread {
     atomic_bool stop;
 };
 
+/* Damaged partitions, and up to where the log's damage is known. */
+struct damage {
+    struct wal_place *places;
+    size_t len, cap;
+    uint64_t lsn;
+};
+struct give_up; /* damage.c */
+
 struct checkpoint_thread {
     struct worker *worker;
-    struct mailbox *box; /* only woken, never posted to */
+    struct mailbox *box;      /* of notes that run on this thread, with the worker */
+    struct damage unmarked;   /* to be marked in the checkpoint */
+    struct give_up *give_ups; /* asked for and not done */
     pthread_t thread;
     atomic_bool stop;
     atomic_bool soon;      /* memory is short */
@@ -104,6 +114,7 @@ struct worker {
     struct checkpoint *checkpoint;
     struct batch *batch;        /* being filled */
     struct batch *spare;        /* for reuse, by `written` */
+    uint64_t appended_lsn;      /* last record given to the log */
     atomic_int log_interval_ms; /* setting log_sync_interval */
     struct log_thread log;
     struct checkpoint_thread folding;
@@ -174,6 +185,27 @@ void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, u
               struct slice key);
 void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
                uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
+
+/* Make segments ready; a full disk gives up what is kept for others first. */
+MUST_USE
+enum grid_err folding_prepare(struct worker *w, char *why);
+
+/* damage.c. On the worker: a row could not be read; give partitions up (`places` is taken over),
+ * then `done` is called there. */
+typedef void damage_done_fn(struct worker *w, void *ctx, enum grid_err err, const char *why);
+void damage_found(struct worker *w, uint32_t context, uint16_t partition);
+void damage_give_up(struct worker *w, struct wal_place *places, size_t len, damage_done_fn *done,
+                    void *ctx);
+/* On the checkpoint thread: what is known to be damaged goes to the checkpoint, what a fold met to
+ * the worker, what was asked for and is folded in is given up; with an error it is refused. */
+MUST_USE
+enum grid_err damage_mark(struct worker *w, char *why);
+void damage_met(struct worker *w, const struct wal_place *places, size_t len);
+void damage_give_ups(struct worker *w, enum grid_err err);
+/* Up to where has to be folded for what was asked; 0: nothing was. */
+uint64_t damage_wanted_lsn(const struct worker *w);
+void damage_add(struct damage *d, uint32_t context, uint16_t partition);
+void damage_release(struct damage *d);
 
 /* recovery.c: open the shard's store and bring its partitions back. */
 MUST_USE

@@ -12,29 +12,16 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-struct damage {
+struct found {
     struct worker *w;
-    struct wal_place *places;
-    size_t len, cap;
+    struct damage damage;
 };
-
-static void damage_add(struct damage *d, uint32_t context, uint16_t partition)
-{
-    for (size_t i = 0; i < d->len; i++)
-        if (d->places[i].context == context && d->places[i].partition == partition)
-            return;
-    if (d->len == d->cap) {
-        d->cap = d->cap ? d->cap * 2 : 16;
-        d->places = xrealloc(d->places, d->cap, sizeof *d->places);
-    }
-    d->places[d->len++] = (struct wal_place){context, partition};
-}
 
 static void head_each(void *ctx, const struct checkpoint_head *head)
 {
-    struct damage *d = ctx;
+    struct found *d = ctx;
     if (head->damaged)
-        damage_add(d, head->context, head->partition);
+        damage_add(&d->damage, head->context, head->partition);
     else
         shard_recover_checkpoint(d->w->shard, head->context, head->partition, head->version,
                                  head->counts, head->caches, head->caches_len);
@@ -43,27 +30,27 @@ static void head_each(void *ctx, const struct checkpoint_head *head)
 static void session_each(void *ctx, uint32_t context, uint16_t partition, struct session_id id,
                          struct slice stored, bool damaged)
 {
-    struct damage *d = ctx;
+    struct found *d = ctx;
     if (damaged)
-        damage_add(d, context, partition);
+        damage_add(&d->damage, context, partition);
     else
         shard_recover_session(d->w->shard, context, partition, id, stored);
 }
 
 static void record_each(void *ctx, const struct record *rec, uint64_t lsn)
 {
-    struct damage *d = ctx;
+    struct found *d = ctx;
     shard_recover_record(d->w->shard, rec, lsn);
 }
 
 static uint64_t head_version(void *ctx, uint32_t context, uint16_t partition)
 {
-    struct damage *d = ctx;
+    struct found *d = ctx;
     return checkpoint_head_version(d->w->checkpoint, context, partition);
 }
 
 /* Partitions of this shard that the log says are damaged. */
-static void damage_of_log(struct damage *d, const struct wal_report *report)
+static void damage_of_log(struct found *d, const struct wal_report *report)
 {
     struct worker *w = d->w;
     for (size_t i = 0; i < w->catalog->contexts_len; i++) {
@@ -72,7 +59,7 @@ static void damage_of_log(struct damage *d, const struct wal_report *report)
             continue;
         for (uint32_t p = w->index; p < info->partitions; p += w->node->shards)
             if (wal_report_damaged(report, info->id, (uint16_t)p))
-                damage_add(d, info->id, (uint16_t)p);
+                damage_add(&d->damage, info->id, (uint16_t)p);
     }
 }
 
@@ -98,7 +85,7 @@ static enum grid_err stores_open(struct worker *w, bool create, char *why)
     return wal_open(&conf, why, &w->wal);
 }
 
-static enum grid_err partitions_recover(struct worker *w, struct damage *d,
+static enum grid_err partitions_recover(struct worker *w, struct found *d,
                                         struct wal_report *report, char *why)
 {
     enum grid_err err = checkpoint_heads(w->checkpoint, head_each, d);
@@ -114,22 +101,36 @@ static enum grid_err partitions_recover(struct worker *w, struct damage *d,
     if (err)
         return err;
     damage_of_log(d, report);
-    if (d->len || report->lost_records) {
-        err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, report->last_lsn, why);
-        if (err)
-            return err;
-    }
-    for (size_t i = 0; i < d->len; i++)
-        shard_recover_damage(w->shard, d->places[i].context, d->places[i].partition);
+    for (size_t i = 0; i < d->damage.len; i++)
+        shard_recover_damage(w->shard, d->damage.places[i].context, d->damage.places[i].partition);
     if (report->text[0])
         log_warn("store", "shard %u: %s", w->index, report->text);
-    if (d->len)
+    if (d->damage.len)
         log_error("store",
                   "shard %u: %zu partitions are damaged and refused; see gridctl partition list",
-                  w->index, d->len);
+                  w->index, d->damage.len);
     log_info("store", "shard %u: recovered up to lsn %llu, %llu records replayed", w->index,
              (unsigned long long)report->last_lsn, (unsigned long long)report->records);
-    return wal_prepare(w->wal, why);
+    if (d->damage.len || report->lost_records)
+        d->damage.lsn = report->last_lsn;
+    w->appended_lsn = report->last_lsn;
+    w->folding.unmarked = d->damage;
+    d->damage = (struct damage){0};
+    return GRID_OK;
+}
+
+/* What must be on disk before the log may go on. A full disk is no reason not to serve reads: the
+ * checkpoint thread tries again. */
+static enum grid_err room_make(struct worker *w, bool create, char *why)
+{
+    enum grid_err err = damage_mark(w, why);
+    if (!err)
+        err = folding_prepare(w, why);
+    if (err != GRID_ENO_SPACE || create)
+        return err;
+    log_error("store", "shard %u: writes are refused until there is space: %s", w->index, why);
+    atomic_store(&w->folding.disk_full, true);
+    return GRID_OK;
 }
 
 enum grid_err recovery_run(struct worker *w, bool create, char *why)
@@ -137,10 +138,10 @@ enum grid_err recovery_run(struct worker *w, bool create, char *why)
     enum grid_err err = stores_open(w, create, why);
     if (err)
         return err;
-    struct damage damage = {.w = w};
+    struct found found = {.w = w};
     struct wal_report report = {0};
-    err = partitions_recover(w, &damage, &report, why);
+    err = partitions_recover(w, &found, &report, why);
     wal_report_release(&report);
-    free(damage.places);
-    return err;
+    damage_release(&found.damage);
+    return err ? err : room_make(w, create, why);
 }

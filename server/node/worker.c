@@ -329,6 +329,7 @@ void worker_release(struct worker *w)
         loop_free(w->loop);
     }
     shard_free(w->shard);
+    damage_release(&w->folding.unmarked);
     arena_free(w->arena);
     catalog_unref(w->catalog);
     free(w->ops);

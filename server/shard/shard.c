@@ -194,6 +194,7 @@ bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t part
     ret_info->version = p->replica.last;
     ret_info->entries = content_total(p->content);
     ret_info->bytes = p->bytes;
+    ret_info->damaged = p->damaged;
     if (p->damaged)
         ret_info->state = "damaged";
     else if (!content_complete(p->content))

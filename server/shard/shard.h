@@ -111,6 +111,7 @@ struct shard_partition_info {
     uint64_t epoch;
     uint64_t version; /* of the last record; 0: none */
     uint64_t entries, bytes;
+    bool damaged;
     const char *state; /* "ok", "warming" or "damaged"; static */
 };
 /* False: no such context or partition, or another shard's. */
