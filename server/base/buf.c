@@ -10,7 +10,7 @@
 
 uint8_t *buf_reserve(struct buf *b, size_t more)
 {
-    if (more > b->cap - b->len) {
+    if (more > b->cap - b->len || !b->cap) {
         size_t cap = b->cap ? b->cap : 64;
         CHECK(more < SIZE_MAX / 4 && b->len < SIZE_MAX / 4);
         while (cap - b->len < more)

@@ -48,6 +48,17 @@ START_TEST(a_buf_keeps_its_bytes_when_it_grows_and_is_consumed)
 }
 END_TEST
 
+START_TEST(a_reserved_place_is_one_even_for_nothing_in_an_empty_buf)
+{
+    struct buf b = BUF_INIT;
+    uint8_t *place = buf_reserve(&b, 0);
+    ck_assert_ptr_nonnull(place);
+    memset(place, 0, 0);
+    buf_check(&b);
+    buf_release(&b);
+}
+END_TEST
+
 START_TEST(a_buf_shrinks_only_when_it_is_empty)
 {
     struct buf b = BUF_INIT;
@@ -165,7 +176,9 @@ START_TEST(the_prng_gives_its_published_numbers_and_stays_below)
 END_TEST
 
 UNIT_MAIN("base/containers", a_buf_returns_what_was_added,
-          a_buf_keeps_its_bytes_when_it_grows_and_is_consumed, a_buf_shrinks_only_when_it_is_empty,
-          slices_compare_by_bytes_then_by_length, a_list_keeps_order_and_lets_go_of_any_node,
+          a_buf_keeps_its_bytes_when_it_grows_and_is_consumed,
+          a_reserved_place_is_one_even_for_nothing_in_an_empty_buf,
+          a_buf_shrinks_only_when_it_is_empty, slices_compare_by_bytes_then_by_length,
+          a_list_keeps_order_and_lets_go_of_any_node,
           a_heap_gives_keys_in_order_with_removals_in_between,
           the_prng_gives_its_published_numbers_and_stays_below)
