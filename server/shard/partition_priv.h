@@ -18,9 +18,9 @@ struct partition {
     uint32_t context_id;
     uint16_t index;
     bool damaged;
-    bool tidy;        /* tombstones that nobody needs are left */
-    bool purge;       /* entries of dropped caches may be there */
-    bool warming;     /* a warm-up read is under way */
+    bool tidy;    /* tombstones that nobody needs are left */
+    bool purge;   /* entries of dropped caches may be there */
+    bool warming; /* a warm-up read is under way */
     struct replica replica;
     struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */

@@ -52,7 +52,7 @@ struct checkpoint_report {
     uint64_t records;     /* folded */
     uint64_t changes;     /* keys written or removed */
     uint64_t transactions;
-    /* Partitions whose rows were found unreadable and that are marked damaged now; of many, some. */
+    /* Partitions whose rows were found unreadable and are marked damaged now; of many, some. */
     struct wal_place damaged[CHECKPOINT_DAMAGED_MAX];
     size_t damaged_len;
     char text[STORE_WHY_BYTES]; /* what went wrong; empty: nothing */

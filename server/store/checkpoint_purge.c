@@ -1,6 +1,6 @@
 /* checkpoint_purge.c - what is done to the store beside folding the log: marking damage and giving
- * it up, removing what was dropped. Progress of a purge is in the heads: a cache leaves its head's list
- * when its last entry is gone, a head of a dropped context goes last. */
+ * it up, removing what was dropped. Progress of a purge is in the heads: a cache leaves its head's
+ * list when its last entry is gone, a head of a dropped context goes last. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
