@@ -121,7 +121,8 @@ static struct grid_bytes value_make(struct worker *w, const char *name)
     return (struct grid_bytes){w->scratch, len};
 }
 
-/* Name of a value that was read; "garbled" when it is not what its name says; a number is itself. */
+/* Name of a value that was read; "garbled" when it is not what its name says; a number is
+ * itself. */
 static const char *value_name(const void *data, size_t len, char name[VALUE_NAME_BYTES])
 {
     const char *text = data, *colon = memchr(text, ':', len);

@@ -115,8 +115,10 @@ def run(*command, feed=None, seconds=DEADLINE, **more):
         done = subprocess.run(command, input=feed if feed is not None else b"", capture_output=True,
                               timeout=seconds, check=False, **more)
     except subprocess.TimeoutExpired as late:
-        return Outcome(124, (late.stdout or b"").decode(errors="replace"), (late.stderr or b"").decode(errors="replace"))
-    return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        code, out, err = 124, late.stdout or b"", late.stderr or b""
+    else:
+        code, out, err = done.returncode, done.stdout, done.stderr
+    return Outcome(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
 def conf_text(sections):
@@ -154,8 +156,8 @@ class Node:
     def start(self, wait=True, before=()):
         """Start it and wait until it answers, or has ended. `before`: a command that starts it, such as setpriv."""
         with open(self.log, "ab") as log:
-            self.process = start(*before, GRIDD, "--config", self.conf, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                 env=self.environment)
+            self.process = start(*before, GRIDD, "--config", self.conf, stdin=subprocess.DEVNULL, stdout=log,
+                                 stderr=log, env=self.environment)
         return self.serves() if wait else True
 
     def serves(self):
@@ -185,8 +187,8 @@ class Node:
         return run(GRIDD, "--config", self.conf, env=self.environment)
 
     def ctl(self, *words, feed=None, timeout=5000, seconds=DEADLINE):
-        return run(GRIDCTL, "--endpoints", self.endpoint, "--timeout", str(timeout), *self.credentials, *words, feed=feed,
-                   seconds=seconds)
+        return run(GRIDCTL, "--endpoints", self.endpoint, "--timeout", str(timeout), *self.credentials, *words,
+                   feed=feed, seconds=seconds)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
