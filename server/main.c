@@ -65,6 +65,8 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
         case 'D':
             a->data = optarg;
             dev_only = true;
+            if (!*optarg)
+                return fault("--data: expected a directory");
             break;
         case 'p':
             a->port_base = strtol(optarg, &end, 10);

@@ -85,6 +85,8 @@ static struct deadline next_deadline(const struct conn *c)
                 "no TLS handshake in time");
     else
         earlier(&d, c->active_at, c->idle_ms, CONN_ENDED_IDLE, NULL);
+    if (c->stranger && c->state == CONN_OPEN)
+        earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE, "no greeting in time");
     if (c->waits)
         earlier(&d, c->taken_at, c->conf->slow_reader_ms, CONN_ENDED_SLOW, NULL);
     return d;
@@ -381,6 +383,17 @@ void conn_set_owner(struct conn *c, const struct conn_handler *handler, void *ct
 void *conn_ctx(const struct conn *c)
 {
     return c->ctx;
+}
+
+void conn_expect_greeting(struct conn *c)
+{
+    c->stranger = true;
+    conn_arm(c);
+}
+
+void conn_greeted(struct conn *c)
+{
+    c->stranger = false;
 }
 
 void conn_set_idle(struct conn *c, msec_t idle_ms)

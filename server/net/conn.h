@@ -32,8 +32,9 @@ enum conn_end {
     CONN_ENDED_BROKEN, /* reset, or another error of the socket */
     /* TLS could not be agreed on; text: why, the peer's certificate included */
     CONN_ENDED_HANDSHAKE,
-    CONN_ENDED_TLS,   /* a TLS error later on */
-    CONN_ENDED_IDLE,  /* nothing came or went for idle_ms, or no handshake in handshake_ms */
+    CONN_ENDED_TLS, /* a TLS error later on */
+    /* nothing came or went for idle_ms, or no handshake or greeting in handshake_ms */
+    CONN_ENDED_IDLE,
     CONN_ENDED_SLOW,  /* the peer took nothing of what waits for it during slow_reader_ms */
     CONN_ENDED_INPUT, /* more than input_max bytes came that input() did not take */
     CONN_ENDED_STOP,  /* loop_free */
@@ -110,6 +111,10 @@ void conn_attach(struct conn *c, struct loop *l);
 /* Another owner from now on (also between detached and attach). */
 void conn_set_owner(struct conn *c, const struct conn_handler *handler, void *ctx);
 void *conn_ctx(const struct conn *c);
+/* The owner wants to hear of the peer before it is a guest: until conn_greeted() the connection has
+ * handshake_ms from its beginning, TLS included. */
+void conn_expect_greeting(struct conn *c);
+void conn_greeted(struct conn *c); /* idempotent */
 /* Its own idle limit from now on; 0: none. */
 void conn_set_idle(struct conn *c, msec_t idle_ms);
 

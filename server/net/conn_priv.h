@@ -51,6 +51,7 @@ struct conn {
     struct net_addr peer;
     bool end_known; /* end and why are final */
     bool opened;    /* handler.open was called */
+    bool stranger;  /* has not greeted yet */
     bool watching;  /* read_event is added */
     bool blocked;   /* the socket is full; write_event is added */
     bool paused;    /* by the owner */

@@ -95,6 +95,8 @@ static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t 
     struct session_turn turn = {l->worker->arena, FRAMES_PER_TURN, false};
     size_t used = grid_session_input(l->session, data, len, &turn);
     link_dirty(l);
+    if (grid_session_greeted(l->session))
+        conn_greeted(c);
     if (l->moving) {
         conn_detach(c);
     } else if (!grid_session_wants_read(l->session)) {
@@ -193,6 +195,7 @@ static void accepted_run(struct note *n, void *thread)
     } else {
         l->session = grid_session_new(&w->ports, &w->node->view, &w->node->limits, l);
         list_push_back(&w->links, &l->all);
+        conn_expect_greeting(l->conn);
     }
     free(a);
 }

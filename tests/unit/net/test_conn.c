@@ -221,6 +221,30 @@ START_TEST(an_idle_connection_is_closed_and_activity_puts_that_off)
 }
 END_TEST
 
+START_TEST(who_does_not_greet_in_time_is_closed_however_busy)
+{
+    EACH_KIND(s)
+    {
+        s->conf.handshake_ms = 1000;
+        struct client guest = client_new(s);
+        conn_expect_greeting(s->last);
+        conn_greeted(s->last);
+        struct client stranger = client_new(s);
+        conn_expect_greeting(s->last);
+        s->now += 900;
+        echo_once(s, &stranger, 10, 1);
+        s->now += 100;
+        ck_assert(client_ended(s, &stranger));
+        ck_assert_int_eq(s->end, CONN_ENDED_IDLE);
+        s->now += 5000;
+        echo_once(s, &guest, 10, 2);
+        ck_assert_uint_eq(s->closed, 1);
+        client_free(&stranger);
+        client_free(&guest);
+    }
+}
+END_TEST
+
 START_TEST(finish_delivers_all_output_although_input_is_unread)
 {
     EACH_KIND(s)
@@ -399,6 +423,7 @@ UNIT_MAIN("net/conn", frames_of_any_size_are_echoed, input_that_comes_byte_by_by
           reading_stops_while_too_much_is_unsent_and_goes_on_later,
           a_peer_that_takes_nothing_is_closed_and_one_that_takes_a_little_is_not,
           an_idle_connection_is_closed_and_activity_puts_that_off,
+          who_does_not_greet_in_time_is_closed_however_busy,
           finish_delivers_all_output_although_input_is_unread, lingering_ends_with_its_time,
           a_peer_that_ended_its_side_still_gets_its_answers, a_reset_ends_it_once,
           unfinished_input_beyond_the_limit_ends_it,
