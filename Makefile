@@ -40,7 +40,7 @@ PB_HEADERS := $(PROTOS:%=$(BUILD)/gen/%.pb-c.h)
 FRAME_OBJS := $(BUILD)/obj/proto/frame.o
 room_objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/$(1)/*.c)))
 SERVER_OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
-CONF_OBJS := $(BUILD)/obj/server/conf.o
+CONF_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/conf*.c)))
 LIB_SRC := $(sort $(wildcard client/lib/*.c))
 LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o
 LIB_PIC := $(LIB_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)

@@ -1,8 +1,11 @@
-# The house: what people call by name.
+# house.mk - what people call by name.
+
 # The style, checked: layers, sizes, leftovers, format, manuals.
 .PHONY: tidy
 tidy: $(PB_HEADERS)
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' scripts/tidy
+
+COVERAGE_BUILD := $(patsubst %-coverage,%,$(BUILD))-coverage
 
 .PHONY: test demo format install uninstall help deps
 deps:
@@ -15,23 +18,62 @@ demo: deps
 	@scripts/demo $(BUILD)
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+# --- installing ----------------------------------------------------------------------------------
+# /usr has its configuration in /etc; any other PREFIX has its own.
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
-MAN := $(DESTDIR)$(PREFIX)/share/man
+SHARE := $(DESTDIR)$(PREFIX)/share
+MAN := $(SHARE)/man
+CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
+FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
+MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man8/gridd.8
+INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
+             $(LIBDIR)/libgridclient.a $(LIBDIR)/libgridclient.so $(LIBDIR)/libgridclient.so.0 \
+             $(LIBDIR)/pkgconfig/gridclient.pc $(DESTDIR)$(PREFIX)/include/grid.h \
+             $(LIBDIR)/systemd/system/gridd.service $(LIBDIR)/sysusers.d/gridd.conf \
+             $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%)
+# An existing gridd.conf is never touched.
 install: all
 	install -D -t $(BIN) $(BUILD)/gridd $(BUILD)/gridctl
 	install -D -m 644 -t $(LIBDIR) $(BUILD)/libgridclient.a
 	install -D $(BUILD)/libgridclient.so $(LIBDIR)/libgridclient.so.0
 	ln -sf libgridclient.so.0 $(LIBDIR)/libgridclient.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h
-	install -d $(LIBDIR)/pkgconfig
-	sed 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' client/gridclient.pc.in >$(LIBDIR)/pkgconfig/gridclient.pc
-	install -D -m 644 -t $(MAN)/man1 client/man/gridctl.1
-	install -D -m 644 -t $(MAN)/man3 client/man/grid.h.3
-	install -D -m 644 conf/completion/gridctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gridctl
+	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
+	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf
+	install -d $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system $(addprefix $(MAN)/man,1 3 5 8) $(CONF)
+	$(FILL) client/gridclient.pc.in >$(LIBDIR)/pkgconfig/gridclient.pc
+	$(FILL) conf/systemd/gridd.service >$(LIBDIR)/systemd/system/gridd.service
+	for page in $(MAN_PAGES); do \
+	    $(FILL) $$(ls client/man/$${page##*/} conf/man/$${page##*/} 2>/dev/null) >$(MAN)/$$page; done
+	test -e $(CONF)/gridd.conf || install -m 644 -t $(CONF) conf/gridd.conf
+# A gridd.conf that was changed stays.
 uninstall:
-	rm -f $(BIN)/gridd $(BIN)/gridctl $(LIBDIR)/libgridclient.* $(LIBDIR)/pkgconfig/gridclient.pc
-	rm -f $(DESTDIR)$(PREFIX)/include/grid.h $(MAN)/man1/gridctl.1 $(MAN)/man3/grid.h.3
-	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gridctl
+	rm -f $(INSTALLED)
+	! cmp -s conf/gridd.conf $(CONF)/gridd.conf || rm -f $(CONF)/gridd.conf
+	rmdir $(CONF) 2>/dev/null || true
+
+# --- coverage: which lines the tests run, per room ----------------------------------------------
+.PHONY: coverage coverage-table
+coverage:
+	@$(MAKE) --no-print-directory COVERAGE=1 BUILD=$(COVERAGE_BUILD) coverage-table
+coverage-table: unit $(FUZZ_REPLAY)
+	@find $(BUILD) -name '*.gcda' -delete
+	@scripts/run-tests $(UNIT) $(FUZZ_REPLAY) | tail -n 1
+	@scripts/coverage $(BUILD)
+
 help:
-	@echo "make | test | tidy | demo | fuzz [SECONDS=n] | bench | instructions | format | install | clean; SAN=address,undefined"
+	@sed -n 's/^#? //p' scripts/house.mk
+#? make             build/gridd, build/gridctl, build/libgridclient.{a,so}; CC=clang WERROR=-Werror BUILD=folder
+#? make test        install what is missing, build, run all tests; SAN=address,undefined or SAN=thread, COVERAGE=1
+#? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
+#? make sim         simulations: SEEDS=n of them, or SEED=s alone
+#? make fuzz        each fuzz target for SECONDS=20; FUZZ=NAME for one
+#? make bench       the benchmarks (tests/bench/README.md); make instructions
+#? make tidy        layers, sizes, leftovers, format, manuals; make format
+#? make coverage    lines that the tests run, per room
+#? make demo        a node with real data, kill -9, and everything still there
+#? make install     PREFIX=/usr/local DESTDIR= SYSCONFDIR=PREFIX/etc; make uninstall
+#? make clean

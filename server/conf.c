@@ -1,293 +1,498 @@
-/* conf.c - one table of options makes the parser, the defaults and the limits. */
+/* conf.c - gridd.conf: a pass of libconfuse over the text, values by the table, then judgement.
+ *
+ * All faults are told in one run. A wrong value is noted and passed over. A key that nobody knows
+ * would end a pass of libconfuse: it is noted, added to the schema as a list of texts (which takes
+ * a single text, too), and the text is read once more. Only a broken structure and a section that
+ * nobody knows end the reading. */
 #include "conf.h"
 
 #include "base/alloc.h"
+#include "conf_table.h"
 
 #include <confuse.h>
+#include <ctype.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum type { TEXT, NUMBER, BYTES, TIME, FLAG, TEXTS };
+enum { FAULTS_MAX = 50, UNKNOWN_MAX = 20, KEY_BYTES_MAX = 64 };
 
-struct option {
-    const char *section; /* NULL: top level */
-    const char *key;
-    enum type type;
-    size_t place; /* in struct conf; of TEXTS the array, its length behind it */
-    const char *standard;
-    int64_t min, max;
+/* Stands behind the text: what is not closed meets it. */
+#define END_KEY "end_of_gridd_conf"
+
+struct fault {
+    int line;
+    char *text;
 };
 
-#define AT(field) offsetof(struct conf, field)
-static const struct option options[] = {
-    {NULL, "peers", TEXTS, AT(peers), NULL, 0, 0},
-    {"node", "name", TEXT, AT(name), NULL, 0, 0},
-    {"node", "grid", TEXT, AT(grid), "grid", 0, 0},
-    {"node", "data", TEXT, AT(data), "/var/lib/gridd", 0, 0},
-    {"node", "user", TEXT, AT(user), NULL, 0, 0},
-    {"node", "labels", TEXTS, AT(labels), NULL, 0, 0},
-    {"node", "bootstrap_expect", NUMBER, AT(bootstrap_expect), "1", 1, 7},
-    {"listen", "client", TEXT, AT(client), "127.0.0.1:7400", 0, 0},
-    {"listen", "peer", TEXT, AT(peer), "127.0.0.1:7401", 0, 0},
-    {"listen", "http", TEXT, AT(http), "127.0.0.1:7402", 0, 0},
-    {"listen", "resp", TEXT, AT(resp), "127.0.0.1:7403", 0, 0},
-    {"listen", "advertise_client", TEXT, AT(advertise_client), NULL, 0, 0},
-    {"tls", "ca", TEXT, AT(ca), NULL, 0, 0},
-    {"tls", "cert", TEXT, AT(cert), NULL, 0, 0},
-    {"tls", "key", TEXT, AT(key), NULL, 0, 0},
-    {"tls", "client_certificates", FLAG, AT(client_certificates), "true", 0, 0},
-    {"tls", "insecure", FLAG, AT(insecure), "false", 0, 0},
-    {"storage", "shards", NUMBER, AT(shards), "0", 0, 256},
-    {"storage", "log_segment", BYTES, AT(log_segment), "64M", 1 << 20, INT64_C(1) << 32},
-    {"log", "level", TEXT, AT(level), "info", 0, 0},
-    {"log", "format", TEXT, AT(format), "logfmt", 0, 0},
-    {"limits", "memory", BYTES, AT(memory), "0", 0, INT64_C(1) << 50},
-    {"limits", "connections", NUMBER, AT(connections), "10000", 1, 1000000},
-    {"limits", "idle_timeout", TIME, AT(idle_timeout), "0", 0, INT64_C(1) << 40},
-    {"limits", "slow_reader", TIME, AT(slow_reader), "30s", 100, INT64_C(1) << 40},
-    {"limits", "handshake_timeout", TIME, AT(handshake_timeout), "10s", 100, 3600000},
-    {"limits", "requests_per_connection", NUMBER, AT(requests_per_connection), "1024", 1, 100000},
-    {"limits", "output_per_connection", BYTES, AT(output_per_connection), "1M", 65536, 1 << 30},
+struct unknown {
+    unsigned section; /* index; CONF_SECTIONS: top level */
+    int line;
+    char key[KEY_BYTES_MAX];
 };
-enum { OPTIONS_LEN = sizeof options / sizeof *options };
-static const char *const sections[] = {"node", "listen", "tls", "storage", "log", "limits"};
-enum { SECTIONS_LEN = sizeof sections / sizeof *sections };
 
-struct unit {
-    const char *text;
-    int64_t times;
+/* One reading. libconfuse's callbacks have no argument of ours: they find it in `reading_now`. */
+struct reading {
+    const char *name;
+    struct fault faults[FAULTS_MAX];
+    size_t faults_len;
+    struct unknown unknown[UNKNOWN_MAX];
+    size_t unknown_len;
+    bool again;              /* an unknown key was added to the schema */
+    int last;                /* line of the text */
+    int lines[CONF_OPTIONS]; /* where each key was set last in this pass; 0: not */
+    int sections[CONF_SECTIONS];
 };
-static const struct unit byte_units[] = {{"", 1},        {"K", 1 << 10},          {"M", 1 << 20},
-                                         {"G", 1 << 30}, {"T", INT64_C(1) << 40}, {NULL, 0}};
-static const struct unit time_units[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
-                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
-static const struct unit plain_units[] = {{"", 1}, {NULL, 0}};
+static _Thread_local struct reading *reading_now;
 
-static bool number_parse(const char *text, const struct unit *units, int64_t *ret_value)
+static void fault_add(struct reading *r, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void fault_add(struct reading *r, int line, const char *fmt, ...)
 {
-    char *end;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    if (end == text || errno || n < 0)
+    if (r->faults_len == FAULTS_MAX)
+        return;
+    if (line > r->last) /* END_KEY stands behind it */
+        line = r->last;
+    struct buf text = BUF_INIT;
+    char line_text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line_text, sizeof line_text, fmt, ap);
+    va_end(ap);
+    buf_add(&text, line_text, strlen(line_text) + 1);
+    /* in the order of the file; faults of one line in the order they were found */
+    size_t at = r->faults_len++;
+    for (; at > 0 && r->faults[at - 1].line > line; at--)
+        r->faults[at] = r->faults[at - 1];
+    r->faults[at] = (struct fault){line, (char *)text.data};
+}
+
+static void faults_clear(struct reading *r)
+{
+    for (size_t i = 0; i < r->faults_len; i++)
+        free(r->faults[i].text);
+    r->faults_len = 0;
+}
+
+/* Control bytes of a hostile file do not reach a terminal. */
+static void faults_tell(struct reading *r, struct buf *to)
+{
+    for (size_t i = 0; i < r->faults_len; i++) {
+        for (char *p = r->faults[i].text; *p; p++)
+            if ((unsigned char)*p < 0x20 || *p == 0x7f)
+                *p = '?';
+        buf_printf(to, "%s:%d: %s\n", r->name, r->faults[i].line, r->faults[i].text);
+    }
+    if (r->faults_len == FAULTS_MAX)
+        buf_printf(to, "%s: there may be more\n", r->name);
+}
+
+static const char *section_of(const struct conf_option *o)
+{
+    return o->section ? o->section : "top level";
+}
+
+static void value_refuse(struct reading *r, int line, const struct conf_option *o, const char *text)
+{
+    struct buf expected = BUF_INIT;
+    conf_expected(o, &expected);
+    fault_add(r, line, "%s: %s: \"%s\" is not %.*s", section_of(o), o->key, text, (int)expected.len,
+              (const char *)expected.data);
+    buf_release(&expected);
+}
+
+/* --- libconfuse's callbacks ------------------------------------------------------------------- */
+
+static unsigned section_index(const char *name)
+{
+    unsigned s = 0;
+    while (s < CONF_SECTIONS && strcmp(conf_sections[s], name) != 0)
+        s++;
+    return s; /* "root" is none: CONF_SECTIONS */
+}
+
+/* Whether the message of libconfuse is told in another way. */
+static bool unknown_note(struct reading *r, cfg_t *cfg, const char *text)
+{
+    char key[KEY_BYTES_MAX];
+    if (sscanf(text, "missing equal sign after option '%63[^']'", key) == 1) {
+        for (size_t i = 0; i < r->unknown_len; i++)
+            if (strcmp(r->unknown[i].key, key) == 0)
+                return true;
         return false;
-    for (; units->text; units++)
-        if (strcmp(end, units->text) == 0)
-            return !__builtin_mul_overflow(n, units->times, ret_value);
-    return false;
-}
-
-/* Where libconfuse's callbacks find the fault list: it has no argument of ours, so it rides on the parse context. */
-static _Thread_local struct buf *faults_now;
-static _Thread_local const char *path_now;
-
-static void fault_confuse(cfg_t *cfg, const char *fmt, va_list ap)
-{
-    char text[512];
-    vsnprintf(text, sizeof text, fmt, ap);
-    buf_printf(faults_now, "%s:%d: %s\n", path_now, cfg ? cfg->line : 0, text);
-}
-
-static const char *expected_of(enum type type)
-{
-    static const char *const texts[] = {"a text",
-                                        "a whole number",
-                                        "bytes such as 65536, 64M or 2G",
-                                        "a time such as 500ms, 10s, 5m or 2h",
-                                        "true or false",
-                                        "a list of texts"};
-    return texts[type];
-}
-
-static bool value_set(struct conf *c, const struct option *o, const char *text)
-{
-    char *at = (char *)c + o->place;
-    if (o->type == TEXT) {
-        char *copy = text ? xstrdup(text) : NULL;
-        free(*(char **)at);
-        memcpy(at, &copy, sizeof copy);
+    }
+    if (sscanf(text, "no such option '%63[^']'", key) != 1)
+        return false;
+    if (strcmp(key, END_KEY) == 0) {
+        fault_add(r, cfg->line, "%s: the file ends before the }", cfg_name(cfg));
         return true;
     }
-    if (o->type == FLAG) {
-        bool flag =
-            strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "on") == 0;
-        bool off =
-            strcmp(text, "false") == 0 || strcmp(text, "no") == 0 || strcmp(text, "off") == 0;
-        memcpy(at, &flag, sizeof flag);
-        return flag || off;
-    }
-    const struct unit *units = o->type == BYTES  ? byte_units
-                               : o->type == TIME ? time_units
-                                                 : plain_units;
-    int64_t n;
-    if (!number_parse(text, units, &n) || n < o->min || n > o->max)
-        return false;
-    memcpy(at, &n, sizeof n);
+    if (r->unknown_len == UNKNOWN_MAX)
+        return true;
+    struct unknown *u = &r->unknown[r->unknown_len++];
+    u->section = section_index(cfg_name(cfg));
+    u->line = cfg->line;
+    memcpy(u->key, key, sizeof key);
+    r->again = true;
     return true;
 }
 
-/* libconfuse asks while it stands on the line: so a fault gets the right one. Every scalar is kept as text. */
-static int value_validate(cfg_t *cfg, cfg_opt_t *opt)
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    for (size_t i = 0; i < OPTIONS_LEN; i++) {
-        const struct option *o = &options[i];
-        const char *section = o->section ? o->section : "root";
-        if (strcmp(cfg_name(cfg), section) != 0 || strcmp(cfg_opt_name(opt), o->key) != 0 ||
-            o->type == TEXTS)
+    struct reading *r = reading_now;
+    char text[512];
+    vsnprintf(text, sizeof text, fmt, ap);
+    if (!unknown_note(r, cfg, text))
+        fault_add(r, cfg->line, "%s", text);
+}
+
+/* Called while libconfuse stands behind the value: so a fault gets the right line. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+    struct reading *r = reading_now;
+    unsigned section = section_index(cfg_name(cfg));
+    for (size_t i = 0; i < CONF_OPTIONS; i++) {
+        const struct conf_option *o = &conf_options[i];
+        bool here = o->section ? section < CONF_SECTIONS && strcmp(o->section, cfg_name(cfg)) == 0
+                               : section == CONF_SECTIONS;
+        if (!here || strcmp(cfg_opt_name(opt), o->key) != 0)
             continue;
-        struct conf scratch = {0};
-        const char *text = cfg_opt_getnstr(opt, 0);
-        bool good = text && value_set(&scratch, o, text);
-        if (o->type == TEXT)
-            free(*(char **)((char *)&scratch + o->place));
-        if (!good && o->type != FLAG && o->type != TEXT)
-            cfg_error(cfg, "%s: \"%s\" is not %s between %lld and %lld", o->key, text ? text : "",
-                      expected_of(o->type), (long long)o->min, (long long)o->max);
-        else if (!good)
-            cfg_error(cfg, "%s: \"%s\" is not %s", o->key, text ? text : "", expected_of(o->type));
-        return good ? 0 : -1;
+        if (r->lines[i] && !conf_is_list(o))
+            fault_add(r, cfg->line, "%s: %s was given before, in line %d", section_of(o), o->key,
+                      r->lines[i]);
+        r->lines[i] = cfg->line;
+        if (!conf_is_list(o) && !conf_value_good(o, cfg_opt_getnstr(opt, 0)))
+            value_refuse(r, cfg->line, o, cfg_opt_getnstr(opt, 0));
     }
     return 0;
+}
+
+static int on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+    unsigned s = section_index(cfg_opt_name(opt));
+    if (s < CONF_SECTIONS && reading_now->sections[s]++)
+        fault_add(reading_now, cfg->line, "%s: a second section of this name; put all into one",
+                  conf_sections[s]);
+    return 0;
+}
+
+/* --- a pass ----------------------------------------------------------------------------------- */
+
+typedef cfg_opt_t schema_row[CONF_OPTIONS + UNKNOWN_MAX + CONF_SECTIONS + 2];
+
+static void schema_make(const struct reading *r, schema_row rows[CONF_SECTIONS + 1])
+{
+    for (unsigned s = 0; s <= CONF_SECTIONS; s++) {
+        cfg_opt_t *to = rows[s];
+        for (size_t i = 0; i < CONF_OPTIONS; i++) {
+            const struct conf_option *o = &conf_options[i];
+            if (section_index(o->section ? o->section : "") != s)
+                continue;
+            cfg_opt_t list = CFG_STR_LIST(o->key, NULL, CFGF_NODEFAULT);
+            cfg_opt_t text = CFG_STR(o->key, NULL, CFGF_NODEFAULT);
+            *to++ = conf_is_list(o) ? list : text;
+        }
+        for (size_t i = 0; i < r->unknown_len; i++)
+            if (r->unknown[i].section == s)
+                *to++ = (cfg_opt_t)CFG_STR_LIST(r->unknown[i].key, NULL, CFGF_NODEFAULT);
+        for (unsigned k = 0; s == CONF_SECTIONS && k < CONF_SECTIONS; k++)
+            *to++ = (cfg_opt_t)CFG_SEC(conf_sections[k], rows[k], CFGF_NONE);
+        if (s == CONF_SECTIONS)
+            *to++ = (cfg_opt_t)CFG_STR(END_KEY, NULL, CFGF_NODEFAULT);
+        *to = (cfg_opt_t)CFG_END();
+    }
+}
+
+static void callbacks_set(cfg_t *cfg)
+{
+    cfg_set_error_function(cfg, on_error);
+    for (size_t i = 0; i < CONF_OPTIONS; i++) {
+        char path[80];
+        const struct conf_option *o = &conf_options[i];
+        snprintf(path, sizeof path, "%s%s%s", o->section ? o->section : "", o->section ? "|" : "",
+                 o->key);
+        cfg_set_validate_func(cfg, path, on_value);
+    }
+    for (unsigned s = 0; s < CONF_SECTIONS; s++)
+        cfg_set_validate_func(cfg, conf_sections[s], on_section);
+}
+
+static const struct conf_option *option_at(size_t place)
+{
+    for (size_t i = 0; i < CONF_OPTIONS; i++)
+        if (conf_options[i].place == place)
+            return &conf_options[i];
+    abort();
 }
 
 static struct conf *conf_new(void)
 {
     struct conf *c = xcalloc(1, sizeof *c);
-    for (size_t i = 0; i < OPTIONS_LEN; i++)
-        if (options[i].standard)
-            CHECK(value_set(c, &options[i], options[i].standard));
-    char host[65] = "node";
+    for (size_t i = 0; i < CONF_OPTIONS; i++)
+        if (conf_options[i].standard)
+            CHECK(conf_value_set(c, &conf_options[i], conf_options[i].standard));
+    char host[65] = "";
     gethostname(host, sizeof host - 1);
-    c->name = xstrdup(host);
+    c->name = xstrdup("node");
+    (void)conf_value_set(c, option_at(offsetof(struct conf, name)), host);
     return c;
 }
 
-static void texts_take(struct conf *c, const struct option *o, cfg_opt_t *opt)
+static void texts_take(struct reading *r, struct conf *c, const struct conf_option *o,
+                       cfg_opt_t *opt)
 {
     unsigned n = cfg_opt_size(opt);
     char **list = xcalloc(n, sizeof *list);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         list[i] = xstrdup(cfg_opt_getnstr(opt, i));
+        if (!conf_entry_good(o, list[i]))
+            value_refuse(r, r->lines[o - conf_options], o, list[i]);
+    }
     memcpy((char *)c + o->place, &list, sizeof(char **));
     memcpy((char *)c + o->place + sizeof(char **), &n, sizeof n);
 }
 
-static void conf_take(struct conf *c, cfg_t *cfg)
+/* A wrong scalar was noted when it was read: here it is passed over. */
+static void conf_take(struct reading *r, struct conf *c, cfg_t *cfg)
 {
-    for (size_t i = 0; i < OPTIONS_LEN; i++) {
-        const struct option *o = &options[i];
+    for (size_t i = 0; i < CONF_OPTIONS; i++) {
+        const struct conf_option *o = &conf_options[i];
         cfg_t *from = o->section ? cfg_getsec(cfg, o->section) : cfg;
         cfg_opt_t *opt = from ? cfg_getopt(from, o->key) : NULL;
         if (!opt || cfg_opt_size(opt) == 0)
             continue;
-        if (o->type == TEXTS)
-            texts_take(c, o, opt);
+        if (conf_is_list(o))
+            texts_take(r, c, o, opt);
         else if (cfg_opt_getnstr(opt, 0))
-            CHECK(value_set(c, o, cfg_opt_getnstr(opt, 0)));
+            (void)conf_value_set(c, o, cfg_opt_getnstr(opt, 0));
     }
 }
+
+/* False: the structure is broken, or there is an unknown key more. */
+static bool pass(struct reading *r, const char *text, struct conf *c)
+{
+    schema_row rows[CONF_SECTIONS + 1];
+    r->again = false;
+    faults_clear(r);
+    memset(r->lines, 0, sizeof r->lines);
+    memset(r->sections, 0, sizeof r->sections);
+    schema_make(r, rows);
+    cfg_t *cfg = cfg_init(rows[CONF_SECTIONS], CFGF_NONE);
+    CHECK(cfg);
+    callbacks_set(cfg);
+    bool good = cfg_parse_buf(cfg, text) == CFG_SUCCESS;
+    if (good)
+        conf_take(r, c, cfg);
+    else if (!r->again && !r->faults_len && !r->unknown_len)
+        fault_add(r, cfg->line, "this is not a configuration");
+    cfg_free(cfg);
+    return good;
+}
+
+/* --- judgement: what values mean together ----------------------------------------------------- */
+
+/* Where a field was set; 0: nowhere, it is the default. */
+#define LINE(field) (r->lines[option_at(offsetof(struct conf, field)) - conf_options])
 
 static bool loopback(const char *address)
 {
-    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0 ||
+    bool digits = address[strspn(address, "0123456789.")] == ':'; /* 127.example.org is a name */
+    return (digits && strncmp(address, "127.", 4) == 0) || strncmp(address, "[::1]", 5) == 0 ||
            strncmp(address, "localhost:", 10) == 0;
 }
 
-static void conf_judge(const struct conf *c, const char *path, struct buf *faults)
+static void listen_judge(struct reading *r, const struct conf *c)
 {
-    const char *const addresses[] = {c->client, c->peer, c->http, c->resp};
-    static const char *const names[] = {"client", "peer", "http", "resp"};
+    const struct {
+        const char *key, *address;
+        int line;
+    } doors[] = {{"client", c->client, LINE(client)},
+                 {"peer", c->peer, LINE(peer)},
+                 {"http", c->http, LINE(http)},
+                 {"resp", c->resp, LINE(resp)}};
     for (size_t i = 0; i < 4; i++) {
-        const char *colon = strrchr(addresses[i], ':');
-        int64_t port;
-        if (!colon || !number_parse(colon + 1, plain_units, &port) || port > 65535)
-            buf_printf(faults, "%s: listen: %s: \"%s\" is not host:port\n", path, names[i],
-                       addresses[i]);
-        else if (!loopback(addresses[i]) && !c->cert && !c->insecure)
-            buf_printf(faults,
-                       "%s: listen: %s: \"%s\" is not loopback: it needs tls { ca cert key }, or "
-                       "tls { insecure = "
-                       "true } to go without\n",
-                       path, names[i], addresses[i]);
+        const char *address = doors[i].address;
+        if (!loopback(address) && !c->cert && !c->insecure)
+            fault_add(r, doors[i].line,
+                      "listen: %s: \"%s\" is not loopback: it needs tls { ca cert key }, or "
+                      "tls { insecure = true } to go without",
+                      doors[i].key, address);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(address, doors[k].address) == 0 && strcmp(strrchr(address, ':'), ":0") != 0)
+                fault_add(r, doors[i].line ? doors[i].line : doors[k].line,
+                          "listen: %s and %s are the same address \"%s\"", doors[k].key,
+                          doors[i].key, address);
     }
-    if (!!c->cert != !!c->key)
-        buf_printf(faults, "%s: tls: cert and key belong together\n", path);
+}
+
+static void file_judge(struct reading *r, int line, const char *key, const char *path)
+{
+    if (path && access(path, R_OK) != 0)
+        fault_add(r, line, "tls: %s: \"%s\" cannot be read: %s", key, path, strerror(errno));
+}
+
+static void conf_judge(struct reading *r, const struct conf *c)
+{
+    listen_judge(r, c);
+    if (c->cert && !c->key)
+        fault_add(r, LINE(cert), "tls: cert needs a key beside it");
+    if (c->key && !c->cert)
+        fault_add(r, LINE(key), "tls: key needs a cert beside it");
     if (c->cert && !c->ca)
-        buf_printf(faults, "%s: tls: ca is missing\n", path);
-    if (c->bootstrap_expect != 1 || c->peers_len > 1)
-        buf_printf(
-            faults,
-            "%s: this version runs grids of one node: peers may name one, bootstrap_expect is 1\n",
-            path);
-    if (strcmp(c->level, "debug") != 0 && strcmp(c->level, "info") != 0 &&
-        strcmp(c->level, "warn") != 0 && strcmp(c->level, "error") != 0)
-        buf_printf(faults, "%s: log: level: \"%s\" is not debug, info, warn or error\n", path,
-                   c->level);
-    if (strcmp(c->format, "logfmt") != 0 && strcmp(c->format, "json") != 0)
-        buf_printf(faults, "%s: log: format: \"%s\" is not logfmt or json\n", path, c->format);
+        fault_add(r, LINE(cert), "tls: cert needs a ca beside it");
+    if (c->ca && !c->cert)
+        fault_add(r, LINE(ca), "tls: ca needs cert and key beside it");
+    file_judge(r, LINE(ca), "ca", c->ca);
+    file_judge(r, LINE(cert), "cert", c->cert);
+    file_judge(r, LINE(key), "key", c->key);
+    if (c->bootstrap_expect != 1)
+        fault_add(r, LINE(bootstrap_expect),
+                  "node: bootstrap_expect: this version runs grids of one node: it is 1");
+    if (c->peers_len > 1)
+        fault_add(r, LINE(peers), "peers: this version runs grids of one node: it names one");
 }
 
-static void schema_make(cfg_opt_t *top, cfg_opt_t rows[SECTIONS_LEN][OPTIONS_LEN + 1])
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void unknown_tell(struct reading *r)
 {
-    size_t top_len = 0;
-    for (size_t s = 0; s <= SECTIONS_LEN; s++) {
-        cfg_opt_t *to = s < SECTIONS_LEN ? rows[s] : top;
-        size_t len = 0;
-        for (size_t i = 0; i < OPTIONS_LEN; i++) {
-            const struct option *o = &options[i];
-            bool here =
-                s < SECTIONS_LEN ? o->section && strcmp(o->section, sections[s]) == 0 : !o->section;
-            cfg_opt_t list = CFG_STR_LIST(o->key, NULL, CFGF_NODEFAULT);
-            cfg_opt_t text = CFG_STR(o->key, NULL, CFGF_NODEFAULT);
-            if (here)
-                to[len++] = o->type == TEXTS ? list : text;
+    for (size_t i = 0; i < r->unknown_len; i++) {
+        const struct unknown *u = &r->unknown[i];
+        struct buf keys = BUF_INIT;
+        for (size_t k = 0; k < CONF_OPTIONS; k++) {
+            const char *section = conf_options[k].section;
+            if (section_index(section ? section : "") == u->section)
+                buf_printf(&keys, "%s%s", keys.len ? ", " : "", conf_options[k].key);
         }
-        top_len = len;
-        to[len] = (cfg_opt_t)CFG_END();
+        for (unsigned s = 0; u->section == CONF_SECTIONS && s < CONF_SECTIONS; s++)
+            buf_printf(&keys, ", %s { }", conf_sections[s]);
+        fault_add(r, u->line, "%s: no key \"%s\"; there are %.*s",
+                  u->section < CONF_SECTIONS ? conf_sections[u->section] : "top level", u->key,
+                  (int)keys.len, (const char *)keys.data);
+        buf_release(&keys);
     }
-    for (size_t s = 0; s < SECTIONS_LEN; s++)
-        top[top_len++] = (cfg_opt_t)CFG_SEC(sections[s], rows[s], CFGF_NONE);
-    top[top_len] = (cfg_opt_t)CFG_END();
 }
 
-enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_conf)
+/* Behind what begins at `p`: a quoted text, a word without quotes, or one other byte. NULL: a
+ * quoted text has no end. */
+static const char *word_end(const char *p, const char *end)
 {
-    cfg_opt_t rows[SECTIONS_LEN][OPTIONS_LEN + 1], top[SECTIONS_LEN + OPTIONS_LEN + 1];
-    size_t before = faults->len;
-    schema_make(top, rows);
-    cfg_t *cfg = cfg_init(top, CFGF_NONE);
-    CHECK(cfg);
-    faults_now = faults;
-    path_now = path;
-    cfg_set_error_function(cfg, fault_confuse);
-    for (size_t i = 0; i < OPTIONS_LEN; i++) {
-        char name[80];
-        snprintf(name, sizeof name, "%s%s%s", options[i].section ? options[i].section : "",
-                 options[i].section ? "|" : "", options[i].key);
-        cfg_set_validate_func(cfg, name, value_validate);
+    static const char limits[] = " \t\r\n\"'={}()+,#";
+    if (*p != '"' && *p != '\'') {
+        const char *word = p;
+        while (p < end && !strchr(limits, *p))
+            p++;
+        return p > word ? p : word + 1;
     }
+    char quote = *p++;
+    while (p < end && *p != quote)
+        p += *p == '\\' && p + 1 < end ? 2 : 1;
+    return p < end ? p + 1 : NULL;
+}
+
+/* Behind the comment that begins at `p`; `p`: none does; NULL: it has no end. */
+static const char *comment_end(const char *p, const char *end)
+{
+    size_t len = (size_t)(end - p);
+    bool slash = len > 1 && *p == '/';
+    if (slash && p[1] == '*') {
+        const char *close = memmem(p + 2, len - 2, "*/", 2);
+        return close ? close + 2 : NULL;
+    }
+    if (*p != '#' && !(slash && p[1] == '/'))
+        return p;
+    const char *newline = memchr(p, '\n', len);
+    return newline ? newline : end;
+}
+
+static int line_at(const char *text, const char *p)
+{
+    int line = 1;
+    for (; text < p; text++)
+        line += *text == '\n';
+    return line;
+}
+
+/* Comments become blanks, because libconfuse counts lines wrongly behind them. False: told why. */
+static bool text_plain(struct reading *r, struct slice text, struct buf *to)
+{
+    buf_reserve(to, text.len + sizeof END_KEY);
+    buf_add(to, text.data, text.len);
+    const char *start = (const char *)to->data;
+    size_t len = text.len && text.data[text.len - 1] == '\n' ? text.len - 1 : text.len;
+    r->last = line_at(start, start + len);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 0x20 && !isspace(text.data[i])) {
+            fault_add(r, line_at(start, start + i), "byte %u: this is no text", text.data[i]);
+            return false;
+        }
+    }
+    char *p = (char *)to->data, *end = p + to->len;
+    while (p < end) {
+        const char *comment = comment_end(p, end);
+        const char *behind = comment == p ? word_end(p, end) : comment;
+        if (!behind) {
+            fault_add(r, line_at(start, p), "what begins here has no end: %.2s", p);
+            return false;
+        }
+        for (; p < behind; p++)
+            if (comment == behind && *p != '\n')
+                *p = ' ';
+    }
+    buf_printf(to, "\n%s = 1\n", END_KEY);
+    buf_add_u8(to, 0);
+    return true;
+}
+
+enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults,
+                         struct conf **ret_conf)
+{
+    struct reading r = {.name = name};
     struct conf *c = conf_new();
-    int parsed = cfg_parse(cfg, path);
-    if (parsed == CFG_FILE_ERROR)
-        buf_printf(faults, "%s: cannot be read: %s\n", path, strerror(errno));
-    else if (parsed == CFG_SUCCESS)
-        conf_take(c, cfg);
-    else if (faults->len == before)
-        buf_printf(faults, "%s: not valid\n", path);
-    if (parsed == CFG_SUCCESS)
-        conf_judge(c, path, faults);
-    cfg_free(cfg);
-    faults_now = NULL;
-    path_now = NULL;
-    if (faults->len != before) {
+    struct buf plain = BUF_INIT;
+    if (text_plain(&r, text, &plain)) {
+        reading_now = &r;
+        bool whole;
+        do
+            whole = pass(&r, (const char *)plain.data, c);
+        while (!whole && r.again);
+        reading_now = NULL;
+        if (whole)
+            conf_judge(&r, c);
+        unknown_tell(&r);
+    }
+    buf_release(&plain);
+    if (r.faults_len) {
+        faults_tell(&r, faults);
+        faults_clear(&r);
         conf_free(c);
         return GRID_EBAD_REQUEST;
     }
     *ret_conf = c;
     return GRID_OK;
+}
+
+enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_conf)
+{
+    FILE *file = fopen(path, "re");
+    struct buf text = BUF_INIT;
+    size_t n = 0;
+    if (file) {
+        n = fread(buf_reserve(&text, CONF_BYTES_MAX + 1), 1, CONF_BYTES_MAX + 1, file);
+        text.len = n;
+    }
+    enum grid_err err = GRID_EBAD_REQUEST;
+    if (!file || ferror(file))
+        buf_printf(faults, "%s: cannot be read: %s\n", path, strerror(errno));
+    else if (n > CONF_BYTES_MAX)
+        buf_printf(faults, "%s: larger than %d bytes\n", path, CONF_BYTES_MAX);
+    else
+        err = conf_parse(path, buf_slice(&text), faults, ret_conf);
+    if (file)
+        fclose(file);
+    buf_release(&text);
+    return err;
 }
 
 struct conf *conf_dev(const char *data, unsigned port_base)
@@ -309,13 +514,43 @@ struct conf *conf_dev(const char *data, unsigned port_base)
     return c;
 }
 
+static bool texts_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool value_same(const struct conf *a, const struct conf *b, const struct conf_option *o)
+{
+    const char *x = (const char *)a + o->place, *y = (const char *)b + o->place;
+    if (conf_is_text(o))
+        return texts_same(*(char *const *)x, *(char *const *)y);
+    if (!conf_is_list(o))
+        return memcmp(x, y, o->type == CONF_FLAG ? sizeof(bool) : sizeof(int64_t)) == 0;
+    unsigned n, m;
+    memcpy(&n, x + sizeof(char **), sizeof n);
+    memcpy(&m, y + sizeof(char **), sizeof m);
+    for (unsigned i = 0; n == m && i < n; i++)
+        if (!texts_same((*(char **const *)x)[i], (*(char **const *)y)[i]))
+            return false;
+    return n == m;
+}
+
+void conf_differences(const struct conf *old, const struct conf *new, struct buf *ret_keys)
+{
+    for (size_t i = 0; i < CONF_OPTIONS; i++) {
+        const struct conf_option *o = &conf_options[i];
+        if (!o->reload && !value_same(old, new, o))
+            buf_printf(ret_keys, "%s%s: %s", ret_keys->len ? ", " : "", section_of(o), o->key);
+    }
+}
+
 void conf_free(struct conf *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < OPTIONS_LEN; i++)
-        if (options[i].type == TEXT)
-            free(*(char **)((char *)c + options[i].place));
+    for (size_t i = 0; i < CONF_OPTIONS; i++)
+        if (conf_is_text(&conf_options[i]))
+            free(*(char **)((char *)c + conf_options[i].place));
     for (unsigned i = 0; i < c->peers_len; i++)
         free(c->peers[i]);
     for (unsigned i = 0; i < c->labels_len; i++)

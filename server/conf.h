@@ -1,4 +1,4 @@
-/* conf.h - gridd.conf, read with libconfuse. Options are rows of one table in conf.c. */
+/* conf.h - gridd.conf, read with libconfuse by the table of conf_table.h. */
 #ifndef GRIDD_CONF_H
 #define GRIDD_CONF_H
 
@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum { CONF_BYTES_MAX = 1 << 20 }; /* of a file */
 
 /* Strings are the conf's own, NULL where nothing is set. Bytes and ms. */
 struct conf {
@@ -23,12 +25,20 @@ struct conf {
     bool insecure, client_certificates;
 };
 
-/* Read and check `path`. On GRID_EBAD_REQUEST `faults` has one line per fault: file:line: what was expected.
- * *ret_conf is the caller's; release with conf_free(). */
+/* Read and check `path`. On GRID_EBAD_REQUEST `faults` got one line per fault, in the order of the
+ * file: file:line: what was expected. Certificates must be readable by the caller.
+ * *ret_conf is the caller's; release with conf_free(). One thread at a time. */
 MUST_USE
 enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_conf);
+/* The same of text in memory; `name` stands for the file in faults. */
+MUST_USE
+enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults,
+                         struct conf **ret_conf);
 /* A grid of one on loopback without TLS; ports base .. base + 3. */
 struct conf *conf_dev(const char *data, unsigned port_base);
+/* The keys ("node: data") whose values differ and that a running node cannot take over, separated
+ * by commas; empty: none. */
+void conf_differences(const struct conf *old, const struct conf *new, struct buf *ret_keys);
 void conf_free(struct conf *c); /* NULL is fine */
 
 #endif

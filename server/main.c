@@ -125,16 +125,71 @@ static void signals_prepare(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static int run(const struct conf *c)
+static void log_apply(const struct conf *c)
 {
     enum log_level level = LOG_INFO;
     (void)log_level_parse(c->level, &level);
     log_setup(level, strcmp(c->format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
+
+/* What runs, and from which file. `conf` is the one it was started with: the node borrows it. */
+struct running {
+    const char *path; /* NULL: --dev */
+    const struct conf *conf;
+    struct node *node;
+};
+
+/* Faults end in newlines, and a log line is one. */
+static void reload_refuse(struct buf *why)
+{
+    for (size_t i = 0; i < why->len; i++)
+        if (why->data[i] == '\n')
+            why->data[i] = i + 1 < why->len ? ';' : ' ';
+    log_error("node", "not reloaded, the old settings stay: %.*s", (int)why->len,
+              (const char *)why->data);
+}
+
+static void reload(void *ctx)
+{
+    struct running *r = ctx;
+    struct conf *new = NULL;
+    struct buf text = BUF_INIT;
+    char why[NODE_WHY_BYTES] = "";
+    if (!r->path) {
+        log_info("node", "nothing to reload: started with --dev");
+        return;
+    }
+    sd_notify(0, "RELOADING=1");
+    if (conf_load(r->path, &text, &new) != GRID_OK) {
+        reload_refuse(&text);
+    } else {
+        struct node_conf conf = node_conf_of(new);
+        if (node_reload(r->node, &conf, why) != GRID_OK) {
+            buf_add(&text, why, strlen(why));
+            reload_refuse(&text);
+        } else {
+            log_apply(new);
+            conf_differences(r->conf, new, &text);
+            log_info("node", "%s was read anew%s%.*s", r->path,
+                     text.len ? "; with a restart only: " : "", (int)text.len,
+                     (const char *)text.data);
+        }
+    }
+    sd_notify(0, "READY=1");
+    conf_free(new);
+    buf_release(&text);
+}
+
+/* `path`: the file of `c`, NULL with --dev. */
+static int run(const struct conf *c, const char *path)
+{
+    log_apply(c);
     signals_prepare();
     char why[NODE_WHY_BYTES] = "";
     struct node_conf conf = node_conf_of(c);
-    struct node *node;
-    enum grid_err err = node_start(&conf, why, &node);
+    struct running running = {path, c, NULL};
+    enum grid_err err = node_start(&conf, why, &running.node);
+    struct node *node = running.node;
     if (err) {
         fprintf(stderr, "gridd: %s\n", why[0] ? why : err_text(err));
         return EXIT_FAULT;
@@ -142,7 +197,7 @@ static int run(const struct conf *c)
     log_info("node", "gridd " GRIDD_VERSION " %s of grid %s serves %s with %u shards from %s",
              c->name, c->grid, c->client, node_shards(node), c->data);
     sd_notify(0, "READY=1");
-    node_run(node, NULL, NULL);
+    node_run(node, reload, &running);
     sd_notify(0, "STOPPING=1");
     node_free(node);
     log_info("node", "stopped");
@@ -165,7 +220,7 @@ int main(int argc, char **argv)
         c = conf_dev(a.data, (unsigned)a.port_base);
     else if (conf_load(a.config ? a.config : a.check, &faults, &c) != GRID_OK)
         fprintf(stderr, "%.*s", (int)faults.len, (const char *)faults.data);
-    code = !c ? EXIT_FAULT : a.check ? 0 : run(c);
+    code = !c ? EXIT_FAULT : a.check ? 0 : run(c, a.config);
     conf_free(c);
     buf_release(&faults);
     return code;

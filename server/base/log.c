@@ -13,12 +13,12 @@
 enum { LINE_BYTES = 2048, MESSAGE_BYTES = 900 };
 
 static atomic_int level_min = LOG_INFO;
-static enum log_format format_now = LOG_LOGFMT;
+static atomic_int format_now = LOG_LOGFMT;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void log_setup(enum log_level level, enum log_format format)
 {
-    format_now = format;
+    atomic_store_explicit(&format_now, (int)format, memory_order_relaxed);
     log_set_level(level);
 }
 
@@ -73,7 +73,7 @@ void log_line(enum log_level level, const char *room, const char *fmt, ...)
     gmtime_r(&tv.tv_sec, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
     const char *shape =
-        format_now == LOG_JSON
+        atomic_load_explicit(&format_now, memory_order_relaxed) == LOG_JSON
             ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"room\":\"%s\",\"msg\":\"%s\"}\n"
             : "ts=%s.%03dZ level=%s room=%s msg=\"%s\"\n";
     int n = snprintf(line, sizeof line, shape, when, (int)(tv.tv_usec / 1000), level_names[level],

@@ -8,7 +8,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
-/* Set before threads start; the level may be changed at any time. */
+/* Both may be changed at any time, from any thread. */
 void log_setup(enum log_level level, enum log_format format);
 void log_set_level(enum log_level level);
 /* "debug" "info" "warn" "error" -> level; false for another word. */

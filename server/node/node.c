@@ -27,12 +27,6 @@ _Noreturn void node_fatal(const char *room, const char *why)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static struct tls_conf tls_conf_of(const struct node_conf *c)
-{
-    return (struct tls_conf){c->ca, c->cert, c->key,
-                             c->client_certificates ? TLS_PEER_REQUIRED : TLS_PEER_OPTIONAL};
-}
-
 static void accepted(void *ctx, int fd, const struct net_addr *peer)
 {
     struct node *n = ctx;
@@ -67,13 +61,7 @@ static enum grid_err doors_open(struct node *n, char *why)
         struct tls_conf tls = tls_conf_of(&n->conf);
         err = tls_new(&tls, &n->tls, why);
     }
-    n->conn_conf = (struct conn_conf){.tls = n->tls,
-                                      .quota = &n->quota,
-                                      .handshake_ms = n->conf.handshake_ms,
-                                      .idle_ms = n->conf.idle_ms,
-                                      .slow_reader_ms = n->conf.slow_reader_ms,
-                                      .linger_ms = 1000,
-                                      .output_high = n->conf.output_bytes};
+    terms_set(n, &n->conf);
     struct listener_conf listener = {n->conf.listen_client, "client", &n->quota, n, accepted};
     return err ? err : listener_new(n->loop, &listener, &n->listener, why);
 }
@@ -208,9 +196,6 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     n->conf = *conf;
     n->signal_fd = -1;
     n->quota = (struct quota)QUOTA_INIT(conf->connections);
-    n->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
-    if (conf->requests)
-        n->limits.requests = conf->requests;
     n->memory_bytes = conf->memory_bytes;
     if (!n->memory_bytes && sysinfo(&system) == 0)
         n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
@@ -242,27 +227,13 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
 
 /* --- running and stopping --------------------------------------------------------------------- */
 
-static void certificates_reload(struct node *n)
-{
-    char why[NET_WHY_BYTES];
-    if (!n->tls)
-        return;
-    struct tls_conf tls = tls_conf_of(&n->conf);
-    if (tls_reload(n->tls, &tls, why) == GRID_OK)
-        log_info("net", "certificates were read anew");
-    else
-        log_error("net", "the old certificates stay in use: %s", why);
-}
-
 static void signal_ready(void *ctx, int fd)
 {
     struct node *n = ctx;
     struct signalfd_siginfo info;
     while (read(fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP) {
-            certificates_reload(n);
-            if (n->reload)
-                n->reload(n->reload_ctx);
+            n->reload(n->reload_ctx);
         } else if (n->stopping) {
             log_warn("node", "asked twice: ending at once");
             _exit(0);
@@ -328,6 +299,7 @@ void node_free(struct node *n)
     if (n->signal_fd >= 0)
         close(n->signal_fd);
     tls_free(n->tls);
+    terms_free(n);
     catalog_unref(n->catalog);
     meta_close(n->meta);
     free(n);

@@ -45,9 +45,14 @@ MUST_USE
 enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node);
 /* Run the control thread until SIGTERM or SIGINT (which the caller has blocked in all threads):
  * then no new connections, answer what is in flight, flush and sync the log, write a checkpoint.
- * SIGHUP: certificates anew, and `reload` is called. A second SIGTERM or SIGINT ends the process at
- * once. */
+ * SIGHUP: `reload` is called, which may call node_reload(). A second SIGTERM or SIGINT ends the
+ * process at once. */
 void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
+/* Take over what a running node can of `conf` (borrowed for the call): the certificates, read anew,
+ * and the limits of connections; they count for connections made from then on. On GRID_ETLS or
+ * GRID_EUNSUPPORTED (TLS turned on or off) everything stays as it was, and `why` says why. */
+MUST_USE
+enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why);
 void node_free(struct node *n); /* NULL is fine */
 /* Port of the client listener; shards of the data directory. */
 uint16_t node_client_port(const struct node *n);

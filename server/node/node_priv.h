@@ -121,13 +121,20 @@ struct worker {
     struct cold_thread cold;
 };
 
+/* What connections are made with from one reload to the next. Never changed, kept until the end:
+ * connections borrow it. */
+struct terms {
+    struct conn_conf conn;
+    struct session_limits limits;
+    struct terms *older;
+};
+
 struct node {
     struct node_conf conf;
     struct meta *meta;
     struct tls *tls;
     struct quota quota;
-    struct conn_conf conn_conf;
-    struct session_limits limits;
+    struct terms *terms; /* for new connections; control thread */
     struct node_view view;
     char address[NET_ADDR_BYTES + 64];
     struct loop *loop; /* of the control thread */
@@ -153,9 +160,10 @@ _Noreturn void node_fatal(const char *room, const char *why);
 /* worker.c */
 void worker_post(struct worker *w, struct note *n);
 void worker_init(struct worker *w, struct node *n, unsigned index);
-void worker_run(struct worker *w);                                         /* the thread's body */
-void worker_accept(struct worker *w, int fd, const struct net_addr *peer); /* any thread */
-void worker_stop(struct worker *w);                                        /* any thread */
+void worker_run(struct worker *w); /* the thread's body */
+/* Control thread. */
+void worker_accept(struct worker *w, int fd, const struct net_addr *peer);
+void worker_stop(struct worker *w); /* any thread */
 void worker_release(struct worker *w);
 /* An op of this turn; borrowed until its end. */
 void worker_submit(struct worker *w, struct op *op);
@@ -210,6 +218,11 @@ void damage_release(struct damage *d);
 /* recovery.c: open the shard's store and bring its partitions back. */
 MUST_USE
 enum grid_err recovery_run(struct worker *w, bool create, char *why);
+
+/* reload.c: new terms from `conf`; the certificates and the connections that are open stay. */
+void terms_set(struct node *n, const struct node_conf *conf);
+void terms_free(struct node *n);
+struct tls_conf tls_conf_of(const struct node_conf *c);
 
 /* administration.c */
 void administration(void *worker, const struct ticket *to, const struct admin_request *request);

@@ -175,6 +175,7 @@ struct accepted {
     struct note note;
     int fd;
     struct net_addr peer;
+    const struct terms *terms;
 };
 
 static void accepted_run(struct note *n, void *thread)
@@ -189,11 +190,11 @@ static void accepted_run(struct note *n, void *thread)
     struct link *l = xcalloc(1, sizeof *l);
     l->worker = w;
     list_init(&l->dirty);
-    if (conn_new(w->loop, a->fd, &a->peer, &w->node->conn_conf, &link_handler, l, &l->conn)) {
+    if (conn_new(w->loop, a->fd, &a->peer, &a->terms->conn, &link_handler, l, &l->conn)) {
         log_warn("net", "no memory for a connection");
         free(l);
     } else {
-        l->session = grid_session_new(&w->ports, &w->node->view, &w->node->limits, l);
+        l->session = grid_session_new(&w->ports, &w->node->view, &a->terms->limits, l);
         list_push_back(&w->links, &l->all);
         conn_expect_greeting(l->conn);
     }
@@ -203,7 +204,7 @@ static void accepted_run(struct note *n, void *thread)
 void worker_accept(struct worker *w, int fd, const struct net_addr *peer)
 {
     struct accepted *a = xalloc(sizeof *a);
-    *a = (struct accepted){{.run = accepted_run}, fd, *peer};
+    *a = (struct accepted){{.run = accepted_run}, fd, *peer, w->node->terms};
     worker_post(w, &a->note);
 }
 

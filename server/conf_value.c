@@ -1,0 +1,158 @@
+/* conf_value.c - one value of gridd.conf: from text, by the type of its row. */
+#include "base/alloc.h"
+#include "conf.h"
+#include "conf_table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_BYTES_MAX = 64, ADDRESS_BYTES_MAX = 255, LABEL_BYTES_MAX = 128 };
+
+struct unit {
+    const char *text;
+    int64_t times;
+};
+static const struct unit byte_units[] = {{"", 1},        {"K", 1 << 10},          {"M", 1 << 20},
+                                         {"G", 1 << 30}, {"T", INT64_C(1) << 40}, {NULL, 0}};
+static const struct unit time_units[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit plain_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct {
+    const char *expected;
+    const struct unit *units; /* of numbers */
+} types[] = {
+    [CONF_TEXT] = {"a text that is not empty", NULL},
+    [CONF_NAME] = {"a name: 1 to 64 of a-z A-Z 0-9 _ - . that begins with a letter or digit", NULL},
+    [CONF_ADDRESS] = {"host:port", NULL},
+    [CONF_FILE] = {"the name of a file", NULL},
+    [CONF_CHOICE] = {"one of", NULL},
+    [CONF_FLAG] = {"true or false", NULL},
+    [CONF_NUMBER] = {"a whole number", plain_units},
+    [CONF_BYTES] = {"bytes such as 65536, 64M or 2G,", byte_units},
+    [CONF_TIME] = {"a time such as 500ms, 10s, 5m or 2h,", time_units},
+    [CONF_ADDRESSES] = {"host:port", NULL},
+    [CONF_LABELS] = {"NAME=VALUE", NULL},
+};
+
+bool conf_is_list(const struct conf_option *o)
+{
+    return o->type == CONF_ADDRESSES || o->type == CONF_LABELS;
+}
+
+bool conf_is_text(const struct conf_option *o)
+{
+    return o->type <= CONF_CHOICE;
+}
+
+static bool number_parse(const char *text, const struct unit *units, int64_t *ret_value)
+{
+    char *end;
+    errno = 0;
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    long long n = strtoll(text, &end, 10);
+    if (errno)
+        return false;
+    for (; units->text; units++)
+        if (strcmp(end, units->text) == 0)
+            return !__builtin_mul_overflow(n, units->times, ret_value);
+    return false;
+}
+
+static bool name_good(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)text[i]) && (i == 0 || !strchr("_-.", text[i])))
+            return false;
+    return len >= 1 && len <= NAME_BYTES_MAX;
+}
+
+static bool address_good(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port;
+    return colon && number_parse(colon + 1, plain_units, &port) && port <= 65535 &&
+           strlen(text) <= ADDRESS_BYTES_MAX;
+}
+
+static bool label_good(const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return equals && equals > text && equals[1] && strlen(text) <= LABEL_BYTES_MAX;
+}
+
+static bool choice_good(const char *text, const char *choices)
+{
+    size_t len = strlen(text);
+    for (const char *c = choices; c; c = strchr(c, '|'), c = c ? c + 1 : NULL)
+        if (len && !strchr(text, '|') && strncmp(c, text, len) == 0 && (c[len] == '|' || !c[len]))
+            return true;
+    return false;
+}
+
+static bool flag_parse(const char *text, bool *ret_flag)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < 6; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *ret_flag = i % 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool conf_value_set(struct conf *c, const struct conf_option *o, const char *text)
+{
+    char *at = (char *)c + o->place;
+    if (o->type == CONF_FLAG) {
+        bool flag;
+        if (!flag_parse(text, &flag))
+            return false;
+        memcpy(at, &flag, sizeof flag);
+    } else if (conf_is_text(o)) {
+        bool good = o->type == CONF_NAME      ? name_good(text)
+                    : o->type == CONF_ADDRESS ? address_good(text)
+                    : o->type == CONF_CHOICE  ? choice_good(text, o->choices)
+                                              : text[0] != '\0';
+        if (!good)
+            return false;
+        char *copy = xstrdup(text);
+        free(*(char **)at);
+        memcpy(at, &copy, sizeof copy);
+    } else {
+        int64_t n;
+        if (!number_parse(text, types[o->type].units, &n) || n < o->min || n > o->max)
+            return false;
+        memcpy(at, &n, sizeof n);
+    }
+    return true;
+}
+
+bool conf_entry_good(const struct conf_option *o, const char *text)
+{
+    return o->type == CONF_LABELS ? label_good(text) : address_good(text);
+}
+
+bool conf_value_good(const struct conf_option *o, const char *text)
+{
+    struct conf scratch = {0};
+    bool good = conf_value_set(&scratch, o, text);
+    if (conf_is_text(o))
+        free(*(char **)((char *)&scratch + o->place));
+    return good;
+}
+
+void conf_expected(const struct conf_option *o, struct buf *to)
+{
+    buf_printf(to, "%s", types[o->type].expected);
+    if (o->choices)
+        buf_printf(to, " %s", o->choices);
+    if (types[o->type].units)
+        buf_printf(to, " between %lld and %lld%s", (long long)o->min, (long long)o->max,
+                   o->type == CONF_TIME ? " ms" : "");
+}
