@@ -255,7 +255,7 @@ static void status_reply(struct job *j, struct admin_reply *reply)
         problems[problems_len++] = damaged;
     }
     for (unsigned s = 0; s < n->shards && problems_len < 2; s++)
-        if (atomic_load(&n->workers[s].folding.disk_full)) {
+        if (atomic_load(&n->workers[s].no_space)) {
             problems[problems_len++] = "the disk is full: writes are refused when the log is full";
             break;
         }

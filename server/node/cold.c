@@ -138,7 +138,7 @@ void cold_start(struct worker *w)
 {
     w->cold.worker = w;
     w->cold.box = mailbox_new();
-    CHECK(pthread_create(&w->cold.thread, NULL, cold_body, w) == 0);
+    thread_start(&w->cold.thread, "cold", w->index, cold_body, w);
 }
 
 void cold_end(struct worker *w)

@@ -72,10 +72,15 @@ void damage_found(struct worker *w, uint32_t context, uint16_t partition)
     mailbox_post(w->folding.box, &damage_note_new(&place, found_run)->mail);
 }
 
+bool damage_unmarked(const struct worker *w)
+{
+    return w->folding.unmarked.len || w->folding.unmarked.lsn;
+}
+
 enum grid_err damage_mark(struct worker *w, char *why)
 {
     struct damage *d = &w->folding.unmarked;
-    if (!d->len && !d->lsn)
+    if (!damage_unmarked(w))
         return GRID_OK;
     enum grid_err err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, d->lsn, why);
     if (!err)

@@ -1,6 +1,5 @@
-/* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, keeps segments
- * ready, purges what was dropped. Woken by flags; the notes posted to it can wait,
- * so it may be slow. */
+/* folding.c - the checkpoint thread of a shard: folds the durable log into LMDB, purges what was
+ * dropped. Woken by flags; the notes posted to it can wait, so it may be slow. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
@@ -50,8 +49,10 @@ struct checkpointed {
 static void checkpointed_run(struct note *n, void *thread)
 {
     struct checkpointed *c = container_of(n, struct checkpointed, note);
-    shard_checkpointed(((struct worker *)thread)->shard, c->lsn);
+    struct worker *w = thread;
+    shard_checkpointed(w->shard, c->lsn);
     free(c);
+    worker_room(w);
 }
 
 /* What one round needs. */
@@ -60,60 +61,51 @@ struct round {
     struct catalog *catalog;
     struct checkpoint_limits limits;
     bool last;         /* the node stops: fold everything */
-    bool stuck;        /* damaged: no more checkpoints until the next start */
-    bool log_full;     /* no space for a segment, last time */
-    bool store_full;   /* no space for the checkpoint, last time */
+    bool going_on;     /* a checkpoint is made in several transactions, one each round */
+    uint64_t upto;     /* lsn it goes to */
+    uint64_t bytes;    /* wal written_bytes when it began */
+    unsigned asked;    /* this round's transactions, and one */
     uint64_t bytes_at; /* wal written_bytes at the last checkpoint */
     msec_t done_at;
     msec_t retry_at;
 };
 
-/* Keep in `full` whether there was no space; say so once when it changes. */
-static void space_note(struct round *r, bool *full, enum grid_err err, const char *why)
-{
-    bool before = r->log_full || r->store_full || atomic_load(&r->w->folding.disk_full);
-    *full = err == GRID_ENO_SPACE;
-    if (*full)
-        r->retry_at = clock_mono_ms() + RETRY_MS;
-    bool now = r->log_full || r->store_full;
-    atomic_store(&r->w->folding.disk_full, now);
-    if (now && !before)
-        log_error("store", "shard %u: %s; reads go on, writes are refused when the log is full",
-                  r->w->index, why);
-    if (before && !now)
-        log_info("store", "shard %u: there is space on the disk again", r->w->index);
-}
-
-enum grid_err folding_prepare(struct worker *w, char *why)
-{
-    enum grid_err err = wal_prepare(w->wal, why);
-    if (err != GRID_ENO_SPACE)
-        return err;
-    err = wal_reclaim(w->wal, checkpoint_applied(w->checkpoint), 0, why);
-    return err ? err : wal_prepare(w->wal, why);
-}
-
-static void store_check(enum grid_err err, const char *why)
+/* The store was written to, or could not be. */
+static void store_note(struct round *r, enum grid_err err, const char *why)
 {
     if (err != GRID_OK && err != GRID_ENO_SPACE)
         node_fatal("store", why);
+    node_space(r->w, SPACE_STORE, err, why);
+    if (err == GRID_ENO_SPACE)
+        r->retry_at = clock_mono_ms() + RETRY_MS;
 }
 
 /* What is damaged is marked before the log goes on. */
-static void prepare(struct round *r)
+static void mark(struct round *r)
 {
     char why[STORE_WHY_BYTES];
-    enum grid_err err = damage_mark(r->w, why);
-    if (!err && wal_wants_room(r->w->wal))
-        err = folding_prepare(r->w, why);
-    store_check(err, why);
-    space_note(r, &r->log_full, err, why);
+    if (damage_unmarked(r->w))
+        store_note(r, damage_mark(r->w, why), why);
+    if (!damage_unmarked(r->w))
+        preparing_allow(r->w);
+}
+
+static void reclaim(struct round *r)
+{
+    struct worker *w = r->w;
+    char why[STORE_WHY_BYTES];
+    uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
+    if (atomic_load(&w->no_space))
+        retention = 0;
+    if (wal_reclaim(w->wal, checkpoint_applied(w->checkpoint), retention, why) != GRID_OK)
+        node_fatal("store", why);
+    preparing_wake(w); /* there may be segments to use again */
 }
 
 static bool due(struct round *r)
 {
     struct worker *w = r->w;
-    if (r->stuck || wal_durable(w->wal) == checkpoint_applied(w->checkpoint))
+    if (atomic_load(&w->folding.stuck) || wal_durable(w->wal) == checkpoint_applied(w->checkpoint))
         return false;
     if (damage_wanted_lsn(w) > checkpoint_applied(w->checkpoint))
         return true;
@@ -121,40 +113,54 @@ static bool due(struct round *r)
     wal_stats(w->wal, &stats);
     int64_t bytes = catalog_setting(r->catalog, SETTING_checkpoint_bytes);
     int64_t interval = catalog_setting(r->catalog, SETTING_checkpoint_interval);
-    return r->last || atomic_exchange(&w->folding.soon, false) ||
+    return r->going_on || r->last || atomic_exchange(&w->folding.soon, false) ||
            stats.written_bytes - r->bytes_at >= (uint64_t)bytes ||
            clock_mono_ms() - r->done_at >= (msec_t)interval || !wal_has_room(w->wal, 1 << 20);
+}
+
+static bool round_alive(void *ctx, uint32_t context, uint32_t cache)
+{
+    return folding_alive(((struct round *)ctx)->catalog, context, cache);
+}
+
+/* One transaction a round, so that what it made possible is done soon. */
+static bool round_stop(void *ctx)
+{
+    return ((struct round *)ctx)->asked++ > 0;
+}
+
+static void fold_begin(struct round *r)
+{
+    struct wal_stats stats;
+    wal_stats(r->w->wal, &stats);
+    r->bytes = stats.written_bytes;
+    r->upto = wal_durable(r->w->wal);
 }
 
 static void fold(struct round *r)
 {
     struct worker *w = r->w;
     struct checkpoint_report report = {0};
-    struct wal_stats stats;
-    wal_stats(w->wal, &stats);
+    if (!r->going_on)
+        fold_begin(r);
+    r->asked = 0;
     struct wal_reader *reader = wal_reader_new(w->wal, checkpoint_applied(w->checkpoint));
-    enum grid_err err =
-        checkpoint_run(w->checkpoint, reader, wal_durable(w->wal), &r->limits, &report);
+    enum grid_err err = checkpoint_run(w->checkpoint, reader, r->upto, &r->limits, &report);
     wal_reader_free(reader);
+    uint64_t applied = checkpoint_applied(w->checkpoint);
+    r->going_on = !err && report.transactions && applied < r->upto;
     if (err == GRID_ECORRUPT) {
         log_error("store", "shard %u: no more checkpoints until the next start: %s", w->index,
                   report.text);
-        r->stuck = true;
+        atomic_store(&w->folding.stuck, true);
         return;
     }
-    store_check(err, report.text);
-    space_note(r, &r->store_full, err, report.text);
+    store_note(r, err, report.text);
     damage_met(w, report.damaged, report.damaged_len);
-    char why[STORE_WHY_BYTES];
-    uint64_t applied = checkpoint_applied(w->checkpoint);
-    uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
-    if (atomic_load(&w->folding.disk_full))
-        retention = 0;
-    if (wal_reclaim(w->wal, applied, retention, why) != GRID_OK)
-        node_fatal("store", why);
+    reclaim(r);
     r->done_at = clock_mono_ms();
-    if (err == GRID_OK)
-        r->bytes_at = stats.written_bytes;
+    if (!err && !r->going_on)
+        r->bytes_at = r->bytes;
     struct checkpointed *c = xalloc(sizeof *c);
     *c = (struct checkpointed){{.run = checkpointed_run}, applied};
     worker_post(w, &c->note);
@@ -176,9 +182,9 @@ static void purge(struct round *r)
 static void give_ups(struct round *r)
 {
     enum grid_err err = GRID_OK;
-    if (r->stuck)
+    if (atomic_load(&r->w->folding.stuck))
         err = GRID_ECORRUPT;
-    else if (r->log_full || r->store_full)
+    else if (atomic_load(&r->w->no_space))
         err = GRID_ENO_SPACE;
     else if (r->last)
         err = GRID_ESTOPPING;
@@ -198,6 +204,7 @@ static void notes_run(struct worker *w, struct mail *m)
 static void *folding_body(void *arg)
 {
     struct worker *w = arg;
+    thread_give_way();
     struct round r = {.w = w, .done_at = clock_mono_ms()};
     for (;;) {
         r.last = atomic_load(&w->folding.stop);
@@ -205,16 +212,20 @@ static void *folding_body(void *arg)
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
         pthread_mutex_unlock(&w->folding.catalog_lock);
-        r.limits = (struct checkpoint_limits){.ctx = r.catalog, .alive = folding_alive};
+        r.limits = (struct checkpoint_limits){.ctx = &r, .alive = round_alive, .stop = round_stop};
         if (r.last || clock_mono_ms() >= r.retry_at) {
             if (!r.last)
-                prepare(&r);
+                mark(&r);
             if (due(&r))
                 fold(&r);
+            else if (atomic_load(&w->no_space) & SPACE_LOG)
+                reclaim(&r);
             purge(&r);
         }
         give_ups(&r);
         catalog_unref(r.catalog);
+        if (r.going_on)
+            continue;
         if (r.last)
             return NULL;
         notes_run(w, mailbox_wait(w->folding.box, IDLE_MS));
@@ -227,7 +238,7 @@ void folding_start(struct worker *w)
     w->folding.box = mailbox_new();
     pthread_mutex_init(&w->folding.catalog_lock, NULL);
     w->folding.catalog = catalog_ref(w->catalog);
-    CHECK(pthread_create(&w->folding.thread, NULL, folding_body, w) == 0);
+    thread_start(&w->folding.thread, "fold", w->index, folding_body, w);
 }
 
 void folding_end(struct worker *w)

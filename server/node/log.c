@@ -39,6 +39,7 @@ bool log_has_room(void *ctx, size_t bytes)
     struct worker *w = ctx;
     if (likely(wal_has_room(w->wal, bytes)))
         return true;
+    preparing_wake(w);
     folding_wake(w);
     return false;
 }
@@ -51,7 +52,7 @@ void log_hand_over(struct worker *w)
     w->batch = NULL;
     mailbox_post(w->log.box, &b->note.mail);
     if (wal_wants_room(w->wal))
-        folding_wake(w);
+        preparing_wake(w);
 }
 
 /* On the worker: the log is durable. */
@@ -127,7 +128,7 @@ void log_start(struct worker *w)
 {
     w->log.worker = w;
     w->log.box = mailbox_new();
-    CHECK(pthread_create(&w->log.thread, NULL, log_body, w) == 0);
+    thread_start(&w->log.thread, "log", w->index, log_body, w);
 }
 
 static void batches_free(struct batch *b)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -115,6 +116,20 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
     return shard_new(&conf, &ports, w->catalog);
 }
 
+void thread_give_way(void)
+{
+    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
+}
+
+void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
+                  void *arg)
+{
+    char name[16]; /* all that the system keeps */
+    CHECK(pthread_create(thread, NULL, body, arg) == 0);
+    snprintf(name, sizeof name, "%s-%u", what, shard);
+    pthread_setname_np(*thread, name);
+}
+
 /* The recovery of one shard, on a thread of its own: a start takes as long as the slowest shard. */
 struct recovering {
     pthread_t thread;
@@ -136,7 +151,7 @@ static void recovering_start(struct recovering *r, struct worker *w, bool fresh,
     atomic_store(&w->log_interval_ms, (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
     w->shard = shard_make(w, seed);
     *r = (struct recovering){.worker = w, .fresh = fresh};
-    CHECK(pthread_create(&r->thread, NULL, recovering_body, r) == 0);
+    thread_start(&r->thread, "recover", w->index, recovering_body, r);
 }
 
 static enum grid_err workers_recover(struct node *n, char *why)
@@ -177,8 +192,9 @@ static void threads_start(struct node *n)
         struct worker *w = &n->workers[i];
         log_start(w);
         cold_start(w);
+        preparing_start(w);
         folding_start(w);
-        CHECK(pthread_create(&w->thread, NULL, worker_body, w) == 0);
+        thread_start(&w->thread, "shard", i, worker_body, w);
     }
     n->workers_running = n->shards;
 }
@@ -274,6 +290,7 @@ static void workers_end(struct node *n)
         cold_end(&n->workers[i]);
         log_end(&n->workers[i]);
         folding_end(&n->workers[i]);
+        preparing_end(&n->workers[i]);
     }
 }
 

@@ -4,6 +4,7 @@
  *                        |--batch--> log thread --note (durable)--> worker
  *                        |--cold_job--> cold thread --note--> worker
  *                        |--flags--> checkpoint thread --note (checkpointed)--> worker
+ *                        |--flags--> preparing thread --note (room)--> worker
  *   worker --note--> worker: operations on another shard's partitions, results, moved connections
  *   worker --note--> control: administration */
 #ifndef GRIDD_NODE_NODE_PRIV_H
@@ -65,12 +66,22 @@ struct checkpoint_thread {
     struct give_up *give_ups; /* asked for and not done */
     pthread_t thread;
     atomic_bool stop;
-    atomic_bool soon;      /* memory is short */
-    atomic_bool purge;     /* the catalog lost something */
-    atomic_bool disk_full; /* last time there was no space; for the status */
+    atomic_bool soon;  /* memory is short */
+    atomic_bool purge; /* the catalog lost something */
+    atomic_bool stuck; /* damaged: no more checkpoints until the next start */
     pthread_mutex_t catalog_lock;
     struct catalog *catalog; /* newest; under catalog_lock */
 };
+
+struct preparing_thread {
+    struct mailbox *box; /* only woken, never posted to */
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_bool allowed; /* what recovery found damaged is marked */
+};
+
+/* What found no space on the disk when it was last tried. */
+enum space { SPACE_LOG = 1, SPACE_STORE = 2 };
 
 struct cold_thread {
     struct worker *worker;
@@ -116,7 +127,10 @@ struct worker {
     struct batch *spare;        /* for reuse, by `written` */
     uint64_t appended_lsn;      /* last record given to the log */
     atomic_int log_interval_ms; /* setting log_sync_interval */
+    atomic_uint no_space;       /* of enum space */
+    bool tight;                 /* the log has little room, and will have more soon */
     struct log_thread log;
+    struct preparing_thread preparing;
     struct checkpoint_thread folding;
     struct cold_thread cold;
 };
@@ -147,6 +161,7 @@ struct node {
     struct catalog *catalog;
     struct worker *workers;
     unsigned shards;
+    atomic_uint tight; /* workers that are; then no connection is read */
     msec_t started_ms;
     bool stopping;
     unsigned workers_running;
@@ -156,6 +171,13 @@ struct node {
 
 /* Log and exit(2): for what must never be retried (a failed sync). */
 _Noreturn void node_fatal(const char *room, const char *why);
+
+/* Start a thread of a shard; `what` and the shard's number are its name for debuggers and top(1). */
+/* This thread works in the background: the shards come first when processors are short. */
+enum { BACKGROUND_NICE = 5 };
+void thread_give_way(void);
+void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
+                  void *arg);
 
 /* worker.c */
 void worker_post(struct worker *w, struct note *n);
@@ -175,12 +197,21 @@ void worker_dirty(struct worker *w, struct grid_session *s);
 void forward_op(struct worker *from, const struct op *op, unsigned owner);
 void forward_result(struct worker *from, const struct ticket *to, const struct result *res);
 
-/* log.c, folding.c, cold.c */
+/* The log's room may have changed: read connections, or stop doing so. */
+void worker_room(struct worker *w);
+
+/* log.c, preparing.c, folding.c, cold.c */
 void log_start(struct worker *w);
 void log_end(struct worker *w);
 uint64_t log_append(void *ctx, const struct record *rec, bool sync);
 bool log_has_room(void *ctx, size_t bytes);
 void log_hand_over(struct worker *w);
+void preparing_start(struct worker *w);
+void preparing_end(struct worker *w);
+void preparing_wake(struct worker *w);
+void preparing_allow(struct worker *w);
+/* Remember, and log once, whether `what` found space on the disk. Any thread. */
+void node_space(struct worker *w, enum space what, enum grid_err err, const char *why);
 void folding_start(struct worker *w);
 void folding_end(struct worker *w);
 void folding_wake(struct worker *w);
@@ -194,10 +225,6 @@ void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, u
 void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
                uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
 
-/* Make segments ready; a full disk gives up what is kept for others first. */
-MUST_USE
-enum grid_err folding_prepare(struct worker *w, char *why);
-
 /* damage.c. On the worker: a row could not be read; give partitions up (`places` is taken over),
  * then `done` is called there. */
 typedef void damage_done_fn(struct worker *w, void *ctx, enum grid_err err, const char *why);
@@ -206,6 +233,7 @@ void damage_give_up(struct worker *w, struct wal_place *places, size_t len, dama
                     void *ctx);
 /* On the checkpoint thread: what is known to be damaged goes to the checkpoint, what a fold met to
  * the worker, what was asked for and is folded in is given up; with an error it is refused. */
+bool damage_unmarked(const struct worker *w); /* there is something to mark */
 MUST_USE
 enum grid_err damage_mark(struct worker *w, char *why);
 void damage_met(struct worker *w, const struct wal_place *places, size_t len);

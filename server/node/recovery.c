@@ -120,16 +120,16 @@ static enum grid_err partitions_recover(struct worker *w, struct found *d,
 }
 
 /* What must be on disk before the log may go on. A full disk is no reason not to serve reads: the
- * checkpoint thread tries again. */
+ * threads try again. */
 static enum grid_err room_make(struct worker *w, bool create, char *why)
 {
     enum grid_err err = damage_mark(w, why);
+    enum space what = err ? SPACE_STORE : SPACE_LOG;
     if (!err)
-        err = folding_prepare(w, why);
+        err = wal_prepare(w->wal, why);
     if (err != GRID_ENO_SPACE || create)
         return err;
-    log_error("store", "shard %u: writes are refused until there is space: %s", w->index, why);
-    atomic_store(&w->folding.disk_full, true);
+    node_space(w, what, err, why);
     return GRID_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "control/settings.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@ enum {
     ARENA_BYTES = 256 << 20, /* decoded requests of one turn */
     UNSENT_BYTES = 1 << 20,  /* what is handed to a connection before it is asked again */
     STOP_MS = 5000,          /* for answers in flight when the node stops */
+    BEHIND = 8,              /* times checkpoint_bytes of log that is not in the checkpoint */
 };
 
 void worker_post(struct worker *w, struct note *n)
@@ -84,10 +86,16 @@ void worker_dirty(struct worker *w, struct grid_session *s)
         link_dirty(grid_session_owner(s));
 }
 
+static bool may_read(const struct link *l)
+{
+    return grid_session_wants_read(l->session) &&
+           likely(!atomic_load_explicit(&l->worker->node->tight, memory_order_relaxed));
+}
+
 static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t len)
 {
     struct link *l = ctx;
-    if (!grid_session_wants_read(l->session)) {
+    if (!may_read(l)) {
         l->paused = true;
         conn_pause(c);
         return 0;
@@ -245,9 +253,57 @@ static void link_flush(struct link *l)
     }
     if (grid_session_finished(l->session)) {
         conn_finish(c);
-    } else if (l->paused && grid_session_wants_read(l->session)) {
+    } else if (l->paused && may_read(l)) {
         l->paused = false;
         conn_resume(c);
+    }
+}
+
+/* --- room in the log: preparing.c ------------------------------------------------------------- */
+
+static bool room_low(const struct worker *w)
+{
+    return !wal_has_room(w->wal, wal_record_max(w->wal) / 4) && !atomic_load(&w->no_space);
+}
+
+static void read_on(struct note *n, void *thread)
+{
+    struct worker *w = thread;
+    free(n);
+    list_for_each (it, &w->links) {
+        struct link *l = list_entry(it, struct link, all);
+        if (l->paused)
+            link_dirty(l);
+    }
+}
+
+/* The checkpoint thread has fallen so far behind that a restart would take long. */
+static bool behind(const struct worker *w)
+{
+    uint64_t max = BEHIND * (uint64_t)catalog_setting(w->catalog, SETTING_checkpoint_bytes);
+    return !atomic_load(&w->no_space) && !atomic_load(&w->folding.stuck) &&
+           wal_behind(w->wal, checkpoint_applied(w->checkpoint)) > max;
+}
+
+void worker_room(struct worker *w)
+{
+    struct node *n = w->node;
+    bool tight = room_low(w) || behind(w);
+    if (wal_wants_room(w->wal))
+        preparing_wake(w);
+    if (tight == w->tight)
+        return;
+    w->tight = tight;
+    if (tight) {
+        atomic_fetch_add(&n->tight, 1);
+        return;
+    }
+    if (atomic_fetch_sub(&n->tight, 1) > 1)
+        return;
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct note *note = xalloc(sizeof *note);
+        *note = (struct note){.run = read_on};
+        worker_post(&n->workers[i], note);
     }
 }
 
@@ -256,6 +312,8 @@ static void worker_turn_end(void *ctx)
     struct worker *w = ctx;
     ops_do(w);
     log_hand_over(w);
+    if (unlikely(room_low(w)) && !w->tight)
+        worker_room(w);
     struct list flushing;
     list_init(&flushing);
     while (!list_empty(&w->dirty)) {
@@ -272,8 +330,7 @@ static void worker_turn_end(void *ctx)
 static void worker_tick(void *ctx)
 {
     struct worker *w = ctx;
-    if (wal_wants_room(w->wal))
-        folding_wake(w);
+    worker_room(w);
     loop_timer_set(&w->tick, shard_tick(w->shard, loop_wall_ms(w->loop)));
 }
 

@@ -41,7 +41,7 @@ struct checkpoint_limits {
     bool (*alive)(void *ctx, uint32_t context, uint32_t cache);
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
-    size_t changes_max; /* keys per transaction, 0: 50,000 */
+    size_t changes_max; /* keys per transaction, 0: 250,000 */
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB */
 };
 

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHANGES_DEFAULT = 50000, BYTES_DEFAULT = 64 << 20 };
+enum { CHANGES_DEFAULT = 250000, BYTES_DEFAULT = 64 << 20, BLOCK_BYTES = 1 << 20 };
 
 /* What a record did to one key. */
 struct change {
@@ -28,9 +28,15 @@ struct change {
 struct folded {
     uint32_t place; /* context, partition */
     bool end;
-    size_t order; /* place among the others */
     struct session_id id;
     struct session_change change;
+};
+
+/* Names one of the above when they are sorted: most comparisons are decided here. */
+struct sorted {
+    uint64_t place;
+    uint64_t start; /* of the key behind what all keys begin with, or of the id; big-endian */
+    uint32_t at;
 };
 
 struct fold_head {
@@ -47,12 +53,17 @@ struct fold {
     struct kv_txn *txn;
     struct change *changes;
     size_t changes_len, changes_cap;
+    size_t common; /* bytes that the keys of all changes begin with */
     struct folded *sessions;
     size_t sessions_len, sessions_cap;
+    struct sorted *sorted;
+    size_t sorted_cap;
     struct fold_head *heads; /* by hash, linear probing */
     size_t heads_len, heads_cap;
     uint8_t **blocks; /* payloads */
     size_t blocks_len, blocks_cap;
+    uint8_t *block_end;
+    size_t block_left; /* bytes free at the end of the last */
     size_t bytes;
     struct effect *effects;
     struct buf row;
@@ -72,10 +83,15 @@ static void *grow(void *p, size_t len, size_t *cap, size_t bytes)
 
 static struct slice keep(struct fold *f, struct slice payload)
 {
-    f->blocks = grow(f->blocks, f->blocks_len, &f->blocks_cap, sizeof(uint8_t *));
-    uint8_t *copy = xalloc(payload.len + 1);
-    memcpy(copy, payload.data, payload.len);
-    f->blocks[f->blocks_len++] = copy;
+    if (payload.len > f->block_left) {
+        f->blocks = grow(f->blocks, f->blocks_len, &f->blocks_cap, sizeof(uint8_t *));
+        f->block_left = payload.len > BLOCK_BYTES ? payload.len : (size_t)BLOCK_BYTES;
+        f->block_end = (f->blocks[f->blocks_len++] = xalloc(f->block_left)) + f->block_left;
+    }
+    uint8_t *copy = f->block_end - f->block_left;
+    if (payload.len)
+        memcpy(copy, payload.data, payload.len);
+    f->block_left -= payload.len;
     f->bytes += payload.len;
     return slice_make(copy, payload.len);
 }
@@ -88,6 +104,7 @@ static void fold_clear(struct fold *f)
         head_row_release(&f->heads[i].row);
     if (f->heads_cap)
         memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
+    f->block_left = 0;
     f->blocks_len = f->heads_len = f->changes_len = f->sessions_len = 0;
     f->bytes = 0;
     f->records = 0;
@@ -98,6 +115,7 @@ static void fold_release(struct fold *f)
     fold_clear(f);
     free(f->changes);
     free(f->sessions);
+    free(f->sorted);
     free(f->heads);
     free(f->blocks);
     free(f->effects);
@@ -168,7 +186,7 @@ static struct folded *session_add(struct fold *f, const struct record *r)
 {
     f->sessions = grow(f->sessions, f->sessions_len, &f->sessions_cap, sizeof *f->sessions);
     struct folded *s = &f->sessions[f->sessions_len];
-    *s = (struct folded){.place = r->context << 16 | r->partition, .order = f->sessions_len};
+    *s = (struct folded){.place = r->context << 16 | r->partition};
     f->sessions_len++;
     return s;
 }
@@ -180,6 +198,20 @@ static void count_effect(struct head_row *h, const struct effect *e)
         *count += e->created;
     else if (*count)
         --*count;
+}
+
+static void common_shorten(struct fold *f, struct slice key)
+{
+    if (!f->changes_len) {
+        f->common = key.len;
+        return;
+    }
+    struct slice first = f->changes[0].effect.key;
+    size_t n = f->common < key.len ? f->common : key.len;
+    if (memcmp(first.data, key.data, n) != 0)
+        for (n = 0; first.data[n] == key.data[n];)
+            n++;
+    f->common = n;
 }
 
 static void gather_effect(struct fold *f, struct head_row *head, const struct record *r,
@@ -195,6 +227,7 @@ static void gather_effect(struct fold *f, struct head_row *head, const struct re
         return;
     count_effect(head, e);
     f->changes = grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
+    common_shorten(f, e->key);
     f->changes[f->changes_len++] = (struct change){
         (uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache, r->version, *e};
 }
@@ -240,15 +273,46 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static int change_order(const void *a, const void *b)
+static struct sorted *sorted_room(struct fold *f, size_t len)
 {
-    const struct change *x = a, *y = b;
+    if (len > f->sorted_cap) {
+        f->sorted = xrealloc(f->sorted, len, sizeof *f->sorted);
+        f->sorted_cap = len;
+    }
+    return f->sorted;
+}
+
+/* The first 8 bytes as a number; what is missing counts as 0. */
+static uint64_t start_of(const uint8_t *data, size_t len)
+{
+    uint8_t bytes[8] = {0};
+    memcpy(bytes, data, len < sizeof bytes ? len : sizeof bytes);
+    return load_be64(bytes);
+}
+
+/* By place and key, in the order of the log. */
+static int change_order(const void *a, const void *b, void *ctx)
+{
+    const struct sorted *x = a, *y = b;
+    const struct fold *f = ctx;
     if (x->place != y->place)
         return x->place < y->place ? -1 : 1;
-    int c = slice_cmp(x->effect.key, y->effect.key);
-    if (c)
-        return c;
-    return (x->version > y->version) - (x->version < y->version);
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    int c = slice_cmp(f->changes[x->at].effect.key, f->changes[y->at].effect.key);
+    return c ? c : (x->at > y->at) - (x->at < y->at);
+}
+
+static void changes_sort(struct fold *f)
+{
+    struct sorted *to = sorted_room(f, f->changes_len);
+    for (size_t i = 0; i < f->changes_len; i++) {
+        const struct change *c = &f->changes[i];
+        uint64_t start = start_of(c->effect.key.data + f->common, c->effect.key.len - f->common);
+        to[i] = (struct sorted){c->place, start, (uint32_t)i};
+    }
+    if (f->changes_len)
+        qsort_r(to, f->changes_len, sizeof *to, change_order, f);
 }
 
 static enum grid_err change_write(struct fold *f, const struct change *c)
@@ -264,15 +328,18 @@ static enum grid_err change_write(struct fold *f, const struct change *c)
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
 }
 
+static bool same_key(const struct change *a, const struct change *b)
+{
+    return a->place == b->place && slice_eq(a->effect.key, b->effect.key);
+}
+
 static enum grid_err changes_write(struct fold *f, uint64_t *changes)
 {
     enum grid_err err = GRID_OK;
-    if (f->changes_len)
-        qsort(f->changes, f->changes_len, sizeof *f->changes, change_order);
+    changes_sort(f);
     for (size_t i = 0; i < f->changes_len && !err; i++) {
-        const struct change *c = &f->changes[i], *next = c + 1;
-        if (i + 1 < f->changes_len && next->place == c->place &&
-            slice_eq(next->effect.key, c->effect.key))
+        const struct change *c = &f->changes[f->sorted[i].at];
+        if (i + 1 < f->changes_len && same_key(c, &f->changes[f->sorted[i + 1].at]))
             continue; /* overwritten later */
         err = change_write(f, c);
         ++*changes;
@@ -280,13 +347,27 @@ static enum grid_err changes_write(struct fold *f, uint64_t *changes)
     return err;
 }
 
-static int session_order(const void *a, const void *b)
+static int session_order(const void *a, const void *b, void *ctx)
 {
-    const struct folded *x = a, *y = b;
+    const struct sorted *x = a, *y = b;
+    const struct fold *f = ctx;
     if (x->place != y->place)
         return x->place < y->place ? -1 : 1;
-    int c = memcmp(x->id.bytes, y->id.bytes, SESSION_ID_BYTES);
-    return c ? c : (x->order > y->order) - (x->order < y->order);
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    int c = memcmp(f->sessions[x->at].id.bytes, f->sessions[y->at].id.bytes, SESSION_ID_BYTES);
+    return c ? c : (x->at > y->at) - (x->at < y->at);
+}
+
+static void sessions_sort(struct fold *f)
+{
+    struct sorted *to = sorted_room(f, f->sessions_len);
+    for (size_t i = 0; i < f->sessions_len; i++) {
+        const struct folded *s = &f->sessions[i];
+        to[i] = (struct sorted){s->place, start_of(s->id.bytes, SESSION_ID_BYTES), (uint32_t)i};
+    }
+    if (f->sessions_len)
+        qsort_r(to, f->sessions_len, sizeof *to, session_order, f);
 }
 
 static bool same_session(const struct folded *a, const struct folded *b)
@@ -295,19 +376,21 @@ static bool same_session(const struct folded *a, const struct folded *b)
 }
 
 /* Fold all that happened to one session, after its last end, into its row. */
-static enum grid_err session_write(struct fold *f, const struct folded *s, size_t n)
+static enum grid_err session_write(struct fold *f, const struct sorted *run, size_t n)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
-    struct slice key = session_key(bytes, s->place >> 16, (uint16_t)s->place, &s->id);
+    const struct folded *first = &f->sessions[run->at];
+    struct slice key = session_key(bytes, first->place >> 16, (uint16_t)first->place, &first->id);
     struct slice row, stored = {NULL, 0};
     struct session_change *changes = xcalloc(n, sizeof *changes);
     size_t len = 0;
     bool ended = false;
     for (size_t i = 0; i < n; i++) {
-        ended |= s[i].end;
-        len = s[i].end ? 0 : len + 1;
-        if (!s[i].end)
-            changes[len - 1] = s[i].change;
+        const struct folded *s = &f->sessions[run[i].at];
+        ended |= s->end;
+        len = s->end ? 0 : len + 1;
+        if (!s->end)
+            changes[len - 1] = s->change;
     }
     enum grid_err err = f->kv->ops->get(f->txn, KV_SESSIONS, key, &row);
     if (!err && !ended)
@@ -332,16 +415,17 @@ static enum grid_err session_write(struct fold *f, const struct folded *s, size_
 static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
 {
     enum grid_err err = GRID_OK;
-    if (f->sessions_len)
-        qsort(f->sessions, f->sessions_len, sizeof *f->sessions, session_order);
+    sessions_sort(f);
     for (size_t i = 0, n; i < f->sessions_len && !err; i += n) {
+        const struct sorted *run = &f->sorted[i];
+        const struct folded *first = &f->sessions[run->at];
         n = 1;
-        while (i + n < f->sessions_len && same_session(&f->sessions[i], &f->sessions[i + n]))
+        while (i + n < f->sessions_len && same_session(first, &f->sessions[run[n].at]))
             n++;
-        err = session_write(f, &f->sessions[i], n);
+        err = session_write(f, run, n);
         if (err == GRID_ECORRUPT) { /* the row was damaged: so is the partition */
             struct fold_head *h;
-            err = head_of(f, f->sessions[i].place >> 16, (uint16_t)f->sessions[i].place, &h);
+            err = head_of(f, first->place >> 16, (uint16_t)first->place, &h);
             if (!err)
                 head_hurt(h);
         }
@@ -424,7 +508,8 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char
     size_t bytes_max = f->limits->bytes_max ? f->limits->bytes_max : BYTES_DEFAULT;
     struct wal_item item;
     enum grid_err err = GRID_OK;
-    while (!err && f->changes_len + f->sessions_len < changes_max && f->bytes < bytes_max) {
+    while (!err && f->changes_len < changes_max && f->sessions_len < changes_max &&
+           f->bytes < bytes_max) {
         err = wal_reader_next(reader, why, &item);
         if (err)
             break;

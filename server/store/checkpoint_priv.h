@@ -4,6 +4,8 @@
 
 #include "store/checkpoint.h"
 
+#include <endian.h>
+
 #include <stdatomic.h>
 
 enum {
@@ -40,6 +42,13 @@ static inline void store_be16(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 8);
     p[1] = (uint8_t)v;
+}
+
+static inline uint64_t load_be64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 static inline uint16_t load_be16(const uint8_t *p)

@@ -41,6 +41,7 @@ struct kv_txn {
     struct kv_lmdb *kv;
     MDB_txn *txn;
     bool write;
+    MDB_cursor *writers[KV_TABLES]; /* of put: a key near the last one is found without a search */
 };
 
 struct kv_cursor {
@@ -151,7 +152,7 @@ static enum grid_err lmdb_begin(struct kv *kv, bool write, struct kv_txn **ret_t
     if (!write)
         pthread_rwlock_rdlock(&l->mapping);
     struct kv_txn *t = xcalloc(1, sizeof *t);
-    *t = (struct kv_txn){l, NULL, write};
+    *t = (struct kv_txn){.kv = l, .write = write};
     enter(l);
     int rc = mdb_txn_begin(l->env, NULL, write ? 0 : MDB_RDONLY, &t->txn);
     if (!rc) {
@@ -173,10 +174,18 @@ static void txn_end(struct kv_txn *t)
     free(t);
 }
 
+static void writers_close(struct kv_txn *t)
+{
+    for (size_t i = 0; i < KV_TABLES; i++)
+        if (t->writers[i])
+            mdb_cursor_close(t->writers[i]);
+}
+
 static void lmdb_abort(struct kv_txn *t)
 {
     if (!t)
         return;
+    writers_close(t);
     mdb_txn_abort(t->txn);
     txn_end(t);
 }
@@ -203,6 +212,7 @@ static enum grid_err txn_err(struct kv_txn *t, int rc)
 
 static enum grid_err lmdb_commit(struct kv_txn *t)
 {
+    writers_close(t);
     enum grid_err err = txn_err(t, mdb_txn_commit(t->txn));
     txn_end(t);
     return err;
@@ -232,7 +242,9 @@ static enum grid_err lmdb_put(struct kv_txn *t, enum kv_table table, struct slic
                               struct slice value)
 {
     MDB_val k = val_of(key), v = val_of(value);
-    return txn_err(t, mdb_put(t->txn, t->kv->tables[table], &k, &v, 0));
+    MDB_cursor **writer = &t->writers[table];
+    int rc = *writer ? 0 : mdb_cursor_open(t->txn, t->kv->tables[table], writer);
+    return txn_err(t, rc ? rc : mdb_cursor_put(*writer, &k, &v, 0));
 }
 
 static enum grid_err lmdb_del(struct kv_txn *t, enum kv_table table, struct slice key)

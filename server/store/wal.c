@@ -334,6 +334,17 @@ void wal_stats(struct wal *w, struct wal_stats *ret_stats)
     *ret_stats = st;
 }
 
+uint64_t wal_behind(struct wal *w, uint64_t lsn)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->segments_len; i++)
+        if (w->segments[i]->last_lsn > lsn)
+            bytes += w->segments[i]->bytes_there;
+    pthread_mutex_unlock(&w->lock);
+    return bytes;
+}
+
 void wal_check(struct wal *w)
 {
     pthread_mutex_lock(&w->lock);

@@ -130,9 +130,12 @@ void wal_batch_release(struct wal_batch *b);
 bool wal_has_room(struct wal *w, size_t bytes);
 /* The largest record that wal_has_room() can ever say true to. */
 size_t wal_record_max(const struct wal *w);
+/* Any thread: bytes of the segments with records behind `lsn`, as much as must be read when the
+ * process dies now and the checkpoint is there. */
+uint64_t wal_behind(struct wal *w, uint64_t lsn);
 /* shard: whether wal_prepare() has work to do; cheap. */
 bool wal_wants_room(const struct wal *w);
-/* checkpoint (or log; one thread at a time): make segments until ahead_bytes are ready. Slow
+/* any thread, one at a time: make segments until ahead_bytes are ready. Slow
  * when nothing can be recycled: 64 MiB are written. GRID_ENO_SPACE: disk full; nothing is lost,
  * call again later. GRID_EIO: the caller ends the process. */
 MUST_USE

@@ -1,0 +1,83 @@
+/* preparing.c - the preparing thread of a shard: keeps log segments ready, so that neither a fold
+ * nor the filling of a segment keeps writers waiting.
+ *
+ * Room that is low, on a disk that is not full, is a matter of moments: until there is more no
+ * connection of the node is read (worker.c), so nobody is refused for it. On a full disk writes
+ * are answered FULL and reads go on. */
+#include "node/node_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { RETRY_MS = 1000 };
+
+void preparing_wake(struct worker *w)
+{
+    mailbox_wake(w->preparing.box);
+}
+
+void preparing_allow(struct worker *w)
+{
+    if (!atomic_exchange(&w->preparing.allowed, true))
+        preparing_wake(w);
+}
+
+void node_space(struct worker *w, enum space what, enum grid_err err, const char *why)
+{
+    unsigned full = err == GRID_ENO_SPACE ? what : 0;
+    unsigned before = full ? atomic_fetch_or(&w->no_space, full)
+                           : atomic_fetch_and(&w->no_space, ~(unsigned)what);
+    if (full && !before)
+        log_error("store", "shard %u: %s; reads go on, writes are refused when the log is full",
+                  w->index, why);
+    if (!full && before == what)
+        log_info("store", "shard %u: there is space on the disk again", w->index);
+}
+
+static void room_run(struct note *n, void *thread)
+{
+    free(n);
+    worker_room(thread);
+}
+
+static bool prepare(struct worker *w)
+{
+    char why[STORE_WHY_BYTES] = "";
+    if (!atomic_load(&w->preparing.allowed) || !wal_wants_room(w->wal))
+        return true;
+    enum grid_err err = wal_prepare(w->wal, why);
+    if (err != GRID_OK && err != GRID_ENO_SPACE)
+        node_fatal("store", why);
+    node_space(w, SPACE_LOG, err, why);
+    struct note *n = xalloc(sizeof *n);
+    *n = (struct note){.run = room_run};
+    worker_post(w, n);
+    return err == GRID_OK;
+}
+
+static void *preparing_body(void *arg)
+{
+    struct worker *w = arg;
+    while (!atomic_load(&w->preparing.stop)) {
+        bool done = prepare(w);
+        mailbox_wait(w->preparing.box, done ? -1 : RETRY_MS);
+    }
+    return NULL;
+}
+
+void preparing_start(struct worker *w)
+{
+    w->preparing.box = mailbox_new();
+    thread_start(&w->preparing.thread, "prepare", w->index, preparing_body, w);
+}
+
+void preparing_end(struct worker *w)
+{
+    atomic_store(&w->preparing.stop, true);
+    preparing_wake(w);
+    pthread_join(w->preparing.thread, NULL);
+    loop_turn(w->loop, false); /* takes the last note in */
+    mailbox_free(w->preparing.box);
+}
