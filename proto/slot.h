@@ -22,21 +22,27 @@ static inline uint16_t slot_crc16(const uint8_t *data, size_t len)
     return (uint16_t)crc;
 }
 
-/* The slot 0..16383 of an affinity key: by the whole, or by what stands in the first {...} when
- * that is not empty. */
-static inline uint16_t slot_of(const void *affinity, size_t len)
+/* What of an affinity key counts: the whole, or what stands in the first {...} when that is not
+ * empty. Returns where it begins; *len is its length. */
+static inline const uint8_t *slot_tag(const void *affinity, size_t *len)
 {
     const uint8_t *data = affinity;
-    const uint8_t *open = len ? memchr(data, '{', len) : NULL;
-    if (open) {
-        const uint8_t *start = open + 1;
-        size_t rest = len - (size_t)(start - data);
-        const uint8_t *close = rest ? memchr(start, '}', rest) : NULL;
-        if (close && close > start) {
-            data = start;
-            len = (size_t)(close - start);
-        }
-    }
+    const uint8_t *open = *len ? memchr(data, '{', *len) : NULL;
+    if (!open)
+        return data;
+    const uint8_t *start = open + 1;
+    size_t rest = *len - (size_t)(start - data);
+    const uint8_t *close = rest ? memchr(start, '}', rest) : NULL;
+    if (!close || close == start)
+        return data;
+    *len = (size_t)(close - start);
+    return start;
+}
+
+/* The slot 0..16383 of an affinity key. */
+static inline uint16_t slot_of(const void *affinity, size_t len)
+{
+    const uint8_t *data = slot_tag(affinity, &len);
     return slot_crc16(data, len) & (SLOTS - 1);
 }
 

@@ -169,9 +169,10 @@ static void entry_link(struct content *c, struct entry *e, uint64_t hash)
         expiry_add(&c->expiry, e);
 }
 
-static void entry_replace(struct content *c, struct entry *old, struct entry *e, uint64_t hash)
+static void entry_replace(struct content *c, struct entry **place, struct entry *e)
 {
-    table_replace(&c->table, old, e, hash);
+    struct entry *old = *place;
+    *place = e;
     c->entry_bytes += slab_size(entry_bytes(e)) - slab_size(entry_bytes(old));
     expiry_replace(&c->expiry, old, e);
     if (entry_is_tombstone(old))
@@ -249,7 +250,7 @@ enum grid_err content_stage(struct content *c, const struct record *rec)
         if (e->kind == EFFECT_SESSION_END)
             continue;
         struct entry_parts parts = effect_parts(e, rec->version);
-        st->hash = table_hash(&c->table, parts.cache, e->key);
+        st->hash = e->hash ? e->hash : table_hash(&c->table, parts.cache, e->key);
         st->entry = entry_new(c->table.pool, &parts);
         if (!st->entry) {
             content_unstage(c);
@@ -278,13 +279,13 @@ void content_unstage(struct content *c)
 static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
 {
     struct entry *e = st->entry;
-    struct entry *old = table_find(&c->table, entry_cache(e), entry_key(e), st->hash);
+    struct entry **old = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
     if (effect->kind != EFFECT_PUT || effect->created)
         counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
     if (!old)
         entry_link(c, e, st->hash);
-    else if (entry_version(old) <= entry_version(e))
-        entry_replace(c, old, e, st->hash);
+    else if (entry_version(*old) <= entry_version(e))
+        entry_replace(c, old, e);
     else
         entry_free(c->table.pool, e);
 }

@@ -43,6 +43,7 @@ struct effect {
     struct slice affinity; /* empty: the key itself */
     struct slice value;    /* PUT only */
     msec_t deadline;       /* PUT only; unix ms, 0: for ever */
+    uint64_t hash;         /* content_hash() of cache and key, 0: not known; not in the record */
 };
 
 struct session_id {

@@ -35,8 +35,8 @@ static inline bool entry_matches(const struct entry *e, uint16_t cache, struct s
            memcmp(entry_key_at(e), key.data, key.len) == 0;
 }
 
-static struct table_place chain_find(struct table_bucket *b, uint16_t cache, struct slice key,
-                                     uint8_t tag)
+static inline struct table_place chain_find(struct table_bucket *b, uint16_t cache,
+                                            struct slice key, uint8_t tag)
 {
     for (;; b = b->next) {
         for (uint64_t m = bucket_match(b, tag); m; m &= m - 1) {
@@ -55,8 +55,8 @@ static inline struct table_bucket *bucket_of(const struct table *t, uint64_t has
 }
 
 /* *ret_home is the bucket whose chain it is in. */
-static struct table_place place_find(const struct table *t, uint16_t cache, struct slice key,
-                                     uint64_t hash, struct table_bucket **ret_home)
+static inline struct table_place place_find(const struct table *t, uint16_t cache, struct slice key,
+                                            uint64_t hash, struct table_bucket **ret_home)
 {
     if (unlikely(!t->buckets))
         return (struct table_place){NULL, 0};
@@ -69,11 +69,17 @@ static struct table_place place_find(const struct table *t, uint16_t cache, stru
     return chain_find(*ret_home, cache, key, tag);
 }
 
-struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
+struct entry **table_place(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
 {
     struct table_bucket *home;
     struct table_place at = place_find(t, cache, key, hash, &home);
-    return at.bucket ? at.bucket->slots[at.slot] : NULL;
+    return at.bucket ? &at.bucket->slots[at.slot] : NULL;
+}
+
+struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
+{
+    struct entry **place = table_place(t, cache, key, hash);
+    return place ? *place : NULL;
 }
 
 static void entries_prefetch(const struct table *t, const struct table_bucket *b, uint64_t hash)
@@ -127,14 +133,6 @@ void table_link(struct table *t, struct entry *e, uint64_t hash)
     }
     t->len++;
     table_grow(t);
-}
-
-void table_replace(struct table *t, const struct entry *old, struct entry *e, uint64_t hash)
-{
-    struct table_bucket *home;
-    struct table_place at = place_find(t, entry_cache(old), entry_key(old), hash, &home);
-    CHECK(at.bucket && at.bucket->slots[at.slot] == old);
-    at.bucket->slots[at.slot] = e;
 }
 
 void table_unlink(struct table *t, const struct entry *e, uint64_t hash)

@@ -37,8 +37,9 @@ void table_prefetch(const struct table *t, uint64_t hash, int stage);
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
 /* Link `e`, whose key must be absent. */
 void table_link(struct table *t, struct entry *e, uint64_t hash);
-/* Put `e` in the place of `old`, which has the same key. */
-void table_replace(struct table *t, const struct entry *old, struct entry *e, uint64_t hash);
+/* Where it stands, or NULL. Another entry of the same key may be put there; good until the next
+ * call that changes the table. */
+struct entry **table_place(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
 /* Unlink `e`, which is in the table. */
 void table_unlink(struct table *t, const struct entry *e, uint64_t hash);
 

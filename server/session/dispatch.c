@@ -28,14 +28,21 @@ static void fail(struct grid_session *s, const struct wire_request *r, struct fa
     session_fail(s, r->number, f.err, f.why);
 }
 
-static struct fault find_context(const struct catalog *c, uint32_t cache,
+static struct fault find_context(struct grid_session *s, const struct catalog *c, uint32_t cache,
                                  const struct context_info **ret_context)
 {
+    if (likely(s->known.cache == cache && s->known.revision == c->revision && cache)) {
+        *ret_context = s->known.context;
+        return no_fault;
+    }
     *ret_context = catalog_context(c, cache_context(cache));
     if (unlikely(!*ret_context))
         return (struct fault){GRID_ENO_CONTEXT, NULL};
     if (unlikely(!catalog_cache(c, cache)))
         return (struct fault){GRID_ENO_CACHE, NULL};
+    s->known.revision = c->revision;
+    s->known.cache = cache;
+    s->known.context = *ret_context;
     return no_fault;
 }
 
@@ -59,10 +66,11 @@ static void place(struct op *op, const struct context_info *context, struct slic
 }
 
 /* Check an op on one key and give it its partition. */
-static struct fault prepare(const struct catalog *c, struct op *op)
+static struct fault prepare(struct grid_session *s, struct op *op)
 {
+    const struct catalog *c = session_catalog(s);
     const struct context_info *context;
-    struct fault f = find_context(c, op->cache, &context);
+    struct fault f = find_context(s, c, op->cache, &context);
     if (likely(!f.err))
         f = check_sizes(c, op);
     if (likely(!f.err))
@@ -113,7 +121,7 @@ static struct ticket own_ticket(struct grid_session *s, uint64_t number)
 
 static void do_single(struct grid_session *s, struct wire_request *r)
 {
-    struct fault f = prepare(session_catalog(s), &r->op);
+    struct fault f = prepare(s, &r->op);
     if (likely(!f.err) && r->op.kind != OP_GET)
         f = check_once(s, r, 1);
     if (unlikely(f.err)) {
@@ -127,10 +135,10 @@ static void do_single(struct grid_session *s, struct wire_request *r)
 /* --- one partition ---------------------------------------------------------------------------- */
 
 /* An item lies where the batch lies: by the batch's affinity, or each by its own key. */
-static struct fault prepare_item(const struct catalog *c, const struct op *batch, struct op *item)
+static struct fault prepare_item(struct grid_session *s, const struct op *batch, struct op *item)
 {
     item->affinity = batch->affinity;
-    struct fault f = prepare(c, item);
+    struct fault f = prepare(s, item);
     if (f.err)
         return f;
     if (cache_context(item->cache) != cache_context(batch->cache))
@@ -155,7 +163,7 @@ static void do_batch(struct grid_session *s, struct wire_request *r)
 {
     const struct catalog *c = session_catalog(s);
     const struct context_info *context;
-    struct fault f = find_context(c, r->op.cache, &context);
+    struct fault f = find_context(s, c, r->op.cache, &context);
     if (!f.err)
         f = check_batch(s, r);
     if (f.err) {
@@ -164,7 +172,7 @@ static void do_batch(struct grid_session *s, struct wire_request *r)
     }
     place(&r->op, context, r->op.affinity.len ? r->op.affinity : r->items[0].key);
     for (uint32_t i = 0; i < r->items_len; i++) {
-        f = prepare_item(c, &r->op, &r->items[i]);
+        f = prepare_item(s, &r->op, &r->items[i]);
         if (f.err) {
             struct slice why = f.why ? slice_str(f.why) : slice_make(NULL, 0);
             wire_response_failed_at(&s->out, r->number, f.err, why, i, session_news(s));
@@ -186,7 +194,7 @@ static struct fault check_partition(const struct wire_request *r,
 static void do_scan(struct grid_session *s, struct wire_request *r)
 {
     const struct context_info *context;
-    struct fault f = find_context(session_catalog(s), r->op.cache, &context);
+    struct fault f = find_context(s, session_catalog(s), r->op.cache, &context);
     if (!f.err)
         f = check_partition(r, context);
     if (!f.err && r->op.prefix.len > KEY_BYTES_MAX)
@@ -228,7 +236,7 @@ static void count_everywhere(struct grid_session *s, struct wire_request *r, uin
 static void do_count(struct grid_session *s, struct wire_request *r)
 {
     const struct context_info *context;
-    struct fault f = find_context(session_catalog(s), r->op.cache, &context);
+    struct fault f = find_context(s, session_catalog(s), r->op.cache, &context);
     if (!f.err && r->one_partition)
         f = check_partition(r, context);
     if (f.err) {
@@ -264,12 +272,11 @@ static void do_many(struct grid_session *s, struct wire_request *r)
         wire_response_items(&s->out, r->number, NULL, 0, session_news(s));
         return;
     }
-    const struct catalog *c = session_catalog(s);
     struct collector *to = collector_new(s, r->number, GATHER_PLACES, r->items_len);
     uint32_t len = r->items_len; /* the collector may be gone with the last item */
     for (uint32_t i = 0; i < len; i++) {
         struct op *op = &r->items[i];
-        f = prepare(c, op);
+        f = prepare(s, op);
         if (f.err) {
             struct result res = {.status = f.err};
             collector_add(to, i, &res);
@@ -307,7 +314,7 @@ static void do_open_cache(struct grid_session *s, struct wire_request *r)
 
 static void do_locate(struct grid_session *s, struct wire_request *r)
 {
-    struct fault f = prepare(session_catalog(s), &r->op);
+    struct fault f = prepare(s, &r->op);
     if (f.err) {
         fail(s, r, f);
         return;

@@ -36,6 +36,13 @@ struct grid_session {
     size_t frame_told;   /* frame limit the client was told */
     uint64_t topology;   /* revision the client has; 0: it does not want to know */
     struct arena *arena; /* of the turn, during input only */
+    /* What the last request's cache was in; a catalog never changes and is never made twice with
+     * one revision. */
+    struct {
+        uint64_t revision;
+        uint32_t cache; /* 0: none */
+        const struct context_info *context;
+    } known;
     const char *reason;
     char client[CLIENT_NAME_BYTES];
 };

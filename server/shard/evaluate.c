@@ -129,7 +129,7 @@ static enum grid_err delete_evaluate(struct key_state *k, struct effect *e)
 {
     if (!k->live)
         return GRID_ENOT_FOUND;
-    *e = (struct effect){.kind = EFFECT_REMOVE, .cache = e->cache, .key = e->key};
+    *e = (struct effect){.kind = EFFECT_REMOVE, .cache = e->cache, .key = e->key, .hash = e->hash};
     k->number = 1;
     return GRID_OK;
 }
@@ -165,6 +165,7 @@ enum grid_err key_evaluate(struct key_state *k, msec_t now, struct effect *ret_e
                        .created = !k->stored,
                        .cache = cache_number(k->op->cache),
                        .key = k->op->key,
+                       .hash = k->hash,
                        .affinity = affinity_of(k),
                        .deadline = deadline_of(k, now)};
     switch (k->op->kind) {

@@ -38,10 +38,13 @@ static void answer_send(struct shard *s, const struct ticket *to, const struct a
     s->ports.reply(s->ports.ctx, to, &res);
 }
 
-static void partition_ack(struct shard *s, struct partition *p, uint64_t version)
+/* True: the commit moved, and the partition is accounted for. */
+static bool partition_ack(struct shard *s, struct partition *p, uint64_t version)
 {
-    if (replica_ack(&p->replica, version))
-        partition_committed(s, p);
+    if (!replica_ack(&p->replica, version))
+        return false;
+    partition_committed(s, p);
+    return true;
 }
 
 void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
@@ -65,10 +68,12 @@ static void record_settle(struct shard *s, struct partition *p, const struct inf
                           enum durability durability)
 {
     if (durability == DURABILITY_SYNC) {
+        partition_account(s, p);
         inflight_push(s, f);
         return;
     }
-    partition_ack(s, p, f->version);
+    if (!partition_ack(s, p, f->version))
+        partition_account(s, p);
     if (f->answered)
         answer_send(s, &f->to, &f->answer);
 }
@@ -99,7 +104,6 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
     }
     content_apply(p->content, rec);
     replica_advance(&p->replica, rec->version);
-    partition_account(s, p);
     record_settle(s, p, &f, durability);
     return GRID_OK;
 }
@@ -158,9 +162,10 @@ static bool session_answered(struct job *j)
     case SESSION_NEW:
         break;
     }
-    if (too_old(j))
-        job_fail(j, GRID_ESTALE);
-    return too_old(j);
+    if (likely(!too_old(j)))
+        return false;
+    job_fail(j, GRID_ESTALE);
+    return true;
 }
 
 /* Name the keys and check what can be checked without looking. */

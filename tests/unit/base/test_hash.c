@@ -66,6 +66,17 @@ START_TEST(slots_are_those_of_redis_cluster)
 }
 END_TEST
 
+START_TEST(slots_by_table_are_those_by_the_definition)
+{
+    uint8_t key[64];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)(i * 151 + 7);
+    for (size_t start = 0; start < 16; start++)
+        for (size_t len = 0; start + len <= sizeof key; len++)
+            ck_assert_uint_eq(hash_slot(slice_make(key + start, len)), slot_of(key + start, len));
+}
+END_TEST
+
 START_TEST(an_empty_or_open_hash_tag_is_no_tag)
 {
     static const char *const keys[] = {"{}foo", "foo{}", "{foo", "foo}", "}{", "{", "foo{"};
@@ -103,6 +114,6 @@ END_TEST
 
 UNIT_MAIN("base/hash", crc32c_has_its_published_values,
           crc32c_is_the_same_at_any_alignment_and_in_parts, slots_are_those_of_redis_cluster,
-          an_empty_or_open_hash_tag_is_no_tag,
+          slots_by_table_are_those_by_the_definition, an_empty_or_open_hash_tag_is_no_tag,
           partitions_share_the_slots_evenly_and_neighbours_stay_together,
           the_key_hash_depends_on_every_byte_and_on_the_seed)
