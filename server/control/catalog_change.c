@@ -60,9 +60,10 @@ static enum grid_err context_values_check(const struct context_info *w, char *wh
     if (w->full_policy > FULL_EVICT)
         return refuse(why, GRID_EBAD_REQUEST,
                       "the policy of a full context is not refuse or evict");
-    if (w->min_in_sync < 1 || w->min_in_sync > BACKUPS_MAX + 1)
-        return refuse(why, GRID_EBAD_REQUEST, "min-in-sync is %u, not 1 to %d", w->min_in_sync,
-                      BACKUPS_MAX + 1);
+    uint32_t copies = (w->backups == BACKUPS_ALL ? BACKUPS_MAX : w->backups) + 1;
+    if (w->min_in_sync < 1 || w->min_in_sync > copies)
+        return refuse(why, GRID_EBAD_REQUEST, "min-in-sync is %u, not 1 to %u (backups + 1)",
+                      w->min_in_sync, copies);
     if (w->nodes[0] && !strchr(w->nodes, '='))
         return refuse(why, GRID_EBAD_REQUEST, "nodes is \"%s\", not LABEL=VALUE", w->nodes);
     return GRID_OK;
@@ -212,6 +213,14 @@ enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t 
     return refuse(why, GRID_ENO_SETTING, "no setting %.*s", (int)name.len, (const char *)name.data);
 }
 
+static bool cache_repeated(const struct context_info *info, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(info->caches[i].name, info->caches[at].name) == 0)
+            return true;
+    return false;
+}
+
 enum grid_err catalog_restore_context(struct catalog *c, const struct context_info *info)
 {
     char why[WHY_BYTES];
@@ -224,7 +233,8 @@ enum grid_err catalog_restore_context(struct catalog *c, const struct context_in
     for (size_t i = 0; good && i < info->caches_len; i++) {
         const struct cache_info *k = &info->caches[i];
         good = cache_context(k->id) == info->id && cache_number(k->id) < info->cache_next &&
-               (i == 0 || info->caches[i - 1].id < k->id) && name_good(slice_str(k->name));
+               (i == 0 || info->caches[i - 1].id < k->id) && name_good(slice_str(k->name)) &&
+               !cache_repeated(info, i);
     }
     if (!good)
         return GRID_ECORRUPT;
