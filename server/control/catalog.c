@@ -41,8 +41,11 @@ struct catalog *catalog_new(void)
 struct catalog *catalog_copy(const struct catalog *c)
 {
     struct catalog *copy = xalloc(sizeof *copy);
-    *copy = *c;
-    copy->refs = 1;
+    /* not *c: others may be counting its references */
+    *copy = (struct catalog){.revision = c->revision,
+                             .contexts_len = c->contexts_len,
+                             .context_next = c->context_next,
+                             .refs = 1};
     copy->settings = xcalloc(SETTINGS_LEN, sizeof *copy->settings);
     memcpy(copy->settings, c->settings, SETTINGS_LEN * sizeof *copy->settings);
     copy->contexts = xcalloc(c->contexts_len, sizeof *copy->contexts);
