@@ -122,3 +122,43 @@ class Wire:
 
     def end_input(self):
         self.socket.shutdown(socket.SHUT_WR)
+
+
+class Client(Wire):
+    """Puts and gets in one cache, many on their way."""
+    WINDOW = 200
+
+    def __init__(self, sock, cache="default/default"):
+        super().__init__(sock)
+        self.number = 1
+        self.send(request(1, OPEN_CACHE, f20=cache.encode()))
+        self.cache = self.receive().get(6, 0) >> 1
+
+    def each(self, op, keyed):
+        """One request for each (key, more fields); yields (key, status, fields) in the order of the answers. Ends
+        early when the connection does."""
+        waiting, iterator, more = {}, iter(keyed), True
+        while more or waiting:
+            burst = b""
+            while more and len(waiting) < self.WINDOW:
+                key, fields = next(iterator, (None, None))
+                more = key is not None
+                if more:
+                    self.number += 1
+                    waiting[self.number] = key
+                    burst += request(self.number, op, f3=self.cache, f4=key.encode(), **fields)
+            if burst and not self.send(burst):
+                return
+            r = self.receive() if waiting else None
+            if r is None:
+                return
+            if r.get(1) in waiting:
+                yield waiting.pop(r[1]), r.get(2, 0), r
+
+    def put_all(self, values):
+        """{key: status} of what was answered; values: {key: bytes}."""
+        return {key: status for key, status, _ in self.each(PUT, ((k, {"f5": v}) for k, v in values.items()))}
+
+    def get_all(self, keys):
+        """{key: (status, value)}"""
+        return {key: (status, r.get(4, b"")) for key, status, r in self.each(GET, ((k, {}) for k in keys))}

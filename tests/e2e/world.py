@@ -161,7 +161,7 @@ class Node:
         return self.serves() if wait else True
 
     def serves(self):
-        return wait_until(lambda: self.ended() or self.ctl("ping").code == 0) and not self.ended()
+        return wait_until(lambda: self.ended() or self.ctl("ping", timeout=200).code == 0) and not self.ended()
 
     def ended(self):
         return self.process is None or self.process.poll() is not None
