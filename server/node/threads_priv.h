@@ -1,0 +1,130 @@
+/* threads_priv.h - the threads beside a worker: log, checkpoint ("folding"), preparing, cold reads;
+ * the notes they exchange, and the damage they find. The picture is in node_priv.h. */
+#ifndef GRIDD_NODE_THREADS_PRIV_H
+#define GRIDD_NODE_THREADS_PRIV_H
+
+#include "control/catalog.h"
+#include "data/record.h"
+#include "net/loop.h"
+#include "store/checkpoint.h"
+#include "store/wal.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct node;
+struct worker;
+
+/* A message that knows what to do where it arrives. run() owns it. `thread` is the worker, or the
+ * node for control. */
+struct note {
+    struct mail mail;
+    void (*run)(struct note *n, void *thread);
+};
+
+/* Records of one turn on their way through the log thread and back. */
+struct batch {
+    struct note note;
+    struct wal_batch wal;
+    bool sync;             /* somebody waits */
+    uint64_t durable;      /* on the way back: the log is durable up to here */
+    struct batch *written; /* on the way back: further batches that the same sync covered */
+};
+
+struct log_thread {
+    struct worker *worker;
+    struct mailbox *box;
+    pthread_t thread;
+    atomic_bool stop;
+};
+
+/* Damaged partitions, and up to where the log's damage is known. */
+struct damage {
+    struct wal_place *places;
+    size_t len, cap;
+    uint64_t lsn;
+};
+struct give_up; /* damage.c */
+
+struct checkpoint_thread {
+    struct worker *worker;
+    struct mailbox *box;      /* of notes that run on this thread, with the worker */
+    struct damage unmarked;   /* to be marked in the checkpoint */
+    struct give_up *give_ups; /* asked for and not done */
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_bool soon;  /* memory is short */
+    atomic_bool purge; /* the catalog lost something */
+    atomic_bool stuck; /* damaged: no more checkpoints until the next start */
+    pthread_mutex_t catalog_lock;
+    struct catalog *catalog; /* newest; under catalog_lock */
+};
+
+struct preparing_thread {
+    struct mailbox *box; /* only woken, never posted to */
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_bool allowed; /* what recovery found damaged is marked */
+};
+
+/* What found no space on the disk when it was last tried. */
+enum space { SPACE_LOG = 1, SPACE_STORE = 2 };
+
+struct cold_thread {
+    struct worker *worker;
+    struct mailbox *box;
+    pthread_t thread;
+    atomic_bool stop;
+};
+
+/* This thread works in the background: the shards come first when processors are short. */
+enum { BACKGROUND_NICE = 5 };
+void thread_give_way(void);
+/* Start a thread of a shard; `what` and the shard's number are its name for top(1), debuggers. */
+void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
+                  void *arg);
+
+/* log.c, preparing.c, folding.c, cold.c */
+void log_start(struct worker *w);
+void log_end(struct worker *w);
+uint64_t log_append(void *ctx, const struct record *rec, bool sync);
+bool log_has_room(void *ctx, size_t bytes);
+void log_hand_over(struct worker *w);
+void preparing_start(struct worker *w);
+void preparing_end(struct worker *w);
+void preparing_wake(struct worker *w);
+void preparing_allow(struct worker *w);
+/* Remember, and log once, whether `what` found space on the disk. Any thread. */
+void node_space(struct worker *w, enum space what, enum grid_err err, const char *why);
+void folding_start(struct worker *w);
+void folding_end(struct worker *w);
+void folding_wake(struct worker *w);
+void folding_set_catalog(struct worker *w, struct catalog *c);
+void folding_soon(void *ctx);
+bool folding_alive(void *ctx, uint32_t context, uint32_t cache); /* ctx: const struct catalog * */
+void cold_start(struct worker *w);
+void cold_end(struct worker *w);
+void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
+              struct slice key);
+void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
+               uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
+
+/* damage.c. On the worker: a row could not be read; give partitions up (`places` is taken over),
+ * then `done` is called there. */
+typedef void damage_done_fn(struct worker *w, void *ctx, enum grid_err err, const char *why);
+void damage_found(struct worker *w, uint32_t context, uint16_t partition);
+void damage_give_up(struct worker *w, struct wal_place *places, size_t len, damage_done_fn *done,
+                    void *ctx);
+/* On the checkpoint thread: what is known to be damaged goes to the checkpoint, what a fold met to
+ * the worker, what was asked for and is folded in is given up; with an error it is refused. */
+bool damage_unmarked(const struct worker *w); /* there is something to mark */
+MUST_USE
+enum grid_err damage_mark(struct worker *w, char *why);
+void damage_met(struct worker *w, const struct wal_place *places, size_t len);
+void damage_give_ups(struct worker *w, enum grid_err err);
+/* Up to where has to be folded for what was asked; 0: nothing was. */
+uint64_t damage_wanted_lsn(const struct worker *w);
+void damage_add(struct damage *d, uint32_t context, uint16_t partition);
+void damage_release(struct damage *d);
+
+#endif
