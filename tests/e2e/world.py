@@ -193,13 +193,15 @@ class Node:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
-    def logged(self, pattern):
+    def log_lines(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
-            return re.search(pattern, file.read()) is not None
+            return file.read().splitlines()
+
+    def logged(self, pattern):
+        return any(re.search(pattern, line) for line in self.log_lines())
 
     def log_tail(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()[-1500:]
+        return "\n".join(self.log_lines())[-1500:]
 
     def rss(self):
         """Resident bytes."""
