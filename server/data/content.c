@@ -150,6 +150,7 @@ uint64_t content_left(const struct content *c)
 void content_set_complete(struct content *c, bool complete)
 {
     c->complete = complete;
+    c->cold_deadline = complete ? 0 : 1;
 }
 
 void content_set_count(struct content *c, uint32_t cache, uint64_t count)

@@ -103,6 +103,12 @@ msec_t content_expiry_next(const struct content *c);
  * may be pending. */
 const struct entry *content_due(const struct content *c, msec_t now);
 
+/* Earliest deadline among the entries that are in the checkpoint only, or an earlier time; 0: none
+ * has one. Evictions lower it; setting is for who has read them all. Of contents that were said
+ * to be incomplete nothing is known: then it is 1. */
+msec_t content_cold_deadline(const struct content *c);
+void content_set_cold_deadline(struct content *c, msec_t deadline);
+
 enum evict_mode {
     /* entries that are in the checkpoint; the content is incomplete then, counts stay */
     EVICT_CLEAN,

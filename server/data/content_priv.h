@@ -33,6 +33,7 @@ struct content {
     size_t entry_bytes; /* of entries in the table, with rounding */
     uint64_t last, commit, clean, left;
     uint64_t hand; /* CLOCK: cursor */
+    msec_t cold_deadline;
     struct staged *staged;
     struct staged staged_one; /* place for the usual case */
     uint32_t staged_len;

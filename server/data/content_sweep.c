@@ -89,6 +89,23 @@ const struct entry *content_due(const struct content *c, msec_t now)
     return e && entry_expired(e, now) ? e : NULL;
 }
 
+msec_t content_cold_deadline(const struct content *c)
+{
+    return c->cold_deadline;
+}
+
+void content_set_cold_deadline(struct content *c, msec_t deadline)
+{
+    c->cold_deadline = deadline;
+}
+
+/* An entry that stays in the checkpoint leaves memory. */
+static void cold_deadline_lower(struct content *c, msec_t deadline)
+{
+    if (deadline && (!c->cold_deadline || deadline < c->cold_deadline))
+        c->cold_deadline = deadline;
+}
+
 /* --- eviction --------------------------------------------------------------------------------- */
 
 struct clock {
@@ -115,10 +132,12 @@ static size_t clock_drop(struct content *c, const struct victims *v, enum evict_
     for (unsigned i = 0; i < v->len; i++) {
         struct entry *e = v->entries[i];
         version_raise(&c->left, entry_version(e));
-        if (mode == EVICT_FOR_EVER)
+        if (mode == EVICT_FOR_EVER) {
             counts_add(&c->counts, entry_cache(e), -1);
-        else
+        } else {
             c->complete = false;
+            cold_deadline_lower(c, entry_deadline(e));
+        }
         content_unlink(c, e);
     }
     size_t after = content_bytes(c);

@@ -59,11 +59,11 @@ static struct cold *cold_new(struct shard *s, enum cold_kind kind, struct partit
     return c;
 }
 
-static struct cold *cold_of(struct shard *s, uint64_t token, enum cold_kind kind)
+static struct cold *cold_of(struct shard *s, uint64_t token, bool key)
 {
     uint32_t slot = (uint32_t)token;
     struct cold *c = slot < s->cold_len ? s->cold[slot] : NULL;
-    return c && c->token == token && c->kind == kind ? c : NULL;
+    return c && c->token == token && (c->kind == COLD_KEY) == key ? c : NULL;
 }
 
 static void cold_free(struct shard *s, struct cold *c)
@@ -222,7 +222,7 @@ static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
                       const struct cold_entry *found, msec_t now)
 {
-    struct cold *c = cold_of(s, token, COLD_KEY);
+    struct cold *c = cold_of(s, token, true);
     if (!c)
         return;
     bool absent = false;
@@ -252,7 +252,7 @@ static void cold_scan_send(struct shard *s, struct cold *c)
 void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
                     struct parked *scan)
 {
-    struct cold *c = cold_new(s, scan ? COLD_SCAN : COLD_WARM, p, range->after);
+    struct cold *c = cold_new(s, range->kind, p, range->after);
     c->cache = range->cache;
     c->after_cache = range->after_cache;
     c->limit = range->limit;
@@ -265,9 +265,7 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
                         const struct cold_entry *entries, const uint32_t *caches, size_t len,
                         bool done, msec_t now)
 {
-    struct cold *c = cold_of(s, token, COLD_SCAN);
-    if (!c)
-        c = cold_of(s, token, COLD_WARM);
+    struct cold *c = cold_of(s, token, false);
     if (!c)
         return;
     struct partition *p = c->partition;
@@ -277,9 +275,10 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
     }
     struct cold_page page = {cold_failed(s, p, err), entries, caches, len, done};
     struct parked *scan = c->scan;
+    enum cold_kind kind = c->kind;
     cold_free(s, c);
-    if (scan)
+    if (kind == COLD_SCAN)
         scan_answer(s, scan, &page, now);
     else
-        warm_answer(s, p, &page, now);
+        (kind == COLD_WARM ? warm_answer : sweep_answer)(s, p, &page, now);
 }

@@ -48,7 +48,7 @@ void waiting_forget(struct shard *s, struct partition *p);
 
 /* --- cold.c: questions to the cold store ------------------------------------------------------ */
 
-enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM };
+enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP };
 
 struct cold {
     struct list link;    /* in its bucket (keys) */
@@ -69,6 +69,7 @@ struct cold {
 };
 
 struct cold_range {
+    enum cold_kind kind; /* not COLD_KEY */
     uint32_t cache;
     uint32_t after_cache;
     struct slice after;
@@ -90,7 +91,7 @@ void cold_release(struct shard *s);
 void cold_ask_again(struct shard *s, const struct partition *p);
 void cold_ask_key(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
                   uint64_t hash, struct parked *parked, uint32_t at);
-/* For the scan op `scan`, or for the warm-up when it is NULL. */
+/* `scan`: the op of a COLD_SCAN, else NULL. */
 void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
                     struct parked *scan);
 

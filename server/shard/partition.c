@@ -41,6 +41,7 @@ struct partition *partition_of(struct shard *s, struct shard_context *c, uint16_
 void partition_free(struct shard *s, struct partition *p)
 {
     waiting_forget(s, p);
+    sweep_forget(s, p);
     heap_remove(&s->expiry, &p->expiry);
     list_remove(&p->link);
     s->partitions_len--;
@@ -73,6 +74,7 @@ void partition_empty(struct shard *s, struct partition *p)
     p->warm_retry_at = p->warm_failures = 0;
     p->evictions++; /* scans and the warm-up must look again */
     cold_ask_again(s, p);
+    sweep_forget(s, p);
     partition_account(s, p);
 }
 

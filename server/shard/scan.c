@@ -158,7 +158,8 @@ static void disk_ask(struct job *j, const struct scan *c)
     uint8_t first[KEY_BYTES_MAX];
     if (!job_park(j))
         return;
-    struct cold_range range = {.cache = cache_number(j->op->cache),
+    struct cold_range range = {.kind = COLD_SCAN,
+                               .cache = cache_number(j->op->cache),
                                .after = c->after,
                                .limit = j->op->limit,
                                .bytes = SCAN_BYTES_MAX};

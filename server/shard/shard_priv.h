@@ -39,6 +39,17 @@ struct route {
     struct shard_context *context;
 };
 
+/* The pass through the checkpoint for what has expired there (sweep.c). */
+struct sweep {
+    struct partition *partition; /* NULL: none */
+    bool asked;                  /* a page is under way */
+    msec_t next_at;
+    msec_t earliest; /* deadline seen that is still to come; 0: none */
+    uint32_t cache;  /* where it goes on */
+    uint16_t after_len;
+    uint8_t after[KEY_BYTES_MAX];
+};
+
 struct shard {
     struct shard_conf conf;
     struct shard_ports ports;
@@ -63,6 +74,7 @@ struct shard {
     uint32_t cold_generation;
     struct list cold_buckets[COLD_BUCKETS];
     unsigned warm_reads;
+    struct sweep sweep;
     struct key_state *keys; /* scratch */
     uint32_t keys_cap;
     struct effect *effects;
@@ -129,7 +141,14 @@ void count_run(struct job *j);
 void scan_run(struct job *j);
 void write_run(struct job *j);
 void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now);
+void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
+
+/* --- tick.c ----------------------------------------------------------------------------------- */
+
+/* Make the record that removes an expired entry. False: not now, the log is full. */
+bool expire_record(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
+                   msec_t now);
 
 /* --- evaluate.c, batch.c ---------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* tick.c - bounded background work: expiry (R14), ends of sessions (R13), eviction, warm-up,
- * purging what was dropped.
+ * purging what was dropped, sweeping what has expired on disk.
  *
  * Expiry is driven by the heap of next deadlines. The rest looks at a few partitions per tick,
  * in turn: the list of partitions is rotated, so that every partition has its turn however many
@@ -27,6 +27,16 @@ static enum grid_err effect_record(struct shard *s, struct partition *p, const s
     return record_make(s, p, &rec, NULL, &none);
 }
 
+bool expire_record(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
+                   msec_t now)
+{
+    struct effect e = {.kind = EFFECT_EXPIRE, .cache = cache, .key = key};
+    if (effect_record(s, p, &e, now))
+        return false;
+    s->stats.expired++;
+    return true;
+}
+
 /* True: there is more that can be done now. */
 static bool expire_tick(struct shard *s, msec_t now)
 {
@@ -37,10 +47,8 @@ static bool expire_tick(struct shard *s, msec_t now)
         struct partition *p = container_of(n, struct partition, expiry);
         const struct entry *due = content_due(p->content, now);
         CHECK(due);
-        struct effect e = {.kind = EFFECT_EXPIRE, .cache = entry_cache(due), .key = entry_key(due)};
-        if (effect_record(s, p, &e, now))
+        if (!expire_record(s, p, entry_cache(due), entry_key(due), now))
             return false; /* the log is full: later */
-        s->stats.expired++;
     }
     const struct heap_node *n = heap_min(&s->expiry);
     return n && n->key <= now;
@@ -103,6 +111,7 @@ static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
     }
     sessions_tick(s, p, now);
     warm_start(s, p, now);
+    sweep_start(s, p, now);
     return done;
 }
 

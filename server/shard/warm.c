@@ -19,7 +19,8 @@ enum {
 
 static void warm_ask(struct shard *s, struct partition *p)
 {
-    struct cold_range range = {.cache = UINT32_MAX,
+    struct cold_range range = {.kind = COLD_WARM,
+                               .cache = UINT32_MAX,
                                .after_cache = p->warm_cache,
                                .after = slice_make(p->warm_after, p->warm_len),
                                .limit = WARM_ENTRIES,

@@ -418,6 +418,15 @@ static inline void h_set_limit(struct harness *h, uint64_t memory_limit)
     h_publish(h, next);
 }
 
+/* Change the memory limit of every context. */
+static inline void h_set_limits(struct harness *h, uint64_t memory_limit)
+{
+    struct catalog *next = catalog_copy(h->catalog);
+    for (size_t i = 0; i < next->contexts_len; i++)
+        next->contexts[i].memory_limit = memory_limit;
+    h_publish(h, next);
+}
+
 /* Evict whatever is clean, then take the limit away. */
 static inline void h_evict(struct harness *h)
 {

@@ -472,6 +472,88 @@ START_TEST(puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data)
 }
 END_TEST
 
+/* --- what expires on disk --------------------------------------------------------------------- */
+
+/* Ticks for `ms`; answers cold reads, keeps the checkpoint up. Returns how many were asked. */
+static size_t tick_for(struct harness *h, msec_t ms)
+{
+    size_t asked = 0;
+    for (msec_t end = h->now + ms; h->now < end; h->now += 50) {
+        shard_tick(h->s, h->now);
+        asked += h->questions_len;
+        h_cold(h);
+    }
+    h_checkpoint(h);
+    shard_check(h->s);
+    return asked;
+}
+
+static struct answered *put_until(struct harness *h, uint32_t c, unsigned i, msec_t ttl_ms)
+{
+    char key[16];
+    snprintf(key, sizeof key, "key-%u", i);
+    struct op op = h_op(OP_PUT, c, key);
+    op.value = slice_str("value");
+    op.ttl = ttl_ms ? TTL_SET : TTL_NONE;
+    op.ttl_ms = ttl_ms;
+    return h_do(h, op);
+}
+
+START_TEST(what_expires_on_disk_only_is_removed_and_no_longer_counted)
+{
+    enum { KEYS = 1200 };
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, 0, FULL_REFUSE);
+    for (unsigned i = 0; i < KEYS; i++)
+        ck_answer(put_until(h, c, i, i % 3 ? 60000 : i % 2 ? 6000000 : 0), GRID_OK);
+    h_checkpoint(h);
+    h->number = 1;
+    for (unsigned i = 0; i < ANSWERS_MAX; i++)
+        h->answers[i].times = 0;
+    h_set_limits(h, 1);
+    tick_for(h, 10000);
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    ck_assert_uint_eq(stats.evicted, KEYS);
+    ck_assert_uint_eq(tick_for(h, 10000), 0); /* nothing is due: nothing is read */
+    ck_assert_int_eq(h_count(h, c)->number, KEYS);
+    h->now += 60000;
+    struct answered *put = put_until(h, c, 1, 0); /* written anew: stays */
+    h_cold(h);
+    ck_answer(put, GRID_OK);
+    ck_assert_uint_gt(tick_for(h, 5000), 0);
+    ck_assert_int_eq(h_count(h, c)->number, KEYS / 3 + 1);
+    ck_assert_uint_eq(h->store_len, KEYS / 3 + 1);
+    ck_assert_uint_eq(tick_for(h, 5000), 0);
+    h->now += 6000000;
+    tick_for(h, 5000);
+    ck_assert_int_eq(h_count(h, c)->number, KEYS / 6 + 1);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_sweep_goes_on_after_a_failed_read_and_a_full_log)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_context(h, "d", DURABILITY_ASYNC, 0, FULL_REFUSE);
+    for (unsigned i = 0; i < 20; i++)
+        ck_answer(put_until(h, c, i, 1000), GRID_OK);
+    h_checkpoint(h);
+    h_set_limits(h, 1);
+    tick_for(h, 100);
+    h->now += 2000;
+    shard_tick(h->s, h->now);
+    ck_assert_uint_eq(h_cold_err(h, GRID_EIO), 1);
+    h->log_full = true;
+    tick_for(h, 3000);
+    ck_assert_int_eq(h_count(h, c)->number, 20);
+    h->log_full = false;
+    tick_for(h, 3000);
+    ck_assert_int_eq(h_count(h, c)->number, 0);
+    h_free(h);
+}
+END_TEST
+
 /* --- damage ----------------------------------------------------------------------------------- */
 
 START_TEST(a_damaged_partition_refuses_everything_until_it_is_given_up)
@@ -603,6 +685,8 @@ UNIT_MAIN("shard/cold", a_miss_on_an_incomplete_partition_asks_the_cold_store,
           a_delete_before_an_eviction_is_not_undone_by_the_checkpoint,
           a_write_to_a_cold_key_is_done_even_if_nothing_else_can_be_evicted,
           puts_and_deletes_go_on_over_a_limit_far_smaller_than_the_data,
+          what_expires_on_disk_only_is_removed_and_no_longer_counted,
+          a_sweep_goes_on_after_a_failed_read_and_a_full_log,
           a_damaged_partition_refuses_everything_until_it_is_given_up,
           a_corrupt_entry_on_disk_damages_its_partition_and_no_other,
           a_warm_up_that_meets_a_corrupt_entry_damages_the_partition,
