@@ -7,12 +7,17 @@ tidy: $(PB_HEADERS)
 
 COVERAGE_BUILD := $(patsubst %-coverage,%,$(BUILD))-coverage
 
-.PHONY: test demo format install uninstall help deps
+.PHONY: test sim demo format install uninstall help deps
 deps:
 	@scripts/install-deps
 test: deps
-	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(FUZZ_REPLAY)
-	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(FUZZ_REPLAY) $(E2E)
+	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(BUILD)/sim $(FUZZ_REPLAY)
+	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(BUILD)/sim $(FUZZ_REPLAY) $(E2E)
+# One node in a world made from a seed: SEEDS of them from START (or `random`), or the one SEED.
+SEEDS ?= 1000
+START ?= 1
+sim: $(BUILD)/sim
+	@$(BUILD)/sim --stats $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --start $(START))
 demo: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	@scripts/demo $(BUILD)
@@ -59,9 +64,9 @@ uninstall:
 .PHONY: coverage coverage-table
 coverage:
 	@$(MAKE) --no-print-directory COVERAGE=1 BUILD=$(COVERAGE_BUILD) coverage-table
-coverage-table: unit $(FUZZ_REPLAY)
+coverage-table: all unit $(FUZZ_REPLAY)
 	@find $(BUILD) -name '*.gcda' -delete
-	@scripts/run-tests $(UNIT) $(FUZZ_REPLAY) | tail -n 1
+	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(FUZZ_REPLAY) $(E2E) | grep -v ' 0 failed$$' || true
 	@scripts/coverage $(BUILD)
 
 help:
@@ -69,7 +74,7 @@ help:
 #? make             build/gridd, build/gridctl, build/libgridclient.{a,so}; CC=clang WERROR=-Werror BUILD=folder
 #? make test        install what is missing, build, run all tests; SAN=address,undefined or SAN=thread, COVERAGE=1
 #? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
-#? make sim         simulations: SEEDS=n of them, or SEED=s alone
+#? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
 #? make fuzz        each fuzz target for SECONDS=20; FUZZ=NAME for one
 #? make bench       the benchmarks (tests/bench/README.md); make instructions
 #? make tidy        layers, sizes, leftovers, format, manuals; make format

@@ -65,7 +65,10 @@ void shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         return;
     }
     content_apply(p->content, rec);
-    p->purge |= names_dropped(s, p, rec);
+    if (names_dropped(s, p, rec)) {
+        p->purge = true;
+        content_set_complete(p->content, false); /* its count was not told */
+    }
     replica_recover(&p->replica, rec->version);
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);

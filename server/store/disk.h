@@ -70,6 +70,8 @@ uint64_t disk_mem_used(const struct disk *d);
 /* The next `count` calls of this kind, after `skip` good ones, fail with EIO. */
 enum disk_fault { DISK_FAULT_READ, DISK_FAULT_WRITE, DISK_FAULT_SYNC, DISK_FAULTS };
 void disk_mem_fail(struct disk *d, enum disk_fault kind, unsigned skip, unsigned count);
+/* From now on a sync says that it is done and does nothing; names are durable as ever. */
+void disk_mem_lie(struct disk *d, bool lie);
 /* Flip one bit of a file, in the cache and on disk. false: no such file or offset. */
 bool disk_mem_flip(struct disk *d, const char *path, uint64_t at, unsigned bit);
 /* Writes, syncs and directory operations so far; for choosing crash points. */

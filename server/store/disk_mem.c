@@ -51,6 +51,7 @@ struct disk_mem {
     uint64_t capacity;
     uint64_t operations;
     uint64_t stop_at;
+    bool lies; /* about syncs */
     struct {
         unsigned skip, count;
     } faults[DISK_FAULTS];
@@ -288,7 +289,7 @@ static int mem_sync(struct disk_file *file)
         error = operation(f->disk);
     if (!error)
         error = fault(f->disk, DISK_FAULT_SYNC);
-    if (error)
+    if (error || f->disk->lies)
         return error;
     struct node *n = f->node;
     buf_set_len(&n->disk, n->cache.len);
@@ -518,6 +519,11 @@ void disk_mem_fail(struct disk *d, enum disk_fault kind, unsigned skip, unsigned
 {
     mem_of(d)->faults[kind].skip = skip;
     mem_of(d)->faults[kind].count = count;
+}
+
+void disk_mem_lie(struct disk *d, bool lie)
+{
+    mem_of(d)->lies = lie;
 }
 
 bool disk_mem_flip(struct disk *disk, const char *path, uint64_t at, unsigned bit)

@@ -164,6 +164,15 @@ void model_cut(struct model *m, unsigned shard, uint64_t lsn)
     m->applied_len = kept;
 }
 
+void model_forget(struct model *m, unsigned context)
+{
+    for (unsigned k = 0; k < SIM_KEYS; k++) {
+        m->keys[context][k].len = 0;
+        if (context == SIM_SYNC)
+            m->acked[k] = 0;
+    }
+}
+
 /* --- reads ------------------------------------------------------------------------------------ */
 
 static bool state_seen(const struct state *s, msec_t since, msec_t now, const struct state *seen)
@@ -187,6 +196,19 @@ bool model_may_see(const struct model *m, unsigned context, unsigned key, uint64
             return false; /* it held when the read was sent: nothing older may be seen */
     }
     return !seen->there;
+}
+
+bool model_there_since(const struct model *m, unsigned context, unsigned key, uint64_t from,
+                       msec_t now)
+{
+    const struct key_history *h = &m->keys[context][key];
+    for (size_t i = h->len; i-- > 0;) {
+        if (!live(&h->states[i], now))
+            return false;
+        if (h->states[i].step < from)
+            return true;
+    }
+    return false;
 }
 
 void model_release(struct model *m)

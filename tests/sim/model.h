@@ -41,7 +41,7 @@ struct request { /* one write of a client, the same over all its deliveries */
     int64_t delta;
     uint64_t value_seed;
     size_t value_len;
-    uint64_t step; /* first sent */
+    msec_t since; /* first sent */
 };
 
 struct applied { /* a request's record */
@@ -93,6 +93,11 @@ const struct applied *model_applied(const struct model *m, const struct request 
 void model_add(struct model *m, const struct applied *a);
 /* The shard's log was cut behind `lsn`, and memory is gone. */
 void model_cut(struct model *m, unsigned shard, uint64_t lsn);
+/* The context's cache was dropped: none of its keys was ever there. */
+void model_forget(struct model *m, unsigned context);
+/* Whether the key was there, as far as anyone could know, from step `from` until now. */
+bool model_there_since(const struct model *m, unsigned context, unsigned key, uint64_t from,
+                       msec_t now);
 /* Whether a read that took from step `from` (time `since`) until now may have seen this; version 0:
  * absent. */
 bool model_may_see(const struct model *m, unsigned context, unsigned key, uint64_t from,

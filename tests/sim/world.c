@@ -1,8 +1,6 @@
 /* world.c - a seed's life: its mix, its events, its quiet end. */
 #include "tests/sim/world.h"
 
-#include "base/alloc.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +10,16 @@ void world_fail(struct world *w, const char *fmt, ...)
     if (w->failed)
         return;
     w->failed = true;
+    if (w->quiet)
+        return;
     va_list args;
     va_start(args, fmt);
-    printf("not ok seed %llu, step %llu: ", (unsigned long long)w->seed,
+    printf("not ok %s %llu, step %llu: ", w->story ? "fate" : "seed", (unsigned long long)w->seed,
            (unsigned long long)w->step);
     vprintf(fmt, args);
-    printf("\n# replay: make sim SEED=%llu\n", (unsigned long long)w->seed);
+    if (!w->story)
+        printf("\n# replay: make sim SEED=%llu", (unsigned long long)w->seed);
+    printf("\n");
     va_end(args);
 }
 
@@ -49,34 +51,19 @@ static void mix_draw(struct world *w)
                       .changes_max = draw(w, 1, 30),
                       .write = draw(w, 10, 60),
                       .read = draw(w, 5, 40),
+                      .scan = draw(w, 0, 20),
                       .log = draw(w, 20, 80),
                       .fold = draw(w, 1, 30),
                       .cold = draw(w, 5, 40),
                       .tick = draw(w, 2, 20),
+                      .leap = draw(w, 0, 1),
                       .crash = draw(w, 0, 2),
                       .stop = draw(w, 0, 1),
                       .fault = draw(w, 0, 1),
                       .full = chance(w, 30),
-                      .flip = chance(w, 20),
-                      .steps = draw(w, 200, 900)};
-}
-
-static void catalog_make(struct world *w)
-{
-    static const char *const names[] = {"s", "a", "m"};
-    char why[WHY_BYTES], path[16];
-    w->catalog = catalog_new();
-    for (unsigned i = 0; i < SIM_CONTEXTS; i++) {
-        struct context_info want = {.partitions = SIM_PARTITIONS,
-                                    .durability = (enum durability)i,
-                                    .min_in_sync = 1,
-                                    .full_policy = FULL_REFUSE};
-        snprintf(want.name, sizeof want.name, "%s", names[i]);
-        snprintf(path, sizeof path, "%s/c", names[i]);
-        CHECK(catalog_context_create(w->catalog, &want, why) == GRID_OK);
-        CHECK(catalog_cache_create(w->catalog, slice_str(path), 0, why) == GRID_OK);
-        w->caches[i] = catalog_cache_named(w->catalog, slice_str(path))->id;
-    }
+                      .drop = chance(w, 30),
+                      .flip = chance(w, 30),
+                      .steps = draw(w, 200, 2000)};
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -102,29 +89,71 @@ static void event_tick(struct world *w)
     w->now += below(w, 50);
     shard_tick(any_shard(w)->shard, w->now);
 }
+/* Time for sessions to end and requests to be too old. */
+static void event_leap(struct world *w)
+{
+    w->now += below(w, 2 * SIM_SESSION_TTL);
+}
+static void event_crash(struct world *w)
+{
+    w->tally.crashes++;
+    node_crash(w);
+}
 static void event_stop(struct world *w)
 {
-    node_restart(w, false);
+    w->tally.stops++;
+    node_restart(w, FLIP_NONE);
 }
+
 static void event_flip(struct world *w)
 {
-    if (!w->flipped)
-        node_restart(w, true);
+    if (w->flipped)
+        return;
+    uint64_t what = below(w, 3);
+    if (what == 2)
+        node_flip_store(w, any_shard(w));
+    else
+        node_restart(w, what == 0 ? FLIP_STOPPED : FLIP_CRASHED);
 }
 
 static void event_fault(struct world *w)
 {
-    if (chance(w, 50))
-        disk_mem_stop_after(w->disk, below(w, 12));
+    uint64_t what = below(w, 4);
+    unsigned skip = (unsigned)below(w, 12);
+    if (what == 0)
+        disk_mem_stop_after(w->disk, skip);
+    else if (what == 1)
+        store_mem_fail_commit(any_shard(w)->store, GRID_EIO, skip / 4, 1);
     else
-        store_mem_fail_commit(any_shard(w)->store, GRID_EIO, (unsigned)below(w, 3), 1);
+        disk_mem_fail(w->disk, what == 2 ? DISK_FAULT_WRITE : DISK_FAULT_SYNC, skip, 1);
+    w->tally.disk_stops += what == 0;
+    w->tally.commit_failures += what == 1;
+    w->tally.write_failures += what == 2;
+    w->tally.sync_failures += what == 3;
 }
 
+/* A disk or a store gets full, or has room again. */
 static void event_full(struct world *w)
 {
-    bool again = w->full && chance(w, 50);
+    struct node_shard *n = any_shard(w);
+    struct checkpoint_stats stats;
+    bool room = w->full && chance(w, 50);
     w->full = true;
-    disk_mem_set_capacity(w->disk, again ? 0 : disk_mem_used(w->disk) + below(w, 20000));
+    if (chance(w, 60)) {
+        disk_mem_set_capacity(w->disk, room ? 0 : disk_mem_used(w->disk) + below(w, 20000));
+    } else {
+        checkpoint_stats(n->checkpoint, &stats);
+        store_mem_set_capacity(n->store, room ? 0 : stats.used_bytes + below(w, 5000));
+    }
+}
+
+static void event_drop(struct world *w)
+{
+    unsigned context = (unsigned)below(w, SIM_CONTEXTS);
+    if (chance(w, 60))
+        cache_make_again(w, context);
+    else
+        context_make_again(w, context);
 }
 
 struct event {
@@ -132,15 +161,18 @@ struct event {
     void (*run)(struct world *w);
 };
 
-static void step(struct world *w)
+enum { CALM_EVENTS = 7 };
+
+static void event_run(struct world *w)
 {
     const struct mix *m = &w->mix;
     const struct event events[] = {
-        {m->write * 10, client_write}, {m->read * 10, client_read}, {m->log * 10, event_log},
-        {m->fold * 10, event_fold},    {m->cold * 10, event_cold},  {m->tick * 10, event_tick},
-        {m->crash * 3, node_crash},    {m->stop * 3, event_stop},   {m->fault * 3, event_fault},
-        {m->full * 10, event_full},    {m->flip * 3, event_flip}};
-    size_t n = w->calm ? 6 : sizeof events / sizeof *events;
+        {m->write * 10, client_write}, {m->read * 10, client_read}, {m->scan * 10, scan_send},
+        {m->log * 10, event_log},      {m->fold * 10, event_fold},  {m->cold * 10, event_cold},
+        {m->tick * 10, event_tick},    {m->crash * 3, event_crash}, {m->stop * 3, event_stop},
+        {m->fault * 3, event_fault},   {m->full * 10, event_full},  {m->flip * 5, event_flip},
+        {m->leap, event_leap},         {m->drop * 4, event_drop}};
+    size_t n = w->calm ? CALM_EVENTS : sizeof events / sizeof *events;
     unsigned all = 0;
     for (size_t i = 0; i < n; i++)
         all += events[i].weight;
@@ -148,12 +180,51 @@ static void step(struct world *w)
     size_t i = 0;
     for (; pick >= events[i].weight; i++)
         pick -= events[i].weight;
-    w->step++;
     events[i].run(w);
+}
+
+static void step(struct world *w)
+{
+    w->step++;
+    event_run(w);
     if (w->dead && !w->failed)
         node_crash(w);
-    for (unsigned s = 0; s < m->shards && w->shards[s].shard && w->step % 8 == 0; s++)
+    for (unsigned s = 0; s < w->mix.shards && !w->failed && w->step % 8 == 0; s++)
         shard_check(w->shards[s].shard);
+}
+
+/* Faults stop; a node that cannot fold because of damage is started again. */
+static void calm_down(struct world *w)
+{
+    bool stuck = false;
+    disk_mem_set_capacity(w->disk, 0);
+    disk_mem_stop_after(w->disk, UINT64_MAX);
+    for (unsigned kind = 0; kind < DISK_FAULTS; kind++)
+        disk_mem_fail(w->disk, (enum disk_fault)kind, 0, 0);
+    for (unsigned i = 0; i < w->mix.shards; i++) {
+        store_mem_set_capacity(w->shards[i].store, 0);
+        store_mem_fail_commit(w->shards[i].store, GRID_EIO, 0, 0);
+        stuck |= w->shards[i].stuck;
+    }
+    w->calm = true;
+    if (stuck)
+        node_crash(w);
+}
+
+/* The liveness phase. */
+static void world_settle(struct world *w)
+{
+    calm_down(w);
+    for (unsigned i = 0; i < 40000 && client_busy(w) && !w->failed; i++)
+        step(w);
+    if (client_busy(w) && !w->failed)
+        world_fail(w, "faults have ended, and not all is answered");
+    if (!w->failed)
+        world_agree(w);
+    if (!w->failed) {
+        node_crash(w);
+        world_agree(w);
+    }
 }
 
 void world_run(struct world *w)
@@ -161,34 +232,19 @@ void world_run(struct world *w)
     w->prng.state = w->seed * 0x9e3779b97f4a7c15u;
     w->now = 1000000;
     mix_draw(w);
-    catalog_make(w);
+    contexts_make(w);
     w->model.shards = w->mix.shards;
     for (unsigned i = 0; i < SIM_CLIENTS; i++)
         w->clients[i].next = 1;
     node_make(w);
     while (w->step < w->mix.steps && !w->failed)
         step(w);
-    disk_mem_set_capacity(w->disk, 0);
-    disk_mem_stop_after(w->disk, UINT64_MAX);
-    for (unsigned i = 0; i < w->mix.shards; i++)
-        store_mem_fail_commit(w->shards[i].store, GRID_EIO, 0, 0);
-    w->calm = true;
-    for (unsigned i = 0; i < 20000 && client_busy(w) && !w->failed; i++)
-        step(w);
-    if (client_busy(w) && !w->failed)
-        world_fail(w, "faults have ended, and not all is answered");
     if (!w->failed)
-        client_agree(w);
-    if (!w->failed) {
-        node_crash(w);
-        client_agree(w);
-    }
-    if (w->verbose)
-        printf("# seed %llu: %llu writes, %llu reads, %llu repeated, %llu crashes%s%s\n",
-               (unsigned long long)w->seed, (unsigned long long)w->writes,
-               (unsigned long long)w->reads, (unsigned long long)w->repeats,
-               (unsigned long long)w->crashes, w->flipped ? ", a bit flipped" : "",
-               w->full ? ", disk full" : "");
+        world_settle(w);
+}
+
+void world_release(struct world *w)
+{
     node_release(w);
     catalog_unref(w->catalog);
     model_release(&w->model);

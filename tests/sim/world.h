@@ -7,13 +7,22 @@
 #include "shard/shard.h"
 #include "store/checkpoint.h"
 #include "tests/sim/model.h"
+#include "tests/sim/sabotage.h"
 
-enum { SIM_SHARDS = 2, SIM_CLIENTS = 4, SIM_WINDOW = 3, SIM_QUEUE = 64, SIM_VALUE_MAX = 3000 };
+enum { SIM_SHARDS = 2, SIM_CLIENTS = 4, SIM_WINDOW = 3, SIM_SCANS = 2 };
+enum { SIM_QUEUE = 64, SIM_VALUE_MAX = 3000, SIM_SESSION_TTL = 60000 };
+
+struct tally {
+#define X(name, text) uint64_t name;
+#include "tests/sim/tally.def"
+#undef X
+};
 
 struct mix { /* what this seed is like; weights of events */
     unsigned shards, keys, value_max, ttl_percent, repeat_percent;
     uint64_t memory_limit, segment_bytes, changes_max;
-    unsigned write, read, log, fold, cold, tick, crash, stop, fault, full, flip;
+    unsigned write, read, scan, log, fold, cold, tick, leap;
+    unsigned crash, stop, fault, full, drop, flip;
     unsigned steps;
 };
 
@@ -35,15 +44,16 @@ struct node_shard {
     struct store_mem *store;
     struct wal_batch *batches[SIM_QUEUE]; /* the last one is open */
     unsigned batches_len;
-    uint64_t durable;      /* what the log synced */
-    uint64_t told;         /* what the shard was told of it */
-    uint64_t acked;        /* the highest lsn a client relies on */
-    uint64_t checkpointed; /* told */
-    bool stuck;            /* no more checkpoints until the next start */
+    uint64_t appended; /* the last record handed to the log */
+    uint64_t durable;  /* what the log synced */
+    uint64_t acked;    /* the highest lsn a client relies on */
+    bool stuck;        /* no more checkpoints until the next start */
+    bool purge;        /* something was dropped */
     struct cold_question *questions;
     size_t questions_len;
-    struct wal_place *places; /* while recovering */
-    size_t places_len;
+    struct wal_place *unmarked; /* damage that the checkpoint does not know yet */
+    size_t unmarked_len;
+    uint64_t unmarked_lsn;
 };
 
 struct delivery { /* an op on its way; its index is the ticket */
@@ -51,10 +61,10 @@ struct delivery { /* an op on its way; its index is the ticket */
     bool write;
     enum op_kind kind;
     unsigned client, slot, context, key;
+    unsigned generation; /* of the context's cache */
     uint64_t number;
     uint64_t step;
     msec_t since;
-    struct state seen; /* COUNT, GET at the end */
     enum grid_err status;
     int64_t counted;
 };
@@ -64,16 +74,32 @@ struct client {
     uint64_t next;
 };
 
+struct scan_walk { /* of one partition, page by page */
+    bool open, waiting;
+    unsigned context, partition;
+    unsigned prefix; /* length of the keys' text that must agree with key_text(first) */
+    uint32_t limit;
+    uint64_t from; /* keys there ever since this step must come */
+    msec_t since;
+    bool seen[SIM_KEYS];
+    uint8_t cursor[600];
+    size_t cursor_len;
+};
+
 struct world {
     uint64_t seed;
+    enum sabotage sabotage;
     struct prng prng;
     struct mix mix;
+    struct tally tally;
     struct disk *disk;
     struct catalog *catalog;
     uint32_t caches[SIM_CONTEXTS];
+    unsigned generations[SIM_CONTEXTS]; /* +1 when the cache was dropped and made again */
     struct node_shard shards[SIM_SHARDS];
     struct model model;
     struct client clients[SIM_CLIENTS];
+    struct scan_walk scans[SIM_SCANS];
     struct delivery *deliveries;
     size_t deliveries_len;
     msec_t now;
@@ -82,8 +108,9 @@ struct world {
     bool flipped; /* bits were flipped: DAMAGED is an answer */
     bool full;    /* the disk may be full */
     bool calm;    /* faults have stopped */
-    bool verbose, failed;
-    uint64_t crashes, writes, reads, repeats;
+    bool quiet;   /* a failure is wanted, and is not printed */
+    bool failed;
+    struct story *story; /* a told scenario instead of clients and model; NULL: none */
 };
 
 /* Says so once, with the seed; the run ends. */
@@ -91,28 +118,88 @@ void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool chance(struct world *w, unsigned percent);
 uint64_t below(struct world *w, uint64_t n);
 
-/* One seed from start to end; w->seed and verbose are set. */
+/* One seed from start to end; seed, sabotage and quiet are set. */
 void world_run(struct world *w);
+void world_release(struct world *w);
 
+/* --- catalog.c: contexts and caches ------------------------------------------------------------ */
+
+void contexts_make(struct world *w);
+/* The cache of a context, or the context with it, goes, and one of the same name comes. */
+void cache_make_again(struct world *w, unsigned context);
+void context_make_again(struct world *w, unsigned context);
+/* SIM_CONTEXTS: it was dropped. */
+unsigned context_of(const struct world *w, uint32_t id);
+
+/* --- node.c, start.c: the node ----------------------------------------------------------------- */
+
+struct node_shard *node_of_key(struct world *w, unsigned key);
 void node_make(struct world *w);
-void node_start(struct world *w, bool create);
 void node_crash(struct world *w);
-/* Everything synced and closed, then started again; `flip`: with one bit of a log flipped. */
-void node_restart(struct world *w, bool flip);
+enum flip { FLIP_NONE, FLIP_STOPPED, FLIP_CRASHED };
+/* Everything synced and closed, or (FLIP_CRASHED) a crash; one bit flipped; then started again. */
+void node_restart(struct world *w, enum flip flip);
+/* One bit of the store, while it is in use. */
+void node_flip_store(struct world *w, struct node_shard *n);
+/* One of the things the threads do, any. */
 void node_log(struct world *w, struct node_shard *n);
 void node_fold(struct world *w, struct node_shard *n);
 void node_cold(struct world *w, struct node_shard *n);
 void node_release(struct world *w);
-struct node_shard *node_of_key(struct world *w, unsigned key);
+
+/* What node_log() and node_fold() choose from. */
+void log_close(struct world *w, struct node_shard *n);
+void log_write(struct world *w, struct node_shard *n);
+void log_sync(struct world *w, struct node_shard *n);
+void log_tell(struct world *w, struct node_shard *n);
+void fold_run(struct world *w, struct node_shard *n);
+void fold_prepare(struct world *w, struct node_shard *n);
+void fold_purge(struct world *w, struct node_shard *n);
+void fold_tell(struct world *w, struct node_shard *n);
+/* What the store or the disk said: EIO ends the process, a full disk is told where one is full. */
+void disk_answer(struct world *w, enum grid_err err, const char *why);
+void batch_open(struct node_shard *n);
+void batch_close(struct node_shard *n);
+void damage_add(struct node_shard *n, uint32_t context, uint16_t partition);
+enum grid_err damage_mark(struct node_shard *n, char *why);
+extern const struct shard_ports node_ports; /* ctx is to be set */
+
+/* --- client.c: requests and reads -------------------------------------------------------------- */
 
 void client_write(struct world *w);
 void client_read(struct world *w);
-void client_reply(void *ctx, const struct ticket *to, const struct result *res);
-/* A record on its way to the log: does it follow from the model? */
-void client_record(struct world *w, struct node_shard *n, const struct record *r, uint64_t lsn);
 void client_crashed(struct world *w);
+/* The cache of `context` was dropped: nobody waits any more. */
+void client_dropped(struct world *w, unsigned context);
 bool client_busy(const struct world *w);
-/* All quiet: every key and count is as the model has it. */
-void client_agree(struct world *w);
+struct delivery *delivery_add(struct world *w, struct op *op, unsigned context);
+void op_send(struct world *w, struct op *op);
+void read_send(struct world *w, unsigned context, unsigned key);
+
+/* --- answer.c: what is held against records and answers ---------------------------------------- */
+
+void client_reply(struct world *w, const struct ticket *to, const struct result *res);
+/* A record on its way to the log: does it follow from the model? */
+void client_record(struct world *w, const struct record *r, uint64_t lsn);
+
+/* --- scan.c ------------------------------------------------------------------------------------ */
+
+void scan_send(struct world *w);
+void scan_reply(struct world *w, struct scan_walk *s, const struct delivery *d,
+                const struct result *res);
+void scan_crashed(struct world *w);
+void scan_dropped(struct world *w, unsigned context);
+
+/* --- agree.c: the quiet end -------------------------------------------------------------------- */
+
+/* Every key and count is as the model has it, everything folds, the log gets short. */
+void world_agree(struct world *w);
+void count_agrees(struct world *w, unsigned context, unsigned partition);
+
+/* --- story.c --- */
+
+void story_reply(struct story *s, const struct ticket *to, const struct result *res);
+/* Each story, told with several fates of what was not synced. The number that failed. */
+unsigned stories_run(void);
 
 #endif
