@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 enum {
-    FRAMES_PER_TURN = 512,   /* of one connection */
+    FRAMES_PER_TURN = 512, /* of one connection */
+    OPS_BATCH = 64, /* ops that are done before more connections are read: in the first cache */
     ARENA_BYTES = 256 << 20, /* decoded requests of one turn */
     UNSENT_BYTES = 1 << 20,  /* what is handed to a connection before it is asked again */
     STOP_MS = 5000,          /* for answers in flight when the node stops */
@@ -69,6 +70,16 @@ static void session_move(void *ctx, struct grid_session *s, uint32_t shard)
     struct link *l = grid_session_owner(s);
     l->moving = true;
     l->target = shard;
+}
+
+static void ops_do(struct worker *w)
+{
+    msec_t now = loop_wall_ms(w->loop);
+    shard_submit_all(w->shard, w->ops, w->ops_len, now);
+    w->ops_len = 0;
+    for (size_t i = 0; i < w->done_len; i++)
+        free(w->done[i]);
+    w->done_len = 0;
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -225,16 +236,6 @@ void worker_reply(void *ctx, const struct ticket *to, const struct result *res)
         worker_dirty(w, grid_session_result(to, res));
     else
         forward_result(w, to, res);
-}
-
-static void ops_do(struct worker *w)
-{
-    msec_t now = loop_wall_ms(w->loop);
-    shard_submit_all(w->shard, w->ops, w->ops_len, now);
-    w->ops_len = 0;
-    for (size_t i = 0; i < w->done_len; i++)
-        free(w->done[i]);
-    w->done_len = 0;
 }
 
 static void link_flush(struct link *l)
