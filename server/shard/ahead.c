@@ -4,7 +4,7 @@
  * overlap. A group is small enough for what it fetched to be in the first cache when it is used. */
 #include "shard/shard_priv.h"
 
-enum { GROUP = 16 };
+enum { GROUP = 64 };
 
 /* An op and where it will look. */
 struct ahead {
