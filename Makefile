@@ -25,6 +25,10 @@ ifdef COVERAGE
 CFLAGS += --coverage
 LDFLAGS += --coverage
 endif
+# gcc optimises gridd as a whole (a tenth faster); its objects serve the tests without that.
+ifeq ($(SAN)$(COVERAGE)$(shell $(CC) -dM -E -x c /dev/null | grep -c __clang__),0)
+LTO := -flto=auto -ffat-lto-objects
+endif
 
 # --- rooms -----------------------------------------------------------------------------------
 # Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
@@ -52,7 +56,7 @@ all: $(BUILD)/gridd $(BUILD)/gridctl $(BUILD)/libgridclient.a $(BUILD)/libgridcl
 .DELETE_ON_ERROR:
 
 $(BUILD)/gridd: $(BUILD)/obj/server/main.o $(CONF_OBJS) $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+	$(CC) $(OPT) $(LTO) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 
 $(BUILD)/gridctl: $(CTL_OBJS) $(BUILD)/libgridclient.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
@@ -86,7 +90,7 @@ $(BUILD)/pic/gen/%.o: $(BUILD)/gen/%.c
 
 $(BUILD)/obj/%.o: %.c | $(PB_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(if $(filter server/%,$<),$(LTO)) -MMD -MP -c -o $@ $<
 $(BUILD)/pic/%.o: %.c | $(PB_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
