@@ -265,6 +265,26 @@ static void signal_ready(void *ctx, int fd)
     }
 }
 
+static void end_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
+}
+
+/* The loop no longer runs; whoever asks again while the rest is ended does not want to wait. */
+static void signals_end_at_once(void)
+{
+    static const int asking[] = {SIGTERM, SIGINT};
+    const struct sigaction action = {.sa_handler = end_at_once};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) {
+        sigaction(asking[i], &action, NULL);
+        sigaddset(&set, asking[i]);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void node_run(struct node *n, void (*reload)(void *ctx), void *ctx)
 {
     sigset_t set;
@@ -278,6 +298,7 @@ void node_run(struct node *n, void (*reload)(void *ctx), void *ctx)
     CHECK(n->signal_fd >= 0);
     n->signals = loop_watch(n->loop, n->signal_fd, signal_ready, n);
     loop_run(n->loop);
+    signals_end_at_once();
 }
 
 static void workers_end(struct node *n)
