@@ -84,7 +84,7 @@ static void faults_tell(struct reading *r, struct buf *to)
                 *p = '?';
         buf_printf(to, "%s:%d: %s\n", r->name, r->faults[i].line, r->faults[i].text);
     }
-    if (r->faults_len == FAULTS_MAX)
+    if (r->faults_len == FAULTS_MAX || r->unknown_len == UNKNOWN_MAX)
         buf_printf(to, "%s: there may be more\n", r->name);
 }
 
