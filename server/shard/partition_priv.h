@@ -72,7 +72,8 @@ void partition_empty(struct shard *s, struct partition *p);
 /* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
 void warm_start(struct shard *s, struct partition *p, msec_t now);
 
-/* Go on with looking for what has expired on disk, or begin with `p` when there may be something. */
+/* Go on with looking for what has expired on disk, or begin with `p` when there may be
+ * something. */
 void sweep_start(struct shard *s, struct partition *p, msec_t now);
 /* `p` goes, or its content does. */
 void sweep_forget(struct shard *s, const struct partition *p);

@@ -1,4 +1,5 @@
-/* client.c - the clients: a write is sent again until it is answered, with the same number (R13). */
+/* client.c - the clients: a write is sent again until it is answered, with the same number
+ * (R13). */
 #include "tests/sim/world.h"
 
 #include "base/alloc.h"

@@ -51,7 +51,7 @@ struct story {
 STORIES(X)
 #undef X
 
-/* --- what a client says; each gives the number of its answer ----------------------------------- */
+/* --- what a client says; each gives the number of its answer ---------------------------------- */
 
 /* Contexts SIM_SYNC, SIM_ASYNC, SIM_MEMORY; the first letter of a key is its partition: a, b, c,
  * d. */
@@ -68,7 +68,7 @@ unsigned say_count_up(struct story *s, unsigned context, const char *key, uint64
 unsigned say_get(struct story *s, unsigned context, const char *key);
 unsigned say_size(struct story *s, unsigned context, const char *key_of_partition);
 
-/* --- what happens ------------------------------------------------------------------------------ */
+/* --- what happens ----------------------------------------------------------------------------- */
 
 void then_write(struct story *s); /* what was said is written, not synced */
 void then_sync(struct story *s);  /* and synced, and told */
@@ -80,7 +80,7 @@ void then_wait(struct story *s, msec_t ms);
 /* A bit flips in the log where this text stands. */
 void then_flip(struct story *s, const char *text);
 
-/* --- what must be ------------------------------------------------------------------------------ */
+/* --- what must be ----------------------------------------------------------------------------- */
 
 #define EXPECT(s, what) story_expect((s), (what), #what, __FILE__, __LINE__)
 void story_expect(struct story *s, bool good, const char *what, const char *file, int line);

@@ -122,7 +122,7 @@ uint64_t below(struct world *w, uint64_t n);
 void world_run(struct world *w);
 void world_release(struct world *w);
 
-/* --- catalog.c: contexts and caches ------------------------------------------------------------ */
+/* --- catalog.c: contexts and caches ----------------------------------------------------------- */
 
 void contexts_make(struct world *w);
 /* The cache of a context, or the context with it, goes, and one of the same name comes. */
@@ -131,7 +131,7 @@ void context_make_again(struct world *w, unsigned context);
 /* SIM_CONTEXTS: it was dropped. */
 unsigned context_of(const struct world *w, uint32_t id);
 
-/* --- node.c, start.c: the node ----------------------------------------------------------------- */
+/* --- node.c, start.c: the node ---------------------------------------------------------------- */
 
 struct node_shard *node_of_key(struct world *w, unsigned key);
 void node_make(struct world *w);
@@ -164,7 +164,7 @@ void damage_add(struct node_shard *n, uint32_t context, uint16_t partition);
 enum grid_err damage_mark(struct node_shard *n, char *why);
 extern const struct shard_ports node_ports; /* ctx is to be set */
 
-/* --- client.c: requests and reads -------------------------------------------------------------- */
+/* --- client.c: requests and reads ------------------------------------------------------------- */
 
 void client_write(struct world *w);
 void client_read(struct world *w);
@@ -176,13 +176,13 @@ struct delivery *delivery_add(struct world *w, struct op *op, unsigned context);
 void op_send(struct world *w, struct op *op);
 void read_send(struct world *w, unsigned context, unsigned key);
 
-/* --- answer.c: what is held against records and answers ---------------------------------------- */
+/* --- answer.c: what is held against records and answers --------------------------------------- */
 
 void client_reply(struct world *w, const struct ticket *to, const struct result *res);
 /* A record on its way to the log: does it follow from the model? */
 void client_record(struct world *w, const struct record *r, uint64_t lsn);
 
-/* --- scan.c ------------------------------------------------------------------------------------ */
+/* --- scan.c ----------------------------------------------------------------------------------- */
 
 void scan_send(struct world *w);
 void scan_reply(struct world *w, struct scan_walk *s, const struct delivery *d,
@@ -190,7 +190,7 @@ void scan_reply(struct world *w, struct scan_walk *s, const struct delivery *d,
 void scan_crashed(struct world *w);
 void scan_dropped(struct world *w, unsigned context);
 
-/* --- agree.c: the quiet end -------------------------------------------------------------------- */
+/* --- agree.c: the quiet end ------------------------------------------------------------------- */
 
 /* Every key and count is as the model has it, everything folds, the log gets short. */
 void world_agree(struct world *w);
