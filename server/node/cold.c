@@ -115,10 +115,13 @@ static struct cold_job *job_new(uint64_t token, uint32_t context, uint16_t parti
     return j;
 }
 
+/* When the node has stopped nobody is told any more. */
 void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
               struct slice key)
 {
     struct worker *w = ctx;
+    if (atomic_load(&w->cold.stop))
+        return;
     mailbox_post(w->cold.box, &job_new(token, context, partition, cache, key)->note.mail);
 }
 
@@ -126,6 +129,8 @@ void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, 
                uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes)
 {
     struct worker *w = ctx;
+    if (atomic_load(&w->cold.stop))
+        return;
     struct cold_job *j = job_new(token, context, partition, cache, after);
     j->scan = true;
     j->after_cache = after_cache;

@@ -310,6 +310,10 @@ static void workers_end(struct node *n)
     for (unsigned i = 0; i < n->workers_running; i++) {
         cold_end(&n->workers[i]);
         log_end(&n->workers[i]);
+    }
+    for (unsigned i = 0; i < n->workers_running; i++)
+        loop_turn(n->workers[i].loop, false); /* results that workers told each other */
+    for (unsigned i = 0; i < n->workers_running; i++) {
         folding_end(&n->workers[i]);
         preparing_end(&n->workers[i]);
     }

@@ -49,6 +49,7 @@ struct worker {
     struct list links;
     struct list dirty;
     bool stopping;
+    bool ended;     /* its thread has: what is under way is answered, nothing is begun */
     msec_t stop_by; /* loop time at which stopping becomes impolite */
 
     struct wal *wal;

@@ -331,6 +331,8 @@ static void worker_turn_end(void *ctx)
 static void worker_tick(void *ctx)
 {
     struct worker *w = ctx;
+    if (w->ended)
+        return;
     worker_room(w);
     loop_timer_set(&w->tick, shard_tick(w->shard, loop_wall_ms(w->loop)));
 }
@@ -382,6 +384,7 @@ void worker_run(struct worker *w)
 {
     loop_timer_set(&w->tick, 0);
     loop_run(w->loop);
+    w->ended = true;
 }
 
 void worker_release(struct worker *w)
