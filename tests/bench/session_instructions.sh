@@ -49,7 +49,8 @@ fi
 same=$(grep -cxF "compiler $machine $compiler" "$file" || true)
 failed=0
 for what in get put; do
-    eval "now=\$$what"
+    now=$get
+    [ "$what" = get ] || now=$put
     recorded=$(sed -n "s/^$what //p" "$file")
     off=$(((now - recorded) * 1000 / recorded))
     echo "instructions per $what: $now, recorded $recorded ($((off / 10)).$((${off#-} % 10)) %)"
