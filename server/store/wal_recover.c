@@ -185,11 +185,14 @@ static void report_say(struct recovery *r)
                  p->damaged_len);
 }
 
-/* Where one segment ends, the next begins. */
+/* Where one segment ends, the next begins; one that only the dropped tail began in begins nowhere. */
 static void segments_seal(struct wal *w, uint64_t last_lsn)
 {
+    const uint64_t end = last_lsn;
     for (size_t i = w->segments_len; i-- > 0;) {
         struct segment *s = w->segments[i];
+        if (s->first_lsn > end)
+            s->first_lsn = 0;
         s->last_lsn = last_lsn;
         if (s->first_lsn && s->first_lsn - 1 < last_lsn)
             last_lsn = s->first_lsn - 1;
