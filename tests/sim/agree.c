@@ -33,7 +33,7 @@ static void content_agrees(struct world *w)
 {
     for (unsigned c = 0; c < SIM_CONTEXTS && !w->failed; c++) {
         for (unsigned k = 0; k < SIM_KEYS && !w->failed; k++)
-            read_send(w, c, k);
+            read_send(w, c, k, false);
         quiet(w);
         for (unsigned p = 0; p < SIM_PARTITIONS && !w->failed; p++)
             count_agrees(w, c, p);

@@ -163,6 +163,7 @@ static void get_reply(struct world *w, const struct delivery *d, const struct re
         seen.version = res->version;
         seen.deadline = res->deadline;
         seen.value = value_hash(res->value);
+        seen.unknown = d->keys_only && !res->value.len;
     }
     if (!model_may_see(&w->model, d->context, d->key, d->step, d->since, w->now,
                        node_of_key(w, d->key)->durable, &seen))
@@ -175,6 +176,7 @@ static void reply_count(struct world *w, const struct delivery *d, const struct 
 {
     w->tally.writes += d->write;
     w->tally.reads += d->kind == OP_GET;
+    w->tally.looks += d->keys_only;
     w->tally.told_full += res->status == GRID_EFULL;
     w->tally.told_stale += res->status == GRID_ESTALE;
     w->tally.told_damaged += res->status == GRID_EDAMAGED;

@@ -134,14 +134,17 @@ void client_write(struct world *w)
     request_send(w, c, slot);
 }
 
-void read_send(struct world *w, unsigned context, unsigned key)
+void read_send(struct world *w, unsigned context, unsigned key, bool keys_only)
 {
     char text[32];
     struct op op = {.kind = OP_GET,
+                    .keys_only = keys_only,
                     .cache = w->caches[context],
                     .partition = (uint16_t)key_partition(key),
                     .key = key_text(key, text)};
-    delivery_add(w, &op, context)->key = key;
+    struct delivery *d = delivery_add(w, &op, context);
+    d->key = key;
+    d->keys_only = keys_only;
     op_send(w, &op);
 }
 
@@ -154,7 +157,7 @@ void client_read(struct world *w)
     if (context != SIM_MEMORY && chance(w, 10))
         count_agrees(w, context, key_partition(key));
     else
-        read_send(w, context, key);
+        read_send(w, context, key, chance(w, 20));
 }
 
 /* --- the end of waiting ----------------------------------------------------------------------- */

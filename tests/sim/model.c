@@ -179,8 +179,8 @@ static bool state_seen(const struct state *s, msec_t since, msec_t now, const st
 {
     if (!seen->there)
         return !live(s, now);
-    return live(s, since) && s->version == seen->version && s->value == seen->value &&
-           s->deadline == seen->deadline;
+    return live(s, since) && s->version == seen->version &&
+           (seen->unknown || s->value == seen->value) && s->deadline == seen->deadline;
 }
 
 bool model_may_see(const struct model *m, unsigned context, unsigned key, uint64_t from,

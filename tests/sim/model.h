@@ -15,6 +15,7 @@ struct state { /* of a key, from `step` until the next state */
     uint64_t lsn; /* 0: memory */
     uint64_t version;
     uint64_t value; /* hash */
+    bool unknown;   /* seen without its value */
     int64_t number; /* counters */
     msec_t deadline;
     bool there;

@@ -18,6 +18,7 @@ static void walk_begin(struct world *w, struct scan_walk *s)
                             .context = (unsigned)below(w, SIM_CONTEXTS),
                             .partition = (unsigned)below(w, SIM_PARTITIONS),
                             .prefix = prefixes[below(w, 4)],
+                            .keys_only = chance(w, 20),
                             .limit = 1 + (uint32_t)below(w, 8),
                             .from = w->step};
 }
@@ -32,6 +33,7 @@ void scan_send(struct world *w)
     if (!s->open)
         walk_begin(w, s);
     struct op op = {.kind = OP_SCAN,
+                    .keys_only = s->keys_only,
                     .cache = w->caches[s->context],
                     .partition = (uint16_t)s->partition,
                     .limit = s->limit,
@@ -49,7 +51,8 @@ static void item_agrees(struct world *w, struct scan_walk *s, const struct deliv
     struct state seen = {.there = true,
                          .version = item->version,
                          .deadline = item->deadline,
-                         .value = value_hash(item->value)};
+                         .value = value_hash(item->value),
+                         .unknown = s->keys_only && !item->value.len};
     if (key >= SIM_KEYS || !in_walk(s, key)) {
         world_fail(w, "a scan gives a key of elsewhere");
         return;

@@ -258,6 +258,12 @@ static bool flip_log(struct world *w)
     return false;
 }
 
+void node_flip_log(struct world *w)
+{
+    w->flipped = w->sabotage != SABOTAGE_SILENT_FLIP;
+    w->tally.flips_running += flip_log(w);
+}
+
 void node_flip_store(struct world *w, struct node_shard *n)
 {
     bool done = false;

@@ -107,10 +107,12 @@ static void event_stop(struct world *w)
 
 static void event_flip(struct world *w)
 {
-    if (w->flipped)
+    uint64_t what = below(w, 4);
+    if (w->flipped && chance(w, 70))
         return;
-    uint64_t what = below(w, 3);
-    if (what == 2)
+    if (what == 3)
+        node_flip_log(w);
+    else if (what == 2)
         node_flip_store(w, any_shard(w));
     else
         node_restart(w, what == 0 ? FLIP_STOPPED : FLIP_CRASHED);
@@ -118,18 +120,20 @@ static void event_flip(struct world *w)
 
 static void event_fault(struct world *w)
 {
-    uint64_t what = below(w, 4);
+    static const enum disk_fault kinds[] = {DISK_FAULT_READ, DISK_FAULT_WRITE, DISK_FAULT_SYNC};
+    uint64_t what = below(w, 5);
     unsigned skip = (unsigned)below(w, 12);
     if (what == 0)
         disk_mem_stop_after(w->disk, skip);
     else if (what == 1)
         store_mem_fail_commit(any_shard(w)->store, GRID_EIO, skip / 4, 1);
     else
-        disk_mem_fail(w->disk, what == 2 ? DISK_FAULT_WRITE : DISK_FAULT_SYNC, skip, 1);
+        disk_mem_fail(w->disk, kinds[what - 2], skip, 1);
     w->tally.disk_stops += what == 0;
     w->tally.commit_failures += what == 1;
-    w->tally.write_failures += what == 2;
-    w->tally.sync_failures += what == 3;
+    w->tally.read_failures += what == 2;
+    w->tally.write_failures += what == 3;
+    w->tally.sync_failures += what == 4;
 }
 
 /* A disk or a store gets full, or has room again. */

@@ -59,6 +59,7 @@ struct node_shard {
 struct delivery { /* an op on its way; its index is the ticket */
     bool waiting;
     bool write;
+    bool keys_only;
     enum op_kind kind;
     unsigned client, slot, context, key;
     unsigned generation; /* of the context's cache */
@@ -75,7 +76,7 @@ struct client {
 };
 
 struct scan_walk { /* of one partition, page by page */
-    bool open, waiting;
+    bool open, waiting, keys_only;
     unsigned context, partition;
     unsigned prefix; /* length of the keys' text that must agree with key_text(first) */
     uint32_t limit;
@@ -139,7 +140,8 @@ void node_crash(struct world *w);
 enum flip { FLIP_NONE, FLIP_STOPPED, FLIP_CRASHED };
 /* Everything synced and closed, or (FLIP_CRASHED) a crash; one bit flipped; then started again. */
 void node_restart(struct world *w, enum flip flip);
-/* One bit of the store, while it is in use. */
+/* One bit of a log or of the store, while it is in use. */
+void node_flip_log(struct world *w);
 void node_flip_store(struct world *w, struct node_shard *n);
 /* One of the things the threads do, any. */
 void node_log(struct world *w, struct node_shard *n);
@@ -174,7 +176,7 @@ void client_dropped(struct world *w, unsigned context);
 bool client_busy(const struct world *w);
 struct delivery *delivery_add(struct world *w, struct op *op, unsigned context);
 void op_send(struct world *w, struct op *op);
-void read_send(struct world *w, unsigned context, unsigned key);
+void read_send(struct world *w, unsigned context, unsigned key, bool keys_only);
 
 /* --- answer.c: what is held against records and answers --------------------------------------- */
 
