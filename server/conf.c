@@ -10,7 +10,6 @@
 #include "conf_table.h"
 
 #include <confuse.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -374,84 +373,19 @@ static void unknown_tell(struct reading *r)
     }
 }
 
-/* Behind what begins at `p`: a quoted text, a word without quotes, or one other byte. NULL: a
- * quoted text has no end. */
-static const char *word_end(const char *p, const char *end)
-{
-    static const char limits[] = " \t\r\n\"'={}()+,#";
-    if (*p != '"' && *p != '\'') {
-        const char *word = p;
-        while (p < end && !strchr(limits, *p))
-            p++;
-        return p > word ? p : word + 1;
-    }
-    char quote = *p++;
-    while (p < end && *p != quote)
-        p += *p == '\\' && p + 1 < end ? 2 : 1;
-    return p < end ? p + 1 : NULL;
-}
-
-/* Behind the comment that begins at `p`; `p`: none does; NULL: it has no end. */
-static const char *comment_end(const char *p, const char *end)
-{
-    size_t len = (size_t)(end - p);
-    bool slash = len > 1 && *p == '/';
-    if (slash && p[1] == '*') {
-        const char *close = memmem(p + 2, len - 2, "*/", 2);
-        return close ? close + 2 : NULL;
-    }
-    if (*p != '#' && !(slash && p[1] == '/'))
-        return p;
-    const char *newline = memchr(p, '\n', len);
-    return newline ? newline : end;
-}
-
-static int line_at(const char *text, const char *p)
-{
-    int line = 1;
-    for (; text < p; text++)
-        line += *text == '\n';
-    return line;
-}
-
-/* Comments become blanks, because libconfuse counts lines wrongly behind them. False: told why. */
-static bool text_plain(struct reading *r, struct slice text, struct buf *to)
-{
-    buf_reserve(to, text.len + sizeof END_KEY);
-    buf_add(to, text.data, text.len);
-    const char *start = (const char *)to->data;
-    size_t len = text.len && text.data[text.len - 1] == '\n' ? text.len - 1 : text.len;
-    r->last = line_at(start, start + len);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < 0x20 && !isspace(text.data[i])) {
-            fault_add(r, line_at(start, start + i), "byte %u: this is no text", text.data[i]);
-            return false;
-        }
-    }
-    char *p = (char *)to->data, *end = p + to->len;
-    while (p < end) {
-        const char *comment = comment_end(p, end);
-        const char *behind = comment == p ? word_end(p, end) : comment;
-        if (!behind) {
-            fault_add(r, line_at(start, p), "what begins here has no end: %.2s", p);
-            return false;
-        }
-        for (; p < behind; p++)
-            if (comment == behind && *p != '\n')
-                *p = ' ';
-    }
-    buf_printf(to, "\n%s = 1\n", END_KEY);
-    buf_add_u8(to, 0);
-    return true;
-}
-
 enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults,
                          struct conf **ret_conf)
 {
-    struct reading r = {.name = name};
+    struct reading r = {.name = name, .last = conf_text_lines(text)};
     struct conf *c = conf_new();
     struct buf plain = BUF_INIT;
-    if (text_plain(&r, text, &plain)) {
+    char why[CONF_WHY_BYTES];
+    int line = conf_text_plain(text, &plain, why);
+    if (line) {
+        fault_add(&r, line, "%s", why);
+    } else {
+        buf_printf(&plain, "\n%s = 1\n", END_KEY);
+        buf_add_u8(&plain, 0);
         reading_now = &r;
         bool whole;
         do

@@ -49,4 +49,10 @@ bool conf_is_text(const struct conf_option *o); /* its field is an owned char * 
 /* Appends what a value of `o` looks like, for people. */
 void conf_expected(const struct conf_option *o, struct buf *to);
 
+/* conf_text.c: append `text` to `to`, its comments as blanks. Returns 0, or the line where
+ * something is wrong, and `why`. */
+enum { CONF_WHY_BYTES = 80 };
+int conf_text_plain(struct slice text, struct buf *to, char why[CONF_WHY_BYTES]);
+int conf_text_lines(struct slice text); /* how many; of nothing 1 */
+
 #endif
