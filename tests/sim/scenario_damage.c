@@ -87,6 +87,46 @@ void flipped_bit_in_the_store_never_gives_a_wrong_value(struct story *s)
     EXPECT(s, status_of_get(s, SIM_SYNC, "banana") == GRID_EDAMAGED);
 }
 
+void given_up_partition_goes_on_without_what_the_log_lost(struct story *s)
+{
+    damage_banana(s);
+    then_give_up(s, SIM_SYNC, "banana");
+    EXPECT_VALUE(s, SIM_SYNC, "apple", "red");
+    EXPECT_VALUE(s, SIM_SYNC, "banana", NULL);
+    unsigned put = say_put(s, SIM_SYNC, "banana", "blue");
+    then_read(s);
+    then_sync(s);
+    EXPECT(s, status_of(s, put) == GRID_OK);
+    then_crash(s);
+    EXPECT_VALUE(s, SIM_SYNC, "apple", "red");
+    EXPECT_VALUE(s, SIM_SYNC, "banana", "blue");
+    unsigned size = say_size(s, SIM_SYNC, "banana");
+    EXPECT(s, s->heard[size].number == 1);
+}
+
+void given_up_partition_goes_on_without_what_the_store_lost(struct story *s)
+{
+    say_put(s, SIM_SYNC, "banana", "yellow");
+    say_put(s, SIM_SYNC, "berry", "blue");
+    unsigned up = say_count_up(s, SIM_SYNC, "baskets", 1);
+    then_fold(s);
+    then_stop(s);
+    s->w.flipped = true;
+    EXPECT(s, store_mem_flip(s->w.shards[0].store, 0, 7 * s->fate));
+    EXPECT(s, status_of_get(s, SIM_SYNC, "banana") == GRID_EDAMAGED);
+    EXPECT(s, status_of_get(s, SIM_SYNC, "berry") == GRID_EDAMAGED);
+    then_give_up(s, SIM_SYNC, "banana");
+    for (unsigned start = 0; start < 3; start++) {
+        EXPECT_VALUE(s, SIM_SYNC, "banana", NULL);
+        EXPECT_VALUE(s, SIM_SYNC, "berry", "blue");
+        unsigned size = say_size(s, SIM_SYNC, "banana");
+        EXPECT(s, status_of(s, size) == GRID_OK && s->heard[size].number == 2);
+        unsigned again = say_count_up(s, SIM_SYNC, "baskets", 1);
+        EXPECT(s, s->heard[again].repeated && s->heard[again].number == s->heard[up].number);
+        then_crash(s);
+    }
+}
+
 static void newer_header(void *ctx, const char *name)
 {
     enum { FORMAT_AT = 8, CRC_AT = 64 }; /* of a segment's header */

@@ -215,6 +215,17 @@ void node_crash(struct world *w)
     } while (w->dead && !w->failed);
 }
 
+void node_give_up(struct world *w, struct node_shard *n, uint32_t context, uint16_t partition)
+{
+    char why[STORE_WHY_BYTES] = "";
+    struct finding f = {n, 0};
+    struct wal_place place = {context, partition};
+    enum grid_err err = checkpoint_give_up(n->checkpoint, &place, why);
+    if (!err && shard_recover_give_up(n->shard, context, partition))
+        err = checkpoint_partition(n->checkpoint, &place, head_each, session_each, &f);
+    disk_answer(w, err, why);
+}
+
 /* --- flipped bits ----------------------------------------------------------------------------- */
 
 struct pick {

@@ -153,6 +153,14 @@ void then_wait(struct story *s, msec_t ms)
         shard_tick(node(s)->shard, s->w.now);
 }
 
+void then_give_up(struct story *s, unsigned context, const char *key_of_partition)
+{
+    uint16_t partition = (uint16_t)((unsigned)(key_of_partition[0] - 'a') % SIM_PARTITIONS);
+    then_fold(s);
+    if (!s->w.failed)
+        node_give_up(&s->w, node(s), cache_context(s->w.caches[context]), partition);
+}
+
 struct search {
     struct story *s;
     const char *text;

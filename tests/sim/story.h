@@ -38,6 +38,8 @@ struct story {
     X(damage_in_the_log_refuses_exactly_its_partition, 0)                                          \
     X(damage_stays_known_over_further_starts, 0)                                                   \
     X(flipped_bit_in_the_store_never_gives_a_wrong_value, 0)                                       \
+    X(given_up_partition_goes_on_without_what_the_log_lost, 0)                                     \
+    X(given_up_partition_goes_on_without_what_the_store_lost, 0)                                   \
     X(log_of_a_newer_format_is_refused, 0)                                                         \
     X(full_disk_refuses_writes_and_serves_reads_until_there_is_room, 0)                            \
     X(full_store_keeps_the_log_until_there_is_room, 0)                                             \
@@ -77,6 +79,7 @@ void then_read(struct story *s);  /* questions to the store are answered */
 void then_crash(struct story *s);
 void then_stop(struct story *s); /* cleanly; and starts again */
 void then_wait(struct story *s, msec_t ms);
+void then_give_up(struct story *s, unsigned context, const char *key_of_partition);
 /* A bit flips in the log where this text stands. */
 void then_flip(struct story *s, const char *text);
 

@@ -140,6 +140,8 @@ void node_crash(struct world *w);
 enum flip { FLIP_NONE, FLIP_STOPPED, FLIP_CRASHED };
 /* Everything synced and closed, or (FLIP_CRASHED) a crash; one bit flipped; then started again. */
 void node_restart(struct world *w, enum flip flip);
+/* An operator gives up what a damaged partition lost; everything is folded in before. */
+void node_give_up(struct world *w, struct node_shard *n, uint32_t context, uint16_t partition);
 /* One bit of a log or of the store, while it is in use. */
 void node_flip_log(struct world *w);
 void node_flip_store(struct world *w, struct node_shard *n);
