@@ -185,7 +185,8 @@ static void report_say(struct recovery *r)
                  p->damaged_len);
 }
 
-/* Where one segment ends, the next begins; one that only the dropped tail began in begins nowhere. */
+/* Where one segment ends, the next begins; one that only the dropped tail began in begins
+ * nowhere. */
 static void segments_seal(struct wal *w, uint64_t last_lsn)
 {
     const uint64_t end = last_lsn;
