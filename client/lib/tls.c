@@ -13,15 +13,24 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum { HOST_BYTES = 256 };
+
 struct tls {
     SSL_CTX *ctx;
     BIO_METHOD *method;
+    /* The newest ticket and whom it is from: the next connection to that host is resumed, which
+     * saves most of the handshake. A resumed one shows no certificate, so the host is compared. */
+    SSL_SESSION *ticket;
+    char ticket_host[HOST_BYTES];
 };
 
 struct tls_link {
+    struct tls *tls;
+    char host[HOST_BYTES];
     SSL *ssl;
     int fd;
     int read_errno; /* of the last recv; 0: end of stream */
+    bool failed;
     struct buf out;
 };
 
@@ -133,6 +142,16 @@ static enum grid_err load(SSL_CTX *ctx, const char *ca, const char *cert, const 
     return use_key(ctx, key, why);
 }
 
+/* Returns 1: the session is kept. */
+static int on_ticket(SSL *ssl, SSL_SESSION *ticket)
+{
+    struct tls_link *k = SSL_get_app_data(ssl);
+    SSL_SESSION_free(k->tls->ticket);
+    k->tls->ticket = ticket;
+    memcpy(k->tls->ticket_host, k->host, HOST_BYTES);
+    return 1;
+}
+
 enum grid_err gc_tls_new(const char *ca, const char *cert, const char *key, struct tls **ret_tls,
                          char why[GRID_WHY_BYTES])
 {
@@ -149,6 +168,8 @@ enum grid_err gc_tls_new(const char *ca, const char *cert, const char *key, stru
     SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION);
     SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_read_ahead(t->ctx, 1);
+    SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(t->ctx, on_ticket);
     SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS);
     enum grid_err err = load(t->ctx, ca, cert, key, why);
     if (err)
@@ -162,6 +183,7 @@ void gc_tls_free(struct tls *t)
 {
     if (!t)
         return;
+    SSL_SESSION_free(t->ticket);
     SSL_CTX_free(t->ctx);
     BIO_meth_free(t->method);
     free(t);
@@ -169,22 +191,23 @@ void gc_tls_free(struct tls *t)
 
 /* --- one connection --------------------------------------------------------------------------- */
 
-static bool expect_host(SSL *ssl, const char *host)
+/* OpenSSL's macro wants `host` without const. */
+static bool expect_host(SSL *ssl, char *host)
 {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
         return true;
-    char name[256]; /* OpenSSL's macro wants it without const */
-    snprintf(name, sizeof name, "%s", host);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
 struct tls_link *gc_tls_link_new(struct tls *t, int fd, const char *host)
 {
     struct tls_link *k = gc_calloc(1, sizeof *k);
+    k->tls = t;
     k->fd = fd;
     k->ssl = SSL_new(t->ctx);
+    snprintf(k->host, sizeof k->host, "%s", host);
     BIO *bio = k->ssl ? BIO_new(t->method) : NULL;
-    if (!bio || !expect_host(k->ssl, host)) {
+    if (!bio || strlen(host) >= HOST_BYTES || !expect_host(k->ssl, k->host)) {
         BIO_free(bio);
         gc_tls_link_free(k);
         return NULL;
@@ -193,6 +216,9 @@ struct tls_link *gc_tls_link_new(struct tls *t, int fd, const char *host)
     BIO_set_init(bio, 1);
     SSL_set_bio(k->ssl, bio, bio);
     SSL_set_connect_state(k->ssl);
+    SSL_set_app_data(k->ssl, k);
+    if (t->ticket && strcmp(t->ticket_host, k->host) == 0)
+        SSL_set_session(k->ssl, t->ticket); /* on a failure: a whole handshake */
     return k;
 }
 
@@ -200,6 +226,9 @@ void gc_tls_link_free(struct tls_link *k)
 {
     if (!k)
         return;
+    /* A broken connection does not spoil the ticket (RFC 5246 7.2.1); a fault of TLS does. */
+    if (k->ssl && !k->failed)
+        SSL_set_shutdown(k->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(k->ssl);
     gc_buf_release(&k->out);
     free(k);
@@ -237,6 +266,7 @@ static const char *explanation(int reason)
 static enum io explain(struct tls_link *k, char why[GRID_WHY_BYTES])
 {
     unsigned long e = ERR_peek_error();
+    k->failed = true;
     const char *text = explanation(ERR_GET_REASON(e));
     if (ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         gc_text_add(why, GRID_WHY_BYTES, "the server's certificate is not trusted: %s",

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,11 +405,22 @@ static bool fake_act(struct fake_connection *c, const struct fake_step *step, Gr
     return ok;
 }
 
+/* OpenSSL writes tickets to clients that are gone; the signal must still end a client that asks for
+ * it. */
+static void fake_no_sigpipe(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void *fake_serve(void *arg)
 {
     struct fake_connection c = *(struct fake_connection *)arg;
     struct fake *f = c.fake;
     free(arg);
+    fake_no_sigpipe();
     bool on = true;
     if (f->conf.tls) {
         c.ssl = SSL_new(f->conf.tls);

@@ -3,6 +3,8 @@
 #include "fixture.h"
 #include "tests/lib/certs.h"
 
+#include <stdatomic.h>
+
 static char dir[] = "/tmp/gridclient-XXXXXX";
 
 static SSL_CTX *server(bool wants_certificate)
@@ -49,6 +51,36 @@ START_TEST(requests_go_over_tls_with_a_client_certificate)
     ck_assert_int_eq(grid_get(cache, bytes("k"), none, &v), GRID_OK);
     ck_assert_uint_eq(v.len, 3 << 20);
     grid_value_release(&v);
+    end();
+    SSL_CTX_free(conf.tls);
+    remove_certs();
+}
+END_TEST
+
+static atomic_int resumed;
+
+static void on_info(const SSL *ssl, int where, int result)
+{
+    (void)result;
+    if (where & SSL_CB_HANDSHAKE_DONE && SSL_session_reused(ssl))
+        resumed++;
+}
+
+START_TEST(a_broken_connection_is_resumed_with_a_ticket)
+{
+    struct fake_conf conf = begin_certs(true);
+    conf.script[0].act = FAKE_DROP;
+    conf.script_len = 1;
+    SSL_CTX_set_session_id_context(conf.tls, (const uint8_t *)"grid", 4);
+    SSL_CTX_set_info_callback(conf.tls, on_info);
+    fake_start(&fake, &conf);
+    connect_with((struct grid_options){.ca = certs_path(dir, "ca.crt"),
+                                       .cert = certs_path(dir, "client.crt"),
+                                       .key = certs_path(dir, "client.key")});
+    ck_assert_int_eq(resumed, 0);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_nth(&fake, PUT, 1).connection, 1);
+    ck_assert_int_gt(resumed, 0);
     end();
     SSL_CTX_free(conf.tls);
     remove_certs();
@@ -140,6 +172,7 @@ START_TEST(a_plain_client_hears_that_tls_is_wanted)
 }
 END_TEST
 
-UNIT_MAIN("client/tls", requests_go_over_tls_with_a_client_certificate, each_failure_has_its_text,
+UNIT_MAIN("client/tls", requests_go_over_tls_with_a_client_certificate,
+          a_broken_connection_is_resumed_with_a_ticket, each_failure_has_its_text,
           a_server_that_wants_a_certificate_is_understood,
           a_certificate_of_another_host_is_not_trusted, a_plain_client_hears_that_tls_is_wanted)
