@@ -243,13 +243,20 @@ int cmd_dump(struct ctl *c, const struct args *a)
     enum grid_err err = grid_scan_start(cache, NULL, &scan);
     if (err != GRID_OK)
         return ctl_fail(c, err, args_text(a, "CACHE"));
+    uint64_t placed = 0;
     while ((err = grid_scan_next(scan, &entry)) == GRID_OK && !ferror(c->out_file)) {
         text_clear(&line);
+        placed += entry.affinity.len > 0;
         record_write(&line, jsonl ? RECORD_JSONL : RECORD_TSV, &entry);
         fwrite(line.data, 1, line.len, c->out_file);
     }
     grid_scan_free(scan);
     text_release(&line);
+    if (placed && !jsonl)
+        ctl_error(c, 0,
+                  "%" PRIu64 " entries have an affinity key, which tsv does not carry; "
+                  "--format jsonl does",
+                  placed);
     return err == GRID_OK || err == GRID_ENOT_FOUND ? EXIT_DONE
                                                     : ctl_fail(c, err, args_text(a, "CACHE"));
 }

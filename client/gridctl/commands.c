@@ -253,7 +253,7 @@ const struct command commands[] = {
         .options = {{.name = "format",
                      .type = ARG_CHOICE,
                      .choices = "tsv|jsonl",
-                     .help = "default tsv; jsonl keeps deadlines too"}},
+                     .help = "default tsv; jsonl keeps deadlines and affinity keys too"}},
         .examples = {"gridctl dump packages/by-name --format jsonl > packages.jsonl"},
         .run = cmd_dump,
     },

@@ -215,6 +215,10 @@ static enum record_outcome take_object(struct records *r, const json_t *object, 
         add_compact(&r->value, line, len);
         return RECORD_OK;
     }
+    if (!r->options.affinity && json_object_get(object, "affinity"))
+        outcome = take_field(object, "affinity", true, &r->affinity, why);
+    if (outcome != RECORD_OK)
+        return outcome;
     const json_t *deadline = json_object_get(object, "deadline_ms");
     if (deadline && (!json_is_integer(deadline) || json_integer_value(deadline) < 0))
         return bad(why, "field \"deadline_ms\" is not a number of milliseconds");
@@ -272,6 +276,10 @@ void record_write(struct text *out, enum record_format format, const struct grid
     }
     text_add_str(out, "{\"key\": ");
     json_add_bytes(out, entry->key.data, entry->key.len);
+    if (entry->affinity.len) {
+        text_add_str(out, ", \"affinity\": ");
+        json_add_bytes(out, entry->affinity.data, entry->affinity.len);
+    }
     text_add_str(out, ", \"value\": ");
     json_add_bytes(out, entry->value.data, entry->value.len);
     if (entry->deadline_ms)

@@ -2,8 +2,8 @@
  *
  *   tsv    key TAB value, escaped as in text.h. With columns chosen: the key is one column, the
  *          value the others.
- *   jsonl  {"key": K, "value": V, "deadline_ms": N} as dump writes it, K and V a string or
- *          {"base64": "..."}; with a key field chosen: any object, the value is the object without
+ *   jsonl  {"key": K, "affinity": A, "value": V, "deadline_ms": N} as dump writes it, K, A and V a
+ *          string or {"base64": "..."}, A and N where there are any; with a key field chosen: any object, the value is the object without
  *          blanks between its parts. */
 #ifndef GRIDCTL_RECORD_H
 #define GRIDCTL_RECORD_H

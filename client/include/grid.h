@@ -216,6 +216,7 @@ struct grid_entry { /* borrowed until the next call on the scan */
     struct grid_bytes value;
     uint64_t version;
     uint64_t deadline_ms;
+    struct grid_bytes affinity; /* empty: the key itself */
 };
 struct grid_scan_options {
     struct grid_bytes prefix; /* only keys that begin so */

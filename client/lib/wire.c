@@ -340,6 +340,7 @@ static bool item_decode(struct grid_bytes body, struct wire_item *ret_item)
         [1] = FIELD(wire_item, status, NUMBER32),      [2] = FIELD(wire_item, key, BYTES),
         [3] = FIELD(wire_item, value, BYTES),          [4] = FIELD(wire_item, version, NUMBER64),
         [5] = FIELD(wire_item, deadline_ms, NUMBER64), [6] = FIELD(wire_item, result, SIGNED),
+        [7] = FIELD(wire_item, affinity, BYTES),
     };
     *ret_item = (struct wire_item){0};
     return DECODE(body, fields, ret_item);

@@ -91,6 +91,7 @@ struct wire_item {
     struct grid_bytes key, value;
     uint64_t version, deadline_ms;
     int64_t result;
+    struct grid_bytes affinity;
 };
 /* False: no more, or (list->len is not 0) the next one is malformed. */
 bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item);

@@ -78,7 +78,8 @@ void forward_result(struct worker *from, const struct ticket *to, const struct r
 {
     size_t bytes = res->value.len + res->cursor.len;
     for (uint32_t i = 0; i < res->items_len; i++)
-        bytes += sizeof(struct scan_item) + res->items[i].key.len + res->items[i].value.len;
+        bytes += sizeof(struct scan_item) + res->items[i].key.len + res->items[i].value.len +
+                 res->items[i].affinity.len;
     struct forwarded_result *f = xalloc(sizeof *f + bytes);
     f->note = (struct note){.run = result_run};
     f->to = *to;
@@ -91,6 +92,7 @@ void forward_result(struct worker *from, const struct ticket *to, const struct r
         items[i] = res->items[i];
         items[i].key = slice_move(res->items[i].key, &at);
         items[i].value = slice_move(res->items[i].value, &at);
+        items[i].affinity = slice_move(res->items[i].affinity, &at);
     }
     f->result.items = res->items_len ? items : NULL;
     worker_post(&from->node->workers[to->thread], &f->note);

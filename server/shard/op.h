@@ -71,6 +71,7 @@ struct scan_item {
     struct slice value;
     uint64_t version;
     msec_t deadline;
+    struct slice affinity; /* empty: the key itself */
 };
 
 struct result {

@@ -103,7 +103,7 @@ static size_t items_bytes(const struct result *res)
 {
     size_t bytes = res->items_len * sizeof(struct scan_item);
     for (uint32_t i = 0; i < res->items_len; i++)
-        bytes += res->items[i].key.len + res->items[i].value.len;
+        bytes += res->items[i].key.len + res->items[i].value.len + res->items[i].affinity.len;
     return bytes;
 }
 
@@ -117,6 +117,7 @@ static void waiting_fill(struct waiting *w, const struct result *res)
         items[i] = res->items[i];
         slice_move(&items[i].key, &at);
         slice_move(&items[i].value, &at);
+        slice_move(&items[i].affinity, &at);
     }
     w->res.items = items;
     slice_move(&w->res.cursor, &at);

@@ -105,7 +105,7 @@ static void page_add(struct page *g, const struct scan_item *item)
     *to = *item;
     if (g->job->op->keys_only)
         to->value = slice_make(NULL, 0);
-    g->bytes += to->key.len + to->value.len;
+    g->bytes += to->key.len + to->value.len + to->affinity.len;
 }
 
 static void page_entry(struct page *g, const struct entry *e)
@@ -116,7 +116,8 @@ static void page_entry(struct page *g, const struct entry *e)
         g->newest = entry_version(e);
     if (entry_is_tombstone(e) || entry_expired(e, g->job->now))
         return;
-    struct scan_item item = {entry_key(e), entry_value(e), entry_version(e), entry_deadline(e)};
+    struct scan_item item = {entry_key(e), entry_value(e), entry_version(e), entry_deadline(e),
+                             entry_affinity(e)};
     page_add(g, &item);
 }
 
@@ -184,7 +185,7 @@ static void page_cold(struct page *g, const struct cold_entry *e)
     }
     if (content_complete(content) || (e->deadline && e->deadline <= j->now))
         return;
-    struct scan_item item = {e->key, e->value, e->version, e->deadline};
+    struct scan_item item = {e->key, e->value, e->version, e->deadline, e->affinity};
     page_add(g, &item);
 }
 

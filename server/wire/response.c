@@ -28,13 +28,14 @@ enum {
     ITEM_VERSION = 4,
     ITEM_DEADLINE = 5,
     ITEM_RESULT = 6,
+    ITEM_AFFINITY = 7,
 };
 
 enum {
     VARINT_BYTES_MAX = 10,
     FIELD_BYTES_MAX = 1 + VARINT_BYTES_MAX, /* tag (field numbers < 16) and number or length */
     FIXED_BYTES_MAX = FRAME_HEADER_BYTES + 12 * FIELD_BYTES_MAX,
-    ITEM_BYTES_MAX = 7 * FIELD_BYTES_MAX,
+    ITEM_BYTES_MAX = 8 * FIELD_BYTES_MAX,
 };
 
 static inline uint8_t *put_varint(uint8_t *at, uint64_t v)
@@ -103,6 +104,7 @@ struct item_view {
     uint64_t version;
     msec_t deadline;
     int64_t number;
+    struct slice affinity;
 };
 
 static size_t varint_len(uint64_t v)
@@ -123,21 +125,24 @@ static size_t bytes_len(struct slice v)
 static uint8_t *put_item(uint8_t *at, const struct item_view *i)
 {
     size_t len = number_len((uint64_t)i->status) + bytes_len(i->key) + bytes_len(i->value) +
-                 number_len(i->version) + number_len(i->deadline) + number_len(zigzag(i->number));
+                 number_len(i->version) + number_len(i->deadline) + number_len(zigzag(i->number)) +
+                 bytes_len(i->affinity);
     at = put_length(at, RESPONSE_ITEMS, len);
     at = put_number(at, ITEM_STATUS, (uint64_t)i->status);
     at = put_bytes(at, ITEM_KEY, i->key);
     at = put_bytes(at, ITEM_VALUE, i->value);
     at = put_number(at, ITEM_VERSION, i->version);
     at = put_number(at, ITEM_DEADLINE, i->deadline);
-    return put_number(at, ITEM_RESULT, zigzag(i->number));
+    at = put_number(at, ITEM_RESULT, zigzag(i->number));
+    return put_bytes(at, ITEM_AFFINITY, i->affinity);
 }
 
 static size_t scan_bytes(const struct result *res)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < res->items_len; i++)
-        bytes += ITEM_BYTES_MAX + res->items[i].key.len + res->items[i].value.len;
+        bytes += ITEM_BYTES_MAX + res->items[i].key.len + res->items[i].value.len +
+                 res->items[i].affinity.len;
     return bytes;
 }
 
@@ -145,7 +150,8 @@ static uint8_t *put_scan(uint8_t *at, const struct result *res)
 {
     for (uint32_t i = 0; i < res->items_len; i++) {
         const struct scan_item *from = &res->items[i];
-        struct item_view item = {GRID_OK, from->key, from->value, from->version, from->deadline, 0};
+        struct item_view item = {GRID_OK,        from->key, from->value,   from->version,
+                                 from->deadline, 0,         from->affinity};
         at = put_item(at, &item);
     }
     return at;
@@ -204,8 +210,8 @@ void wire_response_items(struct buf *out, uint64_t number, const struct wire_ite
     at = put_head(at, number, GRID_OK);
     for (size_t i = 0; i < items_len; i++) {
         const struct wire_item *from = &items[i];
-        struct item_view item = {from->status,  {NULL, 0},      from->value,
-                                 from->version, from->deadline, from->number};
+        struct item_view item = {from->status,   {NULL, 0},    from->value, from->version,
+                                 from->deadline, from->number, {NULL, 0}};
         at = put_item(at, &item);
     }
     at = put_number(at, RESPONSE_TOPOLOGY, topology);

@@ -143,7 +143,7 @@ static void save_reply(const char *file, struct buf *b)
 static void save_replies(const struct catalog *c)
 {
     struct buf b = BUF_INIT;
-    struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6};
+    struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6, slice_str(key)};
     struct result get = {.version = 1ull << 41, .deadline = 99, .value = slice_str(value)};
     struct result scan = {.items = &scanned, .items_len = 1, .cursor = slice_str(id)};
     struct wire_item item = {GRID_OK, 1, 2, -3, slice_str(value)};

@@ -240,6 +240,8 @@ START_TEST(a_dump_is_read_back_as_it_was)
         struct grid_entry entry = {.key = {key, fill_bytes(key, seed, sizeof key)},
                                    .value = {value, fill_bytes(value, ~seed, seed)},
                                    .deadline_ms = seed % 4 == 3 ? 1700000000000 : 0};
+        if (options.format == RECORD_JSONL && seed % 3 == 0)
+            entry.affinity = (struct grid_bytes){value, seed % 50};
         struct records *records = records_new(&options, why);
         struct text line = {0};
         struct record record;
@@ -252,6 +254,9 @@ START_TEST(a_dump_is_read_back_as_it_was)
         ck_assert_uint_eq(record.value.len, entry.value.len);
         if (entry.value.len)
             ck_assert_mem_eq(record.value.data, value, entry.value.len);
+        ck_assert_uint_eq(record.affinity.len, entry.affinity.len);
+        if (entry.affinity.len)
+            ck_assert_mem_eq(record.affinity.data, value, entry.affinity.len);
         ck_assert_uint_eq(record.deadline_ms,
                           options.format == RECORD_JSONL ? entry.deadline_ms : 0);
         text_release(&line);

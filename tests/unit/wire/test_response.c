@@ -85,7 +85,7 @@ START_TEST(a_page_of_a_scan_arrives_in_order)
     memset(value, 7, sizeof value);
     for (size_t i = 0; i < N; i++)
         items[i] = (struct scan_item){slice_make(&value, i % 200 + 1), slice_make(value, i),
-                                      version_make(3, i), i * 1000};
+                                      version_make(3, i), i * 1000, slice_make(value, i % 3)};
     struct result res = {.items = items, .items_len = N, .cursor = slice_str("go on")};
     struct buf b = BUF_INIT;
     wire_response_result(&b, 9, &res, 0);
@@ -96,6 +96,7 @@ START_TEST(a_page_of_a_scan_arrives_in_order)
         ck_assert(slice_eq(got(m->items[i]->value), items[i].value));
         ck_assert_uint_eq(m->items[i]->version, items[i].version);
         ck_assert_uint_eq(m->items[i]->deadline_ms, items[i].deadline);
+        ck_assert(slice_eq(got(m->items[i]->affinity), items[i].affinity));
     }
     grid__response__free_unpacked(m, NULL);
 }
