@@ -185,9 +185,9 @@ static void save_replies(const struct catalog *c)
 static void save_records(void)
 {
     struct effect effects[] = {
-        {EFFECT_PUT, true, 1, slice_str(key), slice_str(id), slice_str(value), 1234567890},
-        {EFFECT_REMOVE, false, 2, slice_str(name), {NULL, 0}, {NULL, 0}, 0},
-        {EFFECT_EXPIRE, false, 1, slice_str(id), {NULL, 0}, {NULL, 0}, 0},
+        {EFFECT_PUT, true, 1, slice_str(key), slice_str(id), slice_str(value), 1234567890, 0},
+        {EFFECT_REMOVE, false, 2, slice_str(name), {NULL, 0}, {NULL, 0}, 0, 0},
+        {EFFECT_EXPIRE, false, 1, slice_str(id), {NULL, 0}, {NULL, 0}, 0, 0},
     };
     struct record r = {.context = 1,
                        .partition = 5,
