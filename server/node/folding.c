@@ -232,12 +232,20 @@ static void *folding_body(void *arg)
     }
 }
 
+/* Whether earlier lives of the log left so much that the next start would be slow again. */
+static bool tail_long(const struct worker *w)
+{
+    return wal_behind(w->wal, checkpoint_applied(w->checkpoint)) >=
+           (uint64_t)catalog_setting(w->folding.catalog, SETTING_checkpoint_bytes);
+}
+
 void folding_start(struct worker *w)
 {
     w->folding.worker = w;
     w->folding.box = mailbox_new();
     pthread_mutex_init(&w->folding.catalog_lock, NULL);
     w->folding.catalog = catalog_ref(w->catalog);
+    atomic_store(&w->folding.soon, tail_long(w));
     thread_start(&w->folding.thread, "fold", w->index, folding_body, w);
 }
 

@@ -339,7 +339,7 @@ uint64_t wal_behind(struct wal *w, uint64_t lsn)
     uint64_t bytes = 0;
     pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < w->segments_len; i++)
-        if (w->segments[i]->last_lsn > lsn)
+        if (w->segments[i]->first_lsn && w->segments[i]->last_lsn > lsn)
             bytes += w->segments[i]->bytes_there;
     pthread_mutex_unlock(&w->lock);
     return bytes;

@@ -443,6 +443,31 @@ START_TEST(segments_are_recycled_and_retention_is_kept)
 }
 END_TEST
 
+START_TEST(lives_without_records_leave_nothing_to_be_folded)
+{
+    struct disk *d = disk_mem_new();
+    struct prng prng = {7};
+    uint64_t seqs[PARTITIONS] = {0};
+    struct wal *w = log_new(d, 1);
+    ck_assert_int_eq(log_append(w, 10, 1, seqs), GRID_OK);
+    ck_assert_int_eq(wal_sync(w, NULL, NULL), GRID_OK);
+    for (uint64_t life = 2; life < 12; life++) {
+        ck_assert_uint_eq(wal_behind(w, 0), SEGMENT);
+        ck_assert_uint_eq(wal_behind(w, 10), 0);
+        disk_mem_crash(d, &prng);
+        wal_free(w);
+        struct found f;
+        struct wal_report r;
+        w = log_recover(d, life, 0, &f, &r);
+        ck_assert_uint_eq(f.count, 10);
+        wal_report_release(&r);
+        ck_assert_int_eq(wal_prepare(w, NULL), GRID_OK);
+    }
+    wal_free(w);
+    disk_mem_free(d);
+}
+END_TEST
+
 START_TEST(a_reader_follows_the_writer)
 {
     struct disk *d = disk_mem_new();
@@ -553,6 +578,7 @@ UNIT_MAIN("store/wal", synced_records_are_found_after_a_crash,
           damage_at_the_end_is_found_again_until_the_log_goes_on, a_newer_format_is_refused,
           a_missing_or_empty_log_is_an_error_unless_new,
           a_full_disk_refuses_room_and_gives_it_back_later, failed_writes_and_syncs_are_told,
-          segments_are_recycled_and_retention_is_kept, a_reader_follows_the_writer,
+          segments_are_recycled_and_retention_is_kept,
+          lives_without_records_leave_nothing_to_be_folded, a_reader_follows_the_writer,
           records_of_the_largest_size_fit_and_larger_ones_are_refused,
           the_log_works_on_a_real_file_system)
