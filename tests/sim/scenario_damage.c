@@ -71,6 +71,19 @@ void damage_stays_known_over_further_starts(struct story *s)
     only_banana_is_refused(s);
 }
 
+void new_damage_is_not_taken_for_the_known_one(struct story *s)
+{
+    say_put(s, SIM_SYNC, "date", "sweet-as-honey");
+    then_sync(s);
+    damage_banana(s);
+    then_flip(s, "sweet-as-honey"); /* in use, and not folded yet */
+    EXPECT_VALUE(s, SIM_SYNC, "date", "sweet-as-honey");
+    then_fold(s);
+    then_crash(s);
+    EXPECT(s, status_of_get(s, SIM_SYNC, "date") == GRID_EDAMAGED);
+    only_banana_is_refused(s);
+}
+
 void flipped_bit_in_the_store_never_gives_a_wrong_value(struct story *s)
 {
     say_put(s, SIM_SYNC, "apple", "red");
