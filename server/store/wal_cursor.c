@@ -399,7 +399,7 @@ static bool hole_cross(struct wal_cursor *c, struct wal_item *item, bool *ret_en
         durable = c->durable;
     }
     uint64_t limit = next < c->segments_len ? segment_at(c, next)->open_lsn - 1 : UINT64_MAX;
-    if (!found || h.first_lsn > limit) {
+    if (!found || h.first_lsn - 1 > limit) { /* a mark may stand at the very end */
         bool jump = next < c->segments_len;
         c->pos =
             jump ? (struct wal_pos){next, SEGMENT_DATA}

@@ -84,6 +84,25 @@ void new_damage_is_not_taken_for_the_known_one(struct story *s)
     only_banana_is_refused(s);
 }
 
+void flipped_batch_header_loses_nothing(struct story *s)
+{
+    say_put(s, SIM_SYNC, "apple", "red");
+    then_sync(s);
+    say_put(s, SIM_SYNC, "banana", "yellow-as-the-sun");
+    then_sync(s);
+    then_stop(s);
+    then_flip_batch(s, "yellow-as-the-sun");
+    for (unsigned start = 0; start < 4; start++) {
+        if (start != 2)
+            then_stop(s);
+        else
+            then_fold(s);
+        EXPECT_VALUE(s, SIM_SYNC, "apple", "red");
+        EXPECT_VALUE(s, SIM_SYNC, "banana", "yellow-as-the-sun");
+    }
+    EXPECT(s, checkpoint_applied(s->w.shards[0].checkpoint) == 2);
+}
+
 void flipped_bit_in_the_store_never_gives_a_wrong_value(struct story *s)
 {
     say_put(s, SIM_SYNC, "apple", "red");

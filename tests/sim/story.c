@@ -164,8 +164,18 @@ void then_give_up(struct story *s, unsigned context, const char *key_of_partitio
 struct search {
     struct story *s;
     const char *text;
+    bool batch; /* its header, not the text */
     bool found;
 };
+
+/* Where the batch around `at` begins: with the stamp that the segment's header has. */
+static uint64_t batch_begin(const uint8_t *bytes, uint64_t at)
+{
+    enum { STAMP_AT = 32 };
+    for (at -= at % 8; at > 8 && memcmp(bytes + at, bytes + STAMP_AT, 8) != 0;)
+        at -= 8;
+    return at;
+}
 
 static void search_name(void *ctx, const char *name)
 {
@@ -180,17 +190,30 @@ static void search_name(void *ctx, const char *name)
         return;
     if (file->ops->pread(file, bytes, sizeof bytes, 0, &len) == 0 && len) {
         const uint8_t *at = memmem(bytes, len, f->text, strlen(f->text));
-        f->found = at && disk_mem_flip(d, path, (uint64_t)(at - bytes), f->s->fate);
+        uint64_t place = at ? (uint64_t)(at - bytes) : 0;
+        if (at && f->batch)
+            place = batch_begin(bytes, place) + f->s->fate;
+        f->found = at && disk_mem_flip(d, path, place, f->s->fate);
     }
     d->ops->close(file);
 }
 
-void then_flip(struct story *s, const char *text)
+static void flip(struct story *s, const char *text, bool batch)
 {
-    struct search f = {.s = s, .text = text};
+    struct search f = {.s = s, .text = text, .batch = batch};
     s->w.flipped = true;
     s->w.disk->ops->list(s->w.disk, "wal-0", search_name, &f);
     EXPECT(s, f.found);
+}
+
+void then_flip(struct story *s, const char *text)
+{
+    flip(s, text, false);
+}
+
+void then_flip_batch(struct story *s, const char *text)
+{
+    flip(s, text, true);
 }
 
 /* --- what must be ----------------------------------------------------------------------------- */
