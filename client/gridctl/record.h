@@ -2,9 +2,9 @@
  *
  *   tsv    key TAB value, escaped as in text.h. With columns chosen: the key is one column, the
  *          value the others.
- *   jsonl  {"key": K, "affinity": A, "value": V, "deadline_ms": N} as dump writes it, K, A and V a
- *          string or {"base64": "..."}, A and N where there are any; with a key field chosen: any object, the value is the object without
- *          blanks between its parts. */
+ *   jsonl  {"key": K, "affinity": A, "value": V, "deadline_ms": N} as dump writes it; K, A and V
+ *          are a string or {"base64": "..."}, A and N are there when the entry has one. With a key
+ *          field chosen: any object, the value is the object without blanks between its parts. */
 #ifndef GRIDCTL_RECORD_H
 #define GRIDCTL_RECORD_H
 
