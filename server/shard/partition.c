@@ -38,11 +38,17 @@ struct partition *partition_of(struct shard *s, struct shard_context *c, uint16_
     return *place;
 }
 
+static struct heap *expiry_heap(struct shard *s, const struct partition *p)
+{
+    bool memory = p->context && p->context->info->durability == DURABILITY_MEMORY;
+    return memory ? &s->expiry_memory : &s->expiry;
+}
+
 void partition_free(struct shard *s, struct partition *p)
 {
     waiting_forget(s, p);
     sweep_forget(s, p);
-    heap_remove(&s->expiry, &p->expiry);
+    heap_remove(expiry_heap(s, p), &p->expiry);
     list_remove(&p->link);
     s->partitions_len--;
     s->bytes -= p->bytes;
@@ -52,9 +58,9 @@ void partition_free(struct shard *s, struct partition *p)
 
 void partition_drop(struct shard *s, struct partition *p)
 {
+    heap_remove(expiry_heap(s, p), &p->expiry);
     p->context->bytes -= p->bytes;
     p->context = NULL;
-    heap_remove(&s->expiry, &p->expiry);
 }
 
 void partition_damage(struct shard *s, struct partition *p)
@@ -92,10 +98,10 @@ void partition_account(struct shard *s, struct partition *p)
     msec_t next = p->damaged ? 0 : content_expiry_next(p->content);
     if (likely(next == p->expiry.key))
         return;
-    heap_remove(&s->expiry, &p->expiry);
+    heap_remove(expiry_heap(s, p), &p->expiry);
     p->expiry.key = 0;
     if (next)
-        heap_push(&s->expiry, &p->expiry, next);
+        heap_push(expiry_heap(s, p), &p->expiry, next);
 }
 
 bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache)

@@ -24,7 +24,7 @@ struct partition {
     struct replica replica;
     struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
-    struct heap_node expiry; /* in shard.expiry, by the next deadline */
+    struct heap_node expiry; /* in shard.expiry or expiry_memory, by the next deadline */
     uint64_t bytes;          /* content's, as counted in shard and context */
     uint64_t evictions;      /* entries that left memory so far */
     uint64_t purge_cursor;

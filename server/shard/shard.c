@@ -56,6 +56,7 @@ void shard_free(struct shard *s)
         partition_free(s, list_entry(it, struct partition, link));
     contexts_free(s);
     heap_release(&s->expiry);
+    heap_release(&s->expiry_memory);
     free(s->keys);
     free(s->effects);
     free(s->items);
@@ -249,6 +250,7 @@ void shard_check(const struct shard *s)
     }
     CHECK(bytes == s->bytes && partitions == s->partitions_len);
     heap_check(&s->expiry);
+    heap_check(&s->expiry_memory);
     uint64_t lsn = 0;
     for (size_t i = 0; i < s->inflight_len; i++) {
         const struct inflight *f = &s->inflight[(s->inflight_first + i) & (s->inflight_cap - 1)];

@@ -61,7 +61,8 @@ struct shard {
     struct list partitions; /* all, dropped ones too; rotated by tick and eviction */
     size_t partitions_len;
     uint64_t bytes;
-    struct heap expiry; /* of partition.expiry */
+    struct heap expiry;        /* of partition.expiry: sync, async */
+    struct heap expiry_memory; /* and memory contexts, which a full log does not hold up */
     struct marks marks;
     struct inflight *inflight; /* ring, by lsn */
     size_t inflight_first, inflight_len, inflight_cap;

@@ -38,10 +38,10 @@ bool expire_record(struct shard *s, struct partition *p, uint32_t cache, struct 
 }
 
 /* True: there is more that can be done now. */
-static bool expire_tick(struct shard *s, msec_t now)
+static bool expire_tick(struct shard *s, struct heap *expiry, msec_t now)
 {
     for (unsigned i = 0; i < EXPIRE_PER_TICK; i++) {
-        struct heap_node *n = heap_min(&s->expiry);
+        struct heap_node *n = heap_min(expiry);
         if (!n || n->key > now)
             return false;
         struct partition *p = container_of(n, struct partition, expiry);
@@ -50,8 +50,15 @@ static bool expire_tick(struct shard *s, msec_t now)
         if (!expire_record(s, p, entry_cache(due), entry_key(due), now))
             return false; /* the log is full: later */
     }
-    const struct heap_node *n = heap_min(&s->expiry);
+    const struct heap_node *n = heap_min(expiry);
     return n && n->key <= now;
+}
+
+/* At most `wait`; what is due already waits for room in the log. */
+static msec_t expire_wait(const struct heap *expiry, msec_t now, msec_t wait)
+{
+    const struct heap_node *n = heap_min(expiry);
+    return n && n->key > now && n->key < now + wait ? n->key - now : wait;
 }
 
 /* --- sessions --------------------------------------------------------------------------------- */
@@ -131,14 +138,12 @@ static bool partitions_tick(struct shard *s, msec_t now)
 
 msec_t shard_tick(struct shard *s, msec_t now)
 {
-    bool more = expire_tick(s, now);
+    bool more = expire_tick(s, &s->expiry, now);
+    more |= expire_tick(s, &s->expiry_memory, now);
     more |= partitions_tick(s, now);
     more |= memory_tick(s);
     if (more)
         return 0;
-    const struct heap_node *n = heap_min(&s->expiry);
-    msec_t wait = TICK_MS;
-    if (n && n->key < now + wait)
-        wait = n->key > now ? n->key - now : wait;
-    return wait;
+    msec_t wait = expire_wait(&s->expiry, now, TICK_MS);
+    return expire_wait(&s->expiry_memory, now, wait);
 }

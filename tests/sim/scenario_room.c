@@ -54,6 +54,27 @@ void full_disk_refuses_writes_and_serves_reads_until_there_is_room(struct story 
     EXPECT(s, found_of(s, taken) == taken);
 }
 
+void full_disk_does_not_hold_up_expiry_in_memory(struct story *s)
+{
+    say_put_ttl(s, SIM_SYNC, "apple", "red", 100);
+    say_put_ttl(s, SIM_MEMORY, "apple", "red", 200);
+    s->w.full = true;
+    disk_mem_set_capacity(s->w.disk, disk_mem_used(s->w.disk));
+    EXPECT(s, put_many(s, 100, 0) < 100);
+    enum grid_err err = GRID_OK;
+    for (unsigned i = 0; i < 400 && !err; i++) { /* what is left, in crumbs */
+        unsigned put = say_put(s, SIM_SYNC, "banana", "");
+        then_sync(s);
+        err = status_of(s, put);
+    }
+    EXPECT(s, err == GRID_EFULL);
+    then_wait(s, 300);
+    unsigned logged = say_size(s, SIM_SYNC, "apple"), memory = say_size(s, SIM_MEMORY, "apple");
+    EXPECT(s, s->heard[logged].number > 0);
+    EXPECT(s, s->heard[memory].number == 0);
+    EXPECT_VALUE(s, SIM_SYNC, "apple", NULL);
+}
+
 void full_store_keeps_the_log_until_there_is_room(struct story *s)
 {
     struct checkpoint_stats stats;

@@ -44,6 +44,7 @@ struct story {
     X(given_up_partition_goes_on_without_what_the_store_lost, 0)                                   \
     X(log_of_a_newer_format_is_refused, 0)                                                         \
     X(full_disk_refuses_writes_and_serves_reads_until_there_is_room, 0)                            \
+    X(full_disk_does_not_hold_up_expiry_in_memory, 0)                                              \
     X(full_store_keeps_the_log_until_there_is_room, 0)                                             \
     X(deleted_key_stays_away_over_folds_and_crashes, 0)                                            \
     X(expiry_goes_on_over_a_restart, 0)                                                            \
