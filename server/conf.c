@@ -317,6 +317,11 @@ static void listen_judge(struct reading *r, const struct conf *c)
                       "listen: %s: \"%s\" is not loopback: it needs tls { ca cert key }, or "
                       "tls { insecure = true } to go without",
                       doors[i].key, address);
+        else if (!loopback(address) && !c->client_certificates && !c->insecure)
+            fault_add(r, LINE(client_certificates),
+                      "tls: client_certificates = false lets in everybody who reaches %s \"%s\": "
+                      "say insecure = true, too, if that is meant",
+                      doors[i].key, address);
         for (size_t k = 0; k < i; k++)
             if (strcmp(address, doors[k].address) == 0 && strcmp(strrchr(address, ':'), ":0") != 0)
                 fault_add(r, doors[i].line ? doors[i].line : doors[k].line,

@@ -60,6 +60,10 @@ static const struct wrong wrongs[] = {
     {"listen { client = \"0.0.0.0:7400\" }",
      {"1: listen: client: \"0.0.0.0:7400\" is not loopback: it needs tls"}},
     {"listen {\n http = \"*:7402\"\n}", {"2: listen: http: \"*:7402\" is not loopback"}},
+    {"listen { client = \"0.0.0.0:7400\" }\n"
+     "tls { ca = \"/dev/null\" cert = \"/dev/null\" key = \"/dev/null\"\n"
+     "client_certificates = false }",
+     {"3: tls: client_certificates = false lets in everybody who reaches client"}},
     {"listen { client = \"127.0.0.1:5\"\n resp = \"127.0.0.1:5\" }",
      {"2: listen: client and resp are the same address"}},
     {"listen { advertise_client = 7 }", {"1: listen: advertise_client: \"7\" is not host:port"}},
