@@ -79,7 +79,7 @@ void store_mem_crash(struct store_mem *s);
 void store_mem_set_capacity(struct store_mem *s, uint64_t bytes);
 /* The next `count` commits after `skip` good ones fail with `err` and change nothing. */
 void store_mem_fail_commit(struct store_mem *s, enum grid_err err, unsigned skip, unsigned count);
-/* Flip one bit in the value of the `nth` entry (of KV_ENTRIES). false: no such. */
-bool store_mem_flip(struct store_mem *s, uint64_t nth, uint64_t bit);
+/* Flip one bit in the value of the `nth` row of a table. false: no such. */
+bool store_mem_flip(struct store_mem *s, enum kv_table table, uint64_t nth, uint64_t bit);
 
 #endif

@@ -362,9 +362,9 @@ void store_mem_fail_commit(struct store_mem *s, enum grid_err err, unsigned skip
     s->commit_count = count;
 }
 
-bool store_mem_flip(struct store_mem *s, uint64_t nth, uint64_t bit)
+bool store_mem_flip(struct store_mem *s, enum kv_table table, uint64_t nth, uint64_t bit)
 {
-    struct rows *r = &s->current->tables[KV_ENTRIES];
+    struct rows *r = &s->current->tables[table];
     if (nth >= r->len || r->at[nth]->value.len == 0)
         return false;
     struct item *i = r->at[nth];

@@ -110,7 +110,7 @@ void flipped_bit_in_the_store_never_gives_a_wrong_value(struct story *s)
     then_fold(s);
     then_stop(s);
     s->w.flipped = true;
-    EXPECT(s, store_mem_flip(s->w.shards[0].store, 1, 7 * s->fate));
+    EXPECT(s, store_mem_flip(s->w.shards[0].store, KV_ENTRIES, 1, 7 * s->fate));
     EXPECT_VALUE(s, SIM_SYNC, "apple", "red");
     EXPECT(s, status_of_get(s, SIM_SYNC, "banana") == GRID_EDAMAGED);
     then_fold(s);
@@ -144,7 +144,7 @@ void given_up_partition_goes_on_without_what_the_store_lost(struct story *s)
     then_fold(s);
     then_stop(s);
     s->w.flipped = true;
-    EXPECT(s, store_mem_flip(s->w.shards[0].store, 0, 7 * s->fate));
+    EXPECT(s, store_mem_flip(s->w.shards[0].store, KV_ENTRIES, 0, 7 * s->fate));
     EXPECT(s, status_of_get(s, SIM_SYNC, "banana") == GRID_EDAMAGED);
     EXPECT(s, status_of_get(s, SIM_SYNC, "berry") == GRID_EDAMAGED);
     then_give_up(s, SIM_SYNC, "banana");
