@@ -68,7 +68,7 @@ static void damage_told(struct world *w, struct node_shard *n, const struct wal_
     if (n->unmarked_len && !w->flipped)
         world_fail(w, "damage is reported where none was done: %s", r->text);
     w->tally.unharmed += w->flipped && !n->unmarked_len;
-    if (n->unmarked_len || r->lost_records)
+    if (r->unattributable || r->lost_records)
         n->unmarked_lsn = r->last_lsn;
     if (w->sabotage == SABOTAGE_HIDDEN_DAMAGE)
         memset(w->model.damaged, 0, sizeof w->model.damaged);
