@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_MS = 200, RETRY_MS = 1000 };
+enum { IDLE_MS = 200, RETRY_MS = 1000, RATE_RECORDS_MIN = 1000 };
 
 void folding_wake(struct worker *w)
 {
@@ -52,7 +52,7 @@ static void checkpointed_run(struct note *n, void *thread)
     struct worker *w = thread;
     shard_checkpointed(w->shard, c->lsn);
     free(c);
-    worker_room(w);
+    pressure_look(w);
 }
 
 /* What one round needs. */
@@ -144,10 +144,13 @@ static void fold(struct round *r)
     if (!r->going_on)
         fold_begin(r);
     r->asked = 0;
+    msec_t start = clock_mono_ms();
     struct wal_reader *reader = wal_reader_new(w->wal, checkpoint_applied(w->checkpoint));
     enum grid_err err = checkpoint_run(w->checkpoint, reader, r->upto, &r->limits, &report);
     wal_reader_free(reader);
     uint64_t applied = checkpoint_applied(w->checkpoint);
+    if (report.records > RATE_RECORDS_MIN)
+        atomic_store(&w->folding.rate, report.records / (clock_mono_ms() - start + 1) + 1);
     r->going_on = !err && report.transactions && applied < r->upto;
     if (err == GRID_ECORRUPT) {
         log_error("store", "shard %u: no more checkpoints until the next start: %s", w->index,

@@ -50,6 +50,8 @@ void log_hand_over(struct worker *w)
     if (!b)
         return;
     w->batch = NULL;
+    w->log_bytes += b->wal.bytes.len;
+    w->log_records += b->wal.count;
     mailbox_post(w->log.box, &b->note.mail);
     if (wal_wants_room(w->wal))
         preparing_wake(w);

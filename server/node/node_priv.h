@@ -54,12 +54,16 @@ struct worker {
 
     struct wal *wal;
     struct checkpoint *checkpoint;
-    struct batch *batch;        /* being filled */
-    struct batch *spare;        /* for reuse, by `written` */
-    uint64_t appended_lsn;      /* last record given to the log */
-    atomic_int log_interval_ms; /* setting log_sync_interval */
-    atomic_uint no_space;       /* of enum space */
-    bool tight;                 /* the log has little room, and will have more soon */
+    struct batch *batch;             /* being filled */
+    struct batch *spare;             /* for reuse, by `written` */
+    uint64_t appended_lsn;           /* last record given to the log */
+    atomic_int log_interval_ms;      /* setting log_sync_interval */
+    atomic_uint no_space;            /* of enum space */
+    uint64_t log_bytes, log_records; /* given to the log since the start */
+    bool tight;                      /* pressure.c: no connection is to be read for a while */
+    bool paused;                     /* ... for that reason: what was written is paid for */
+    struct loop_timer pause;
+    uint64_t paid_lsn, debt_us;
     struct log_thread log;
     struct preparing_thread preparing;
     struct checkpoint_thread folding;
@@ -116,8 +120,15 @@ void worker_submit(struct worker *w, struct op *op);
 void worker_keep(struct worker *w, struct note *n); /* free `n` at the end of the turn */
 void worker_reply(void *ctx, const struct ticket *to, const struct result *res);
 void worker_dirty(struct worker *w, struct grid_session *s);
-/* The log's room may have changed: read connections, or stop doing so. */
-void worker_room(struct worker *w);
+/* Give input to sessions that were not read for a while. */
+void worker_read_on(struct worker *w);
+
+/* pressure.c: whether connections are read; to be asked when the log's room or lag has changed, and
+ * at the end of each turn. */
+void pressure_look(struct worker *w);
+void pressure_turn(struct worker *w);
+void pressure_init(struct worker *w);
+void pressure_release(struct worker *w);
 
 /* forward.c: ops and results between workers */
 void forward_op(struct worker *from, const struct op *op, unsigned owner);

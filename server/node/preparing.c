@@ -39,7 +39,7 @@ void node_space(struct worker *w, enum space what, enum grid_err err, const char
 static void room_run(struct note *n, void *thread)
 {
     free(n);
-    worker_room(thread);
+    pressure_look(thread);
 }
 
 static bool prepare(struct worker *w)

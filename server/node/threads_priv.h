@@ -53,9 +53,10 @@ struct checkpoint_thread {
     struct give_up *give_ups; /* asked for and not done */
     pthread_t thread;
     atomic_bool stop;
-    atomic_bool soon;  /* memory is short */
-    atomic_bool purge; /* the catalog lost something */
-    atomic_bool stuck; /* damaged: no more checkpoints until the next start */
+    atomic_bool soon;      /* memory is short */
+    atomic_bool purge;     /* the catalog lost something */
+    atomic_bool stuck;     /* damaged: no more checkpoints until the next start */
+    _Atomic uint64_t rate; /* records folded per ms, last time; 0: not known yet */
     pthread_mutex_t catalog_lock;
     struct catalog *catalog; /* newest; under catalog_lock */
 };

@@ -15,7 +15,6 @@ enum {
     ARENA_BYTES = 256 << 20, /* decoded requests of one turn */
     UNSENT_BYTES = 1 << 20,  /* what is handed to a connection before it is asked again */
     STOP_MS = 5000,          /* for answers in flight when the node stops */
-    BEHIND = 8,              /* times checkpoint_bytes of log that is not in the checkpoint */
 };
 
 void worker_post(struct worker *w, struct note *n)
@@ -260,51 +259,12 @@ static void link_flush(struct link *l)
     }
 }
 
-/* --- room in the log: preparing.c ------------------------------------------------------------- */
-
-static bool room_low(const struct worker *w)
+void worker_read_on(struct worker *w)
 {
-    return !wal_has_room(w->wal, wal_record_max(w->wal) / 4) && !atomic_load(&w->no_space);
-}
-
-static void read_on(struct note *n, void *thread)
-{
-    struct worker *w = thread;
-    free(n);
     list_for_each (it, &w->links) {
         struct link *l = list_entry(it, struct link, all);
         if (l->paused)
             link_dirty(l);
-    }
-}
-
-/* The checkpoint thread has fallen so far behind that a restart would take long. */
-static bool behind(const struct worker *w)
-{
-    uint64_t max = BEHIND * (uint64_t)catalog_setting(w->catalog, SETTING_checkpoint_bytes);
-    return !atomic_load(&w->no_space) && !atomic_load(&w->folding.stuck) &&
-           wal_behind(w->wal, checkpoint_applied(w->checkpoint)) > max;
-}
-
-void worker_room(struct worker *w)
-{
-    struct node *n = w->node;
-    bool tight = room_low(w) || behind(w);
-    if (wal_wants_room(w->wal))
-        preparing_wake(w);
-    if (tight == w->tight)
-        return;
-    w->tight = tight;
-    if (tight) {
-        atomic_fetch_add(&n->tight, 1);
-        return;
-    }
-    if (atomic_fetch_sub(&n->tight, 1) > 1)
-        return;
-    for (unsigned i = 0; i < n->shards; i++) {
-        struct note *note = xalloc(sizeof *note);
-        *note = (struct note){.run = read_on};
-        worker_post(&n->workers[i], note);
     }
 }
 
@@ -313,8 +273,7 @@ static void worker_turn_end(void *ctx)
     struct worker *w = ctx;
     ops_do(w);
     log_hand_over(w);
-    if (unlikely(room_low(w)) && !w->tight)
-        worker_room(w);
+    pressure_turn(w);
     struct list flushing;
     list_init(&flushing);
     while (!list_empty(&w->dirty)) {
@@ -333,7 +292,7 @@ static void worker_tick(void *ctx)
     struct worker *w = ctx;
     if (w->ended)
         return;
-    worker_room(w);
+    pressure_look(w);
     loop_timer_set(&w->tick, shard_tick(w->shard, loop_wall_ms(w->loop)));
 }
 
@@ -370,6 +329,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
     list_init(&w->links);
     list_init(&w->dirty);
     loop_timer_init(&w->tick, w->loop, worker_tick, w);
+    pressure_init(w);
     w->ports = (struct session_ports){
         .ctx = w,
         .shard = index,
@@ -391,6 +351,7 @@ void worker_release(struct worker *w)
 {
     if (w->loop) {
         loop_timer_stop(&w->tick);
+        pressure_release(w);
         loop_free(w->loop);
     }
     shard_free(w->shard);
