@@ -8,7 +8,7 @@ Knows nothing of gridd: requests with their times, outcomes and versions go in, 
   memory   as sync since the last kill, and nothing from before it"""
 from collections import defaultdict
 
-LOSS_US = 500_000  # log_sync_interval is 100 ms; the rest is for a busy machine
+LOSS_US = 2_000_000  # log_sync_interval is 100 ms; the rest is for syncs on a busy machine
 SLACK_US = 1_000_000  # a time to live this close to its end says nothing
 WRITES = {"put", "del", "incr", "cas", "expire", "batch"}
 USUAL = {"put": {"OK"}, "get": {"OK", "NOT_FOUND"}, "del": {"OK", "NOT_FOUND"}, "incr": {"OK"},
