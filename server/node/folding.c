@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -61,6 +62,7 @@ struct round {
     struct catalog *catalog;
     struct checkpoint_limits limits;
     bool last;         /* the node stops: fold everything */
+    bool purge;        /* something dropped may be in the checkpoint */
     bool going_on;     /* a checkpoint is made in several transactions, one each round */
     uint64_t upto;     /* lsn it goes to */
     uint64_t bytes;    /* wal written_bytes when it began */
@@ -171,15 +173,17 @@ static void fold(struct round *r)
 
 static void purge(struct round *r)
 {
-    if (r->last || !atomic_exchange(&r->w->folding.purge, false))
+    if (r->last || !r->purge)
         return;
+    char why[STORE_WHY_BYTES];
     bool more = false;
     enum grid_err err = checkpoint_purge(r->w->checkpoint, &r->limits, &more);
-    if (err != GRID_OK)
-        log_warn("store", "shard %u: dropped caches are not yet purged: %s", r->w->index,
-                 err_text(err));
-    else if (more)
-        atomic_store(&r->w->folding.purge, true);
+    snprintf(why, sizeof why, "dropped caches are not yet purged: %s", err_text(err));
+    r->purge = more || err == GRID_ENO_SPACE;
+    if (err == GRID_ECORRUPT)
+        log_warn("store", "shard %u: %s", r->w->index, why);
+    else if (err)
+        store_note(r, err, why);
 }
 
 static void give_ups(struct round *r)
@@ -212,6 +216,7 @@ static void *folding_body(void *arg)
     for (;;) {
         r.last = atomic_load(&w->folding.stop);
         notes_run(w, mailbox_take(w->folding.box));
+        r.purge |= atomic_exchange(&w->folding.purge, false); /* before the catalog that set it */
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
         pthread_mutex_unlock(&w->folding.catalog_lock);
@@ -219,7 +224,7 @@ static void *folding_body(void *arg)
         if (r.last || clock_mono_ms() >= r.retry_at) {
             if (!r.last)
                 mark(&r);
-            if (due(&r))
+            if (due(&r) && !damage_unmarked(w))
                 fold(&r);
             else if (atomic_load(&w->no_space) & SPACE_LOG)
                 reclaim(&r);
@@ -249,6 +254,7 @@ void folding_start(struct worker *w)
     pthread_mutex_init(&w->folding.catalog_lock, NULL);
     w->folding.catalog = catalog_ref(w->catalog);
     atomic_store(&w->folding.soon, tail_long(w));
+    atomic_store(&w->folding.purge, true); /* the last life may have ended before its purge */
     thread_start(&w->folding.thread, "fold", w->index, folding_body, w);
 }
 
