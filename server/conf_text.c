@@ -72,7 +72,8 @@ int conf_text_plain(struct slice text, struct buf *to, char why[CONF_WHY_BYTES])
         const char *comment = comment_end(p, end);
         const char *behind = comment == p ? word_end(p, end) : comment;
         if (!behind) {
-            snprintf(why, CONF_WHY_BYTES, "what begins here has no end: %.2s", p);
+            int shown = end - p < 2 ? 1 : 2;
+            snprintf(why, CONF_WHY_BYTES, "what begins here has no end: %.*s", shown, p);
             return line_at(start, p);
         }
         for (; p < behind; p++)

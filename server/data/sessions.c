@@ -171,6 +171,7 @@ void sessions_prefetch(const struct sessions *s, const struct session_id *id, in
         uintptr_t one = (uintptr_t)s->map[id_home(s, id)];
         __builtin_prefetch((const void *)one);
         __builtin_prefetch((const void *)(one + 64));
+        __builtin_prefetch((const void *)(one + sizeof(struct session) - 1));
     }
 }
 

@@ -91,6 +91,7 @@ static void entries_prefetch(const struct table *t, const struct table_bucket *b
         uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
         __builtin_prefetch((const void *)e);
         __builtin_prefetch((const void *)(e + 64));
+        __builtin_prefetch((const void *)(e + 128)); /* 16 + 100 bytes lie on three lines mostly */
         __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
     }
 }
