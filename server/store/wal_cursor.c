@@ -599,6 +599,20 @@ uint64_t cursor_reach(const struct wal_cursor *c)
     return segment_at(c, pos.segment)->number;
 }
 
+bool cursor_start_is_missing(struct wal_cursor *c, uint64_t from_lsn)
+{
+    struct wal_pos pos = {0, SEGMENT_DATA};
+    struct batch_header h;
+    if (!c->segments_len)
+        return false;
+    size_t last = c->segments_len - 1;
+    const struct segment *s = segment_at(c, 0);
+    /* A later life would say with what lsn it began. What is gone by right is in the checkpoint. */
+    return !s->bad && s->number > s->open_number && from_lsn < s->open_lsn &&
+           segment_at(c, last)->incarnation == s->incarnation && !batch_search(c, &pos, last, &h) &&
+           !c->err;
+}
+
 /* A segment is whole before anything is written to it, and the one after it is there before it
  * is full. */
 bool cursor_end_is_damage(const struct wal_cursor *c)

@@ -45,6 +45,7 @@ struct wal {
     uint64_t incarnation;
     uint64_t open_lsn;
     uint64_t open_number;
+    bool foreign; /* a segment of another log was found */
     bool recovered;
 
     pthread_mutex_t lock;      /* segments, spares, and the numbers in each segment */
@@ -200,5 +201,7 @@ uint64_t cursor_reach(const struct wal_cursor *c);
 /* Whether the log, which ends here, was cut off or cannot be read on, so that it may have gone
  * on. */
 bool cursor_end_is_damage(const struct wal_cursor *c);
+/* Whether the first segment goes on what is not there, and nothing tells how far that had come. */
+bool cursor_start_is_missing(struct wal_cursor *c, uint64_t from_lsn);
 
 #endif

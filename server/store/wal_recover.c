@@ -259,7 +259,8 @@ enum grid_err wal_recover(struct wal *w, uint64_t from_lsn, const struct wal_vis
             visit_record(&r, &item);
     }
     if (err == GRID_ENOT_FOUND) {
-        bool cut_off = cursor_end_is_damage(&c) || c.seen < from_lsn;
+        bool cut_off = cursor_end_is_damage(&c) || cursor_start_is_missing(&c, from_lsn) ||
+                       w->foreign || c.seen < from_lsn;
         if (cut_off)
             hole_all(&r);
         err = recovery_end(w, &c, cut_off, why);

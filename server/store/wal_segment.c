@@ -258,6 +258,10 @@ enum grid_err segments_load(struct wal *w, bool create, char *why)
         if (err)
             return err;
         w->next_number = s->number + 1;
+        struct segment *before = i ? w->segments[i - 1] : NULL;
+        if (before && !before->bad && !s->bad && before->incarnation == s->incarnation &&
+            before->stamp != s->stamp)
+            before->bad = s->bad = w->foreign = true; /* one life has one stamp */
         if (s->incarnation + 1 < w->incarnation)
             s->bad = true; /* lives of a log follow each other: not what it says it is */
         if (!s->bad)

@@ -260,6 +260,60 @@ START_TEST(a_missing_segment_in_the_middle_is_damage)
 }
 END_TEST
 
+/* Ten synced records in the first segment, the next one ready and empty; then a crash. */
+static struct disk *short_log(uint64_t random)
+{
+    uint64_t seqs[PARTITIONS] = {0};
+    struct disk *d = disk_mem_new();
+    struct wal *w = log_new(d, random);
+    ck_assert_int_eq(log_append(w, 10, 1, seqs), GRID_OK);
+    ck_assert_int_eq(wal_sync(w, NULL, NULL), GRID_OK);
+    ck_assert_int_eq(wal_prepare(w, NULL), GRID_OK);
+    wal_free(w);
+    return d;
+}
+
+START_TEST(a_missing_beginning_is_damage_though_nothing_follows_it)
+{
+    static struct found f;
+    struct wal_report r;
+    struct disk *d = short_log(3);
+    ck_assert_int_eq(d->ops->unlink(d, "wal/0000000000000001.wal"), 0);
+    for (uint64_t start = 4; start < 6; start++) { /* found again until it is accounted for */
+        struct wal *w = log_recover(d, start, 0, &f, &r);
+        ck_assert_uint_eq(f.count, 0);
+        check_judgement(&f, &r, 10, 0);
+        wal_report_release(&r);
+        wal_free(w);
+    }
+    disk_mem_free(d);
+}
+END_TEST
+
+START_TEST(a_segment_of_another_log_is_not_taken_for_ours)
+{
+    static struct found f;
+    static uint8_t bytes[SEGMENT];
+    struct wal_report r;
+    struct disk *d = short_log(3), *other = short_log(30);
+    struct disk_file *from, *to;
+    size_t got;
+    ck_assert_int_eq(other->ops->open(other, "wal/0000000000000001.wal", false, &from), 0);
+    ck_assert_int_eq(d->ops->open(d, "wal/0000000000000001.wal", false, &to), 0);
+    ck_assert_int_eq(from->ops->pread(from, bytes, SEGMENT, 0, &got), 0);
+    ck_assert_int_eq(to->ops->pwrite(to, slice_make(bytes, SEGMENT), 0), 0);
+    from->ops->close(from);
+    to->ops->close(to);
+    struct wal *w = log_recover(d, 4, 0, &f, &r);
+    ck_assert_uint_eq(f.count, 0);
+    check_judgement(&f, &r, 10, 0);
+    wal_report_release(&r);
+    wal_free(w);
+    disk_mem_free(d);
+    disk_mem_free(other);
+}
+END_TEST
+
 START_TEST(a_log_cut_short_is_damage)
 {
     static struct found f;
@@ -573,7 +627,9 @@ UNIT_MAIN("store/wal", synced_records_are_found_after_a_crash,
           any_crash_leaves_a_prefix_with_all_that_was_synced,
           a_flip_of_any_byte_is_repaired_or_named, a_lost_run_of_sectors_is_named_or_taken_as_all,
           unharmed_partitions_are_proven_by_their_sequence,
-          a_missing_segment_in_the_middle_is_damage, a_log_cut_short_is_damage,
+          a_missing_segment_in_the_middle_is_damage,
+          a_missing_beginning_is_damage_though_nothing_follows_it,
+          a_segment_of_another_log_is_not_taken_for_ours, a_log_cut_short_is_damage,
           a_log_that_ends_before_the_checkpoint_is_damage,
           damage_at_the_end_is_found_again_until_the_log_goes_on, a_newer_format_is_refused,
           a_missing_or_empty_log_is_an_error_unless_new,
