@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "data/session_priv.h"
+#include "data/results_priv.h"
 
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ enum { MAP_MIN = 2, HEAD_BYTES = 8, BY_USE_STEPS_MAX = 1000, LISTED_MS = 1000 };
 __extension__ typedef unsigned __int128 wide;
 
 struct sessions {
-    struct session **map; /* NULL: free place */
+    struct results **map; /* NULL: free place */
     size_t len, cap;      /* cap: a power of two, or 0 */
     size_t bytes;
     uint64_t seed, seed_high;
@@ -36,8 +36,8 @@ void sessions_free(struct sessions *s)
     if (!s)
         return;
     list_for_each_safe (it, &s->by_use) {
-        struct session *one = list_entry(it, struct session, link);
-        session_release(one);
+        struct results *one = list_entry(it, struct results, link);
+        results_release(one);
         free(one);
     }
     free(s->map);
@@ -69,26 +69,26 @@ static inline size_t map_find(const struct sessions *s, const struct session_id 
     return at;
 }
 
-static struct session *find(const struct sessions *s, const struct session_id *id)
+static struct results *find(const struct sessions *s, const struct session_id *id)
 {
     return s->cap ? s->map[map_find(s, id)] : NULL;
 }
 
 static void map_resize(struct sessions *s, size_t cap)
 {
-    struct session **old = s->map;
+    struct results **old = s->map;
     size_t old_cap = s->cap;
-    s->map = xcalloc(cap, sizeof(struct session *));
+    s->map = xcalloc(cap, sizeof(struct results *));
     s->cap = cap;
-    s->bytes += cap * sizeof(struct session *) + (old_cap ? 0 : (size_t)HEAD_BYTES);
-    s->bytes -= old_cap * sizeof(struct session *);
+    s->bytes += cap * sizeof(struct results *) + (old_cap ? 0 : (size_t)HEAD_BYTES);
+    s->bytes -= old_cap * sizeof(struct results *);
     for (size_t i = 0; i < old_cap; i++)
         if (old[i])
             s->map[map_find(s, &old[i]->id)] = old[i];
     free(old);
 }
 
-static void map_insert(struct sessions *s, struct session *one)
+static void map_insert(struct sessions *s, struct results *one)
 {
     if ((s->len + 1) * 2 > s->cap)
         map_resize(s, s->cap ? s->cap * 2 : (size_t)MAP_MIN);
@@ -122,12 +122,12 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
 {
     if (rs->number < rs->lowest)
         return SESSION_FORGOTTEN;
-    const struct session *one = find(s, &rs->id);
+    const struct results *one = find(s, &rs->id);
     if (!one)
         return s->len < SESSION_SESSIONS_MAX ? SESSION_NEW : SESSION_FULL;
     if (rs->number < one->lowest)
         return SESSION_FORGOTTEN;
-    const struct session_result *result = session_find(one, rs->number);
+    const struct session_result *result = results_find(one, rs->number);
     if (!result)
         return one->len < SESSION_RESULTS_MAX || rs->lowest > one->lowest ? SESSION_NEW
                                                                           : SESSION_FULL;
@@ -137,23 +137,23 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
     return SESSION_REPEATED;
 }
 
-static struct session *session_new(const struct session_id *id)
+static struct results *session_new(const struct session_id *id)
 {
-    struct session *one = xalloc(sizeof *one);
-    session_init(one, id);
+    struct results *one = xalloc(sizeof *one);
+    results_init(one, id);
     return one;
 }
 
 void sessions_apply(struct sessions *s, const struct session_change *change)
 {
-    struct session *one = find(s, &change->session.id);
+    struct results *one = find(s, &change->session.id);
     if (!one) {
         one = session_new(&change->session.id);
         map_insert(s, one);
     }
-    s->bytes -= session_results_bytes(one);
-    session_apply(one, change);
-    s->bytes += session_results_bytes(one);
+    s->bytes -= results_bytes(one);
+    results_apply(one, change);
+    s->bytes += results_bytes(one);
     if (one->last_used >= one->listed + LISTED_MS) {
         one->listed = one->last_used;
         list_remove(&one->link);
@@ -171,30 +171,30 @@ void sessions_prefetch(const struct sessions *s, const struct session_id *id, in
         uintptr_t one = (uintptr_t)s->map[id_home(s, id)];
         __builtin_prefetch((const void *)one);
         __builtin_prefetch((const void *)(one + 64));
-        __builtin_prefetch((const void *)(one + sizeof(struct session) - 1));
+        __builtin_prefetch((const void *)(one + sizeof(struct results) - 1));
     }
 }
 
 void sessions_end(struct sessions *s, const struct session_id *id)
 {
-    struct session *one = find(s, id);
+    struct results *one = find(s, id);
     if (!one)
         return;
     map_erase(s, map_find(s, id));
     list_remove(&one->link);
-    s->bytes -= sizeof *one + HEAD_BYTES + session_results_bytes(one);
-    session_release(one);
+    s->bytes -= sizeof *one + HEAD_BYTES + results_bytes(one);
+    results_release(one);
     free(one);
 }
 
-static const struct session *oldest(const struct sessions *s)
+static const struct results *oldest(const struct sessions *s)
 {
-    return list_empty(&s->by_use) ? NULL : list_entry(s->by_use.next, struct session, link);
+    return list_empty(&s->by_use) ? NULL : list_entry(s->by_use.next, struct results, link);
 }
 
 msec_t sessions_due_at(const struct sessions *s, msec_t ttl)
 {
-    const struct session *one = oldest(s);
+    const struct results *one = oldest(s);
     if (!one)
         return 0;
     msec_t at;
@@ -203,7 +203,7 @@ msec_t sessions_due_at(const struct sessions *s, msec_t ttl)
 
 const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec_t ttl)
 {
-    const struct session *one = oldest(s);
+    const struct results *one = oldest(s);
     return one && sessions_due_at(s, ttl) <= now ? &one->id : NULL;
 }
 
@@ -211,13 +211,13 @@ const struct session_id *sessions_due(const struct sessions *s, msec_t now, msec
 
 /* Keep the list ordered: stored sessions come back in any order. With very many of them the place
  * is not looked for to the end: one may end later than it could, never earlier. */
-static void by_use_insert(struct sessions *s, struct session *one)
+static void by_use_insert(struct sessions *s, struct results *one)
 {
     one->listed = one->last_used;
     list_remove(&one->link);
     struct list *at = s->by_use.prev;
     for (unsigned steps = 0; at != &s->by_use && steps < BY_USE_STEPS_MAX; steps++) {
-        if (list_entry(at, struct session, link)->last_used <= one->last_used)
+        if (list_entry(at, struct results, link)->last_used <= one->last_used)
             break;
         at = at->prev;
     }
@@ -226,41 +226,41 @@ static void by_use_insert(struct sessions *s, struct session *one)
 
 enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct slice stored)
 {
-    struct session *one = session_new(&id);
-    enum grid_err err = session_decode(one, stored);
+    struct results *one = session_new(&id);
+    enum grid_err err = results_decode(one, stored);
     if (err) {
-        session_release(one);
+        results_release(one);
         free(one);
         return err;
     }
     sessions_end(s, &id);
     map_insert(s, one);
-    s->bytes += session_results_bytes(one);
+    s->bytes += results_bytes(one);
     by_use_insert(s, one);
     return GRID_OK;
 }
 
 bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out)
 {
-    const struct session *one = find(s, id);
+    const struct results *one = find(s, id);
     if (!one)
         return false;
-    session_encode(one, out);
+    results_encode(one, out);
     return true;
 }
 
 enum grid_err sessions_fold(struct slice stored, const struct session_change *changes, size_t len,
                             struct buf *out)
 {
-    struct session one;
-    session_init(&one, &(struct session_id){.bytes = {0}});
-    enum grid_err err = stored.len ? session_decode(&one, stored) : GRID_OK;
+    struct results one;
+    results_init(&one, &(struct session_id){.bytes = {0}});
+    enum grid_err err = stored.len ? results_decode(&one, stored) : GRID_OK;
     if (!err) {
         for (size_t i = 0; i < len; i++)
-            session_apply(&one, &changes[i]);
-        session_encode(&one, out);
+            results_apply(&one, &changes[i]);
+        results_encode(&one, out);
     }
-    session_release(&one);
+    results_release(&one);
     return err;
 }
 
@@ -277,12 +277,12 @@ size_t sessions_bytes(const struct sessions *s)
 void sessions_check(const struct sessions *s)
 {
     size_t len = 0, bytes = sizeof *s + HEAD_BYTES;
-    bytes += s->cap ? s->cap * sizeof(struct session *) + HEAD_BYTES : 0;
+    bytes += s->cap ? s->cap * sizeof(struct results *) + HEAD_BYTES : 0;
     list_for_each (it, &s->by_use) {
-        const struct session *one = list_entry(it, const struct session, link);
-        session_check(one);
+        const struct results *one = list_entry(it, const struct results, link);
+        results_check(one);
         CHECK(find(s, &one->id) == one);
-        bytes += sizeof *one + HEAD_BYTES + session_results_bytes(one);
+        bytes += sizeof *one + HEAD_BYTES + results_bytes(one);
         len++;
     }
     CHECK(len == s->len && bytes == s->bytes);

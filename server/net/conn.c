@@ -86,7 +86,8 @@ static struct deadline next_deadline(const struct conn *c)
     else
         earlier(&d, c->active_at, c->idle_ms, CONN_ENDED_IDLE, NULL);
     if (c->stranger && c->state == CONN_OPEN)
-        earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE, "no greeting in time");
+        earlier(&d, c->stranger_at, c->conf->handshake_ms, CONN_ENDED_IDLE,
+                "no whole request in time");
     if (c->waits)
         earlier(&d, c->taken_at, c->conf->slow_reader_ms, CONN_ENDED_SLOW, NULL);
     return d;
@@ -385,9 +386,12 @@ void *conn_ctx(const struct conn *c)
     return c->ctx;
 }
 
-void conn_expect_greeting(struct conn *c)
+void conn_expect(struct conn *c)
 {
+    if (c->stranger)
+        return;
     c->stranger = true;
+    c->stranger_at = loop_mono_ms(c->loop);
     conn_arm(c);
 }
 

@@ -111,10 +111,11 @@ void conn_attach(struct conn *c, struct loop *l);
 /* Another owner from now on (also between detached and attach). */
 void conn_set_owner(struct conn *c, const struct conn_handler *handler, void *ctx);
 void *conn_ctx(const struct conn *c);
-/* The owner wants to hear of the peer before it is a guest: until conn_greeted() the connection has
- * handshake_ms from its beginning, TLS included. */
-void conn_expect_greeting(struct conn *c);
-void conn_greeted(struct conn *c); /* idempotent */
+/* The owner waits for something that should not take long (a greeting, the rest of a request): until
+ * conn_greeted() the connection has handshake_ms from the first of these calls; TLS included when it
+ * comes with the connection. Both idempotent. */
+void conn_expect(struct conn *c);
+void conn_greeted(struct conn *c);
 /* Its own idle limit from now on; 0: none. */
 void conn_set_idle(struct conn *c, msec_t idle_ms);
 

@@ -51,7 +51,8 @@ struct conn {
     struct net_addr peer;
     bool end_known; /* end and why are final */
     bool opened;    /* handler.open was called */
-    bool stranger;  /* has not greeted yet */
+    bool stranger;  /* something is expected of it: see conn_expect() */
+    msec_t stranger_at;
     bool watching;  /* read_event is added */
     bool blocked;   /* the socket is full; write_event is added */
     bool paused;    /* by the owner */

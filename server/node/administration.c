@@ -53,8 +53,8 @@ static bool wanted(const struct job *j, const struct context_info *info)
 static void answer_run(struct note *n, void *thread)
 {
     struct job *j = container_of(n, struct job, note);
-    worker_dirty(
-        thread, grid_session_admin_result(&j->to, j->err, slice_str(j->why), buf_slice(&j->reply)));
+    worker_dirty(thread,
+                 session_admin_result(&j->to, j->err, slice_str(j->why), buf_slice(&j->reply)));
     for (unsigned i = 0; j->shares && i < j->node->shards; i++) {
         free(j->shares[i].contexts);
         free(j->shares[i].caches);

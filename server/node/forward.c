@@ -70,7 +70,7 @@ void forward_op(struct worker *from, const struct op *op, unsigned owner)
 static void result_run(struct note *n, void *thread)
 {
     struct forwarded_result *f = container_of(n, struct forwarded_result, note);
-    worker_dirty(thread, grid_session_result(&f->to, &f->result));
+    worker_dirty(thread, session_result(&f->to, &f->result));
     free(f);
 }
 

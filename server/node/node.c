@@ -28,12 +28,6 @@ _Noreturn void node_fatal(const char *room, const char *why)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static void accepted(void *ctx, int fd, const struct net_addr *peer)
-{
-    struct node *n = ctx;
-    worker_accept(&n->workers[n->next_worker++ % n->shards], fd, peer);
-}
-
 static enum grid_err user_drop(const struct node_conf *c, char *why)
 {
     if (!c->user || geteuid() != 0)
@@ -55,16 +49,12 @@ static enum grid_err user_drop(const struct node_conf *c, char *why)
     return GRID_OK;
 }
 
-static enum grid_err doors_open(struct node *n, char *why)
+static enum grid_err tls_open(struct node *n, char *why)
 {
-    enum grid_err err = GRID_OK;
-    if (n->conf.cert) {
-        struct tls_conf tls = tls_conf_of(&n->conf);
-        err = tls_new(&tls, &n->tls, why);
-    }
-    terms_set(n, &n->conf);
-    struct listener_conf listener = {n->conf.listen_client, "client", &n->quota, n, accepted};
-    return err ? err : listener_new(n->loop, &listener, &n->listener, why);
+    if (!n->conf.cert)
+        return GRID_OK;
+    struct tls_conf tls = tls_conf_of(&n->conf);
+    return tls_new(&tls, &n->tls, why);
 }
 
 static enum grid_err catalog_load(struct node *n, char *why)
@@ -223,7 +213,10 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
                  (unsigned long long)files, conf->connections);
 
     kv_lmdb_guard();
-    enum grid_err err = doors_open(n, why);
+    enum grid_err err = tls_open(n, why);
+    terms_set(n, &n->conf);
+    if (!err)
+        err = doors_open(n, why);
     if (!err)
         err = user_drop(&n->conf, why);
     if (!err)
@@ -256,8 +249,7 @@ static void signal_ready(void *ctx, int fd)
         } else {
             n->stopping = true;
             log_info("node", "stopping");
-            listener_free(n->listener);
-            n->listener = NULL;
+            doors_close(n);
             for (unsigned i = 0; i < n->shards; i++)
                 worker_stop(&n->workers[i]);
             loop_stop(n->loop);
@@ -323,7 +315,7 @@ void node_free(struct node *n)
 {
     if (!n)
         return;
-    listener_free(n->listener);
+    doors_close(n);
     workers_end(n);
     for (unsigned i = 0; n->workers && i < n->shards; i++) {
         struct worker *w = &n->workers[i];
@@ -349,7 +341,7 @@ void node_free(struct node *n)
 
 uint16_t node_client_port(const struct node *n)
 {
-    return listener_port(n->listener);
+    return listener_port(n->entrances[0].listener);
 }
 
 unsigned node_shards(const struct node *n)

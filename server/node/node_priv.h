@@ -16,15 +16,24 @@
 #include "net/listener.h"
 #include "node/node.h"
 #include "node/threads_priv.h"
-#include "session/grid_session.h"
+#include "session/session.h"
 #include "shard/shard.h"
 #include "store/meta.h"
+
+/* An address that is listened on. */
+struct entrance {
+    struct node *node;
+    struct listener *listener;
+    const struct door *door;
+    int shard; /* whose own port it is; -1: connections go round */
+};
+enum { ENTRANCES_MAX = 1024 };
 
 /* One connection of a client. */
 struct link {
     struct worker *worker;
     struct conn *conn;
-    struct grid_session *session;
+    struct session *session;
     struct list all;   /* worker.links */
     struct list dirty; /* worker.dirty, or linked to itself */
     bool paused;
@@ -87,7 +96,8 @@ struct node {
     struct node_view view;
     char address[NET_ADDR_BYTES + 64];
     struct loop *loop; /* of the control thread */
-    struct listener *listener;
+    struct entrance entrances[ENTRANCES_MAX];
+    unsigned entrances_len;
     struct loop_watch *signals;
     int signal_fd;
     void (*reload)(void *ctx);
@@ -112,14 +122,15 @@ void worker_post(struct worker *w, struct note *n);
 void worker_init(struct worker *w, struct node *n, unsigned index);
 void worker_run(struct worker *w); /* the thread's body */
 /* Control thread. */
-void worker_accept(struct worker *w, int fd, const struct net_addr *peer);
+void worker_accept(struct worker *w, int fd, const struct net_addr *peer,
+                   const struct entrance *at);
 void worker_stop(struct worker *w); /* any thread */
 void worker_release(struct worker *w);
 /* An op of this turn; borrowed until its end. */
 void worker_submit(struct worker *w, struct op *op);
 void worker_keep(struct worker *w, struct note *n); /* free `n` at the end of the turn */
 void worker_reply(void *ctx, const struct ticket *to, const struct result *res);
-void worker_dirty(struct worker *w, struct grid_session *s);
+void worker_dirty(struct worker *w, struct session *s);
 /* Give input to sessions that were not read for a while. */
 void worker_read_on(struct worker *w);
 
@@ -142,6 +153,14 @@ enum grid_err recovery_run(struct worker *w, bool create, char *why);
 void terms_set(struct node *n, const struct node_conf *conf);
 void terms_free(struct node *n);
 struct tls_conf tls_conf_of(const struct node_conf *c);
+
+/* doors.c */
+MUST_USE
+enum grid_err doors_open(struct node *n, char *why);
+void doors_close(struct node *n);
+
+/* everywhere.c */
+void everywhere(void *worker, const struct ticket *to, const struct errand *errand);
 
 /* administration.c */
 void administration(void *worker, const struct ticket *to, const struct admin_request *request);

@@ -58,15 +58,25 @@ static void session_submit(void *ctx, struct op *op)
         forward_op(w, op, owner);
 }
 
-static const struct catalog *session_catalog(void *ctx)
+static const struct catalog *worker_catalog(void *ctx)
 {
     return ((struct worker *)ctx)->catalog;
 }
 
-static void session_move(void *ctx, struct grid_session *s, uint32_t shard)
+static uint64_t session_now_us(void *ctx)
+{
+    return loop_wall_ms(((struct worker *)ctx)->loop) * 1000;
+}
+
+static void session_wake(void *ctx, struct session *s)
+{
+    worker_dirty(ctx, s);
+}
+
+static void link_move(void *ctx, struct session *s, uint32_t shard)
 {
     (void)ctx;
-    struct link *l = grid_session_owner(s);
+    struct link *l = session_owner(s);
     l->moving = true;
     l->target = shard;
 }
@@ -89,16 +99,16 @@ static void link_dirty(struct link *l)
         list_push_back(&l->worker->dirty, &l->dirty);
 }
 
-void worker_dirty(struct worker *w, struct grid_session *s)
+void worker_dirty(struct worker *w, struct session *s)
 {
     (void)w;
     if (s)
-        link_dirty(grid_session_owner(s));
+        link_dirty(session_owner(s));
 }
 
 static bool may_read(const struct link *l)
 {
-    return grid_session_wants_read(l->session) &&
+    return session_wants_read(l->session) &&
            likely(!atomic_load_explicit(&l->worker->node->tight, memory_order_relaxed));
 }
 
@@ -111,13 +121,15 @@ static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t 
         return 0;
     }
     struct session_turn turn = {l->worker->arena, FRAMES_PER_TURN, false};
-    size_t used = grid_session_input(l->session, data, len, &turn);
+    size_t used = session_input(l->session, data, len, &turn);
     link_dirty(l);
-    if (grid_session_greeted(l->session))
+    if (unlikely(!session_greeted(l->session) || session_expects(l->session)))
+        conn_expect(c);
+    else
         conn_greeted(c);
     if (l->moving) {
         conn_detach(c);
-    } else if (!grid_session_wants_read(l->session)) {
+    } else if (!session_wants_read(l->session)) {
         l->paused = true;
         conn_pause(c);
     } else if (turn.more) {
@@ -130,7 +142,7 @@ static void link_input_ended(void *ctx, struct conn *c)
 {
     (void)c;
     struct link *l = ctx;
-    grid_session_stop(l->session, "the client sends no more");
+    session_stop(l->session, "the client sends no more");
     link_dirty(l);
 }
 
@@ -148,10 +160,10 @@ static void move_run(struct note *n, void *thread)
     l->worker = w;
     l->moving = false;
     list_push_back(&w->links, &l->all);
-    grid_session_moved(l->session, &w->ports);
+    session_moved(l->session, &w->ports);
     conn_attach(l->conn, w->loop);
     if (w->stopping)
-        grid_session_stop(l->session, "the node is stopping");
+        session_stop(l->session, "the node is stopping");
     link_dirty(l);
 }
 
@@ -171,12 +183,12 @@ static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char
 {
     struct link *l = ctx;
     char peer[NET_ADDR_BYTES];
-    const char *reason = grid_session_reason(l->session);
+    const char *reason = session_reason(l->session);
     enum log_level level = end == CONN_ENDED_HANDSHAKE ? LOG_WARN : LOG_INFO;
     if (end == CONN_ENDED_PEER || end == CONN_ENDED_STOP || end == CONN_ENDED_OWNER)
         level = LOG_DEBUG;
     log_line(level, "net", "%s: closed: %s %s", net_addr_text(conn_peer(c), peer), text, reason);
-    grid_session_close(l->session);
+    session_close(l->session);
     list_remove(&l->all);
     list_remove(&l->dirty);
     free(l);
@@ -194,7 +206,15 @@ struct accepted {
     int fd;
     struct net_addr peer;
     const struct terms *terms;
+    const struct entrance *at;
 };
+
+static struct session_peer peer_of(const struct link *l, const struct entrance *at)
+{
+    struct session_peer p = {.tls = conn_is_tls(l->conn), .own_port = at->shard >= 0};
+    net_addr_text(conn_peer(l->conn), p.address);
+    return p;
+}
 
 static void accepted_run(struct note *n, void *thread)
 {
@@ -212,17 +232,19 @@ static void accepted_run(struct note *n, void *thread)
         log_warn("net", "no memory for a connection");
         free(l);
     } else {
-        l->session = grid_session_new(&w->ports, &w->node->view, &a->terms->limits, l);
+        struct session_peer p = peer_of(l, a->at);
+        l->session = session_new(a->at->door, &w->ports, &w->node->view, &a->terms->limits, &p, l);
         list_push_back(&w->links, &l->all);
-        conn_expect_greeting(l->conn);
+        if (!session_greeted(l->session))
+            conn_expect(l->conn);
     }
     free(a);
 }
 
-void worker_accept(struct worker *w, int fd, const struct net_addr *peer)
+void worker_accept(struct worker *w, int fd, const struct net_addr *peer, const struct entrance *at)
 {
     struct accepted *a = xalloc(sizeof *a);
-    *a = (struct accepted){{.run = accepted_run}, fd, *peer, w->node->terms};
+    *a = (struct accepted){{.run = accepted_run}, fd, *peer, w->node->terms, at};
     worker_post(w, &a->note);
 }
 
@@ -232,7 +254,7 @@ void worker_reply(void *ctx, const struct ticket *to, const struct result *res)
 {
     struct worker *w = ctx;
     if (likely(to->thread == w->index))
-        worker_dirty(w, grid_session_result(to, res));
+        worker_dirty(w, session_result(to, res));
     else
         forward_result(w, to, res);
 }
@@ -242,16 +264,16 @@ static void link_flush(struct link *l)
     struct conn *c = l->conn;
     if (!conn_alive(c) || l->moving)
         return;
-    struct slice out = grid_session_output(l->session);
+    struct slice out = session_output(l->session);
     if (out.len && conn_unsent(c) > UNSENT_BYTES) {
         list_push_back(&l->worker->dirty, &l->dirty); /* the next turn that finds room */
         return;
     }
     if (out.len) {
         buf_add(conn_output(c), out.data, out.len);
-        grid_session_sent(l->session, out.len);
+        session_sent(l->session, out.len);
     }
-    if (grid_session_finished(l->session)) {
+    if (session_finished(l->session)) {
         conn_finish(c);
     } else if (l->paused && may_read(l)) {
         l->paused = false;
@@ -305,7 +327,7 @@ static void stop_run(struct note *n, void *thread)
     w->stop_by = loop_mono_ms(w->loop) + STOP_MS;
     list_for_each (it, &w->links) {
         struct link *l = list_entry(it, struct link, all);
-        grid_session_stop(l->session, "the node is stopping");
+        session_stop(l->session, "the node is stopping");
         link_dirty(l);
     }
     loop_timer_set(&w->tick, 0);
@@ -335,8 +357,12 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .shard = index,
         .submit = session_submit,
         .admin = administration,
-        .move = session_move,
-        .catalog = session_catalog,
+        .move = link_move,
+        .catalog = worker_catalog,
+        .everywhere = everywhere,
+        .wake = session_wake,
+        .now_us = session_now_us,
+        .errands = errands_new(),
     };
 }
 
@@ -357,6 +383,7 @@ void worker_release(struct worker *w)
     shard_free(w->shard);
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);
+    errands_free(w->ports.errands);
     catalog_unref(w->catalog);
     free(w->ops);
     free(w->done);

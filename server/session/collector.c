@@ -1,6 +1,8 @@
 /* collector.c - one allocation for the places, one growing buffer for the values of all of them. */
 #include "session/collector.h"
 
+#include "session/session_priv.h"
+
 #include "base/alloc.h"
 
 #include <stdlib.h>
@@ -8,7 +10,7 @@
 struct collector {
     enum waiter waiter;
     enum gather gather;
-    struct grid_session *session;
+    struct session *session;
     struct list node;
     uint64_t number;
     uint32_t parts;
@@ -20,7 +22,7 @@ struct collector {
     struct wire_item items[];
 };
 
-struct collector *collector_new(struct grid_session *s, uint64_t number, enum gather gather,
+struct collector *collector_new(struct session *s, uint64_t number, enum gather gather,
                                 uint32_t parts)
 {
     CHECK(parts > 0);
@@ -42,7 +44,7 @@ struct ticket collector_ticket(struct collector *c, uint32_t part)
     return (struct ticket){c, c->number, part, c->session->ports->shard};
 }
 
-struct grid_session *collector_session(const struct collector *c)
+struct session *collector_session(const struct collector *c)
 {
     return c->session;
 }
@@ -56,7 +58,7 @@ static void collector_free(struct collector *c)
     free(c);
 }
 
-void collectors_free(struct grid_session *s)
+void collectors_free(struct session *s)
 {
     list_for_each_safe (it, &s->collectors)
         collector_free(list_entry(it, struct collector, node));
@@ -65,7 +67,7 @@ void collectors_free(struct grid_session *s)
 /* What becomes of a value: kept, or an error because there is no room. */
 static enum grid_err room_for(const struct collector *c, size_t bytes)
 {
-    const struct grid_session *s = c->session;
+    const struct session *s = c->session;
     if (bytes > s->limits.reply || c->values.len > s->limits.reply - bytes)
         return GRID_ETOO_LARGE;
     size_t held = s->collected + session_unsent(s);
@@ -98,16 +100,12 @@ static void add_sum(struct collector *c, const struct result *res)
 
 static void answer(struct collector *c)
 {
-    struct grid_session *s = c->session;
-    if (c->gather == GATHER_SUM) {
-        struct result res = {.status = c->err, .number = c->err ? 0 : c->sum};
-        wire_response_result(&s->out, c->number, &res, session_news(s));
-        return;
-    }
-    for (uint32_t i = 0; i < c->parts; i++)
+    for (uint32_t i = 0; c->places && i < c->parts; i++)
         if (c->items[i].value.len)
             c->items[i].value.data = c->values.data + c->places[i];
-    wire_response_items(&s->out, c->number, c->items, c->parts, session_news(s));
+    struct collection all = {
+        .err = c->err, .sum = c->sum, .items = c->places ? c->items : NULL, .len = c->parts};
+    c->session->door->collected(c->session, c->number, &all);
 }
 
 void collector_add(struct collector *c, uint32_t part, const struct result *res)
@@ -126,7 +124,7 @@ void collector_add(struct collector *c, uint32_t part, const struct result *res)
         collector_free(c);
 }
 
-void collectors_check(const struct grid_session *s)
+void collectors_check(const struct session *s)
 {
     size_t bytes = 0;
     uint32_t waiting = 0;

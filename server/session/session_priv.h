@@ -1,11 +1,10 @@
-/* session_priv.h - what the files of this room share. */
+/* session_priv.h - what the doors share. */
 #ifndef GRIDD_SESSION_SESSION_PRIV_H
 #define GRIDD_SESSION_SESSION_PRIV_H
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "session/grid_session.h"
-#include "wire/request.h"
+#include "session/session.h"
 #include "wire/response.h"
 
 enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
@@ -13,28 +12,52 @@ enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
 /* What ticket.owner points at begins with this. */
 enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR };
 
-enum { CLIENT_NAME_BYTES = 64, FRAME_SLACK = 64 << 10, DETAIL_BYTES = 160 };
-enum { PROTOCOL_MIN = 1, PROTOCOL_MAX = 1 };
+enum { CLIENT_NAME_BYTES = 64 };
 
-struct grid_session {
+/* The answers to a request that was split up; `items` in the order of its parts. */
+struct collection {
+    enum grid_err err; /* GATHER_SUM: the first error */
+    int64_t sum;
+    const struct wire_item *items; /* GATHER_PLACES */
+    uint32_t len;
+};
+
+/* What a session speaks. Its struct begins with struct session and is zeroed before init(). */
+struct door {
+    const char *name;
+    size_t bytes;                       /* of its struct */
+    bool greets;                        /* begins in GREETING, else in OPEN */
+    void (*init)(struct session *s);    /* NULL: nothing */
+    void (*release)(struct session *s); /* of all but the struct itself; NULL: nothing */
+    /* One step of session_input(): take one request from `data` (len > 0), or pass over bytes.
+     * Returns the bytes used; 0: more bytes are needed, or turn->more was set. */
+    size_t (*take)(struct session *s, const uint8_t *data, size_t len, struct session_turn *turn);
+    /* Answers, never after the connection is gone. `number` and `part` are the ticket's. */
+    void (*result)(struct session *s, uint64_t number, uint32_t part, const struct result *res);
+    void (*collected)(struct session *s, uint64_t number, const struct collection *all);
+    void (*admin_result)(struct session *s, uint64_t number, enum grid_err status,
+                         struct slice detail, struct slice reply);
+    void (*moved)(struct session *s);         /* NULL: never moves */
+    bool (*expects)(const struct session *s); /* see session_expects(); NULL: never */
+    void (*check)(const struct session *s);   /* NULL: nothing */
+};
+
+struct session {
     enum waiter waiter;
     unsigned state;
+    const struct door *door;
     const struct session_ports *ports;
     const struct node_view *view;
     struct session_limits limits;
+    struct session_peer peer;
     void *owner;
-    bool closed;  /* the connection is gone: answers are dropped */
-    bool has_id;  /* the client asked for exactly-once (R13) */
-    bool starved; /* the last frame found no room in the arena of its turn */
-    struct session_id id;
-    uint32_t in_flight; /* ops and admin requests without an answer, parts of collectors included */
+    struct list here;   /* in errands.sessions of its thread, or linked to itself */
+    bool closed;        /* the connection is gone: answers are dropped */
+    uint32_t in_flight; /* ops, admin requests, errands; parts of collectors included */
     size_t collected;   /* bytes of values in collectors */
     struct list collectors;
     struct buf out;
     size_t sent;         /* bytes of `out` that are gone already */
-    size_t skip;         /* bytes of a refused frame still to come */
-    size_t frame_told;   /* frame limit the client was told */
-    uint64_t topology;   /* revision the client has; 0: it does not want to know */
     struct arena *arena; /* of the turn, during input only */
     /* What the last request's cache was in; a catalog never changes and is never made twice with
      * one revision. */
@@ -47,40 +70,63 @@ struct grid_session {
     char client[CLIENT_NAME_BYTES];
 };
 
-static inline const struct catalog *session_catalog(const struct grid_session *s)
+struct errands {
+    struct list sessions; /* that are alive on this thread */
+};
+
+static inline const struct catalog *session_catalog(const struct session *s)
 {
     return s->ports->catalog(s->ports->ctx);
 }
 
-/* Revision to tell the client, 0: none. */
-static inline uint64_t session_news(const struct grid_session *s)
-{
-    if (likely(!s->topology))
-        return 0;
-    uint64_t newest = session_catalog(s)->revision;
-    return newest > s->topology ? newest : 0;
-}
-
-static inline size_t session_unsent(const struct grid_session *s)
+static inline size_t session_unsent(const struct session *s)
 {
     return s->out.len - s->sent;
 }
 
-void session_move_to(struct grid_session *s, enum session_state to);
-/* Largest body of a frame that is taken now. */
-size_t session_frame_max(const struct grid_session *s);
-/* Answer `number` with an error. */
-void session_fail(struct grid_session *s, uint64_t number, enum grid_err err, const char *detail);
-/* An answer was dropped or given: free a closed session that waits for nothing. Returns it, or
- * NULL when its connection is gone. */
-struct grid_session *session_answered(struct grid_session *s);
+void session_move_to(struct session *s, enum session_state to);
+/* GREETING -> MOVING: to the thread of `shard`. */
+void session_move(struct session *s, uint32_t shard);
+/* Keep what fits of what the client calls itself, whole characters only. */
+void session_set_client(struct session *s, struct slice name);
+/* An answer of this many bytes would be more than a client that does not read may have waiting:
+ * answer GRID_EBUSY instead. The answer to a write is small and always given. */
+static inline bool session_too_much(const struct session *s, size_t bytes)
+{
+    return bytes && session_unsent(s) + s->collected + bytes > s->limits.output_max;
+}
 
-/* hello.c: the first frame, and the answer to it. */
-void session_greet(struct grid_session *s, const struct wire_hello *hello);
-void session_refuse_hello(struct grid_session *s, enum grid_err err, const char *detail);
-void session_welcome(struct grid_session *s);
+static inline struct ticket session_ticket(struct session *s, uint64_t number, uint32_t part)
+{
+    return (struct ticket){s, number, part, s->ports->shard};
+}
 
-/* dispatch.c: any later frame. `r` lives in the turn's arena. */
-void session_dispatch(struct grid_session *s, struct wire_request *r);
+/* Submit `op`, which is then in flight. */
+static inline void session_submit(struct session *s, struct op *op, struct ticket ticket)
+{
+    op->ticket = ticket;
+    s->in_flight++;
+    s->ports->submit(s->ports->ctx, op);
+}
+
+void session_admin(struct session *s, uint64_t number, const struct admin_request *request);
+void session_everywhere(struct session *s, uint64_t number, const struct errand *errand);
+
+/* --- place.c: where an op goes ---------------------------------------------------------------- */
+
+/* Why something was refused; `why` is static or NULL. */
+struct fault {
+    enum grid_err err;
+    const char *why;
+};
+
+static const struct fault no_fault = {GRID_OK, NULL};
+
+/* The context of a cache (global id). NO_CONTEXT, NO_CACHE. */
+struct fault session_context(struct session *s, uint32_t cache,
+                             const struct context_info **ret_context);
+void session_place_by(struct op *op, const struct context_info *context, struct slice placed_by);
+/* Check an op on one key (cache, key, affinity and value are set) and give it its partition. */
+struct fault session_place(struct session *s, struct op *op);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "client.pb-c.h"
 #include "proto/frame.h"
-#include "session/grid_session.h"
+#include "session/session.h"
 #include "shard/shard.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum { REQUESTS = 10000, TURN = 16, VALUE_BYTES = 100, NOW = 1000000 };
 struct rig {
     struct catalog *catalog;
     struct shard *shard;
-    struct grid_session *session;
+    struct session *session;
     struct arena *arena;
     struct op *ops[TURN];
     size_t ops_len;
@@ -38,7 +38,7 @@ static void on_admin(void *ctx, const struct ticket *to, const struct admin_requ
     (void)request;
 }
 
-static void on_move(void *ctx, struct grid_session *s, uint32_t shard)
+static void on_move(void *ctx, struct session *s, uint32_t shard)
 {
     (void)ctx;
     (void)s;
@@ -55,7 +55,7 @@ static void on_reply(void *ctx, const struct ticket *to, const struct result *re
     struct rig *r = ctx;
     CHECK(res->status == GRID_OK);
     r->answers++;
-    grid_session_result(to, res);
+    session_result(to, res);
 }
 
 static uint64_t on_log_append(void *ctx, const struct record *rec, bool sync)
@@ -103,10 +103,10 @@ static void on_checkpoint_soon(void *ctx)
 static size_t turn(struct rig *r, const uint8_t *data, size_t len)
 {
     struct session_turn t = {.arena = r->arena, .budget = TURN};
-    size_t used = grid_session_input(r->session, data, len, &t);
+    size_t used = session_input(r->session, data, len, &t);
     shard_submit_all(r->shard, r->ops, r->ops_len, NOW);
     r->ops_len = 0;
-    grid_session_sent(r->session, grid_session_output(r->session).len);
+    session_sent(r->session, session_output(r->session).len);
     arena_reset(r->arena);
     return used;
 }
@@ -191,10 +191,17 @@ int main(int argc, char **argv)
                                       on_cold_get, on_cold_scan, on_checkpoint_soon};
     struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
     r.shard = shard_new(&conf, &shard_ports, r.catalog);
-    struct session_ports ports = {&r, 0, on_submit, on_admin, on_move, on_catalog, NULL};
-    struct node_view view = {"bench", "a", "host:1", "0", {0}, 1, 1};
+    struct session_ports ports = {.ctx = &r,
+                                  .submit = on_submit,
+                                  .admin = on_admin,
+                                  .move = on_move,
+                                  .catalog = on_catalog,
+                                  .errands = errands_new()};
+    struct node_view view = {
+        .grid = "bench", .node = "a", .address = "host:1", .version = "0", .shards = 1};
     struct session_limits limits = SESSION_LIMITS_DEFAULT;
-    r.session = grid_session_new(&ports, &view, &limits, NULL);
+    const struct session_peer peer = {.address = "127.0.0.1:9"};
+    r.session = session_new(&grid_door, &ports, &view, &limits, &peer, NULL);
 
     struct buf warm = BUF_INIT, stream = BUF_INIT;
     add_hello(&warm);
@@ -208,7 +215,8 @@ int main(int argc, char **argv)
 
     buf_release(&warm);
     buf_release(&stream);
-    grid_session_close(r.session);
+    session_close(r.session);
+    errands_free(ports.errands);
     shard_free(r.shard);
     arena_free(r.arena);
     catalog_unref(r.catalog);

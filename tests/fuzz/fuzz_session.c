@@ -4,7 +4,7 @@
  * LINK: session wire shard control data base pb frame */
 #include "base/prng.h"
 #include "proto/frame.h"
-#include "session/grid_session.h"
+#include "session/session.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static void on_admin(void *ctx, const struct ticket *to, const struct admin_requ
     wait_for(ctx, *to, true);
 }
 
-static void on_move(void *ctx, struct grid_session *s, uint32_t shard)
+static void on_move(void *ctx, struct session *s, uint32_t shard)
 {
     (void)s;
     (void)shard;
@@ -66,54 +66,53 @@ static void answer_some(struct node *n, size_t count)
                              .version = prng_next(&n->prng),
                              .value = slice_make(value, (size_t)prng_below(&n->prng, 3000))};
         if (admin)
-            grid_session_admin_result(&t, res.status, slice_str("why"), slice_make(NULL, 0));
+            session_admin_result(&t, res.status, slice_str("why"), slice_make(NULL, 0));
         else
-            grid_session_result(&t, &res);
+            session_result(&t, &res);
     }
 }
 
 /* Whole frames only ever stand in the output. */
-static void drain(struct grid_session *s, struct prng *prng)
+static void drain(struct session *s, struct prng *prng)
 {
-    struct slice out = grid_session_output(s);
+    struct slice out = session_output(s);
     if (out.len)
-        grid_session_sent(s, (size_t)prng_below(prng, out.len + 1));
+        session_sent(s, (size_t)prng_below(prng, out.len + 1));
 }
 
-static void turns(struct node *n, struct grid_session *s, const struct session_ports *ports,
+static void turns(struct node *n, struct session *s, const struct session_ports *ports,
                   const uint8_t *data, size_t len)
 {
     struct arena *a = arena_new(1 << 20);
     size_t start = 0, there = 0;
-    for (int i = 0; i < TURNS_MAX && !grid_session_finished(s); i++) {
+    for (int i = 0; i < TURNS_MAX && !session_finished(s); i++) {
         if (there < len)
             there += 1 + (size_t)prng_below(&n->prng, len - there);
         struct session_turn turn = {.arena = a, .budget = (uint32_t)prng_below(&n->prng, 20)};
-        size_t used = grid_session_input(s, data + start, there - start, &turn);
+        size_t used = session_input(s, data + start, there - start, &turn);
         CHECK(used <= there - start);
         start += used;
-        CHECK(grid_session_frame_bytes(s, data + start, there - start) <= FRAME_BYTES_MAX);
-        grid_session_check(s);
+        session_check(s);
         if (n->moving) {
             n->moving = false;
-            grid_session_moved(s, ports);
+            session_moved(s, ports);
         }
         answer_some(n, (size_t)prng_below(&n->prng, 8));
         drain(s, &n->prng);
-        grid_session_check(s);
+        session_check(s);
         arena_reset(a);
     }
     arena_free(a);
 }
 
-static void greet(struct grid_session *s)
+static void greet(struct session *s)
 {
     static const uint8_t hello[] = "\x16\x00\x00\x00\x08\x01\x10\x01\x1a\x10"
                                    "0123456789abcdef";
     struct arena *a = arena_new(1 << 20);
     struct session_turn turn = {.arena = a, .budget = 1};
-    CHECK(grid_session_input(s, hello, sizeof hello - 1, &turn) == sizeof hello - 1);
-    CHECK(grid_session_greeted(s));
+    CHECK(session_input(s, hello, sizeof hello - 1, &turn) == sizeof hello - 1);
+    CHECK(session_greeted(s));
     arena_free(a);
 }
 
@@ -125,15 +124,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     CHECK(n);
     n->catalog = catalog_new();
     n->prng.state = data[0];
-    struct session_ports ports = {n, 0, on_submit, on_admin, on_move, on_catalog, NULL};
-    struct node_view view = {"shop", "a", "host:1", "0.1", {0}, 3, 1};
+    struct session_ports ports = {.ctx = n,
+                                  .submit = on_submit,
+                                  .admin = on_admin,
+                                  .move = on_move,
+                                  .catalog = on_catalog,
+                                  .errands = errands_new()};
+    struct node_view view = {
+        .grid = "shop", .node = "a", .address = "host:1", .version = "0.1", .shards = 3};
+    struct session_peer peer = {.address = "127.0.0.1:9"};
     struct session_limits limits = {100, 1000, 10000, 20000, 5000};
-    struct grid_session *s = grid_session_new(&ports, &view, &limits, NULL);
+    struct session *s = session_new(&grid_door, &ports, &view, &limits, &peer, NULL);
     if (data[0] & 1)
         greet(s);
     turns(n, s, &ports, data + 1, len - 1);
-    grid_session_close(s); /* some answers come too late */
+    session_close(s); /* some answers come too late */
     answer_some(n, WAITING_MAX);
+    errands_free(ports.errands);
     catalog_unref(n->catalog);
     free(n);
     return 0;

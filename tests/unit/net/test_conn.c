@@ -227,10 +227,10 @@ START_TEST(who_does_not_greet_in_time_is_closed_however_busy)
     {
         s->conf.handshake_ms = 1000;
         struct client guest = client_new(s);
-        conn_expect_greeting(s->last);
+        conn_expect(s->last);
         conn_greeted(s->last);
         struct client stranger = client_new(s);
-        conn_expect_greeting(s->last);
+        conn_expect(s->last);
         s->now += 900;
         echo_once(s, &stranger, 10, 1);
         s->now += 100;

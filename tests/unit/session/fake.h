@@ -7,7 +7,7 @@
 #include "client.pb-c.h"
 #include "control/settings.h"
 #include "proto/frame.h"
-#include "session/grid_session.h"
+#include "session/session.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -19,8 +19,9 @@ struct fake {
     struct session_ports ports;
     struct node_view view;
     struct session_limits limits;
+    struct session_peer peer;
     struct arena *arena;
-    struct grid_session *session;
+    struct session *session;
     uint32_t cache; /* id of default/default */
     const struct op *ops[FAKE_OPS];
     size_t ops_len;
@@ -49,7 +50,7 @@ static inline void fake_admin(void *ctx, const struct ticket *to, const struct a
     f->admins++;
 }
 
-static inline void fake_move(void *ctx, struct grid_session *s, uint32_t shard)
+static inline void fake_move(void *ctx, struct session *s, uint32_t shard)
 {
     struct fake *f = ctx;
     ck_assert_ptr_eq(s, f->session);
@@ -72,9 +73,20 @@ static inline struct fake *fake_new(void)
 {
     struct fake *f = calloc(1, sizeof *f);
     f->catalog = catalog_new();
-    f->ports = (struct session_ports){f,         FAKE_SHARD,   fake_submit, fake_admin,
-                                      fake_move, fake_catalog, NULL};
-    f->view = (struct node_view){"shop", "a", "127.0.0.1:7400", "0.1.0", {1, 2, 3}, FAKE_SHARDS, 5};
+    f->ports = (struct session_ports){.ctx = f,
+                                      .shard = FAKE_SHARD,
+                                      .submit = fake_submit,
+                                      .admin = fake_admin,
+                                      .move = fake_move,
+                                      .catalog = fake_catalog,
+                                      .errands = errands_new()};
+    f->view = (struct node_view){.grid = "shop",
+                                 .node = "a",
+                                 .address = "127.0.0.1:7400",
+                                 .version = "0.1.0",
+                                 .node_id = {1, 2, 3},
+                                 .shards = FAKE_SHARDS,
+                                 .epoch = 5};
     f->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
     f->arena = arena_new(256 << 20);
     f->cache = catalog_cache_named(f->catalog, slice_str("default/default"))->id;
@@ -86,12 +98,13 @@ static inline struct fake *fake_new(void)
 /* With limits and ports as they are now. */
 static inline void fake_connect(struct fake *f)
 {
-    f->session = grid_session_new(&f->ports, &f->view, &f->limits, f);
+    f->session = session_new(&grid_door, &f->ports, &f->view, &f->limits, &f->peer, f);
 }
 
 static inline void fake_free(struct fake *f)
 {
-    grid_session_free(f->session);
+    session_free(f->session);
+    errands_free(f->ports.errands);
     arena_free(f->arena);
     catalog_unref(f->catalog);
     buf_release(&f->in);
@@ -117,11 +130,11 @@ static inline void fake_send(struct fake *f, const ProtobufCMessage *m)
 static inline void fake_turn(struct fake *f)
 {
     struct session_turn turn = {.arena = f->arena, .budget = f->budget};
-    size_t used = grid_session_input(f->session, f->in.data, f->in.len, &turn);
+    size_t used = session_input(f->session, f->in.data, f->in.len, &turn);
     ck_assert_uint_le(used, f->in.len);
     buf_consume(&f->in, used);
     f->more = turn.more;
-    grid_session_check(f->session);
+    session_check(f->session);
 }
 
 static inline void fake_turn_end(struct fake *f)
@@ -164,14 +177,14 @@ static inline Grid__Request fake_request(const struct fake *f, uint64_t number, 
 /* The next frame of the output unpacked, or NULL; the caller's. */
 static inline ProtobufCMessage *fake_receive(struct fake *f, const ProtobufCMessageDescriptor *what)
 {
-    struct slice out = grid_session_output(f->session);
+    struct slice out = session_output(f->session);
     size_t body;
     if (frame_peek(out.data, out.len, FRAME_BYTES_MAX, &body) != FRAME_WHOLE)
         return NULL;
     ProtobufCMessage *m =
         protobuf_c_message_unpack(what, NULL, body, out.data + FRAME_HEADER_BYTES);
     ck_assert_ptr_nonnull(m);
-    grid_session_sent(f->session, FRAME_HEADER_BYTES + body);
+    session_sent(f->session, FRAME_HEADER_BYTES + body);
     return m;
 }
 
@@ -193,7 +206,7 @@ static inline void fake_expect(struct fake *f, uint64_t number, enum grid_err st
 
 static inline void fake_expect_nothing(const struct fake *f)
 {
-    ck_assert_uint_eq(grid_session_output(f->session).len, 0);
+    ck_assert_uint_eq(session_output(f->session).len, 0);
 }
 
 /* Say hello and take the reply. */
@@ -212,9 +225,9 @@ static inline void fake_greet(struct fake *f)
 
 /* --- the node --------------------------------------------------------------------------------- */
 
-static inline struct grid_session *fake_answer(const struct op *op, struct result res)
+static inline struct session *fake_answer(const struct op *op, struct result res)
 {
-    return grid_session_result(&op->ticket, &res);
+    return session_result(&op->ticket, &res);
 }
 
 #endif

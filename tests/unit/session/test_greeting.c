@@ -27,8 +27,8 @@ START_TEST(hello_is_answered_with_what_a_client_needs_to_know)
     ck_assert_uint_gt(m->frame_max, 16 << 20);
     ck_assert_uint_eq(m->topology, f->catalog->revision);
     ck_assert_uint_eq(m->session_ttl_ms, 3600000);
-    ck_assert(grid_session_greeted(f->session));
-    ck_assert(grid_session_wants_read(f->session));
+    ck_assert(session_greeted(f->session));
+    ck_assert(session_wants_read(f->session));
     grid__hello_reply__free_unpacked(m, NULL);
     fake_free(f);
 }
@@ -52,7 +52,7 @@ START_TEST(a_version_outside_the_range_is_refused_by_name)
             ck_assert_uint_eq(m->version, 1);
         } else {
             ck_assert_ptr_nonnull(strstr(m->detail, "this server 1 to 1"));
-            ck_assert(grid_session_finished(f->session));
+            ck_assert(session_finished(f->session));
         }
         grid__hello_reply__free_unpacked(m, NULL);
         fake_free(f);
@@ -85,8 +85,8 @@ START_TEST(another_grid_a_crooked_session_id_and_a_wrong_password_are_refused)
         hello.session = fake_bytes(rows[i].session);
         Grid__HelloReply *m = greet(f, &hello);
         ck_assert_uint_eq(m->status, rows[i].want);
-        ck_assert(rows[i].want == GRID_OK || grid_session_finished(f->session));
-        ck_assert(rows[i].want == GRID_OK || *grid_session_reason(f->session));
+        ck_assert(rows[i].want == GRID_OK || session_finished(f->session));
+        ck_assert(rows[i].want == GRID_OK || *session_reason(f->session));
         grid__hello_reply__free_unpacked(m, NULL);
         fake_free(f);
     }
@@ -106,12 +106,12 @@ START_TEST(a_connection_that_wants_another_shard_moves_there_before_it_is_answer
     fake_turn(f);
     ck_assert_int_eq(f->moved_to, 3);
     fake_expect_nothing(f);
-    ck_assert(!grid_session_wants_read(f->session));
+    ck_assert(!session_wants_read(f->session));
     ck_assert_uint_gt(f->in.len, 0); /* the request waits until the connection has arrived */
     fake_turn(f);
     ck_assert_uint_eq(f->ops_len, 0);
 
-    grid_session_moved(f->session, &there->ports);
+    session_moved(f->session, &there->ports);
     Grid__HelloReply *m =
         (Grid__HelloReply *)(void *)fake_receive(f, &grid__hello_reply__descriptor);
     ck_assert_uint_eq(m->shard, 4);
@@ -164,7 +164,7 @@ START_TEST(a_first_frame_that_is_no_hello_is_answered_in_words_and_ends_the_conn
         ck_assert_ptr_nonnull(m);
         ck_assert_uint_eq(m->status, rows[i].want);
         ck_assert_uint_gt(strlen(m->detail), 0);
-        ck_assert(grid_session_finished(f->session));
+        ck_assert(session_finished(f->session));
         ck_assert_uint_eq(f->in.len, 0);
         grid__hello_reply__free_unpacked(m, NULL);
         fake_free(f);
@@ -181,7 +181,7 @@ START_TEST(the_name_of_a_client_is_cut_between_characters)
     Grid__Hello hello = fake_hello();
     hello.client = name;
     Grid__HelloReply *m = greet(f, &hello);
-    ck_assert_uint_eq(strlen(grid_session_client(f->session)), 63);
+    ck_assert_uint_eq(strlen(session_client(f->session)), 63);
     grid__hello_reply__free_unpacked(m, NULL);
     fake_free(f);
 }

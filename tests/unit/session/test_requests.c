@@ -87,7 +87,7 @@ START_TEST(keys_values_and_caches_out_of_range_are_refused_and_the_connection_st
         ck_assert_uint_eq(f->ops_len, table[i].want == GRID_OK);
         if (table[i].want)
             fake_expect(f, i + 1, table[i].want);
-        ck_assert(grid_session_wants_read(f->session));
+        ck_assert(session_wants_read(f->session));
     }
     free(large);
     fake_free(f);
@@ -103,7 +103,7 @@ START_TEST(an_unknown_operation_is_refused_and_the_connection_stays)
         Grid__Request m = fake_request(f, i + 1, codes[i], "key");
         send_one(f, &m);
         fake_expect(f, i + 1, GRID_EUNSUPPORTED);
-        ck_assert(grid_session_wants_read(f->session));
+        ck_assert(session_wants_read(f->session));
     }
     fake_free(f);
 }
@@ -137,7 +137,7 @@ START_TEST(exactly_once_is_asked_for_by_lowest_and_needs_a_session_id)
     hello.session = fake_bytes("");
     fake_send(f, &hello.base);
     fake_turn(f);
-    grid_session_sent(f->session, grid_session_output(f->session).len);
+    session_sent(f->session, session_output(f->session).len);
     m = fake_request(f, 1, GRID__OP__PUT, "key");
     m.lowest = 1;
     send_one(f, &m);
@@ -210,8 +210,8 @@ START_TEST(many_answers_in_any_order_become_one_in_the_order_of_the_request)
     ck_assert_uint_eq(r->items[3]->version, 3);
     ck_assert_uint_eq(r->items[4]->status, GRID_ENOT_FOUND);
     grid__response__free_unpacked(r, NULL);
-    ck_assert_uint_eq(grid_session_in_flight(f->session), 0);
-    grid_session_check(f->session);
+    ck_assert_uint_eq(session_in_flight(f->session), 0);
+    session_check(f->session);
     fake_free(f);
 }
 END_TEST
@@ -251,7 +251,7 @@ START_TEST(values_beyond_the_budget_of_an_answer_become_too_large_in_their_place
         size_t len = i == 4 ? 400 : sizeof value;
         fake_answer(f->ops[i], (struct result){.value = slice_make(value, len)});
         if (i < N - 1)
-            grid_session_check(f->session);
+            session_check(f->session);
     }
     static const enum grid_err want[N] = {GRID_OK, GRID_OK, GRID_ETOO_LARGE, GRID_ETOO_LARGE,
                                           GRID_OK};
@@ -503,8 +503,8 @@ START_TEST(admin_requests_go_to_the_control_thread_and_back)
     ck_assert_uint_eq(f->admins, 1);
     ck_assert_int_eq(f->admin.op, ADMIN_CACHE_DROP);
     ck_assert_str_eq(f->admin.name, "default/x");
-    ck_assert_ptr_eq(grid_session_admin_result(&f->admin_ticket, GRID_ENO_CACHE,
-                                               slice_str("no cache x"), slice_make(NULL, 0)),
+    ck_assert_ptr_eq(session_admin_result(&f->admin_ticket, GRID_ENO_CACHE, slice_str("no cache x"),
+                                          slice_make(NULL, 0)),
                      f->session);
     fake_expect(f, 3, GRID_ENO_CACHE);
     fake_free(f);

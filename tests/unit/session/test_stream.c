@@ -68,10 +68,10 @@ START_TEST(too_many_unanswered_requests_stop_reading_until_answers_come)
     }
     fake_turn(f);
     ck_assert_uint_eq(f->ops_len, 3);
-    ck_assert_uint_eq(grid_session_in_flight(f->session), 3);
-    ck_assert(!grid_session_wants_read(f->session));
+    ck_assert_uint_eq(session_in_flight(f->session), 3);
+    ck_assert(!session_wants_read(f->session));
     ck_assert_ptr_eq(fake_answer(f->ops[1], (struct result){.status = GRID_OK}), f->session);
-    ck_assert(grid_session_wants_read(f->session));
+    ck_assert(session_wants_read(f->session));
     fake_turn(f);
     ck_assert_uint_eq(f->ops_len, 4);
     fake_expect(f, 2, GRID_OK);
@@ -89,9 +89,9 @@ START_TEST(a_client_that_does_not_read_is_not_read)
         fake_send(f, &m.base);
     }
     fake_turn(f);
-    ck_assert(!grid_session_wants_read(f->session));
+    ck_assert(!session_wants_read(f->session));
     ck_assert_uint_gt(f->in.len, 0);
-    ck_assert_uint_lt(grid_session_output(f->session).len, 1100);
+    ck_assert_uint_lt(session_output(f->session).len, 1100);
     uint64_t answered = 0;
     while (answered < 1000) {
         fake_expect(f, ++answered, GRID_OK);
@@ -140,7 +140,6 @@ START_TEST(a_frame_over_the_limit_is_answered_and_passed_over)
     for (size_t round = 0; round < 2; round++) {
         fake_send_bytes(f, head, sizeof head);
         fake_turn(f);
-        ck_assert_uint_le(grid_session_frame_bytes(f->session, f->in.data, f->in.len), 64);
         fake_send_bytes(f, "\x08\x2a\x10\x02", 4); /* number 42, PUT */
         for (size_t sent = 4; sent < body; sent += sizeof junk) {
             size_t n = body - sent < sizeof junk ? body - sent : sizeof junk;
@@ -183,13 +182,13 @@ START_TEST(a_frame_that_cannot_be_trusted_ends_the_connection_after_the_answers)
         ck_assert_uint_eq(f->in.len, 0);
         ck_assert_uint_eq(f->ops_len, 1);
         fake_expect(f, rows[i].number, rows[i].want);
-        ck_assert(!grid_session_wants_read(f->session));
-        ck_assert(!grid_session_finished(f->session)); /* the first request is in flight */
+        ck_assert(!session_wants_read(f->session));
+        ck_assert(!session_finished(f->session)); /* the first request is in flight */
         fake_answer(f->ops[0], (struct result){.version = 3});
-        ck_assert(!grid_session_finished(f->session));
+        ck_assert(!session_finished(f->session));
         fake_expect(f, 1, GRID_OK);
-        ck_assert(grid_session_finished(f->session));
-        ck_assert(*grid_session_reason(f->session));
+        ck_assert(session_finished(f->session));
+        ck_assert(*session_reason(f->session));
         fake_free(f);
     }
 }
@@ -218,14 +217,14 @@ START_TEST(a_closed_session_drops_late_answers_and_goes_with_the_last)
     fake_send(f, &m.base);
     fake_turn(f);
     ck_assert_uint_eq(f->ops_len, 3);
-    ck_assert_uint_eq(grid_session_in_flight(f->session), 4);
-    grid_session_close(f->session);
+    ck_assert_uint_eq(session_in_flight(f->session), 4);
+    session_close(f->session);
     f->session = NULL;
     struct result res = {.value = slice_str("value")};
     for (size_t i = 0; i < 3; i++)
         ck_assert_ptr_null(fake_answer(f->ops[i], res));
-    ck_assert_ptr_null(grid_session_admin_result(&f->admin_ticket, GRID_OK, slice_make(NULL, 0),
-                                                 slice_make(NULL, 0)));
+    ck_assert_ptr_null(
+        session_admin_result(&f->admin_ticket, GRID_OK, slice_make(NULL, 0), slice_make(NULL, 0)));
     fake_free(f); /* a leak checker sees whether the session is gone */
 }
 END_TEST
@@ -237,15 +236,15 @@ START_TEST(a_stopped_session_answers_what_is_in_flight_and_takes_no_more)
     Grid__Request m = fake_request(f, 1, GRID__OP__GET, "key");
     fake_send(f, &m.base);
     fake_turn(f);
-    grid_session_stop(f->session, "the node stops");
-    grid_session_stop(f->session, "again");
-    ck_assert_str_eq(grid_session_reason(f->session), "the node stops");
+    session_stop(f->session, "the node stops");
+    session_stop(f->session, "again");
+    ck_assert_str_eq(session_reason(f->session), "the node stops");
     fake_send(f, &m.base);
     fake_turn(f);
     ck_assert_uint_eq(f->ops_len, 1);
     fake_answer(f->ops[0], (struct result){.status = GRID_ENOT_FOUND});
     fake_expect(f, 1, GRID_ENOT_FOUND);
-    ck_assert(grid_session_finished(f->session));
+    ck_assert(session_finished(f->session));
     fake_free(f);
 }
 END_TEST
@@ -285,7 +284,7 @@ START_TEST(a_full_arena_delays_a_request_by_a_turn_and_never_for_ever)
     fake_send(f, &m.base);
     fake_turn(f);
     fake_expect(f, 2, GRID_ETOO_LARGE);
-    ck_assert(grid_session_wants_read(f->session));
+    ck_assert(session_wants_read(f->session));
     free(value);
     fake_free(f);
 }
@@ -307,15 +306,15 @@ START_TEST(output_sent_in_pieces_arrives_whole)
     struct buf got = BUF_INIT;
     for (size_t i = 0; i < 20; i++) {
         fake_answer(f->ops[i], (struct result){.value = slice_make(value, sizeof value)});
-        struct slice out = grid_session_output(f->session);
+        struct slice out = session_output(f->session);
         size_t n = (size_t)prng_below(&prng, out.len);
         buf_add(&got, out.data, n);
-        grid_session_sent(f->session, n);
-        grid_session_check(f->session);
+        session_sent(f->session, n);
+        session_check(f->session);
     }
-    struct slice out = grid_session_output(f->session);
+    struct slice out = session_output(f->session);
     buf_add(&got, out.data, out.len);
-    grid_session_sent(f->session, out.len);
+    session_sent(f->session, out.len);
     fake_expect_nothing(f);
     size_t at = 0;
     for (uint64_t i = 1; i <= 20; i++) {

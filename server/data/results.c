@@ -1,6 +1,6 @@
-/* session.c - the state of one session as a function of its records: a sorted run of results,
+/* results.c - the state of one session as a function of its records: a sorted run of results,
  * appended at the end and dropped at the front. */
-#include "data/session_priv.h"
+#include "data/results_priv.h"
 
 #include "base/alloc.h"
 #include "data/codec_priv.h"
@@ -9,14 +9,14 @@
 
 enum { STORED_FORM = 1, RESULT_BYTES_MIN = 4, RESULTS_CAP_MIN = 4, MALLOC_HEAD = 8 };
 
-void session_init(struct session *s, const struct session_id *id)
+void results_init(struct results *s, const struct session_id *id)
 {
-    *s = (struct session){.id = *id, .cap = 1};
+    *s = (struct results){.id = *id, .cap = 1};
     s->results = &s->one;
     list_init(&s->link);
 }
 
-void session_release(struct session *s)
+void results_release(struct results *s)
 {
     if (s->results != &s->one)
         free(s->results);
@@ -25,19 +25,19 @@ void session_release(struct session *s)
     s->first = s->len = 0;
 }
 
-size_t session_results_bytes(const struct session *s)
+size_t results_bytes(const struct results *s)
 {
     return s->cap > 1 ? s->cap * sizeof *s->results + MALLOC_HEAD : 0;
 }
 
 /* --- the run of results ----------------------------------------------------------------------- */
 
-static struct session_result *result_at(const struct session *s, uint32_t i)
+static struct session_result *result_at(const struct results *s, uint32_t i)
 {
     return &s->results[s->first + i];
 }
 
-static void results_resize(struct session *s, uint32_t cap)
+static void results_resize(struct results *s, uint32_t cap)
 {
     struct session_result *to = cap > 1 ? xrealloc(NULL, cap, sizeof *to) : &s->one;
     if (s->len)
@@ -50,7 +50,7 @@ static void results_resize(struct session *s, uint32_t cap)
 }
 
 /* Place for one more at the end. */
-static void results_make_room(struct session *s)
+static void results_make_room(struct results *s)
 {
     if (s->first + s->len < s->cap)
         return;
@@ -62,7 +62,7 @@ static void results_make_room(struct session *s)
     }
 }
 
-static void results_drop(struct session *s, uint32_t n)
+static void results_drop(struct results *s, uint32_t n)
 {
     s->first += n;
     s->len -= n;
@@ -76,7 +76,7 @@ static void results_drop(struct session *s, uint32_t n)
 
 /* How many results have a number < `number`. New numbers come at the end, so that end is looked at
  * first. */
-static uint32_t results_before(const struct session *s, uint64_t number)
+static uint32_t results_before(const struct results *s, uint64_t number)
 {
     if (s->len == 0 || result_at(s, s->len - 1)->number < number)
         return s->len;
@@ -91,13 +91,13 @@ static uint32_t results_before(const struct session *s, uint64_t number)
     return low;
 }
 
-const struct session_result *session_find(const struct session *s, uint64_t number)
+const struct session_result *results_find(const struct results *s, uint64_t number)
 {
     uint32_t i = results_before(s, number);
     return i < s->len && result_at(s, i)->number == number ? result_at(s, i) : NULL;
 }
 
-static void lowest_raise(struct session *s, uint64_t lowest)
+static void lowest_raise(struct results *s, uint64_t lowest)
 {
     if (lowest <= s->lowest)
         return;
@@ -107,7 +107,7 @@ static void lowest_raise(struct session *s, uint64_t lowest)
         results_drop(s, n);
 }
 
-static void result_put(struct session *s, const struct session_result *result)
+static void result_put(struct results *s, const struct session_result *result)
 {
     uint32_t i = results_before(s, result->number);
     if (i == s->len || result_at(s, i)->number != result->number) {
@@ -118,7 +118,7 @@ static void result_put(struct session *s, const struct session_result *result)
     *result_at(s, i) = *result;
 }
 
-void session_apply(struct session *s, const struct session_change *change)
+void results_apply(struct results *s, const struct session_change *change)
 {
     const struct record_session *rs = &change->session;
     if (change->time_ms > s->last_used)
@@ -147,7 +147,7 @@ static int64_t unzigzag(uint64_t v)
     return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
 }
 
-void session_encode(const struct session *s, struct buf *out)
+void results_encode(const struct results *s, struct buf *out)
 {
     size_t max = 1 + 3 * VARINT_BYTES_MAX + (size_t)s->len * (3 * VARINT_BYTES_MAX + 1);
     uint8_t *start = buf_reserve(out, max), *p = start;
@@ -167,7 +167,7 @@ void session_encode(const struct session *s, struct buf *out)
     out->len += (size_t)(p - start);
 }
 
-static void results_read(struct session *s, struct reader *r, uint32_t count)
+static void results_read(struct results *s, struct reader *r, uint32_t count)
 {
     uint64_t next = s->lowest;
     for (uint32_t i = 0; i < count && !r->bad; i++) {
@@ -183,7 +183,7 @@ static void results_read(struct session *s, struct reader *r, uint32_t count)
     }
 }
 
-enum grid_err session_decode(struct session *s, struct slice stored)
+enum grid_err results_decode(struct results *s, struct slice stored)
 {
     struct reader r = {stored.data, stored.data + stored.len, stored.len == 0};
     if (read_u8(&r) != STORED_FORM)
@@ -197,7 +197,7 @@ enum grid_err session_decode(struct session *s, struct slice stored)
     return r.bad || read_left(&r) ? GRID_ECORRUPT : GRID_OK;
 }
 
-void session_check(const struct session *s)
+void results_check(const struct results *s)
 {
     CHECK((s->cap == 1) == (s->results == &s->one));
     CHECK(s->first + s->len <= s->cap && s->len <= SESSION_RESULTS_MAX);

@@ -1,7 +1,7 @@
-/* session_priv.h - one session of one partition: what is stored and folded, without the map around
+/* results_priv.h - one session of one partition: what is stored and folded, without the map around
  * it. */
-#ifndef GRIDD_DATA_SESSION_PRIV_H
-#define GRIDD_DATA_SESSION_PRIV_H
+#ifndef GRIDD_DATA_RESULTS_PRIV_H
+#define GRIDD_DATA_RESULTS_PRIV_H
 
 #include "base/list.h"
 #include "data/sessions.h"
@@ -15,7 +15,7 @@ struct session_result {
 
 /* Results by growing number, results[first .. first + len). Most sessions have one at most: it has
  * its place here. */
-struct session {
+struct results {
     struct session_id id;
     uint64_t lowest;
     msec_t last_used;
@@ -26,17 +26,17 @@ struct session {
     struct session_result one;
 };
 
-void session_init(struct session *s, const struct session_id *id);
-void session_release(struct session *s);
+void results_init(struct results *s, const struct session_id *id);
+void results_release(struct results *s);
 /* The result of `number`, or NULL. */
-const struct session_result *session_find(const struct session *s, uint64_t number);
-void session_apply(struct session *s, const struct session_change *change);
-void session_encode(const struct session *s, struct buf *out);
+const struct session_result *results_find(const struct results *s, uint64_t number);
+void results_apply(struct results *s, const struct session_change *change);
+void results_encode(const struct results *s, struct buf *out);
 /* Into an initialised, empty session. On GRID_ECORRUPT it is to be released all the same. */
 MUST_USE
-enum grid_err session_decode(struct session *s, struct slice stored);
+enum grid_err results_decode(struct results *s, struct slice stored);
 /* Heap memory of its results, allocator's head included. */
-size_t session_results_bytes(const struct session *s);
-void session_check(const struct session *s);
+size_t results_bytes(const struct results *s);
+void results_check(const struct results *s);
 
 #endif

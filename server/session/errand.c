@@ -1,0 +1,27 @@
+/* errand.c - the sessions of one thread, and who runs what among them. */
+#include "session/errand.h"
+
+#include "base/alloc.h"
+#include "session/session_priv.h"
+
+#include <stdlib.h>
+
+struct errands *errands_new(void)
+{
+    struct errands *e = xcalloc(1, sizeof *e);
+    list_init(&e->sessions);
+    return e;
+}
+
+void errands_free(struct errands *e)
+{
+    if (!e)
+        return;
+    CHECK(list_empty(&e->sessions));
+    free(e);
+}
+
+uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out)
+{
+    return e->run(here, e, out);
+}

@@ -1,0 +1,30 @@
+/* errand.h - what sessions of different threads want of each other: a message published, a list of
+ * clients. An errand visits every thread, does its work there among the sessions of that thread,
+ * and its answers are gathered (session_ports.everywhere). */
+#ifndef GRIDD_SESSION_ERRAND_H
+#define GRIDD_SESSION_ERRAND_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct errands; /* opaque: what the sessions of one thread keep for each other */
+
+enum { ERRAND_ARGS_MAX = 8 };
+
+/* One piece of work; plain data but for the slices. */
+struct errand {
+    /* Returns what is to be summed up; appends to `out` what is to be given back. */
+    uint64_t (*run)(struct errands *here, const struct errand *e, struct buf *out);
+    int64_t number;
+    uint32_t args_len;
+    struct slice args[ERRAND_ARGS_MAX];
+};
+
+struct errands *errands_new(void);
+void errands_free(struct errands *e); /* after the sessions; NULL is fine */
+uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out);
+
+#endif

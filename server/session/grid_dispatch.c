@@ -1,0 +1,309 @@
+/* dispatch.c - what becomes of each request: submitted to a partition, split up, or answered on the
+ * spot.
+ *
+ *   request --table--> single:   one op                     -> result -> response
+ *                      batch:    one op with many changes   -> result -> response
+ *                      many:     an op for each item        -> collector -> response
+ *                      count:    an op for each shard       -> collector -> response
+ *                      ping, open_cache, locate             -> response
+ *                      admin:    to the control thread      -> response */
+#include "session/collector.h"
+#include "session/grid_priv.h"
+
+#include "base/hash.h"
+#include "control/settings.h"
+
+enum { SCAN_LIMIT_DEFAULT = 1000 };
+
+static void fail(struct grid_session *g, const struct wire_request *r, struct fault f)
+{
+    grid_fail(g, r->number, f.err, f.why);
+}
+
+/* R13: `numbers` of them, from the request's on, are used up by the request. */
+static struct fault check_once(const struct grid_session *g, const struct wire_request *r,
+                               uint32_t numbers)
+{
+    if (!r->op.session.lowest)
+        return no_fault;
+    if (unlikely(!g->has_id))
+        return (struct fault){GRID_EBAD_REQUEST, "exactly-once needs a session id in the Hello"};
+    if (unlikely(r->op.session.lowest > r->number))
+        return (struct fault){GRID_EBAD_REQUEST, "lowest is above the number of the request"};
+    if (unlikely(r->number > UINT64_MAX - numbers))
+        return (struct fault){GRID_EBAD_REQUEST, "the request number is too large"};
+    return no_fault;
+}
+
+static void set_once(const struct grid_session *g, const struct wire_request *r, struct op *op,
+                     uint64_t number)
+{
+    op->has_session = r->op.session.lowest != 0 && op_writes(op->kind);
+    if (!op->has_session)
+        return;
+    op->session.id = g->id;
+    op->session.number = number;
+    op->session.lowest = r->op.session.lowest;
+    op->age_ms = r->op.age_ms;
+}
+
+/* --- one key ---------------------------------------------------------------------------------- */
+
+static void do_single(struct grid_session *g, struct wire_request *r)
+{
+    struct fault f = session_place(&g->base, &r->op);
+    if (likely(!f.err) && r->op.kind != OP_GET)
+        f = check_once(g, r, 1);
+    if (unlikely(f.err)) {
+        fail(g, r, f);
+        return;
+    }
+    set_once(g, r, &r->op, r->number);
+    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+/* --- one partition ---------------------------------------------------------------------------- */
+
+/* An item lies where the batch lies: by the batch's affinity, or each by its own key. */
+static struct fault prepare_item(struct grid_session *g, const struct op *batch, struct op *item)
+{
+    item->affinity = batch->affinity;
+    struct fault f = session_place(&g->base, item);
+    if (f.err)
+        return f;
+    if (cache_context(item->cache) != cache_context(batch->cache))
+        return (struct fault){GRID_ECROSS_PARTITION, "a batch stays in one context"};
+    if (item->partition != batch->partition)
+        return (struct fault){GRID_ECROSS_PARTITION, "a batch stays in one partition"};
+    return no_fault;
+}
+
+static struct fault check_batch(struct grid_session *g, struct wire_request *r)
+{
+    if (r->items_len == 0)
+        return (struct fault){GRID_EBAD_REQUEST, "a batch without items"};
+    if (r->items_len > g->base.limits.items)
+        return (struct fault){GRID_ETOO_LARGE, "too many items in one request"};
+    if (r->op.affinity.len > KEY_BYTES_MAX)
+        return (struct fault){GRID_ETOO_LARGE, "an affinity key has at most 480 bytes"};
+    return check_once(g, r, 1);
+}
+
+static void do_batch(struct grid_session *g, struct wire_request *r)
+{
+    const struct context_info *context;
+    struct fault f = session_context(&g->base, r->op.cache, &context);
+    if (!f.err)
+        f = check_batch(g, r);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    session_place_by(&r->op, context, r->op.affinity.len ? r->op.affinity : r->items[0].key);
+    for (uint32_t i = 0; i < r->items_len; i++) {
+        f = prepare_item(g, &r->op, &r->items[i]);
+        if (f.err) {
+            struct slice why = f.why ? slice_str(f.why) : slice_make(NULL, 0);
+            wire_response_failed_at(&g->base.out, r->number, f.err, why, i, grid_news(g));
+            return;
+        }
+    }
+    set_once(g, r, &r->op, r->number);
+    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+static struct fault check_partition(const struct wire_request *r,
+                                    const struct context_info *context)
+{
+    if (r->partition >= context->partitions)
+        return (struct fault){GRID_EBAD_REQUEST, "the context has no such partition"};
+    return no_fault;
+}
+
+static void do_scan(struct grid_session *g, struct wire_request *r)
+{
+    const struct context_info *context;
+    struct fault f = session_context(&g->base, r->op.cache, &context);
+    if (!f.err)
+        f = check_partition(r, context);
+    if (!f.err && r->op.prefix.len > KEY_BYTES_MAX)
+        f = (struct fault){GRID_ETOO_LARGE, "a prefix has at most 480 bytes"};
+    if (!f.err && r->op.cursor.len > CURSOR_BYTES_MAX)
+        f = (struct fault){GRID_EBAD_REQUEST, "the cursor is none of this server's"};
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    if (r->op.limit == 0)
+        r->op.limit = SCAN_LIMIT_DEFAULT;
+    if (r->op.limit > SCAN_LIMIT_MAX)
+        r->op.limit = SCAN_LIMIT_MAX;
+    r->op.partition = (uint16_t)r->partition;
+    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+/* --- split up --------------------------------------------------------------------------------- */
+
+/* One op for each shard that has partitions of the context; partition i is on shard i while i <
+ * shards. */
+static void count_everywhere(struct grid_session *g, struct wire_request *r, uint32_t parts)
+{
+    struct op *ops = arena_calloc(g->base.arena, parts, sizeof *ops);
+    if (!ops) {
+        fail(g, r, (struct fault){GRID_EBUSY, NULL});
+        return;
+    }
+    struct collector *c = collector_new(&g->base, r->number, GATHER_SUM, parts);
+    for (uint32_t i = 0; i < parts; i++) {
+        ops[i] = r->op;
+        ops[i].all_partitions = true;
+        ops[i].partition = (uint16_t)i;
+        session_submit(&g->base, &ops[i], collector_ticket(c, i));
+    }
+}
+
+static void do_count(struct grid_session *g, struct wire_request *r)
+{
+    const struct context_info *context;
+    struct fault f = session_context(&g->base, r->op.cache, &context);
+    if (!f.err && r->one_partition)
+        f = check_partition(r, context);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    if (r->one_partition) {
+        r->op.partition = (uint16_t)r->partition;
+        session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+        return;
+    }
+    uint32_t shards = g->base.view->shards;
+    count_everywhere(g, r, context->partitions < shards ? context->partitions : shards);
+}
+
+static struct fault check_many(const struct grid_session *g, const struct wire_request *r)
+{
+    if (r->items_len > g->base.limits.items)
+        return (struct fault){GRID_ETOO_LARGE, "too many items in one request"};
+    return r->code == WIRE_GET_MANY ? no_fault : check_once(g, r, r->items_len);
+}
+
+/* Item i of a many-key write has number + i (R13): items in the same partition have results of
+ * their own. */
+static void do_many(struct grid_session *g, struct wire_request *r)
+{
+    struct fault f = check_many(g, r);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    if (r->items_len == 0) {
+        wire_response_items(&g->base.out, r->number, NULL, 0, grid_news(g));
+        return;
+    }
+    struct collector *to = collector_new(&g->base, r->number, GATHER_PLACES, r->items_len);
+    uint32_t len = r->items_len; /* the collector may be gone with the last item */
+    for (uint32_t i = 0; i < len; i++) {
+        struct op *op = &r->items[i];
+        f = session_place(&g->base, op);
+        if (f.err) {
+            struct result res = {.status = f.err};
+            collector_add(to, i, &res);
+            continue;
+        }
+        set_once(g, r, op, r->number + i);
+        session_submit(&g->base, op, collector_ticket(to, i));
+    }
+}
+
+/* --- on the spot ------------------------------------------------------------------------------ */
+
+static void do_ping(struct grid_session *g, struct wire_request *r)
+{
+    wire_response_status(&g->base.out, r->number, GRID_OK, slice_make(NULL, 0), grid_news(g));
+}
+
+static void do_open_cache(struct grid_session *g, struct wire_request *r)
+{
+    const struct catalog *c = session_catalog(&g->base);
+    const struct cache_info *cache = catalog_cache_named(c, r->name);
+    if (cache) {
+        const struct context_info *context = catalog_context(c, cache_context(cache->id));
+        wire_response_cache(&g->base.out, r->number, context, cache, grid_news(g));
+        return;
+    }
+    const uint8_t *slash = r->name.len ? memchr(r->name.data, '/', r->name.len) : NULL;
+    if (!slash)
+        fail(g, r, (struct fault){GRID_EBAD_REQUEST, "a cache is named CONTEXT/CACHE"});
+    else if (catalog_context_named(c, slice_make(r->name.data, (size_t)(slash - r->name.data))))
+        fail(g, r, (struct fault){GRID_ENO_CACHE, NULL});
+    else
+        fail(g, r, (struct fault){GRID_ENO_CONTEXT, NULL});
+}
+
+static void do_locate(struct grid_session *g, struct wire_request *r)
+{
+    struct fault f = session_place(&g->base, &r->op);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    struct wire_location l = {
+        .partition = r->op.partition,
+        .epoch = g->base.view->epoch,
+        .primary = g->base.view->node,
+        .slot = r->op.slot,
+        .shard = r->op.partition % g->base.view->shards + 1,
+        .address = g->base.view->address,
+    };
+    wire_response_location(&g->base.out, r->number, &l, grid_news(g));
+}
+
+static void do_admin(struct grid_session *g, struct wire_request *r)
+{
+    if (!r->admin) {
+        fail(g, r, (struct fault){GRID_EBAD_REQUEST, "an administrative request without one"});
+        return;
+    }
+    session_admin(&g->base, r->number, r->admin);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static void (*const handlers[])(struct grid_session *, struct wire_request *) = {
+    [OP_GET] = do_single,
+    [OP_PUT] = do_single,
+    [OP_DELETE] = do_single,
+    [OP_INCR] = do_single,
+    [OP_EXPIRE] = do_single,
+    [OP_BATCH] = do_batch,
+    [OP_SCAN] = do_scan,
+    [OP_COUNT] = do_count,
+    [WIRE_GET_MANY] = do_many,
+    [WIRE_PUT_MANY] = do_many,
+    [WIRE_DELETE_MANY] = do_many,
+    [WIRE_PING] = do_ping,
+    [WIRE_OPEN_CACHE] = do_open_cache,
+    [WIRE_LOCATE] = do_locate,
+    [WIRE_ADMIN] = do_admin,
+};
+
+void grid_dispatch(struct grid_session *g, struct wire_request *r)
+{
+    if (unlikely(r->topology))
+        g->topology = r->topology;
+    if (unlikely(!r->number)) {
+        grid_fail(g, 0, GRID_EBAD_REQUEST, "a request without a number");
+        session_stop(&g->base, "a request without a number");
+        return;
+    }
+    if (unlikely(r->code >= sizeof handlers / sizeof *handlers || !handlers[r->code])) {
+        fail(g, r, (struct fault){GRID_EUNSUPPORTED, "this server does not know the operation"});
+        return;
+    }
+    if (unlikely(r->refused)) {
+        fail(g, r, (struct fault){r->refused, r->why});
+        return;
+    }
+    handlers[r->code](g, r);
+}
