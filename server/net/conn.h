@@ -111,9 +111,9 @@ void conn_attach(struct conn *c, struct loop *l);
 /* Another owner from now on (also between detached and attach). */
 void conn_set_owner(struct conn *c, const struct conn_handler *handler, void *ctx);
 void *conn_ctx(const struct conn *c);
-/* The owner waits for something that should not take long (a greeting, the rest of a request): until
- * conn_greeted() the connection has handshake_ms from the first of these calls; TLS included when it
- * comes with the connection. Both idempotent. */
+/* The owner waits for what should not take long (a greeting, the rest of a request): until
+ * conn_greeted() the connection has handshake_ms from the first of these calls; TLS included when
+ * that comes with the connection. Both idempotent. */
 void conn_expect(struct conn *c);
 void conn_greeted(struct conn *c);
 /* Its own idle limit from now on; 0: none. */

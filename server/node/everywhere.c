@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-struct trip { /* one errand */
+struct trip {         /* one errand */
     struct note note; /* on the way back */
     struct ticket to;
     struct node *node;

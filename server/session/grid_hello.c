@@ -1,4 +1,4 @@
-/* hello.c - the greeting: protocol version, name of the grid, who is there, which shard. */
+/* grid_hello.c - the greeting: protocol version, name of the grid, who is there, which shard. */
 #include "session/grid_priv.h"
 
 #include "control/settings.h"

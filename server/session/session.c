@@ -57,8 +57,7 @@ const char *session_door(const struct session *s)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-size_t session_input(struct session *s, const uint8_t *data, size_t len,
-                     struct session_turn *turn)
+size_t session_input(struct session *s, const uint8_t *data, size_t len, struct session_turn *turn)
 {
     size_t at = 0;
     turn->more = false;

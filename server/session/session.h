@@ -108,9 +108,9 @@ void *session_owner(const struct session *s);
 /* "grid", "resp", "http". */
 const char *session_door(const struct session *s);
 
-/* Take whole requests from `data`; returns the bytes used up (they may be overwritten at once). What
- * is left is the beginning of a request, or requests that had to wait: offer it again, with what
- * came behind, when turn->more was set or session_wants_read() has become true. */
+/* Take whole requests from `data`; returns the bytes used up (they may be overwritten at once).
+ * What is left is the beginning of a request, or requests that had to wait: offer it again, with
+ * what came behind, when turn->more was set or session_wants_read() has become true. */
 size_t session_input(struct session *s, const uint8_t *data, size_t len, struct session_turn *turn);
 /* False: too much is unanswered or unsent, or the session is moving; do not read, do not call
  * input. */
