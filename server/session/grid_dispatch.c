@@ -1,5 +1,5 @@
-/* grid_dispatch.c - what becomes of each request: submitted to a partition, split up, or answered on
- * the spot.
+/* grid_dispatch.c - what becomes of each request: submitted to a partition, split up, or answered
+ * on the spot.
  *
  *   request --table--> single:   one op                     -> result -> response
  *                      batch:    one op with many changes   -> result -> response
