@@ -41,7 +41,33 @@ def gridd(bench, directory, durability, tls):
         if tls:
             f.write('tls { ca = "%(ca)s"  cert = "%(cert)s"  key = "%(key)s" }\n' % tls)
     cache = ["--cache", "bench-%s/entries" % durability, "--durability", durability]
-    return [bench.built("gridd"), "--config", conf], ["--protocol", "grid", *cache], ports["client"]
+    return [bench.built("gridd"), "--config", conf], ["--protocol", "grid", *cache], ports["client"], ports["resp"]
+
+
+def gridd_grid(bench, directory, durability, tls):
+    command, switches, port, _ = gridd(bench, directory, durability, tls)
+    return command, switches, port
+
+
+def gridd_resp(bench, directory, durability, tls):
+    """The same daemon, spoken to as a Redis client does; prepare() makes the cache."""
+    command, switches, _, port = gridd(bench, directory, durability, tls)
+    return command, ["--protocol", "resp", *switches[2:4]], port
+
+
+def make_cache(server, durability):
+    """A context and a cache as the grid protocol's client makes them by itself."""
+    conf = open(os.path.join(server.directory, "gridd.conf")).read()
+    endpoint = conf.split('client = "')[1].split('"')[0]
+    ctl = [server.bench.built("gridctl"), "--endpoints", endpoint]
+    if server.certificates:
+        ctl += ["--ca", server.certificates["ca"], "--cert", server.certificates["client_cert"],
+                "--key", server.certificates["client_key"]]
+    context = "bench-" + durability
+    for command in (["context", "create", context, "--durability", durability], ["cache", "create", context + "/entries"]):
+        done = subprocess.run([*ctl, *command], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError("gridctl %s: %s" % (" ".join(command), done.stderr))
 
 
 def redis(_bench, directory, durability, tls):
@@ -70,14 +96,14 @@ def echo(bench, _directory, _durability, tls):
     return command + (["--tls", tls["cert"], tls["key"], tls["ca"]] if tls else []), ["--protocol", "echo"], port
 
 
-PEERS = {"gridd": gridd, "redis": redis, "memcached": memcached, "echo": echo}
+PEERS = {"gridd": gridd_grid, "gridd-resp": gridd_resp, "redis": redis, "memcached": memcached, "echo": echo}
 
 
 class Server:
     """One running server. start() may be called again after kill(): same directory, same port."""
 
     def __init__(self, bench, name, durability="memory", tls=False):
-        self.bench, self.name = bench, name
+        self.bench, self.name, self.durability = bench, name, durability
         self.directory = tempfile.mkdtemp(prefix=name + "-", dir=bench.directory)
         self.certificates = bench.certificates() if tls else None
         self.command, self.switches, self.port = PEERS[name](bench, self.directory, durability, self.certificates)
@@ -86,6 +112,7 @@ class Server:
             self.switches += ["--tls-ca", self.certificates["ca"], "--tls-cert", self.certificates["client_cert"],
                               "--tls-key", self.certificates["client_key"]]
         self.process = None
+        self.prepared = False
         self.started_ns = 0
 
     def start(self):
@@ -105,6 +132,9 @@ class Server:
                 raise BenchError("%s ended at once:\n%s" % (self.name, self.log_tail()))
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                if self.name == "gridd-resp" and not self.prepared:
+                    make_cache(self, self.durability)
+                    self.prepared = True
                 return self
             except OSError:
                 time.sleep(0.02)
@@ -170,7 +200,7 @@ class Bench:
         """Whether a peer was asked for and can be run here."""
         if self.args.peers and name not in self.args.peers:
             return False
-        program = {"gridd": self.built("gridd"), "echo": self.built("bench/echo_server"), "redis": "redis-server"}
+        program = {"gridd": self.built("gridd"), "gridd-resp": self.built("gridd"), "echo": self.built("bench/echo_server"), "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None
         if not found and name not in self.absent:
             self.absent.add(name)

@@ -7,7 +7,13 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("durable", 1, "rate", "redis", 1.3), ("durable", 16, "rate", "redis", 3.0),
     ("durable", 1, "p99", "redis", 1.0), ("durable", 16, "p99", "redis", 1.0),
     ("tls", 1, "rate", "echo", 0.85), ("tls", 16, "rate", "redis", 1.4),
+    ("resp-get", 1, "rate", "redis", 1.1), ("resp-get", 16, "rate", "redis", 1.8),
+    ("resp-set", 1, "rate", "redis", 1.1), ("resp-set", 16, "rate", "redis", 1.8),
+    ("resp-mset", 1, "rate", "redis", 1.5),
+    ("resp-hget", 16, "rate", "redis", 1.5), ("resp-hset", 16, "rate", "redis", 1.5),
+    ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
 ]
+OURS = {name: "gridd-resp" for name, *_ in GOALS if name.startswith("resp-")}
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
           "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
@@ -36,7 +42,7 @@ def load_table(result):
           ("in flight", "server", "requests/s", "cpu us", "client", "busy %", "p50 us", "p99 us", "p99.9 us",
            "gridd is better by: rate, cpu, p99" + at))
     for r in result["rows"]:
-        ours, against = row_of(result, r["depth"], "gridd"), ""
+        ours, against = row_of(result, r["depth"], "gridd") or row_of(result, r["depth"], "gridd-resp"), ""
         if ours and ours is not r:
             against = " ".join("%5.2f" % ratio(ours, r, f) for f in ("rate", "cpu", "p99"))
         busy = "%3.0f/%-3.0f" % (100 * r["server_busy"], 100 * r["client_busy"])
@@ -75,7 +81,7 @@ def goals(results):
     lines = []
     for name, depth, figure, other, least in GOALS:
         result = by_name.get(name)
-        ours, theirs = (row_of(result, depth, n) for n in ("gridd", other)) if result else (None, None)
+        ours, theirs = (row_of(result, depth, n) for n in (OURS.get(name, "gridd"), other)) if result else (None, None)
         if not ours or not theirs:
             continue
         got = ratio(ours, theirs, figure)

@@ -2,18 +2,27 @@
 without servers."""
 import statistics
 
-LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in flight, open-loop rate
-    "echo": ("the machine's limit: frames sent back as they came", ["echo"], "memory", False, 0, [1, 16], 0),
-    "echo-tls": ("the machine's limit over TLS", ["echo"], "memory", True, 0, [1, 16], 0),
-    "get": ("GET, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 0, [1, 16], 0),
-    "put": ("PUT, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 100, [1, 16], 0),
-    "durable": ("PUT, on disk before it is answered", ["gridd", "redis"], "sync", False, 100, [1, 16], 0),
-    "async": ("PUT, on disk within a moment", ["gridd", "redis"], "async", False, 100, [1, 16], 0),
-    "tls": ("GET over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 0, [1, 16], 0),
-    "tls-put": ("PUT over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 100, [1, 16], 0),
+LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in flight, open-loop rate, shape of the data
+    "echo": ("the machine's limit: frames sent back as they came", ["echo"], "memory", False, 0, [1, 16], 0, "string"),
+    "echo-tls": ("the machine's limit over TLS", ["echo"], "memory", True, 0, [1, 16], 0, "string"),
+    "get": ("GET, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 0, [1, 16], 0, "string"),
+    "put": ("PUT, in memory", ["gridd", "redis", "memcached", "echo"], "memory", False, 100, [1, 16], 0, "string"),
+    "durable": ("PUT, on disk before it is answered", ["gridd", "redis"], "sync", False, 100, [1, 16], 0, "string"),
+    "async": ("PUT, on disk within a moment", ["gridd", "redis"], "async", False, 100, [1, 16], 0, "string"),
+    "tls": ("GET over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 0, [1, 16], 0, "string"),
+    "tls-put": ("PUT over TLS, in memory", ["gridd", "redis", "echo"], "memory", True, 100, [1, 16], 0, "string"),
     "open": ("90 % GET, 10 % PUT, zipf, open loop at a fixed rate",
              ["gridd", "redis", "memcached"], "memory", False, 10,
-             [16], 20000),
+             [16], 20000, "string"),
+    # the same as a Redis client asks it
+    "resp-get": ("GET, by a Redis client", ["gridd-resp", "redis"], "memory", False, 0, [1, 16], 0, "string"),
+    "resp-set": ("SET, by a Redis client", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "string"),
+    "resp-mset": ("MSET of ten keys, by a Redis client", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "mset"),
+    "resp-hget": ("HGET, hashes of ten fields", ["gridd-resp", "redis"], "memory", False, 0, [1, 16], 0, "hash"),
+    "resp-hset": ("HSET, hashes of ten fields", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "hash"),
+    "resp-durable": ("SET, on disk before it is answered, by a Redis client", ["gridd-resp", "redis"], "sync", False, 100,
+                     [1, 16], 0, "string"),
+    "resp-tls": ("GET over TLS, by a Redis client", ["gridd-resp", "redis"], "memory", True, 0, [1, 16], 0, "string"),
 }
 FIGURES = ("per_second", "server_cpu_us", "client_cpu_us", "server_busy", "client_busy")
 POINTS = ("p50", "p99", "p999")
@@ -28,20 +37,20 @@ def medians(runs):
     return {k: statistics.median(r[k] for r in runs) for k in runs[0]}
 
 
-def fill(bench, server, keys):
-    return server.load("--fill", "--depth", "64", "--connections", "16", "--keys", str(keys))
+def fill(bench, server, keys, shape="string"):
+    return server.load("--fill", "--shape", shape, "--depth", "64", "--connections", "16", "--keys", str(keys))
 
 
 def load(bench, name):
-    title, names, durability, tls, puts, depths, rate = LOADS[name]
+    title, names, durability, tls, puts, depths, rate, shape = LOADS[name]
     args = bench.args
     servers = [bench.server(n, durability, tls) for n in names if bench.present(n)]
     for s in servers:
         if s.name != "echo":
-            fill(bench, s, args.keys)
+            fill(bench, s, args.keys, shape)
     common = ["--connections", str(CONNECTIONS), "--keys", str(args.keys), "--put-percent", str(puts),
               "--seconds", str(args.seconds), "--warmup", str(args.seconds / 5), "--rate", str(rate),
-              "--distribution", "zipf" if rate else "uniform"]
+              "--distribution", "zipf" if rate else "uniform", "--shape", shape]
     runs = {(d, s.name): [] for d in depths for s in servers}
     for r in range(args.rounds):
         for depth in depths:

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { KEY_TEXT_BYTES = 16, SESSION_BYTES = 16, VALUE_BYTES_MAX = 16 << 20 };
+enum { KEY_TEXT_BYTES = 16, SESSION_BYTES = 16, VALUE_BYTES_MAX = 16 << 20, MSET_KEYS = 10 };
 
 /* What the command line says; gridload_options.c lists the switches. */
 struct options {
@@ -28,6 +28,7 @@ struct options {
     const char *distribution; /* uniform, zipf */
     const char *cache;        /* grid: context/cache */
     const char *durability;   /* grid: make the context with this when it is not there */
+    const char *shape;        /* resp: string, mset, hash */
     uint64_t port;
     uint64_t connections;
     uint64_t depth;
@@ -69,6 +70,8 @@ struct keys {
     uint32_t shards;
     uint8_t *value; /* template of value_bytes bytes */
     size_t value_bytes;
+    const char *shape;  /* options.shape */
+    uint32_t per_write; /* keys that one write writes */
 };
 
 void keys_init(struct keys *k, const struct options *o);

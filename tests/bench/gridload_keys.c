@@ -41,7 +41,11 @@ void keys_init(struct keys *k, const struct options *o)
                        .partitions = 1,
                        .shards = 1,
                        .value = xalloc(o->value_bytes),
-                       .value_bytes = o->value_bytes};
+                       .value_bytes = o->value_bytes,
+                       .shape = o->fill && o->shape[0] == 'm' ? "string" : o->shape,
+                       .per_write = 1};
+    if (k->shape[0] == 'm')
+        k->per_write = MSET_KEYS;
     if (strcmp(o->distribution, "zipf") == 0 && o->keys > 2 && !o->fill)
         zipf_init(&k->zipf, o->keys, o->theta);
     for (size_t i = 0; i < k->value_bytes; i++)

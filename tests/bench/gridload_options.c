@@ -43,6 +43,8 @@ static const struct switch_ switches[] = {
     {"cache", TEXT, AT(cache), "default/default", 0, 0, "grid: context/cache"},
     {"durability", TEXT, AT(durability), NULL, 0, 0,
      "grid: make the context and cache so when they are not there: sync, async or memory"},
+    {"shape", TEXT, AT(shape), "string", 0, 0,
+     "resp: string (GET, SET), mset (MSET of ten keys) or hash (HGET, HSET, ten fields a hash)"},
     {"fill", FLAG, AT(fill), NULL, 0, 0, "write every key once, in order, and stop"},
     {"check", FLAG, AT(check), NULL, 0, 0, "compare the whole value that comes back"},
     {"probe", FLAG, AT(probe), NULL, 0, 0,
@@ -128,4 +130,7 @@ void options_parse(int argc, char **argv, struct options *ret_options)
         usage("unknown protocol", ret_options->protocol);
     if (strcmp(ret_options->distribution, "uniform") && strcmp(ret_options->distribution, "zipf"))
         usage("unknown distribution", ret_options->distribution);
+    if (strcmp(ret_options->shape, "string") && strcmp(ret_options->shape, "mset") &&
+        strcmp(ret_options->shape, "hash"))
+        usage("unknown shape", ret_options->shape);
 }

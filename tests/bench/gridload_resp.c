@@ -1,27 +1,106 @@
-/* gridload_resp.c - GET and SET of Redis, RESP2. */
+/* gridload_resp.c - Redis, RESP2. A key of the key space is a string, or the field of a hash: ten
+ * fields, named by the key's last digit, in a hash that is named by the others. */
 #include "tests/bench/gridload.h"
+
+#include <stdio.h>
+
+enum { HASH_NAME_BYTES = KEY_TEXT_BYTES - 1 };
+
+static uint8_t *put(uint8_t *p, const void *bytes, size_t len)
+{
+    memcpy(p, bytes, len);
+    return p + len;
+}
+
+#define PUT_TEXT(p, text) put(p, text, sizeof(text) - 1)
+
+static uint8_t *put_value(uint8_t *p, const struct keys *keys, const uint8_t key[KEY_TEXT_BYTES])
+{
+    p = PUT_TEXT(p, "$");
+    p += decimal_write(p, keys->value_bytes);
+    p = PUT_TEXT(p, "\r\n");
+    value_write(keys, key, p);
+    return PUT_TEXT(p + keys->value_bytes, "\r\n");
+}
+
+static uint8_t *put_key(uint8_t *p, const uint8_t key[KEY_TEXT_BYTES])
+{
+    p = PUT_TEXT(p, "$16\r\n");
+    p = put(p, key, KEY_TEXT_BYTES);
+    return PUT_TEXT(p, "\r\n");
+}
+
+static size_t string_encode(const struct keys *keys, const struct request *r, uint8_t *to)
+{
+    uint8_t *p = to;
+    if (r->op == LOAD_GET)
+        return (size_t)(put_key(PUT_TEXT(p, "*2\r\n$3\r\nGET\r\n"), r->key) - to);
+    p = put_key(PUT_TEXT(p, "*3\r\n$3\r\nSET\r\n"), r->key);
+    return (size_t)(put_value(p, keys, r->key) - to);
+}
+
+/* The ten keys that differ in the last digit. */
+static size_t mset_encode(const struct keys *keys, const struct request *r, uint8_t *to)
+{
+    if (r->op == LOAD_GET)
+        return string_encode(keys, r, to);
+    uint8_t *p = PUT_TEXT(to, "*21\r\n$4\r\nMSET\r\n"), key[KEY_TEXT_BYTES];
+    memcpy(key, r->key, sizeof key);
+    for (unsigned i = 0; i < MSET_KEYS; i++) {
+        key[KEY_TEXT_BYTES - 1] = (uint8_t)('0' + i);
+        p = put_value(put_key(p, key), keys, key);
+    }
+    return (size_t)(p - to);
+}
+
+static size_t hash_encode(const struct keys *keys, const struct request *r, uint8_t *to)
+{
+    bool get = r->op == LOAD_GET;
+    uint8_t *p = get ? PUT_TEXT(to, "*3\r\n$4\r\nHGET\r\n$15\r\n")
+                     : PUT_TEXT(to, "*4\r\n$4\r\nHSET\r\n$15\r\n");
+    p = put(p, r->key, HASH_NAME_BYTES);
+    p = PUT_TEXT(p, "\r\n$1\r\n");
+    *p++ = r->key[HASH_NAME_BYTES];
+    p = PUT_TEXT(p, "\r\n");
+    return (size_t)((get ? p : put_value(p, keys, r->key)) - to);
+}
 
 static size_t resp_encode(const struct conn *c, const struct keys *keys, const struct request *r,
                           uint8_t *to)
 {
-    static const char get[] = "*2\r\n$3\r\nGET\r\n$16\r\n", set[] = "*3\r\n$3\r\nSET\r\n$16\r\n";
     (void)c;
-    uint8_t *p = to;
-    memcpy(p, r->op == LOAD_GET ? get : set, sizeof get - 1);
-    p += sizeof get - 1;
-    memcpy(p, r->key, KEY_TEXT_BYTES);
-    p += KEY_TEXT_BYTES;
-    if (r->op == LOAD_PUT) {
-        memcpy(p, "\r\n$", 3);
-        p += 3;
-        p += decimal_write(p, keys->value_bytes);
-        memcpy(p, "\r\n", 2);
-        p += 2;
-        value_write(keys, r->key, p);
-        p += keys->value_bytes;
+    switch (keys->shape[0]) {
+    case 'm':
+        return mset_encode(keys, r, to);
+    case 'h':
+        return hash_encode(keys, r, to);
+    default:
+        return string_encode(keys, r, to);
     }
-    memcpy(p, "\r\n", 2);
-    return (size_t)(p + 2 - to);
+}
+
+/* A gridd is told which cache is meant; a redis has one. */
+static bool resp_setup(struct conn *c, const struct options *o, struct keys *keys)
+{
+    char text[256];
+    (void)keys;
+    if (strcmp(o->cache, "default/default") == 0)
+        return true;
+    int len = snprintf(text, sizeof text, "*2\r\n$8\r\nGRID.USE\r\n$%zu\r\n%s\r\n",
+                       strlen(o->cache), o->cache);
+    if (len < 0 || (size_t)len >= sizeof text ||
+        !conn_send_all(c, slice_make((const uint8_t *)text, (size_t)len)))
+        return false;
+    do
+        if (!conn_receive(c))
+            return false;
+    while (c->in[c->in_len - 1] != '\n');
+    bool ok = c->in_len == 5 && memcmp(c->in, "+OK\r\n", 5) == 0;
+    if (!ok)
+        fprintf(stderr, "gridload: GRID.USE %s: %.*s", o->cache, (int)c->in_len,
+                (const char *)c->in);
+    c->in_len = 0;
+    return ok;
 }
 
 /* "$<length>\r\n<bytes>\r\n", "$-1\r\n" for a key that is not there. */
@@ -58,10 +137,11 @@ static long resp_parse(struct slice in, struct answer *ret_answer)
     if (in.data[0] == '-') {
         ret_answer->kind = ANSWER_REFUSED;
         ret_answer->error = slice_make(in.data + 1, (size_t)(end - in.data) - 1);
-    } else if (in.data[0] != '+') {
+    } else if (in.data[0] != '+' && in.data[0] != ':') {
         return PARSE_MALFORMED;
     }
     return (long)(end - in.data + 1);
 }
 
-const struct protocol protocol_resp = {.name = "resp", .encode = resp_encode, .parse = resp_parse};
+const struct protocol protocol_resp = {
+    .name = "resp", .setup = resp_setup, .encode = resp_encode, .parse = resp_parse};

@@ -10,7 +10,8 @@
 
 static struct keys keys_of(size_t value_bytes)
 {
-    struct options o = {.distribution = "uniform", .keys = 1000, .value_bytes = value_bytes};
+    struct options o = {
+        .distribution = "uniform", .shape = "string", .keys = 1000, .value_bytes = value_bytes};
     struct keys k;
     keys_init(&k, &o);
     return k;
@@ -28,6 +29,7 @@ static const struct answer_case answer_cases[] = {
     {&protocol_resp, "$0\r\n\r\n", ANSWER_OK, ""},
     {&protocol_resp, "$-1\r\n", ANSWER_MISSING, ""},
     {&protocol_resp, "+OK\r\n", ANSWER_OK, ""},
+    {&protocol_resp, ":1\r\n", ANSWER_OK, ""},
     {&protocol_resp, "-ERR no\r\n", ANSWER_REFUSED, ""},
     {&protocol_memcached, "VALUE key:000000000001 0 5\r\nhello\r\nEND\r\n", ANSWER_OK, "hello"},
     {&protocol_memcached, "VALUE k 0 3\r\nE\r\n\r\nEND\r\n", ANSWER_OK, "E\r\n"},
@@ -63,7 +65,7 @@ START_TEST(malformed_answers_are_refused)
     } cases[] = {
         {&protocol_resp, "$x\r\nhello\r\n"},
         {&protocol_resp, "$99999999999999999999\r\n"},
-        {&protocol_resp, ":1\r\n"},
+        {&protocol_resp, "*1\r\n"},
         {&protocol_memcached, "VALUE key 0 x\r\nhello\r\nEND\r\n"},
         {&protocol_memcached, "VALUE key 0 5\r\nhello too long\r\nEND\r\n"},
         {&protocol_echo, "\xff\xff\xff\xff"},
@@ -200,9 +202,42 @@ START_TEST(a_value_with_one_wrong_byte_or_of_another_key_is_not_right)
 }
 END_TEST
 
+START_TEST(each_shape_is_the_command_a_redis_client_sends)
+{
+    static const struct {
+        const char *shape;
+        enum load_op op;
+        const char *bytes;
+    } cases[] = {
+        {"string", LOAD_GET, "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000123\r\n"},
+        {"string", LOAD_PUT, "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000123\r\n$2\r\nke\r\n"},
+        {"hash", LOAD_GET, "*3\r\n$4\r\nHGET\r\n$15\r\nkey:00000000012\r\n$1\r\n3\r\n"},
+        {"hash", LOAD_PUT, "*4\r\n$4\r\nHSET\r\n$15\r\nkey:00000000012\r\n$1\r\n3\r\n$2\r\nke\r\n"},
+        {"mset", LOAD_PUT, "*21\r\n$4\r\nMSET\r\n$16\r\nkey:000000000120\r\n$2\r\nke\r\n"},
+    };
+    struct request r = {.number = 1};
+    key_write(r.key, 123);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o = {
+            .distribution = "uniform", .shape = cases[i].shape, .keys = 1000, .value_bytes = 2};
+        struct keys k;
+        keys_init(&k, &o);
+        uint8_t *bytes = xalloc(request_bytes_max(&k));
+        r.op = cases[i].op;
+        size_t len = protocol_resp.encode(NULL, &k, &r, bytes), want = strlen(cases[i].bytes);
+        ck_assert_uint_le(len, request_bytes_max(&k));
+        ck_assert_uint_ge(len, want);
+        ck_assert_mem_eq(bytes, cases[i].bytes, want);
+        ck_assert(len == want || k.per_write == MSET_KEYS);
+        free(bytes);
+        keys_release(&k);
+    }
+}
+END_TEST
+
 UNIT_MAIN("bench/protocols", an_answer_is_read_only_when_whole_and_stops_at_its_end,
           malformed_answers_are_refused, a_grid_request_is_what_the_generated_decoder_reads,
           a_grid_answer_is_read_whatever_other_fields_it_has,
           keys_of_a_shard_are_drawn_for_it_alone_and_filled_without_gap,
-          zipf_keys_are_skewed_and_within_the_space,
+          zipf_keys_are_skewed_and_within_the_space, each_shape_is_the_command_a_redis_client_sends,
           a_value_with_one_wrong_byte_or_of_another_key_is_not_right)
