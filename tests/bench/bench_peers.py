@@ -64,7 +64,8 @@ def make_cache(server, durability):
         ctl += ["--ca", server.certificates["ca"], "--cert", server.certificates["client_cert"],
                 "--key", server.certificates["client_key"]]
     context = "bench-" + durability
-    for command in (["context", "create", context, "--durability", durability], ["cache", "create", context + "/entries"]):
+    for command in (["context", "create", context, "--durability", durability],
+                    ["cache", "create", context + "/entries"]):
         done = subprocess.run([*ctl, *command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BenchError("gridctl %s: %s" % (" ".join(command), done.stderr))
@@ -200,7 +201,9 @@ class Bench:
         """Whether a peer was asked for and can be run here."""
         if self.args.peers and name not in self.args.peers:
             return False
-        program = {"gridd": self.built("gridd"), "gridd-resp": self.built("gridd"), "echo": self.built("bench/echo_server"), "redis": "redis-server"}
+        gridd_path = self.built("gridd")
+        program = {"gridd": gridd_path, "gridd-resp": gridd_path, "echo": self.built("bench/echo_server"),
+                   "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None
         if not found and name not in self.absent:
             self.absent.add(name)

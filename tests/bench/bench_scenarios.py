@@ -17,11 +17,12 @@ LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in fli
     # the same as a Redis client asks it
     "resp-get": ("GET, by a Redis client", ["gridd-resp", "redis"], "memory", False, 0, [1, 16], 0, "string"),
     "resp-set": ("SET, by a Redis client", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "string"),
-    "resp-mset": ("MSET of ten keys, by a Redis client", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "mset"),
+    "resp-mset": ("MSET of ten keys, by a Redis client", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0,
+                  "mset"),
     "resp-hget": ("HGET, hashes of ten fields", ["gridd-resp", "redis"], "memory", False, 0, [1, 16], 0, "hash"),
     "resp-hset": ("HSET, hashes of ten fields", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "hash"),
-    "resp-durable": ("SET, on disk before it is answered, by a Redis client", ["gridd-resp", "redis"], "sync", False, 100,
-                     [1, 16], 0, "string"),
+    "resp-durable": ("SET, on disk before it is answered, by a Redis client", ["gridd-resp", "redis"], "sync", False,
+                     100, [1, 16], 0, "string"),
     "resp-tls": ("GET over TLS, by a Redis client", ["gridd-resp", "redis"], "memory", True, 0, [1, 16], 0, "string"),
 }
 FIGURES = ("per_second", "server_cpu_us", "client_cpu_us", "server_busy", "client_busy")

@@ -166,7 +166,8 @@ END_TEST
 START_TEST(zipf_keys_are_skewed_and_within_the_space)
 {
     static unsigned seen[1000];
-    struct options o = {.distribution = "zipf", .keys = 1000, .theta = 0.99, .seed = 5};
+    struct options o = {
+        .distribution = "zipf", .shape = "string", .keys = 1000, .theta = 0.99, .seed = 5};
     struct keys k;
     unsigned most = 0;
     keys_init(&k, &o);
