@@ -1,5 +1,5 @@
-/* test_placement.c - properties of the plan, for many drawn grids: complete, spread, balanced, and no
- * more moves than needed.
+/* test_placement.c - properties of the plan, for many drawn grids: complete, spread, balanced, and
+ * no more moves than needed.
  * LINK: control base */
 #include "base/alloc.h"
 #include "base/prng.h"
