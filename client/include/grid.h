@@ -69,7 +69,8 @@ enum grid_err {
     GRID_ENO_SPACE = 31,
     GRID_ENEWER = 32,
     GRID_EIN_USE = 33,
-    GRID_ENO_SETTING = 34
+    GRID_ENO_SETTING = 34,
+    GRID_EWRONG_TYPE = 35
 };
 
 struct grid;       /* one client */

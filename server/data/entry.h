@@ -3,7 +3,7 @@
  *
  *   u64 version | u32 value length | u16 cache | 9 bits key length, 7 flags |
  *   [deadline: u64, u32 place in the expiry heap | tombstone: 2 links] | [u16 affinity length] |
- *   key | affinity | value
+ *   key | affinity | [u8 type] value
  *
  * An entry that is shown to somebody who waits is pinned by a reference: it outlives its
  * replacement then. References are rare, so they are counted beside the entries, in the pool that
@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/slice.h"
+#include "data/fields.h"
 #include "data/record.h"
 #include "data/slab.h"
 
@@ -24,7 +25,10 @@ enum entry_flag {
     ENTRY_CLOCK = 1 << 12,    /* used since the hand passed */
     ENTRY_PINNED = 1 << 13,   /* has references */
     ENTRY_UNLINKED = 1 << 14, /* left the table; freed with the last reference */
+    ENTRY_TYPED = 1 << 15,    /* the value begins with a byte that is its type, and its form */
 };
+
+enum { ENTRY_TYPE_MASK = 0x7f, ENTRY_MAP = 0x80 /* behind the type is a pointer to a map */ };
 
 /* Aligned to 4 only: that saves 2 bytes per entry on average. */
 struct __attribute__((packed, aligned(4))) entry {
@@ -46,7 +50,8 @@ enum { ENTRY_DEADLINE_BYTES = 12, ENTRY_LINK_BYTES = (int)sizeof(struct entry_li
 struct entry_parts {
     struct slice key;      /* 1..KEY_BYTES_MAX */
     struct slice affinity; /* 0..KEY_BYTES_MAX; empty: the key itself */
-    struct slice value;
+    struct slice value;    /* stored form */
+    uint8_t type;          /* enum value_type */
     uint64_t version;
     msec_t deadline; /* unix ms, 0: for ever */
     uint16_t cache;
@@ -118,9 +123,45 @@ static inline struct slice entry_affinity(const struct entry *e)
     return slice_make(entry_key_at(e) + entry_key_len(e), entry_affinity_len(e));
 }
 
+static inline const uint8_t *entry_value_at(const struct entry *e)
+{
+    return entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e);
+}
+
+static inline enum value_type entry_type(const struct entry *e)
+{
+    if (likely(!(e->bits & ENTRY_TYPED)))
+        return VALUE_BYTES;
+    return (enum value_type)(*entry_value_at(e) & ENTRY_TYPE_MASK);
+}
+
+static inline bool entry_is_map(const struct entry *e)
+{
+    return unlikely(e->bits & ENTRY_TYPED) && *entry_value_at(e) & ENTRY_MAP;
+}
+
+/* In its stored form; empty for one that is a map. */
 static inline struct slice entry_value(const struct entry *e)
 {
-    return slice_make(entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e), e->value_len);
+    const uint8_t *at = entry_value_at(e);
+    if (likely(!(e->bits & ENTRY_TYPED)))
+        return slice_make(at, e->value_len);
+    return slice_make(at + 1, *at & ENTRY_MAP ? 0 : e->value_len - 1);
+}
+
+/* The bytes of a BYTES or MEDIA value. */
+static inline struct slice entry_string(const struct entry *e)
+{
+    return value_bytes(entry_type(e), entry_value(e));
+}
+
+/* The fields of a HASH. */
+static inline struct fields_view entry_fields(const struct entry *e)
+{
+    struct fields_view v = {NULL, entry_value(e)};
+    if (entry_is_map(e))
+        memcpy(&v.map, entry_value_at(e) + 1, sizeof v.map);
+    return v;
 }
 
 /* Unix ms, 0: for ever. */

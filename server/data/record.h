@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "data/value.h"
 
 enum { KEY_BYTES_MAX = 480, RECORD_EFFECTS_MAX = 10000, SESSION_ID_BYTES = 16 };
 
@@ -33,6 +34,9 @@ enum effect_kind {
     EFFECT_REMOVE = 2,      /* the key is gone (deleted) */
     EFFECT_EXPIRE = 3,      /* the key is gone (its deadline passed; R14) */
     EFFECT_SESSION_END = 4, /* `key` is a session id whose results are forgotten (R13) */
+    EFFECT_EDIT = 5,        /* the value of the key, which exists, is changed by `value` as its type
+                          * says (HASH: edits of fields.h); affinity and deadline stay */
+    EFFECT_DEADLINE = 6,    /* the key, which exists, has this deadline now; all else stays */
 };
 
 struct effect {
@@ -41,8 +45,9 @@ struct effect {
     uint32_t cache;        /* number of the cache within the context */
     struct slice key;      /* 1..480 bytes */
     struct slice affinity; /* empty: the key itself */
-    struct slice value;    /* PUT only */
-    msec_t deadline;       /* PUT only; unix ms, 0: for ever */
+    uint8_t type;          /* PUT, EDIT: enum value_type */
+    struct slice value;    /* PUT: stored form (value.h); EDIT: edits */
+    msec_t deadline;       /* PUT, DEADLINE; unix ms, 0: for ever */
     uint64_t hash;         /* content_hash() of cache and key, 0: not known; not in the record */
 };
 

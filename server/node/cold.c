@@ -27,7 +27,7 @@ struct cold_job {
 
 static struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
 {
-    return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline};
+    return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline, e->type};
 }
 
 static void found_tell(struct worker *w, struct cold_job *j)

@@ -10,6 +10,7 @@ static const struct op_row op_rows[] = {
 #define X(name, code, text, writes) [code] = {text, writes},
 #include "shard/op.def"
 #undef X
+    [OP_CALL] = {"call", true},
 };
 
 static const struct op_row *op_row(enum op_kind kind)

@@ -13,6 +13,7 @@ enum op_kind {
 #define X(name, code, text, writes) OP_##name = (code),
 #include "shard/op.def"
 #undef X
+    OP_CALL = 15, /* a procedure: named inside the node only */
 };
 
 enum op_condition {
@@ -39,6 +40,35 @@ struct ticket {
     uint32_t thread; /* loop thread the owner lives on */
 };
 
+/* How a procedure (call.h) answers; a door says it in its own protocol. */
+enum reply_kind {
+    REPLY_NONE = 0,
+    REPLY_OK,
+    REPLY_NULL,       /* no such thing */
+    REPLY_NULL_ARRAY, /* not done: a transaction that was given up */
+    REPLY_INTEGER,    /* number */
+    REPLY_BULK,       /* bytes */
+    REPLY_STATUS,     /* bytes: a word */
+    REPLY_ERROR,      /* bytes: CODE and text in one line */
+    REPLY_RAW,        /* bytes in the protocol of who made the op */
+};
+
+struct reply {
+    enum reply_kind kind;
+    int64_t number;
+    struct slice bytes;
+};
+
+struct call;
+typedef void procedure_fn(struct call *c);
+
+/* One of several procedures of an OP_CALL: its parts of the op's args and keys. */
+struct op_step {
+    procedure_fn *procedure;
+    uint32_t args_at, args_len;
+    uint32_t keys_at, keys_len;
+};
+
 struct op {
     enum op_kind kind;
     enum op_condition condition;
@@ -49,6 +79,7 @@ struct op {
     uint32_t cache;      /* global cache id */
     uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
     uint16_t slot;       /* the slot it was computed from */
+    uint8_t type;        /* PUT: enum value_type, BYTES or MEDIA; `value` is its stored form */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;
@@ -60,6 +91,13 @@ struct op {
     struct slice cursor;    /* SCAN: of the last result; empty: from the start of the partition */
     const struct op *batch; /* PUT, DELETE, INCR, EXPIRE of one partition, each key once */
     uint32_t batch_len;
+    procedure_fn *procedure;     /* CALL */
+    const struct slice *args;    /* CALL; args[0] is the name it was called by */
+    const struct slice *keys;    /* CALL: of `cache`, all of this partition; the first is `key` */
+    const struct op_step *steps; /* CALL: what the procedure runs in turn; mostly none */
+    uint32_t args_len, keys_len, steps_len;
+    unsigned flags;                /* CALL: for the procedure */
+    bool reads_only;               /* CALL: it changes nothing */
     struct record_session session; /* id, number, lowest; status and result unused */
     msec_t age_ms;                 /* since the client first sent it */
     uint64_t hash; /* of cache and key; set by shard_submit_all(), 0: not known yet */
@@ -72,15 +110,18 @@ struct scan_item {
     uint64_t version;
     msec_t deadline;
     struct slice affinity; /* empty: the key itself */
+    uint8_t type;          /* enum value_type; `value` is its stored form */
 };
 
 struct result {
     enum grid_err status;
-    bool repeated;      /* the stored result of an earlier delivery of the same request (R13) */
-    uint64_t version;   /* GET, CONDITION: of the entry, 0 absent. Writes: of the record */
-    msec_t deadline;    /* GET: unix ms, 0: for ever */
-    int64_t number;     /* INCR: new one. DELETE: 1 or 0. BATCH: effects. COUNT: entries */
-    struct slice value; /* GET */
+    enum reply_kind reply; /* CALL without an error: number and value are the reply's */
+    uint8_t type;          /* GET: enum value_type; `value` is its stored form */
+    bool repeated;         /* the stored result of an earlier delivery of the same request (R13) */
+    uint64_t version;      /* GET, CONDITION: of the entry, 0 absent. Writes: of the record */
+    msec_t deadline;       /* GET: unix ms, 0: for ever */
+    int64_t number;        /* INCR: new one. DELETE: 1 or 0. BATCH: effects. COUNT: entries */
+    struct slice value;    /* GET */
     const struct scan_item *items; /* SCAN */
     uint32_t items_len;
     struct slice cursor; /* SCAN: where to go on; empty: the partition is done */

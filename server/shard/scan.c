@@ -116,8 +116,8 @@ static void page_entry(struct page *g, const struct entry *e)
         g->newest = entry_version(e);
     if (entry_is_tombstone(e) || entry_expired(e, g->job->now))
         return;
-    struct scan_item item = {entry_key(e), entry_value(e), entry_version(e), entry_deadline(e),
-                             entry_affinity(e)};
+    struct scan_item item = {entry_key(e),      entry_value(e),    entry_version(e),
+                             entry_deadline(e), entry_affinity(e), (uint8_t)entry_type(e)};
     page_add(g, &item);
 }
 
@@ -185,7 +185,7 @@ static void page_cold(struct page *g, const struct cold_entry *e)
     }
     if (content_complete(content) || (e->deadline && e->deadline <= j->now))
         return;
-    struct scan_item item = {e->key, e->value, e->version, e->deadline, e->affinity};
+    struct scan_item item = {e->key, e->value, e->version, e->deadline, e->affinity, e->type};
     page_add(g, &item);
 }
 

@@ -18,9 +18,10 @@ struct shard; /* opaque */
 struct cold_entry {
     struct slice key;
     struct slice affinity;
-    struct slice value;
+    struct slice value; /* stored form */
     uint64_t version;
     msec_t deadline;
+    uint8_t type; /* enum value_type */
 };
 
 /* What a shard wants done. None of these calls back into the shard. */

@@ -98,7 +98,8 @@ struct checkpoint_entry {
     msec_t deadline;
     struct slice key;
     struct slice affinity; /* empty: the key itself */
-    struct slice value;
+    struct slice value;    /* stored form */
+    uint8_t type;          /* enum value_type */
 };
 
 /* The entry is copied into `out` (its earlier content is lost), where ret_entry's slices point.

@@ -87,7 +87,7 @@ const struct shard_ports node_ports = {.reply = port_reply,
 
 static struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
 {
-    return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline};
+    return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline, e->type};
 }
 
 /* A row was found unreadable: the node remembers that for the next start. */

@@ -203,8 +203,9 @@ static inline void h_checkpoint(struct harness *h)
 
 static inline struct cold_entry stored_entry(const struct stored *e)
 {
-    return (struct cold_entry){buf_slice(&e->key), buf_slice(&e->affinity), buf_slice(&e->value),
-                               e->version, e->deadline};
+    return (struct cold_entry){buf_slice(&e->key),   buf_slice(&e->affinity),
+                               buf_slice(&e->value), e->version,
+                               e->deadline,          VALUE_BYTES};
 }
 
 static inline bool question_wants(const struct question *q, const struct stored *e)

@@ -113,8 +113,8 @@ START_TEST(an_answer_older_than_what_left_memory_is_asked_again)
     shard_tick(h->s, h->now); /* the warm-up asks for everything ... */
     ck_assert_uint_eq(h->questions_len, 1);
     struct question early = h->questions[0];
-    struct cold_entry stale = {slice_str("a"), slice_str(""), slice_str("1"),
-                               version_make(EPOCH, 1), 0};
+    struct cold_entry stale = {
+        slice_str("a"), slice_str(""), slice_str("1"), version_make(EPOCH, 1), 0, VALUE_BYTES};
     h->questions_len = 0;
     struct answered *del = h_delete(h, c, "a");
     h_cold(h);
@@ -277,12 +277,12 @@ END_TEST
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-enum { MANY = 1500, VALUE_BYTES = 4000, LIMIT = 1 << 20 };
+enum { MANY = 1500, BIG_BYTES = 4000, LIMIT = 1 << 20 };
 
 static struct answered *put_big(struct harness *h, uint32_t c, unsigned i)
 {
-    static char value[VALUE_BYTES + 1], key[16];
-    memset(value, 'v', VALUE_BYTES);
+    static char value[BIG_BYTES + 1], key[16];
+    memset(value, 'v', BIG_BYTES);
     snprintf(key, sizeof key, "key-%u", i);
     return h_put(h, c, key, value);
 }
@@ -350,7 +350,7 @@ START_TEST(a_disk_context_evicts_clean_entries_and_reads_them_back)
         struct answered *get = h_get(h, c, key);
         h_cold(h);
         ck_answer(get, GRID_OK);
-        ck_assert_uint_eq(get->value.len, VALUE_BYTES);
+        ck_assert_uint_eq(get->value.len, BIG_BYTES);
     }
     ck_assert_uint_le(memory_bytes(h), LIMIT + LIMIT / 4);
     h_free(h);

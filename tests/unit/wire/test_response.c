@@ -84,8 +84,9 @@ START_TEST(a_page_of_a_scan_arrives_in_order)
     uint8_t value[N];
     memset(value, 7, sizeof value);
     for (size_t i = 0; i < N; i++)
-        items[i] = (struct scan_item){slice_make(&value, i % 200 + 1), slice_make(value, i),
-                                      version_make(3, i), i * 1000, slice_make(value, i % 3)};
+        items[i] = (struct scan_item){
+            slice_make(&value, i % 200 + 1), slice_make(value, i), version_make(3, i), i * 1000,
+            slice_make(value, i % 3),        VALUE_BYTES};
     struct result res = {.items = items, .items_len = N, .cursor = slice_str("go on")};
     struct buf b = BUF_INIT;
     wire_response_result(&b, 9, &res, 0);
