@@ -4,6 +4,13 @@ E2E += tests/e2e/pressure tests/e2e/reload tests/e2e/install tests/e2e/tour
 $(BUILD)/e2e/load: tests/e2e/load.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
+# Only where hiredis is installed; redis-clients says when it is not there.
+ifneq ($(wildcard /usr/include/hiredis/hiredis.h),)
+all e2e-programs: $(BUILD)/e2e/hiredis
+endif
+$(BUILD)/e2e/hiredis: tests/clients/hiredis.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis
 .PHONY: e2e e2e-programs
 e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(BUILD)/e2e/load
 all: $(BUILD)/e2e/load
