@@ -113,7 +113,7 @@ uint64_t content_total(const struct content *c)
 
 size_t content_bytes(const struct content *c)
 {
-    return sizeof *c + c->entry_bytes + c->table.bytes + expiry_bytes(&c->expiry) +
+    return sizeof *c + c->entry_bytes + table_bytes(&c->table) + expiry_bytes(&c->expiry) +
            sessions_bytes(c->sessions) + counts_bytes(&c->counts);
 }
 

@@ -21,7 +21,10 @@
 
 struct fields; /* opaque: the map */
 
-enum { FIELDS_PACKED_BYTES = 1024 };
+enum {
+    FIELDS_PACKED_BYTES = 1024,
+    FIELDS_BYTES_MAX = 1 << 30, /* of the packed form of any hash */
+};
 enum { EDIT_SET = 1, EDIT_REMOVE = 2 };
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -32,8 +35,9 @@ struct fields_view {
     struct slice packed;
 };
 
+/* Fields; O(1) of a map. */
 uint64_t fields_len(struct fields_view v);
-/* Bytes of its packed form. */
+/* Bytes of its packed form. O(1). */
 size_t fields_packed_bytes(struct fields_view v);
 /* False: no such field. */
 bool fields_get(struct fields_view v, struct slice field, struct slice *ret_value);
@@ -46,6 +50,8 @@ uint64_t fields_scan(struct fields_view v, uint64_t cursor, fields_each_fn *each
 /* A field, each about as likely as the others; `random`: any number. Not of an empty one. */
 void fields_random(struct fields_view v, uint64_t random, struct slice *ret_field,
                    struct slice *ret_value);
+/* Append the packed form. */
+void fields_store(struct fields_view v, struct buf *out);
 
 /* --- packed form and edits -------------------------------------------------------------------- */
 
@@ -54,28 +60,35 @@ void fields_pack(struct buf *out, struct slice field, struct slice value);
 void fields_edit_set(struct buf *out, struct slice field, struct slice value);
 void fields_edit_remove(struct buf *out, struct slice field);
 /* Whether bytes from outside are well-formed: shortest varints, no bytes behind, and (packed) no
- * field twice, not empty. */
+ * field twice, at least one, at most FIELDS_BYTES_MAX. */
 bool fields_packed_valid(struct slice packed);
 bool fields_edits_valid(struct slice edits);
-/* Append the packed form of `packed` after `edits`, in order. Both were found valid. O(both). */
+/* Append the packed form of `packed` after `edits`, in order. Both were found valid; `packed` may
+ * be empty. A field that stays keeps its place, new ones come last. Nothing is appended when no
+ * field is left. O(both). */
 void fields_fold(struct slice packed, const struct slice *edits, size_t edits_len, struct buf *out);
 
 /* --- the map ---------------------------------------------------------------------------------- */
 
 /* From the packed form. NULL: no memory. */
 struct fields *fields_new(struct slab *slab, struct slice packed, uint64_t hash_seed);
-void fields_free(struct fields *f); /* NULL is fine */
-/* Take the memory that fields_apply() will need. GRID_ENOMEM: nothing is kept. Nothing may come
- * between the two but fields_unstage(), which gives it back. */
+void fields_free(struct fields *f); /* NULL is fine. O(fields): see fields_free_some() */
+/* Free up to `steps` of its fields and buckets. True: all is gone, `f` too. Until then nothing else
+ * may be done with it. */
+bool fields_free_some(struct fields *f, unsigned steps);
+/* Take the memory that fields_apply() will need; the edits were found valid and stay readable until
+ * then. GRID_ENOMEM; GRID_ECORRUPT: no field would be left; GRID_ETOO_LARGE: too many bytes would
+ * be. Then nothing is kept. Nothing may come between the two but fields_unstage(), which gives it
+ * back. */
 MUST_USE
 enum grid_err fields_stage(struct fields *f, struct slice edits);
 void fields_unstage(struct fields *f);
 /* Apply what was staged; cannot fail. */
 void fields_apply(struct fields *f);
-/* All memory it takes, with rounding. */
+/* All memory it takes, with rounding, but for what is staged. O(1). */
 size_t fields_bytes(const struct fields *f);
-/* Append its packed form. */
-void fields_store(const struct fields *f, struct buf *out);
+/* About what a map of the packed form takes, at least. O(fields). */
+size_t fields_bytes_of(struct slice packed);
 void fields_check(const struct fields *f);
 
 #endif

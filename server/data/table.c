@@ -1,9 +1,4 @@
-/* table.c - finding, linking and scanning. The layout is drawn in table_priv.h.
- *
- * Scan: a bucket of address a and depth d (bits of its address) holds the hashes whose low d bits
- * are a. In the order of reversed bits these are one interval; splitting a bucket halves its
- * interval, merging joins two. The cursor is a point in that order, so what is behind it stays
- * behind it. */
+/* table.c - finding, linking and scanning. The layout is drawn in table_priv.h. */
 #include "data/table_priv.h"
 
 #include "base/hash.h"
@@ -11,6 +6,11 @@
 void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed)
 {
     *t = (struct table){.pool = pool, .seed = hash_seed};
+}
+
+size_t table_bytes(const struct table *t)
+{
+    return t->linear.bytes + t->overflow * sizeof(struct table_bucket);
 }
 
 uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key)
@@ -51,14 +51,14 @@ static inline struct table_place chain_find(struct table_bucket *b, uint16_t cac
 
 static inline struct table_bucket *bucket_of(const struct table *t, uint64_t hash, bool second)
 {
-    return bucket_at(t, bucket_address(t->buckets, hash_half(hash, second)));
+    return bucket_at(t, bucket_address(t->linear.buckets, hash_half(hash, second)));
 }
 
 /* *ret_home is the bucket whose chain it is in. */
 static inline struct table_place place_find(const struct table *t, uint16_t cache, struct slice key,
                                             uint64_t hash, struct table_bucket **ret_home)
 {
-    if (unlikely(!t->buckets))
+    if (unlikely(!t->linear.buckets))
         return (struct table_place){NULL, 0};
     uint8_t tag = hash_tag(hash);
     *ret_home = bucket_of(t, hash, false);
@@ -98,9 +98,9 @@ static void entries_prefetch(const struct table *t, const struct table_bucket *b
 
 void table_prefetch(const struct table *t, uint64_t hash, int stage)
 {
-    if (!t->buckets)
+    if (!t->linear.buckets)
         return;
-    uint32_t a = bucket_address(t->buckets, hash_half(hash, false));
+    uint32_t a = bucket_address(t->linear.buckets, hash_half(hash, false));
     if (stage == 0)
         __builtin_prefetch(bucket_segment(t, a));
     else if (stage == 1)
@@ -113,7 +113,7 @@ void table_prefetch(const struct table *t, uint64_t hash, int stage)
 
 void table_link(struct table *t, struct entry *e, uint64_t hash)
 {
-    if (!t->buckets)
+    if (!t->linear.buckets)
         table_grow(t);
     uint8_t tag = hash_tag(hash);
     struct table_bucket *first = bucket_of(t, hash, false);
@@ -153,37 +153,21 @@ void table_unlink(struct table *t, const struct entry *e, uint64_t hash)
 void table_release(struct table *t)
 {
     t->len = 0;
-    for (uint32_t i = 0; i < t->buckets; i++) {
+    for (uint32_t i = 0; i < t->linear.buckets; i++) {
         struct table_bucket *b = bucket_at(t, i);
         while (bucket_chained(b)) {
             struct table_bucket *next = b->next;
             *b = *next;
             slab_free(entry_pool_slab(t->pool), next, sizeof *next);
             t->overflow--;
-            t->bytes -= sizeof *next;
         }
         *b = (struct table_bucket){.tags = {0}};
     }
     table_shrink(t);
-    CHECK(t->bytes == 0 && t->overflow == 0);
+    CHECK(table_bytes(t) == 0);
 }
 
 /* --- scanning --------------------------------------------------------------------------------- */
-
-static uint32_t bits_reversed(uint32_t v)
-{
-    v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;
-    v = (v >> 2 & 0x33333333) | (v & 0x33333333) << 2;
-    v = (v >> 4 & 0x0f0f0f0f) | (v & 0x0f0f0f0f) << 4;
-    return __builtin_bswap32(v);
-}
-
-static unsigned bucket_depth(uint32_t buckets, uint32_t a)
-{
-    unsigned level = bucket_level(buckets);
-    uint32_t whole = UINT32_C(1) << level;
-    return a >= whole || a < buckets - whole ? level + 1 : level;
-}
 
 static void chain_visit(const struct table_bucket *b, table_each_fn *each, void *ctx)
 {
@@ -198,13 +182,12 @@ static void chain_visit(const struct table_bucket *b, table_each_fn *each, void 
 
 uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx)
 {
-    if (!t->buckets)
+    if (!t->linear.buckets)
         return 0;
-    uint32_t at = (uint32_t)cursor, a = bucket_address(t->buckets, bits_reversed(at));
-    uint64_t width = UINT64_C(1) << (32 - bucket_depth(t->buckets, a));
+    uint64_t next;
+    uint32_t a = linear_scan(t->linear.buckets, cursor, &next);
     chain_visit(bucket_at(t, a), each, ctx);
-    uint64_t next = (at & ~(width - 1)) + width;
-    return next > UINT32_MAX ? 0 : next;
+    return next;
 }
 
 /* --- the invariant ---------------------------------------------------------------------------- */
@@ -223,7 +206,7 @@ static size_t chain_check(const struct table *t, uint32_t a, uint32_t *chained)
             uint64_t hash = table_hash(t, entry_cache(e), entry_key(e));
             here++;
             CHECK((b->tags[i] & TAG_MASK) == hash_tag(hash));
-            CHECK(bucket_address(t->buckets, hash_half(hash, b->tags[i] & SECOND)) == a);
+            CHECK(bucket_address(t->linear.buckets, hash_half(hash, b->tags[i] & SECOND)) == a);
             CHECK(table_find(t, entry_cache(e), entry_key(e), hash) == e);
         }
         len += here;
@@ -238,11 +221,11 @@ static size_t chain_check(const struct table *t, uint32_t a, uint32_t *chained)
 
 void table_check(const struct table *t)
 {
-    CHECK((t->buckets == 0) == (t->segments == NULL));
-    CHECK(t->buckets || (t->len == 0 && t->bytes == 0));
+    CHECK((t->linear.buckets == 0) == (t->linear.segments == NULL));
+    CHECK(t->linear.buckets || (t->len == 0 && table_bytes(t) == 0));
     size_t len = 0;
     uint32_t chained = 0;
-    for (uint32_t a = 0; a < t->buckets; a++)
+    for (uint32_t a = 0; a < t->linear.buckets; a++)
         len += chain_check(t, a, &chained);
     CHECK(len == t->len && chained == t->overflow);
 }

@@ -10,21 +10,20 @@
 #define GRIDD_DATA_TABLE_H
 
 #include "data/entry.h"
+#include "data/linear.h"
 
 enum { TABLE_SLOTS = 7 };
 
-struct table_bucket;
-
 struct table {
     struct entry_pool *pool;
-    struct table_bucket **segments; /* NULL: empty */
-    uint32_t buckets;
+    struct linear linear;
     uint32_t overflow; /* chained buckets */
     size_t len;
-    size_t bytes; /* of buckets and directory, as allocated */
     uint64_t seed;
 };
 
+/* Of buckets and directory, as allocated. */
+size_t table_bytes(const struct table *t);
 /* Takes no memory until the first entry is linked. */
 void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed);
 /* Frees the buckets; the entries must be gone. */

@@ -27,7 +27,6 @@ static struct table_bucket *chain_extend(struct table *t, struct table_bucket *b
     b->tags[TABLE_SLOTS - 1] = 0;
     b->tags[META] |= CHAINED;
     t->overflow++;
-    t->bytes += sizeof *next;
     return next;
 }
 
@@ -51,7 +50,6 @@ static void chain_cut(struct table *t, struct table_bucket *before, struct table
     place_set((struct table_place){before, TABLE_SLOTS - 1}, e, tag);
     slab_free(entry_pool_slab(t->pool), last, sizeof *last);
     t->overflow--;
-    t->bytes -= sizeof *last;
 }
 
 void bucket_take(struct table *t, struct table_bucket *first, struct table_place at)

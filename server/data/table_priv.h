@@ -6,12 +6,11 @@
  *   meta = how many keys whose first address this is stand in their second one (127: or more), and
  *   whether chained
  *
- * Linear hashing: of n buckets with 2^level <= n < 2^(level+1), address a of a hash is its low
- * level+1 bits, without the highest when that is >= n. Each key has two hashes, low and high half
- * of its 64 bits. */
+ * Each key has two hashes, low and high half of its 64 bits; addresses: linear.h. */
 #ifndef GRIDD_DATA_TABLE_PRIV_H
 #define GRIDD_DATA_TABLE_PRIV_H
 
+#include "data/linear.h"
 #include "data/table.h"
 
 enum {
@@ -40,53 +39,16 @@ struct table_place {
     unsigned slot;
 };
 
-/* Segments of buckets: 1, 1, 2, 4, 8, then of 8 up to bucket 128, then 16 for each doubling. */
-static inline unsigned bucket_level(uint32_t b)
-{
-    return 31 - (unsigned)__builtin_clz(b | 1);
-}
-
-static inline unsigned segment_bits(unsigned level)
-{
-    return level < 4 ? level : level < 7 ? 3 : level - 4;
-}
-
-static inline uint32_t segment_first(unsigned level)
-{
-    static const uint8_t small[8] = {1, 2, 3, 4, 5, 7, 11, 19};
-    return level < 8 ? small[level] : 19 + 16 * (level - 7);
-}
-
-static inline uint32_t segment_of(uint32_t b, uint32_t *ret_offset)
-{
-    if (b == 0) {
-        *ret_offset = 0;
-        return 0;
-    }
-    unsigned level = bucket_level(b), bits = segment_bits(level);
-    uint32_t in_level = b - (UINT32_C(1) << level);
-    *ret_offset = in_level & ((UINT32_C(1) << bits) - 1);
-    return segment_first(level) + (in_level >> bits);
-}
-
 static inline struct table_bucket *bucket_at(const struct table *t, uint32_t b)
 {
-    uint32_t offset, segment = segment_of(b, &offset);
-    return &t->segments[segment][offset];
+    return linear_at(&t->linear, b, sizeof(struct table_bucket));
 }
 
 /* Where the directory names the segment of bucket `b`. */
-static inline struct table_bucket *const *bucket_segment(const struct table *t, uint32_t b)
+static inline void *const *bucket_segment(const struct table *t, uint32_t b)
 {
     uint32_t offset;
-    return &t->segments[segment_of(b, &offset)];
-}
-
-static inline uint32_t bucket_address(uint32_t buckets, uint32_t hash)
-{
-    unsigned level = bucket_level(buckets);
-    uint32_t a = hash & (uint32_t)((UINT64_C(2) << level) - 1);
-    return a >= buckets ? a & ((UINT32_C(1) << level) - 1) : a;
+    return &t->linear.segments[segment_of(b, &offset)];
 }
 
 static inline uint32_t hash_half(uint64_t hash, bool second)

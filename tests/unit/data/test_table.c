@@ -57,7 +57,7 @@ START_TEST(an_empty_table_takes_no_memory_and_finds_nothing)
     table_init(&t, pool, 1);
     ck_assert_ptr_null(find(&t, 1, 5));
     ck_assert_uint_eq(table_scan(&t, 77, NULL, NULL), 0);
-    ck_assert_uint_eq(t.bytes, 0);
+    ck_assert_uint_eq(table_bytes(&t), 0);
     table_check(&t);
     table_release(&t);
     entry_pool_free(pool);
@@ -101,7 +101,7 @@ START_TEST(every_key_is_found_while_the_table_grows_and_shrinks)
         if (i > KEYS - 300 || i % 2500 == 0)
             table_check(&t);
     }
-    ck_assert_uint_eq(t.bytes, 0);
+    ck_assert_uint_eq(table_bytes(&t), 0);
     ck_assert_uint_eq(slab_used(entry_pool_slab(pool)), 0);
     table_release(&t);
     entry_pool_free(pool);
@@ -272,7 +272,7 @@ START_TEST(any_cursor_is_safe_and_leads_to_the_end)
         unsigned steps = 0, visits = 0;
         do
             cursor = table_scan(&t, cursor, ignore, &visits);
-        while (cursor && ++steps <= t.buckets);
+        while (cursor && ++steps <= t.linear.buckets);
         ck_assert_uint_eq(cursor, 0);
     }
     for (uint64_t i = 0; i < 500; i++)
