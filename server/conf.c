@@ -242,6 +242,11 @@ static void texts_take(struct reading *r, struct conf *c, const struct conf_opti
                        cfg_opt_t *opt)
 {
     unsigned n = cfg_opt_size(opt);
+    if (n > CONF_LIST_MAX) {
+        fault_add(r, r->lines[o - conf_options], "%s: %s: more than %d entries", section_of(o),
+                  o->key, CONF_LIST_MAX);
+        n = CONF_LIST_MAX;
+    }
     char **list = xcalloc(n, sizeof *list);
     for (unsigned i = 0; i < n; i++) {
         list[i] = xstrdup(cfg_opt_getnstr(opt, i));
@@ -301,33 +306,79 @@ static bool loopback(const char *address)
            strncmp(address, "localhost:", 10) == 0;
 }
 
+/* An address that is listened on. */
+struct door {
+    const char *key, *address;
+    int line;
+    bool plain; /* without TLS, whatever the certificates */
+    const char *plain_key;
+};
+
+static void door_judge(struct reading *r, const struct conf *c, const struct door *d)
+{
+    if (loopback(d->address) || c->insecure)
+        return;
+    if (!c->cert)
+        fault_add(r, d->line,
+                  "listen: %s: \"%s\" is not loopback: it needs tls { ca cert key }, or "
+                  "tls { insecure = true } to go without",
+                  d->key, d->address);
+    else if (d->plain)
+        fault_add(
+            r, d->line,
+            "listen: %s: \"%s\" is not loopback: tls { %s = false } needs insecure = true, too",
+            d->key, d->address, d->plain_key);
+    else if (!c->client_certificates)
+        fault_add(r, LINE(client_certificates),
+                  "tls: client_certificates = false lets in everybody who reaches %s \"%s\": "
+                  "say insecure = true, too, if that is meant",
+                  d->key, d->address);
+}
+
+enum { DOORS_MAX = 4 + CONF_LIST_MAX };
+
+static size_t doors_of(const struct reading *r, const struct conf *c, struct door doors[DOORS_MAX])
+{
+    const struct door fixed[] = {
+        {"client", c->client, LINE(client), false, ""},
+        {"peer", c->peer, LINE(peer), false, ""},
+        {"http", conf_door(c->http), LINE(http), !c->tls_http, "http"},
+        {"resp", conf_door(c->resp), LINE(resp), !c->tls_resp, "resp"},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (fixed[i].address)
+            doors[n++] = fixed[i];
+    for (unsigned i = 0; i < c->resp_caches_len; i++)
+        doors[n++] = (struct door){"resp_caches", c->resp_caches[i], LINE(resp_caches),
+                                   !c->tls_resp, "resp"};
+    return n;
+}
+
+static bool address_same(const char *a, const char *b)
+{
+    size_t len = strcspn(a, "="); /* of resp_caches: the cache is behind it */
+    return len == strcspn(b, "=") && strncmp(a, b, len) == 0 && strncmp(a + len - 2, ":0", 2) != 0;
+}
+
 static void listen_judge(struct reading *r, const struct conf *c)
 {
-    const struct {
-        const char *key, *address;
-        int line;
-    } doors[] = {{"client", c->client, LINE(client)},
-                 {"peer", c->peer, LINE(peer)},
-                 {"http", c->http, LINE(http)},
-                 {"resp", c->resp, LINE(resp)}};
-    for (size_t i = 0; i < 4; i++) {
-        const char *address = doors[i].address;
-        if (!loopback(address) && !c->cert && !c->insecure)
-            fault_add(r, doors[i].line,
-                      "listen: %s: \"%s\" is not loopback: it needs tls { ca cert key }, or "
-                      "tls { insecure = true } to go without",
-                      doors[i].key, address);
-        else if (!loopback(address) && !c->client_certificates && !c->insecure)
-            fault_add(r, LINE(client_certificates),
-                      "tls: client_certificates = false lets in everybody who reaches %s \"%s\": "
-                      "say insecure = true, too, if that is meant",
-                      doors[i].key, address);
+    struct door doors[DOORS_MAX];
+    size_t n = doors_of(r, c, doors);
+    for (size_t i = 0; i < n; i++) {
+        door_judge(r, c, &doors[i]);
         for (size_t k = 0; k < i; k++)
-            if (strcmp(address, doors[k].address) == 0 && strcmp(strrchr(address, ':'), ":0") != 0)
+            if (address_same(doors[i].address, doors[k].address))
                 fault_add(r, doors[i].line ? doors[i].line : doors[k].line,
-                          "listen: %s and %s are the same address \"%s\"", doors[k].key,
-                          doors[i].key, address);
+                          "listen: %s and %s are the same address \"%.*s\"", doors[k].key,
+                          doors[i].key, (int)strcspn(doors[i].address, "="), doors[i].address);
     }
+    bool per_shard = strcmp(c->resp_ports, "per_shard") == 0;
+    if (per_shard && !conf_door(c->resp))
+        fault_add(r, LINE(resp_ports), "listen: resp_ports = per_shard needs resp to be on");
+    if (c->resp_shard_base && !per_shard)
+        fault_add(r, LINE(resp_shard_base),
+                  "listen: resp_shard_base means nothing without resp_ports = per_shard");
 }
 
 static void file_judge(struct reading *r, int line, const char *key, const char *path)
@@ -487,14 +538,18 @@ void conf_free(struct conf *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < CONF_OPTIONS; i++)
-        if (conf_is_text(&conf_options[i]))
-            free(*(char **)((char *)c + conf_options[i].place));
-    for (unsigned i = 0; i < c->peers_len; i++)
-        free(c->peers[i]);
-    for (unsigned i = 0; i < c->labels_len; i++)
-        free(c->labels[i]);
-    free(c->peers);
-    free(c->labels);
+    for (size_t i = 0; i < CONF_OPTIONS; i++) {
+        char *at = (char *)c + conf_options[i].place;
+        if (conf_is_text(&conf_options[i])) {
+            free(*(char **)at);
+        } else if (conf_is_list(&conf_options[i])) {
+            char **list = *(char ***)at;
+            unsigned n;
+            memcpy(&n, at + sizeof(char **), sizeof n);
+            while (n)
+                free(list[--n]);
+            free(list);
+        }
+    }
     free(c);
 }

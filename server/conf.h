@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONF_BYTES_MAX = 1 << 20 }; /* of a file */
+enum {
+    CONF_BYTES_MAX = 1 << 20, /* of a file */
+    CONF_LIST_MAX = 256,      /* entries of one list */
+};
 
 /* Strings are the conf's own, NULL where nothing is set. Bytes and ms. */
 struct conf {
@@ -16,13 +19,17 @@ struct conf {
     unsigned peers_len;
     char **labels;
     unsigned labels_len;
+    char **resp_caches;
+    unsigned resp_caches_len;
     char *name, *grid, *data, *user;
-    char *client, *peer, *http, *resp, *advertise_client;
+    char *client, *peer, *http, *resp; /* http, resp: maybe "off", see conf_door() */
+    char *resp_ports, *advertise_client, *advertise_http, *advertise_resp;
     char *ca, *cert, *key;
     char *level, *format;
-    int64_t bootstrap_expect, shards, log_segment, memory, connections, idle_timeout, slow_reader,
-        handshake_timeout, requests_per_connection, output_per_connection;
-    bool insecure, client_certificates;
+    int64_t bootstrap_expect, resp_shard_base, shards, log_segment, memory, connections,
+        idle_timeout, slow_reader, handshake_timeout, requests_per_connection,
+        output_per_connection;
+    bool insecure, client_certificates, tls_http, tls_resp;
 };
 
 /* Read and check `path`. On GRID_EBAD_REQUEST `faults` got one line per fault, in the order of the
@@ -36,6 +43,8 @@ enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults
                          struct conf **ret_conf);
 /* A grid of one on loopback without TLS; ports base .. base + 3. */
 struct conf *conf_dev(const char *data, unsigned port_base);
+/* The address of a door that may be off; NULL: it is. */
+const char *conf_door(const char *address);
 /* The keys ("node: data") whose values differ and that a running node cannot take over, separated
  * by commas; empty: none. */
 void conf_differences(const struct conf *old, const struct conf *new, struct buf *ret_keys);

@@ -20,6 +20,10 @@
     {                                                                                              \
         section, #key, type, AT(key), standard, 0, 0, NULL, reload                                 \
     }
+#define FLAG(section, key, field, standard, reload)                                                \
+    {                                                                                              \
+        section, #key, CONF_FLAG, AT(field), standard, 0, 0, NULL, reload                          \
+    }
 #define CHOICE(section, key, standard, choices, reload)                                            \
     {                                                                                              \
         section, #key, CONF_CHOICE, AT(key), standard, 0, 0, choices, reload                       \
@@ -37,14 +41,21 @@ const struct conf_option conf_options[CONF_OPTIONS] = {
     NUMBER("node", bootstrap_expect, "1", 1, 7, false),
     TEXT("listen", client, CONF_ADDRESS, "127.0.0.1:7400", false),
     TEXT("listen", peer, CONF_ADDRESS, "127.0.0.1:7401", false),
-    TEXT("listen", http, CONF_ADDRESS, "127.0.0.1:7402", false),
-    TEXT("listen", resp, CONF_ADDRESS, "127.0.0.1:7403", false),
+    TEXT("listen", http, CONF_DOOR, "127.0.0.1:7402", false),
+    TEXT("listen", resp, CONF_DOOR, "127.0.0.1:7403", false),
+    CHOICE("listen", resp_ports, "shared", "shared|per_shard", false),
+    NUMBER("listen", resp_shard_base, "0", 0, 65535, false),
+    TEXT("listen", resp_caches, CONF_CACHES, NULL, false),
     TEXT("listen", advertise_client, CONF_ADDRESS, NULL, false),
+    TEXT("listen", advertise_http, CONF_ADDRESS, NULL, false),
+    TEXT("listen", advertise_resp, CONF_ADDRESS, NULL, false),
     TEXT("tls", ca, CONF_FILE, NULL, true),
     TEXT("tls", cert, CONF_FILE, NULL, true),
     TEXT("tls", key, CONF_FILE, NULL, true),
-    TEXT("tls", client_certificates, CONF_FLAG, "true", true),
-    TEXT("tls", insecure, CONF_FLAG, "false", false),
+    FLAG("tls", client_certificates, client_certificates, "true", true),
+    FLAG("tls", http, tls_http, "true", false),
+    FLAG("tls", resp, tls_resp, "true", false),
+    FLAG("tls", insecure, insecure, "false", false),
     NUMBER("storage", shards, "0", 0, 256, false),
     BYTES("storage", log_segment, "64M", 1 << 20, INT64_C(1) << 32, false),
     CHOICE("log", level, "info", "debug|info|warn|error", true),

@@ -13,6 +13,7 @@ enum conf_type {
     CONF_TEXT,
     CONF_NAME,    /* of a node or a grid */
     CONF_ADDRESS, /* host:port */
+    CONF_DOOR,    /* the same, or "off" */
     CONF_FILE,    /* must be readable */
     CONF_CHOICE,  /* one of `choices` */
     CONF_FLAG,
@@ -21,6 +22,7 @@ enum conf_type {
     CONF_TIME,
     CONF_ADDRESSES, /* lists */
     CONF_LABELS,
+    CONF_CACHES, /* host:port=context/cache */
 };
 
 struct conf_option {
@@ -34,7 +36,7 @@ struct conf_option {
     bool reload;          /* taken over on SIGHUP */
 };
 
-enum { CONF_OPTIONS = 28, CONF_SECTIONS = 6 };
+enum { CONF_OPTIONS = 35, CONF_SECTIONS = 6 };
 extern const struct conf_option conf_options[CONF_OPTIONS];
 extern const char *const conf_sections[CONF_SECTIONS];
 

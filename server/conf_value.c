@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static const struct {
     [CONF_TEXT] = {"a text that is not empty", NULL},
     [CONF_NAME] = {"a name: 1 to 64 of a-z A-Z 0-9 _ - . that begins with a letter or digit", NULL},
     [CONF_ADDRESS] = {"host:port", NULL},
+    [CONF_DOOR] = {"host:port or off", NULL},
     [CONF_FILE] = {"the name of a file", NULL},
     [CONF_CHOICE] = {"one of", NULL},
     [CONF_FLAG] = {"true or false", NULL},
@@ -35,11 +37,12 @@ static const struct {
     [CONF_TIME] = {"a time such as 500ms, 10s, 5m or 2h,", time_units},
     [CONF_ADDRESSES] = {"host:port", NULL},
     [CONF_LABELS] = {"NAME=VALUE", NULL},
+    [CONF_CACHES] = {"host:port=context/cache", NULL},
 };
 
 bool conf_is_list(const struct conf_option *o)
 {
-    return o->type == CONF_ADDRESSES || o->type == CONF_LABELS;
+    return o->type >= CONF_ADDRESSES;
 }
 
 bool conf_is_text(const struct conf_option *o)
@@ -62,13 +65,17 @@ static bool number_parse(const char *text, const struct unit *units, int64_t *re
     return false;
 }
 
-static bool name_good(const char *text)
+static bool name_part_good(const char *text, size_t len)
 {
-    size_t len = strlen(text);
     for (size_t i = 0; i < len; i++)
         if (!isalnum((unsigned char)text[i]) && (i == 0 || !strchr("_-.", text[i])))
             return false;
     return len >= 1 && len <= NAME_BYTES_MAX;
+}
+
+static bool name_good(const char *text)
+{
+    return name_part_good(text, strlen(text));
 }
 
 static bool address_good(const char *text)
@@ -83,6 +90,27 @@ static bool label_good(const char *text)
 {
     const char *equals = strchr(text, '=');
     return equals && equals > text && equals[1] && strlen(text) <= LABEL_BYTES_MAX;
+}
+
+static bool cache_good(const char *text)
+{
+    const char *equals = strrchr(text, '='), *slash = equals ? strchr(equals, '/') : NULL;
+    char address[ADDRESS_BYTES_MAX + 1];
+    if (!slash || (size_t)(equals - text) >= sizeof address)
+        return false;
+    snprintf(address, sizeof address, "%.*s", (int)(equals - text), text);
+    return address_good(address) && name_part_good(equals + 1, (size_t)(slash - equals - 1)) &&
+           name_good(slash + 1);
+}
+
+static bool door_good(const char *text)
+{
+    return !conf_door(text) || address_good(text);
+}
+
+const char *conf_door(const char *address)
+{
+    return address[0] && strcmp(address, "off") != 0 ? address : NULL;
 }
 
 static bool choice_good(const char *text, const char *choices)
@@ -117,6 +145,7 @@ bool conf_value_set(struct conf *c, const struct conf_option *o, const char *tex
     } else if (conf_is_text(o)) {
         bool good = o->type == CONF_NAME      ? name_good(text)
                     : o->type == CONF_ADDRESS ? address_good(text)
+                    : o->type == CONF_DOOR    ? door_good(text)
                     : o->type == CONF_CHOICE  ? choice_good(text, o->choices)
                                               : text[0] != '\0';
         if (!good)
@@ -135,7 +164,9 @@ bool conf_value_set(struct conf *c, const struct conf_option *o, const char *tex
 
 bool conf_entry_good(const struct conf_option *o, const char *text)
 {
-    return o->type == CONF_LABELS ? label_good(text) : address_good(text);
+    return o->type == CONF_LABELS   ? label_good(text)
+           : o->type == CONF_CACHES ? cache_good(text)
+                                    : address_good(text);
 }
 
 bool conf_value_good(const struct conf_option *o, const char *text)

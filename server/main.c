@@ -16,7 +16,9 @@ static const char usage[] =
     "usage: gridd --config FILE            run in the foreground, log to stderr\n"
     "       gridd --dev [--data DIR] [--port-base N]\n"
     "                                      a grid of one on loopback, no TLS; data in "
-    "./gridd-data\n"
+    "./gridd-data;\n"
+    "                                      ports N client, N+1 peer, N+2 HTTP, N+3 RESP; N = "
+    "7400\n"
     "       gridd --check-config FILE      exit 0, or say each fault with file:line\n"
     "       gridd --version | --help\n";
 
@@ -96,7 +98,17 @@ static struct node_conf node_conf_of(const struct conf *c)
         .labels = (const char *const *)c->labels,
         .labels_len = c->labels_len,
         .listen_client = c->client,
-        .advertise = c->advertise_client,
+        .listen_http = conf_door(c->http),
+        .listen_resp = conf_door(c->resp),
+        .resp_caches = (const char *const *)c->resp_caches,
+        .resp_caches_len = c->resp_caches_len,
+        .resp_per_shard = strcmp(c->resp_ports, "per_shard") == 0,
+        .resp_shard_base = (uint16_t)c->resp_shard_base,
+        .advertise_client = c->advertise_client,
+        .advertise_http = c->advertise_http,
+        .advertise_resp = c->advertise_resp,
+        .http_plain = !c->tls_http,
+        .resp_plain = !c->tls_resp,
         .ca = c->ca,
         .cert = c->cert,
         .key = c->key,
@@ -195,7 +207,7 @@ static int run(const struct conf *c, const char *path)
         return EXIT_FAULT;
     }
     log_info("node", "gridd " GRIDD_VERSION " %s of grid %s serves %s with %u shards from %s",
-             c->name, c->grid, c->client, node_shards(node), c->data);
+             c->name, c->grid, node_addresses(node), node_shards(node), c->data);
     sd_notify(0, "READY=1");
     node_run(node, reload, &running);
     sd_notify(0, "STOPPING=1");

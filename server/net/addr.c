@@ -101,6 +101,19 @@ static void add_unique(const struct addrinfo *ai, struct net_addr *addrs, size_t
     addrs[(*len)++] = a;
 }
 
+const char *net_local_text(int fd, char ret_text[NET_ADDR_BYTES])
+{
+    union {
+        struct sockaddr sa;
+        struct sockaddr_storage room;
+    } u;
+    socklen_t len = sizeof u;
+    struct net_addr a = {0};
+    if (getsockname(fd, &u.sa, &len) == 0)
+        net_addr_from(&a, &u.sa, len);
+    return net_addr_text(&a, ret_text);
+}
+
 enum grid_err net_resolve(const char *text, struct net_addr ret_addrs[NET_ADDRS_MAX],
                           size_t *ret_len, char ret_why[NET_WHY_BYTES])
 {

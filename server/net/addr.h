@@ -32,6 +32,10 @@ socklen_t net_addr_len(const struct net_addr *a);
 /* False for a family that is neither IPv4 nor IPv6. */
 bool net_addr_from(struct net_addr *ret_addr, const struct sockaddr *sa, socklen_t len);
 
+/* Where the connected socket `fd` was accepted, for people; "unknown" when the system does not say.
+ * Returns `ret_text`. */
+const char *net_local_text(int fd, char ret_text[NET_ADDR_BYTES]);
+
 /* Resolve "host:port", "[ipv6]:port", "name:port"; an empty host or "*" means every address of the
  * machine. May block on DNS: for start and reload, not for a loop in service.
  * GRID_EBAD_REQUEST: not of that form, or no such name; `ret_why` names the text and the reason. */

@@ -250,6 +250,16 @@ uint16_t listener_port(const struct listener *ls)
     return net_addr_port(&ls->doors[0].addr);
 }
 
+const char *listener_name(const struct listener *ls)
+{
+    return ls->conf.name;
+}
+
+const char *listener_text(const struct listener *ls, char ret_text[NET_ADDR_BYTES])
+{
+    return net_addr_text(&ls->doors[0].addr, ret_text);
+}
+
 bool listener_loopback(const struct listener *ls)
 {
     for (size_t i = 0; i < ls->doors_len; i++) {

@@ -33,6 +33,9 @@ void listener_free(struct listener *ls);
 
 /* The port that is listened on. */
 uint16_t listener_port(const struct listener *ls);
+const char *listener_name(const struct listener *ls); /* listener_conf.name */
+/* Its first address, with the port that is listened on. Returns `ret_text`. */
+const char *listener_text(const struct listener *ls, char ret_text[NET_ADDR_BYTES]);
 /* Whether every address is a loopback address: nobody outside the machine can connect. */
 bool listener_loopback(const struct listener *ls);
 /* Close a descriptor that `accepted` got and give its place back. */

@@ -1,10 +1,43 @@
-/* doors.c - the addresses a node is reached at, and what is spoken at each. */
+/* doors.c - the addresses a node is reached at, and what is spoken at each.
+ *
+ * They are opened before the data directory is: who starts a node twice hears of the port, and
+ * nothing was touched. How many shards there are is read from the directory, so the shards' own
+ * ports are opened as the configuration lets expect, and made right afterwards. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* What may be listened on beside the addresses of resp_caches and of the shards. */
+static const struct way {
+    const struct door *door;
+    const char *name;
+    size_t address; /* in struct node_conf */
+    size_t plain;   /* in struct node_conf: a bool; 0: never */
+} ways[] = {
+    {&grid_door, "client", offsetof(struct node_conf, listen_client), 0},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static const char *way_address(const struct node_conf *c, const struct way *w)
+{
+    return *(const char *const *)(const void *)((const char *)c + w->address);
+}
+
+static bool way_plain(const struct node_conf *c, const struct way *w)
+{
+    return w->plain && *(const bool *)((const char *)c + w->plain);
+}
+
+static const struct way *way_named(const char *name)
+{
+    for (size_t i = 0; i < WAYS; i++)
+        if (strcmp(ways[i].name, name) == 0)
+            return &ways[i];
+    return NULL;
+}
 
 static void entered(void *ctx, int fd, const struct net_addr *peer)
 {
@@ -14,36 +47,155 @@ static void entered(void *ctx, int fd, const struct net_addr *peer)
     worker_accept(&n->workers[shard], fd, peer, e);
 }
 
-static enum grid_err entrance_open(struct node *n, const struct door *door, const char *name,
-                                   const char *address, int shard, char *why)
+static struct entrance *entrance_next(struct node *n, const struct way *w)
 {
-    struct entrance *e = &n->entrances[n->entrances_len];
-    CHECK(n->entrances_len < ENTRANCES_MAX);
-    *e = (struct entrance){.node = n, .door = door, .shard = shard};
-    struct listener_conf conf = {address, name, &n->quota, e, entered};
-    enum grid_err err = listener_new(n->loop, &conf, &e->listener, why);
+    struct entrance *e = n->entrances_len < ENTRANCES_MAX ? &n->entrances[n->entrances_len] : NULL;
+    if (e)
+        *e = (struct entrance){
+            .node = n, .door = w->door, .shard = -1, .plain = way_plain(&n->conf, w)};
+    return e;
+}
+
+static enum grid_err entrance_open(struct entrance *e, const struct way *w, const char *address,
+                                   char *why)
+{
+    if (!e) {
+        snprintf(why, NODE_WHY_BYTES, "more than %d addresses to listen on", ENTRANCES_MAX);
+        return GRID_EBAD_REQUEST;
+    }
+    struct listener_conf conf = {address, w->name, &e->node->quota, e, entered};
+    enum grid_err err = listener_new(e->node->loop, &conf, &e->listener, why);
     if (!err)
-        n->entrances_len++;
+        e->node->entrances_len++;
     return err;
 }
 
-enum grid_err doors_open(struct node *n, char *why)
+/* "host:port=context/cache" */
+static enum grid_err cache_open(struct node *n, const struct way *w, const char *text, char *why)
 {
-    const struct {
-        const struct door *door;
-        const char *name, *address;
-    } doors[] = {
-        {&grid_door, "client", n->conf.listen_client},
-    };
-    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
-        if (!doors[i].address)
-            continue;
-        enum grid_err err =
-            entrance_open(n, doors[i].door, doors[i].name, doors[i].address, -1, why);
+    char address[NODE_WHY_BYTES];
+    struct entrance *e = entrance_next(n, w);
+    snprintf(address, sizeof address, "%.*s", (int)(strrchr(text, '=') - text), text);
+    if (e)
+        e->cache = strrchr(text, '=') + 1;
+    return entrance_open(e, w, address, why);
+}
+
+static enum grid_err shard_open(struct node *n, const struct way *w, unsigned shard, char *why)
+{
+    const char *address = n->conf.listen_resp, *colon = strrchr(address, ':');
+    unsigned port = n->resp_shard_port + shard;
+    char text[NODE_WHY_BYTES];
+    struct entrance *e = entrance_next(n, w);
+    if (port > UINT16_MAX) {
+        snprintf(why, NODE_WHY_BYTES, "shard %u would have the port %u: lower resp_shard_base",
+                 shard, port);
+        return GRID_EBAD_REQUEST;
+    }
+    snprintf(text, sizeof text, "%.*s:%u", (int)(colon - address), address, port);
+    if (e)
+        e->shard = (int)shard;
+    return entrance_open(e, w, text, why);
+}
+
+static enum grid_err caches_open(struct node *n, char *why)
+{
+    const struct way *w = way_named("resp");
+    for (size_t i = 0; w && i < n->conf.resp_caches_len; i++) {
+        enum grid_err err = cache_open(n, w, n->conf.resp_caches[i], why);
         if (err)
             return err;
     }
     return GRID_OK;
+}
+
+static const struct entrance *entrance_of(const struct node *n, const char *name)
+{
+    const struct way *w = way_named(name);
+    for (unsigned i = 0; w && i < n->entrances_len; i++)
+        if (n->entrances[i].door == w->door && !n->entrances[i].cache && n->entrances[i].shard < 0)
+            return &n->entrances[i];
+    return NULL;
+}
+
+enum grid_err doors_open(struct node *n, char *why)
+{
+    for (size_t i = 0; i < WAYS; i++) {
+        const char *address = way_address(&n->conf, &ways[i]);
+        enum grid_err err =
+            address ? entrance_open(entrance_next(n, &ways[i]), &ways[i], address, why) : GRID_OK;
+        if (err)
+            return err;
+    }
+    enum grid_err err = caches_open(n, why);
+    const struct entrance *resp = entrance_of(n, "resp");
+    n->entrances_fixed = n->entrances_len;
+    if (err || !resp || !n->conf.resp_per_shard)
+        return err;
+    n->resp_shard_port = n->conf.resp_shard_base ? n->conf.resp_shard_base
+                                                 : (unsigned)listener_port(resp->listener) + 1;
+    return doors_fit(n, shards_expected(&n->conf), why);
+}
+
+enum grid_err doors_fit(struct node *n, unsigned shards, char *why)
+{
+    if (!n->resp_shard_port)
+        return GRID_OK;
+    while (n->entrances_len > n->entrances_fixed + shards)
+        listener_free(n->entrances[--n->entrances_len].listener);
+    enum grid_err err = GRID_OK;
+    while (!err && n->entrances_len < n->entrances_fixed + shards)
+        err = shard_open(n, way_named("resp"), n->entrances_len - n->entrances_fixed, why);
+    return err;
+}
+
+/* --- what others are told --------------------------------------------------------------------- */
+
+/* Host and port that others see of a door; the host stays empty when it listens everywhere. */
+static uint16_t door_told(const struct node *n, const char *name, const char *listens,
+                          const char *advertised, char host[NET_ADDR_BYTES + 256])
+{
+    const struct entrance *e = entrance_of(n, name);
+    host[0] = '\0';
+    if (!e)
+        return 0;
+    const char *address = advertised ? advertised : listens, *colon = strrchr(address, ':');
+    size_t len = (size_t)(colon - address);
+    if (len && address[0] == '[' && address[len - 1] == ']') {
+        address++;
+        len -= 2;
+    }
+    snprintf(host, NET_ADDR_BYTES + 256, "%.*s", (int)len, address);
+    if (strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+        host[0] = '\0';
+    return advertised ? (uint16_t)strtoul(colon + 1, NULL, 10) : listener_port(e->listener);
+}
+
+void doors_tell(struct node *n)
+{
+    const struct node_conf *c = &n->conf;
+    char http_host[sizeof n->resp_host];
+    const char *address = c->advertise_client ? c->advertise_client : c->listen_client;
+    snprintf(n->address, sizeof n->address, "%s", address);
+    n->view.resp_port = door_told(n, "resp", c->listen_resp, c->advertise_resp, n->resp_host);
+    n->view.http_port = door_told(n, "http", c->listen_http, c->advertise_http, http_host);
+    n->view.resp_host = n->resp_host;
+    n->view.resp_shard_port = (uint16_t)n->resp_shard_port;
+    for (unsigned i = 0; i < n->entrances_fixed; i++) {
+        const struct entrance *e = &n->entrances[i];
+        char text[NET_ADDR_BYTES];
+        buf_printf(&n->addresses, "%s%s %s%s%s%s", i ? ", " : "", listener_name(e->listener),
+                   listener_text(e->listener, text), e->cache ? " (" : "", e->cache ? e->cache : "",
+                   e->cache ? ")" : "");
+    }
+    if (n->resp_shard_port)
+        buf_printf(&n->addresses, ", resp of the shards from port %u", n->resp_shard_port);
+    buf_add_u8(&n->addresses, 0);
+}
+
+const char *node_addresses(const struct node *n)
+{
+    return (const char *)n->addresses.data;
 }
 
 void doors_close(struct node *n)

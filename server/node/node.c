@@ -75,11 +75,15 @@ static enum grid_err catalog_load(struct node *n, char *why)
     return err;
 }
 
-static enum grid_err data_open(struct node *n, char *why)
+unsigned shards_expected(const struct node_conf *c)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned shards = n->conf.shards ? n->conf.shards : (unsigned)(cores > 0 ? cores : 1);
-    struct meta_conf conf = {n->conf.data, n->conf.grid, shards};
+    return c->shards ? c->shards : (unsigned)(cores > 0 ? cores : 1);
+}
+
+static enum grid_err data_open(struct node *n, char *why)
+{
+    struct meta_conf conf = {n->conf.data, n->conf.grid, shards_expected(&n->conf)};
     enum grid_err err = meta_open(&conf, why, &n->meta);
     if (err)
         return err;
@@ -222,13 +226,14 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     if (!err)
         err = data_open(n, why);
     if (!err)
+        err = doors_fit(n, n->shards, why);
+    if (!err)
         err = workers_recover(n, why);
     if (err) {
         node_free(n);
         return err;
     }
-    snprintf(n->address, sizeof n->address, "%s",
-             conf->advertise ? conf->advertise : conf->listen_client);
+    doors_tell(n);
     threads_start(n);
     *ret_node = n;
     return GRID_OK;
@@ -336,12 +341,8 @@ void node_free(struct node *n)
     terms_free(n);
     catalog_unref(n->catalog);
     meta_close(n->meta);
+    buf_release(&n->addresses);
     free(n);
-}
-
-uint16_t node_client_port(const struct node *n)
-{
-    return listener_port(n->entrances[0].listener);
 }
 
 unsigned node_shards(const struct node *n)

@@ -25,8 +25,16 @@ struct node_conf {
     const char *user; /* become this user once the addresses are bound; NULL: stay */
     const char *const *labels;
     size_t labels_len;
-    const char *listen_client;   /* "host:port" */
-    const char *advertise;       /* client address others see; NULL: listen_client */
+    const char *listen_client; /* "host:port" */
+    const char *listen_http;   /* NULL here and below: that door is off */
+    const char *listen_resp;
+    const char *const *resp_caches; /* further RESP doors: "host:port=context/cache" */
+    size_t resp_caches_len;
+    bool resp_per_shard;      /* each shard has a RESP port of its own, too */
+    uint16_t resp_shard_base; /* of shard 0; 0: the one behind listen_resp's */
+    /* What others see; NULL: where it listens. */
+    const char *advertise_client, *advertise_http, *advertise_resp;
+    bool http_plain, resp_plain; /* without TLS, though there is a certificate */
     const char *ca, *cert, *key; /* NULL cert: no TLS */
     bool client_certificates;    /* required, else optional */
     unsigned shards;             /* of a new data directory; 0: one per core */
@@ -54,8 +62,9 @@ void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
 MUST_USE
 enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why);
 void node_free(struct node *n); /* NULL is fine */
-/* Port of the client listener; shards of the data directory. */
-uint16_t node_client_port(const struct node *n);
+/* What is listened on, for people: "client 127.0.0.1:7400, http ...". Borrowed. */
+const char *node_addresses(const struct node *n);
+/* Shards of the data directory. */
 unsigned node_shards(const struct node *n);
 
 #endif

@@ -25,7 +25,9 @@ struct entrance {
     struct node *node;
     struct listener *listener;
     const struct door *door;
-    int shard; /* whose own port it is; -1: connections go round */
+    const char *cache; /* "context/cache" it is for; NULL: the default one */
+    int shard;         /* whose own port it is; -1: connections go round */
+    bool plain;        /* no TLS, though the node has a certificate */
 };
 enum { ENTRANCES_MAX = 1024 };
 
@@ -82,7 +84,7 @@ struct worker {
 /* What connections are made with from one reload to the next. Never changed, kept until the end:
  * connections borrow it. */
 struct terms {
-    struct conn_conf conn;
+    struct conn_conf conn, plain; /* plain: the same without TLS */
     struct session_limits limits;
     struct terms *older;
 };
@@ -94,10 +96,12 @@ struct node {
     struct quota quota;
     struct terms *terms; /* for new connections; control thread */
     struct node_view view;
-    char address[NET_ADDR_BYTES + 64];
+    char address[NET_ADDR_BYTES + 256], resp_host[NET_ADDR_BYTES + 256];
     struct loop *loop; /* of the control thread */
     struct entrance entrances[ENTRANCES_MAX];
-    unsigned entrances_len;
+    unsigned entrances_len, entrances_fixed; /* behind `fixed`: the shards' own */
+    unsigned resp_shard_port;                /* of shard 0; 0: they have none */
+    struct buf addresses;                    /* that are listened on, for people */
     struct loop_watch *signals;
     int signal_fd;
     void (*reload)(void *ctx);
@@ -116,6 +120,9 @@ struct node {
 
 /* Log and exit(2): for what must never be retried (a failed sync). */
 _Noreturn void node_fatal(const char *room, const char *why);
+
+/* node.c: shards of a data directory that is new. */
+unsigned shards_expected(const struct node_conf *c);
 
 /* worker.c */
 void worker_post(struct worker *w, struct note *n);
@@ -157,6 +164,11 @@ struct tls_conf tls_conf_of(const struct node_conf *c);
 /* doors.c */
 MUST_USE
 enum grid_err doors_open(struct node *n, char *why);
+/* The shards are as many as this. */
+MUST_USE
+enum grid_err doors_fit(struct node *n, unsigned shards, char *why);
+/* All is open: fill in what clients and people are told of it. */
+void doors_tell(struct node *n);
 void doors_close(struct node *n);
 
 /* everywhere.c */

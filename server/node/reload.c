@@ -25,6 +25,8 @@ void terms_set(struct node *n, const struct node_conf *conf)
                                  .slow_reader_ms = conf->slow_reader_ms,
                                  .linger_ms = LINGER_MS,
                                  .output_high = conf->output_bytes};
+    t->plain = t->conn;
+    t->plain.tls = NULL;
     t->limits = (struct session_limits)SESSION_LIMITS_DEFAULT;
     if (conf->requests)
         t->limits.requests = conf->requests;

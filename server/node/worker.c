@@ -138,6 +138,12 @@ static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t 
     return used;
 }
 
+static void link_open(void *ctx, struct conn *c)
+{
+    struct link *l = ctx;
+    session_proved(l->session, conn_user(c));
+}
+
 static void link_input_ended(void *ctx, struct conn *c)
 {
     (void)c;
@@ -195,6 +201,7 @@ static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char
 }
 
 static const struct conn_handler link_handler = {
+    .open = link_open,
     .input = link_input,
     .input_ended = link_input_ended,
     .detached = link_detached,
@@ -209,10 +216,11 @@ struct accepted {
     const struct entrance *at;
 };
 
-static struct session_peer peer_of(const struct link *l, const struct entrance *at)
+static struct session_peer peer_of(const struct accepted *a, bool tls)
 {
-    struct session_peer p = {.tls = conn_is_tls(l->conn), .own_port = at->shard >= 0};
-    net_addr_text(conn_peer(l->conn), p.address);
+    struct session_peer p = {.tls = tls, .own_port = a->at->shard >= 0, .cache = a->at->cache};
+    net_addr_text(&a->peer, p.address);
+    net_local_text(a->fd, p.local);
     return p;
 }
 
@@ -228,11 +236,12 @@ static void accepted_run(struct note *n, void *thread)
     struct link *l = xcalloc(1, sizeof *l);
     l->worker = w;
     list_init(&l->dirty);
-    if (conn_new(w->loop, a->fd, &a->peer, &a->terms->conn, &link_handler, l, &l->conn)) {
+    const struct conn_conf *conf = a->at->plain ? &a->terms->plain : &a->terms->conn;
+    struct session_peer p = peer_of(a, conf->tls != NULL); /* while `fd` is ours */
+    if (conn_new(w->loop, a->fd, &a->peer, conf, &link_handler, l, &l->conn)) {
         log_warn("net", "no memory for a connection");
         free(l);
     } else {
-        struct session_peer p = peer_of(l, a->at);
         l->session = session_new(a->at->door, &w->ports, &w->node->view, &a->terms->limits, &p, l);
         list_push_back(&w->links, &l->all);
         if (!session_greeted(l->session))

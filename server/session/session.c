@@ -6,6 +6,7 @@
 #include "session/collector.h"
 #include "session/session_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { OUTPUT_KEEP_BYTES = 256 << 10 /* kept when all is sent */ };
@@ -43,6 +44,11 @@ struct session *session_new(const struct door *door, const struct session_ports 
     if (door->init)
         door->init(s);
     return s;
+}
+
+void session_proved(struct session *s, const char *user)
+{
+    snprintf(s->peer.user, sizeof s->peer.user, "%s", user);
 }
 
 void *session_owner(const struct session *s)

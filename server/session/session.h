@@ -63,7 +63,7 @@ struct node_view {
     uint8_t node_id[16];
     uint32_t shards;
     uint64_t epoch;
-    const char *resp_host;    /* that others see; "" without that door */
+    const char *resp_host;    /* that others see; "": the one they came to (session_peer.local) */
     uint16_t resp_port;       /* shared by all shards; 0 without that door */
     uint16_t resp_shard_port; /* of shard 0, the others behind it; 0: they have none of their own */
     uint16_t http_port;
@@ -104,6 +104,9 @@ struct session_turn {
 struct session *session_new(const struct door *door, const struct session_ports *ports,
                             const struct node_view *view, const struct session_limits *limits,
                             const struct session_peer *peer, void *owner);
+/* The peer proved to be `user` (the common name of its certificate; "" without one); before any
+ * input. */
+void session_proved(struct session *s, const char *user);
 void *session_owner(const struct session *s);
 /* "grid", "resp", "http". */
 const char *session_door(const struct session *s);

@@ -66,6 +66,26 @@ static const struct wrong wrongs[] = {
      {"3: tls: client_certificates = false lets in everybody who reaches client"}},
     {"listen { client = \"127.0.0.1:5\"\n resp = \"127.0.0.1:5\" }",
      {"2: listen: client and resp are the same address"}},
+    {"listen { client = off }", {"1: listen: client: \"off\" is not host:port"}},
+    {"listen { http = on }", {"1: listen: http: \"on\" is not host:port or off"}},
+    {"listen { resp_caches = { \"127.0.0.1:1\" } }",
+     {"1: listen: resp_caches: \"127.0.0.1:1\" is not host:port=context/cache"}},
+    {"listen { resp_caches = { \"127.0.0.1:1=a\" } }", {"1: listen: resp_caches:"}},
+    {"listen { resp_caches = { \"127.0.0.1:1=a/\" } }", {"1: listen: resp_caches:"}},
+    {"listen { resp_caches = { \"127.0.0.1:1=/b\" } }", {"1: listen: resp_caches:"}},
+    {"listen { resp_caches = { \"127.0.0.1:1=a/b/c\" } }", {"1: listen: resp_caches:"}},
+    {"listen { resp_caches = { \"127.0.0.1:x=a/b\" } }", {"1: listen: resp_caches:"}},
+    {"listen {\n resp_caches = { \"127.0.0.1:7403=a/b\" } }",
+     {"2: listen: resp and resp_caches are the same address \"127.0.0.1:7403\""}},
+    {"listen {\n resp_caches = { \"10.0.0.1:7403=a/b\" } }",
+     {"2: listen: resp_caches: \"10.0.0.1:7403=a/b\" is not loopback: it needs tls"}},
+    {"listen { resp = off\n resp_ports = per_shard }",
+     {"2: listen: resp_ports = per_shard needs resp to be on"}},
+    {"listen { resp_shard_base = 9000 }", {"1: listen: resp_shard_base means nothing without"}},
+    {"listen { resp_ports = perhaps }", {"1: listen: resp_ports: \"perhaps\" is not one of"}},
+    {"listen { http = \"10.0.0.1:7402\" }\n"
+     "tls { ca = \"/dev/null\" cert = \"/dev/null\" key = \"/dev/null\" http = false }",
+     {"1: listen: http: \"10.0.0.1:7402\" is not loopback: tls { http = false } needs insecure"}},
     {"listen { advertise_client = 7 }", {"1: listen: advertise_client: \"7\" is not host:port"}},
     {"peers = { \"a\" }", {"1: top level: peers: \"a\" is not host:port"}},
     {"peers = { \"a:1\", \"b:1\" }", {"1: peers: this version runs grids of one node"}},
@@ -149,7 +169,11 @@ START_TEST(an_empty_file_is_all_defaults)
     ck_assert_int_eq(c->log_segment, 64 << 20);
     ck_assert_int_eq(c->slow_reader, 30000);
     ck_assert_int_eq(c->connections, 10000);
-    ck_assert(c->client_certificates && !c->insecure);
+    ck_assert(c->client_certificates && !c->insecure && c->tls_http && c->tls_resp);
+    ck_assert_str_eq(conf_door(c->http), "127.0.0.1:7402");
+    ck_assert_str_eq(conf_door(c->resp), "127.0.0.1:7403");
+    ck_assert_str_eq(c->resp_ports, "shared");
+    ck_assert_uint_eq(c->resp_caches_len, 0);
     ck_assert_ptr_null(c->cert);
     ck_assert_uint_gt(strlen(c->name), 0);
     conf_free(c);
@@ -206,6 +230,46 @@ START_TEST(a_listener_for_others_is_fine_with_certificates_or_when_said_so)
     conf_free(good("listen { client = \"0.0.0.0:7400\" } tls { insecure = true }"));
     conf_free(good("listen { client = \"*:7400\" }\n"
                    "tls { ca = /dev/null cert = /dev/null key = /dev/null }"));
+}
+END_TEST
+
+START_TEST(a_door_that_is_off_needs_no_certificate)
+{
+    struct conf *c = good("listen { http = off  resp = \"\" }");
+    ck_assert_ptr_null(conf_door(c->http));
+    ck_assert_ptr_null(conf_door(c->resp));
+    conf_free(c);
+}
+END_TEST
+
+START_TEST(doors_for_other_caches_and_without_tls_are_read)
+{
+    struct conf *c = good("listen { resp_caches = { \"127.0.0.1:1=a/b\", \"[::1]:1=c/d.e\" }\n"
+                          " resp_ports = per_shard  resp_shard_base = 9000\n"
+                          " advertise_resp = \"h:1\"  advertise_http = \"h:2\" }\n"
+                          "tls { ca = /dev/null cert = /dev/null key = /dev/null http = false }");
+    ck_assert_uint_eq(c->resp_caches_len, 2);
+    ck_assert_str_eq(c->resp_caches[1], "[::1]:1=c/d.e");
+    ck_assert_int_eq(c->resp_shard_base, 9000);
+    ck_assert_str_eq(c->advertise_resp, "h:1");
+    ck_assert(!c->tls_http && c->tls_resp);
+    conf_free(c);
+}
+END_TEST
+
+START_TEST(a_list_has_an_end)
+{
+    struct buf text = BUF_INIT, faults = BUF_INIT;
+    struct conf *c;
+    buf_printf(&text, "listen { resp_caches = { \"127.0.0.1:0=a/b\"");
+    for (int i = 0; i < CONF_LIST_MAX; i++)
+        buf_printf(&text, ", \"127.0.0.1:0=a/b\"");
+    buf_printf(&text, " } }");
+    ck_assert_int_eq(conf_parse("f", buf_slice(&text), &faults, &c), GRID_EBAD_REQUEST);
+    ck_assert(slice_eq(buf_slice(&faults),
+                       slice_str("f:1: listen: resp_caches: more than 256 entries\n")));
+    buf_release(&text);
+    buf_release(&faults);
 }
 END_TEST
 
@@ -291,7 +355,9 @@ END_TEST
 UNIT_MAIN("conf/conf", what_is_wrong_is_told_with_its_line_and_nothing_else,
           an_empty_file_is_all_defaults, units_are_multiplied, a_whole_file_is_read,
           a_listener_for_others_is_fine_with_certificates_or_when_said_so,
-          after_a_broken_file_a_good_one_is_read, a_hundred_unknown_keys_end_in_a_bounded_list,
+          a_door_that_is_off_needs_no_certificate, doors_for_other_caches_and_without_tls_are_read,
+          a_list_has_an_end, after_a_broken_file_a_good_one_is_read,
+          a_hundred_unknown_keys_end_in_a_bounded_list,
           a_file_that_is_missing_a_folder_or_too_large_is_told,
           differences_name_what_a_running_node_cannot_take_over,
           a_dev_grid_is_on_loopback_ports_in_a_row)
