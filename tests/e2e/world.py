@@ -125,6 +125,8 @@ def conf_text(sections):
     def literal(value):
         if isinstance(value, bool):
             return "true" if value else "false"
+        if isinstance(value, list):
+            return "{" + ", ".join(map(literal, value)) + "}"
         return str(value) if isinstance(value, int) else f'"{value}"'
     return "".join(f"{name} {{\n" + "".join(f"    {k} = {literal(v)}\n" for k, v in keys.items()) + "}\n"
                    for name, keys in sections.items())

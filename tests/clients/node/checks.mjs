@@ -30,5 +30,6 @@ export async function until(condition) {
 }
 
 export const port = Number(process.argv[2]);
+export const masters = Number(process.argv[3] ?? 1);
 export const finish = () => process.exit(failed ? 1 : 0);
 export { assert };

@@ -1,6 +1,7 @@
-// node_redis.mjs PORT - what node-redis's documentation shows, with a server at 127.0.0.1:PORT, alone and as a cluster.
+// node_redis.mjs PORT [MASTERS] - what node-redis's documentation shows, with a server at 127.0.0.1:PORT, alone and as
+// a cluster of so many masters.
 import { createClient, createCluster, ErrorReply, WatchError } from 'redis';
-import { assert, claim, finish, port, until } from './checks.mjs';
+import { assert, claim, finish, masters, port, until } from './checks.mjs';
 
 const url = `redis://127.0.0.1:${port}`;
 
@@ -102,6 +103,7 @@ const cluster = createCluster({ rootNodes: [{ url }] });
 cluster.on('error', (fault) => console.log(`# node-redis: ${fault}`));
 await claim('node-redis cluster: it connects', () => cluster.connect());
 await basics(cluster, 'cluster');
+await claim('node-redis cluster: its masters are known', async () => assert.equal(cluster.masters.length, masters));
 await claim('node-redis cluster: sharded publish and subscribe', async () => {
   const heard = [];
   await cluster.sSubscribe('{n}shard', (message) => heard.push(message));
