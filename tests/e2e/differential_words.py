@@ -46,7 +46,8 @@ VALUES = [b"", b"0", b"1", b"-1", b"10", b"abc", b"foo bar", b"\x00\xff\xfe", b"
           "h\u00e9llo".encode(), b"*", b"x" * 44, b"x" * 45]
 BIG = b"z" * 70000
 FIELDS = [b"f1", b"f2", b"f3", b"a", b"b", b"", b"\x00\xff", b"field" * 20, b"1", b"*"]
-KEYS = 12
+KEYS = 8
+KINDS_OF_KEY = {"key": 0.07, "hash": 0.93, "any": 0.5}
 
 # family: name, weight, grammar. A name with a space is a command and its subcommand.
 GRAMMARS = """
@@ -75,48 +76,49 @@ SETRANGE 6 key offset val
 SUBSTR 2 key index index
 LCS 5 key key LEN? IDX? (MINMATCHLEN least)? WITHMATCHLEN?
 keys
-DEL 8 key+
-UNLINK 3 key+
-EXISTS 6 key+
-TOUCH 3 key+
-TYPE 6 key
-EXPIRE 8 key ttl (NX|XX|GT|LT)*
-PEXPIRE 5 key pttl (NX|XX|GT|LT)?
-EXPIREAT 5 key at (NX|XX|GT|LT)*
-PEXPIREAT 5 key pat (NX|XX|GT|LT)?
-TTL 6 key
-PTTL 5 key
-EXPIRETIME 5 key
-PEXPIRETIME 5 key
-PERSIST 5 key
-RENAME 6 key key
-RENAMENX 5 key key
-COPY 8 key key (DB 0)? REPLACE?
+DEL 8 any+
+UNLINK 3 any+
+EXISTS 6 any+
+TOUCH 3 any+
+TYPE 6 any
+EXPIRE 8 any ttl (NX|XX|GT|LT)?
+EXPIRE 2 any ttl (NX|XX|GT|LT)*
+PEXPIRE 5 any pttl (NX|XX|GT|LT)?
+EXPIREAT 5 any at (NX|XX|GT|LT)?
+EXPIREAT 2 any at (NX|XX|GT|LT)*
+PEXPIREAT 5 any pat (NX|XX|GT|LT)?
+TTL 6 any
+PTTL 5 any
+EXPIRETIME 5 any
+PEXPIRETIME 5 any
+PERSIST 5 any
+RENAME 6 any any
+RENAMENX 5 any any
+COPY 8 any any (DB 0)? REPLACE?
 KEYS 2 pattern
-DBSIZE 2
 SCAN 2 cursor (junk|MATCH pattern|COUNT several)*
-RESTORE 2 key ttl payload (REPLACE|ABSTTL|IDLETIME by|FREQ by|junk)*
-OBJECT 1 (REFCOUNT|IDLETIME|FREQ|FOO) key
-FLUSHDB 1 mode?
-FLUSHALL 1 mode?
+RESTORE 2 any ttl payload (REPLACE|ABSTTL|IDLETIME by|FREQ by|junk)*
+OBJECT 1 (REFCOUNT|IDLETIME|FREQ|FOO) any
+FLUSHDB 0.15 mode?
+FLUSHALL 0.15 mode?
 hashes
-HSET 30 key (field val)+
-HMSET 5 key (field val)+
-HSETNX 6 key field val
-HGET 15 key field
-HMGET 8 key field+
-HGETALL 8 key
-HDEL 12 key field+
-HEXISTS 5 key field
-HLEN 6 key
-HKEYS 4 key
-HVALS 4 key
-HSTRLEN 5 key field
-HINCRBY 12 key field by
-HINCRBYFLOAT 10 key field float
-HRANDFIELD 2 key (count WITHVALUES?)?
-HRANDFIELD 1 key (TINY|HUGE|4611686018427387904|-4611686018427387904) WITHVALUES
-HSCAN 3 key cursor (junk|MATCH pattern|COUNT several)*
+HSET 30 hash (field val)+
+HMSET 5 hash (field val)+
+HSETNX 6 hash field val
+HGET 15 hash field
+HMGET 8 hash field+
+HGETALL 8 hash
+HDEL 12 hash field+
+HEXISTS 5 hash field
+HLEN 6 hash
+HKEYS 4 hash
+HVALS 4 hash
+HSTRLEN 5 hash field
+HINCRBY 12 hash number by
+HINCRBYFLOAT 10 hash number float
+HRANDFIELD 2 hash (count WITHVALUES?)?
+HRANDFIELD 1 hash (TINY|HUGE|4611686018427387904|-4611686018427387904) WITHVALUES
+HSCAN 3 hash cursor (junk|MATCH pattern|COUNT several)*
 connection
 PING 6
 PING 4 val
@@ -203,7 +205,7 @@ def _table(text):
             family = line
             continue
         grammar = words[2] if len(words) > 2 else ""
-        table.append((family, words[0], int(words[1]), _sequence(_tokens(grammar))))
+        table.append((family, words[0], float(words[1]), _sequence(_tokens(grammar))))
     return table
 
 
@@ -277,8 +279,11 @@ class Generator:
 
     def word(self, kind):
         draw = self.random
-        if kind == "key":
-            return self.tag + b"k%d" % min(int(draw.expovariate(0.25)), KEYS - 1)
+        if kind in KINDS_OF_KEY:  # of strings mostly, of hashes mostly, of both
+            name = b"%d" % min(int(draw.expovariate(0.25)), KEYS - 1)
+            return self.tag + (b"h" if draw.random() < KINDS_OF_KEY[kind] else b"k") + name
+        if kind == "number":
+            return b"n1" if draw.random() < 0.6 else self.word("field")
         if kind == "val":
             return BIG if draw.random() < 0.002 else draw.choice(VALUES)
         if kind == "field":
@@ -313,7 +318,7 @@ class Generator:
         draw = self.random
         steps = []
         if draw.random() < 0.5:
-            steps.append((0, self.cased(["WATCH"] + [self.word("key") for _ in range(draw.randint(1, 3))])))
+            steps.append((0, self.cased(["WATCH"] + [self.word("any") for _ in range(draw.randint(1, 3))])))
             if draw.random() < 0.3:
                 steps.append((0, [b"UNWATCH"]))
         if draw.random() < 0.4:
@@ -324,7 +329,7 @@ class Generator:
             if draw.random() < 0.1:
                 steps.append((1, self.request()))
         if draw.random() < 0.08:
-            steps.append((0, [draw.choice([b"MULTI", b"WATCH"]), self.word("key")][:draw.randint(1, 2)]))
+            steps.append((0, [draw.choice([b"MULTI", b"WATCH"]), self.word("any")][:draw.randint(1, 2)]))
         if draw.random() < 0.03:
             steps.append((0, [b"RESET"]))
         steps.append((0, [draw.choice([b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])]))
@@ -337,7 +342,7 @@ class Generator:
         if words[-1:] == ["COUNT"]:
             words.append(7)
         if self.random.random() < 0.5:
-            start = ["HSCAN", self.word("key")]
+            start = ["HSCAN", self.word("hash")]
         else:
             start = ["SCAN"]
             words += self.random.choice([[], [], ["TYPE", "string"], ["TYPE", "hash"], ["TYPE", "list"]])
@@ -346,14 +351,14 @@ class Generator:
     def draw(self):
         if self.random.random() < 0.3:
             return [(0, "random", [b"RANDOMKEY"])]
-        words = ["HRANDFIELD", self.word("key")]
+        words = ["HRANDFIELD", self.word("hash")]
         if self.random.random() < 0.8:
             words.append(self.random.choice([1, 2, 3, 10, 100, -1, -3, -20, 0]))
             words += ["WITHVALUES"] * self.random.randint(0, 1)
         return [(0, "random", self.cased(words))]
 
     def carry(self):
-        words = ["RESTORE", self.word("key"), self.random.choice([0, 0, 100000, 5000000, -1, "abc", 32503680000000])]
+        words = ["RESTORE", self.word("any"), self.random.choice([0, 0, 100000, 5000000, -1, "abc", 32503680000000])]
         words.append(b"")  # the payload comes here
         self._emit(_sequence(_tokens("(REPLACE|ABSTTL|IDLETIME 10|FREQ 5)*")), words)
-        return [(0, "carry", [self.word("key")] + self.cased(words))]
+        return [(0, "carry", [self.word("any")] + self.cased(words))]
