@@ -95,9 +95,10 @@ static const char *section_of(const struct conf_option *o)
 static void value_refuse(struct reading *r, int line, const struct conf_option *o, const char *text)
 {
     struct buf expected = BUF_INIT;
+    size_t shown = o->type == CONF_USERS ? strcspn(text, ":") : strlen(text); /* no hash in logs */
     conf_expected(o, &expected);
-    fault_add(r, line, "%s: %s: \"%s\" is not %.*s", section_of(o), o->key, text, (int)expected.len,
-              (const char *)expected.data);
+    fault_add(r, line, "%s: %s: \"%.*s\" is not %.*s", section_of(o), o->key, (int)shown, text,
+              (int)expected.len, (const char *)expected.data);
     buf_release(&expected);
 }
 
@@ -328,10 +329,10 @@ static void door_judge(struct reading *r, const struct conf *c, const struct doo
             r, d->line,
             "listen: %s: \"%s\" is not loopback: tls { %s = false } needs insecure = true, too",
             d->key, d->address, d->plain_key);
-    else if (!c->client_certificates)
+    else if (!c->client_certificates && !c->users_len)
         fault_add(r, LINE(client_certificates),
                   "tls: client_certificates = false lets in everybody who reaches %s \"%s\": "
-                  "say insecure = true, too, if that is meant",
+                  "name users, or say insecure = true, too, if that is meant",
                   d->key, d->address);
 }
 
@@ -381,6 +382,17 @@ static void listen_judge(struct reading *r, const struct conf *c)
                   "listen: resp_shard_base means nothing without resp_ports = per_shard");
 }
 
+static void users_judge(struct reading *r, const struct conf *c)
+{
+    for (unsigned i = 0; i < c->users_len; i++) {
+        size_t len = strcspn(c->users[i], ":") + 1;
+        for (unsigned k = 0; k < i; k++)
+            if (strncmp(c->users[i], c->users[k], len) == 0)
+                fault_add(r, LINE(users), "top level: users: \"%.*s\" is named twice", (int)len - 1,
+                          c->users[i]);
+    }
+}
+
 static void file_judge(struct reading *r, int line, const char *key, const char *path)
 {
     if (path && access(path, R_OK) != 0)
@@ -390,6 +402,7 @@ static void file_judge(struct reading *r, int line, const char *key, const char 
 static void conf_judge(struct reading *r, const struct conf *c)
 {
     listen_judge(r, c);
+    users_judge(r, c);
     if (c->cert && !c->key)
         fault_add(r, LINE(cert), "tls: cert needs a key beside it");
     if (c->key && !c->cert)

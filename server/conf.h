@@ -17,6 +17,8 @@ enum {
 struct conf {
     char **peers;
     unsigned peers_len;
+    char **users;
+    unsigned users_len;
     char **labels;
     unsigned labels_len;
     char **resp_caches;

@@ -23,6 +23,7 @@ enum conf_type {
     CONF_ADDRESSES, /* lists */
     CONF_LABELS,
     CONF_CACHES, /* host:port=context/cache */
+    CONF_USERS,  /* base/credential.h */
 };
 
 struct conf_option {
@@ -36,7 +37,7 @@ struct conf_option {
     bool reload;          /* taken over on SIGHUP */
 };
 
-enum { CONF_OPTIONS = 35, CONF_SECTIONS = 6 };
+enum { CONF_OPTIONS = 36, CONF_SECTIONS = 6 };
 extern const struct conf_option conf_options[CONF_OPTIONS];
 extern const char *const conf_sections[CONF_SECTIONS];
 

@@ -1,5 +1,6 @@
 /* conf_value.c - one value of gridd.conf: from text, by the type of its row. */
 #include "base/alloc.h"
+#include "base/credential.h"
 #include "conf.h"
 #include "conf_table.h"
 
@@ -38,6 +39,7 @@ static const struct {
     [CONF_ADDRESSES] = {"host:port", NULL},
     [CONF_LABELS] = {"NAME=VALUE", NULL},
     [CONF_CACHES] = {"host:port=context/cache", NULL},
+    [CONF_USERS] = {"a line of gridctl user hash NAME", NULL},
 };
 
 bool conf_is_list(const struct conf_option *o)
@@ -103,6 +105,12 @@ static bool cache_good(const char *text)
            name_good(slash + 1);
 }
 
+static bool user_good(const char *text)
+{
+    struct credential c;
+    return credential_parse(text, &c);
+}
+
 static bool door_good(const char *text)
 {
     return !conf_door(text) || address_good(text);
@@ -166,6 +174,7 @@ bool conf_entry_good(const struct conf_option *o, const char *text)
 {
     return o->type == CONF_LABELS   ? label_good(text)
            : o->type == CONF_CACHES ? cache_good(text)
+           : o->type == CONF_USERS  ? user_good(text)
                                     : address_good(text);
 }
 

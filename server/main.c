@@ -113,6 +113,8 @@ static struct node_conf node_conf_of(const struct conf *c)
         .cert = c->cert,
         .key = c->key,
         .client_certificates = c->client_certificates,
+        .users = (const char *const *)c->users,
+        .users_len = c->users_len,
         .shards = (unsigned)c->shards,
         .segment_bytes = (uint64_t)c->log_segment,
         .memory_bytes = (uint64_t)c->memory,

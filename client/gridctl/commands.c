@@ -324,6 +324,19 @@ const struct command commands[] = {
         .run = cmd_cert_issue,
     },
     {
+        .path = "user hash",
+        .help = "print a line for `users` of gridd.conf; the password is GRIDCTL_PASSWORD, asked "
+                "for, or piped in",
+        .args = {{.name = "NAME", .type = ARG_NAME, .help = "of the user"}},
+        .options =
+            {{.name = "rounds",
+              .type = ARG_COUNT,
+              .help =
+                  "of PBKDF2, 1 to 100000: what a guess costs, and a first login; default 4096"}},
+        .examples = {"gridctl user hash app"},
+        .run = cmd_user_hash,
+    },
+    {
         .path = "shell",
         .help = "the same commands one after the other, with history and completion",
         .options = {{.name = "keep-going",

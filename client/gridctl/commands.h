@@ -22,6 +22,8 @@ command_fn cmd_ping, cmd_status, cmd_nodes, cmd_version;
 command_fn cmd_top;
 /* cmd_cert.c */
 command_fn cmd_cert_init, cmd_cert_issue;
+/* cmd_user.c */
+command_fn cmd_user_hash;
 /* shell.c */
 command_fn cmd_shell;
 /* help.c */

@@ -111,6 +111,19 @@ static bool ask_password(struct ctl *c, char *buf, int size)
     return ok;
 }
 
+bool ctl_password(struct ctl *c, bool piped, char *buf, int size)
+{
+    const char *known = c->env ? c->env("GRIDCTL_PASSWORD") : NULL;
+    if (known)
+        return snprintf(buf, (size_t)size, "%s", known) < size;
+    if (ask_password(c, buf, size))
+        return true;
+    if (!piped || !fgets(buf, size, c->in))
+        return false;
+    buf[strcspn(buf, "\r\n")] = '\0';
+    return true;
+}
+
 static int check_files(struct ctl *c, const struct grid_options *o)
 {
     const char *const files[] = {o->ca, o->cert, o->key};
@@ -143,11 +156,10 @@ int ctl_connect(struct ctl *c, uint32_t timeout_ms)
     if (code)
         return code;
     if (options.user) {
-        const char *known = c->env ? c->env("GRIDCTL_PASSWORD") : NULL;
-        if (!known && !ask_password(c, password, sizeof password))
+        if (!ctl_password(c, false, password, sizeof password))
             return ctl_error(c, EXIT_USAGE,
                              "--user needs GRIDCTL_PASSWORD or a terminal to ask on");
-        options.password = known ? known : password;
+        options.password = password;
     }
     enum grid_err err = grid_connect(&options, &c->grid, why);
     explicit_bzero(password, sizeof password);

@@ -43,6 +43,9 @@ int ctl_run(struct ctl *c, const char *const *words, size_t len);
 /* Connect, unless that is done. 0, or the exit code after a message. `timeout_ms` 0: --timeout or
  * the default. */
 int ctl_connect(struct ctl *c, uint32_t timeout_ms);
+/* GRIDCTL_PASSWORD, or what is typed on the terminal without echo, or, when that may be `piped`, a
+ * line of standard input. False: there is none, or it is too long. The caller wipes `buf`. */
+bool ctl_password(struct ctl *c, bool piped, char *buf, int size);
 /* Connect and open the command's argument CACHE. */
 int ctl_cache(struct ctl *c, struct grid_cache **ret_cache);
 struct grid_bytes ctl_bytes(const char *text); /* NULL: empty */

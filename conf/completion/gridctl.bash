@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -47,6 +47,7 @@ _gridctl()
     ' dump --format') COMPREPLY=($(compgen -W 'tsv jsonl' -- "$current")); return ;;
     ' locate --affinity') COMPREPLY=(); return ;;
     ' cert issue --host') COMPREPLY=(); return ;;
+    ' user hash --rounds') COMPREPLY=(); return ;;
     *' --endpoints') COMPREPLY=(); return ;;
     *' --ca') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
     *' --cert') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
@@ -55,7 +56,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache put get del incr expire scan count load dump locate partition settings cert shell completion help version" ;;
+    '') words=" ping status nodes top context cache put get del incr expire scan count load dump locate partition settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -76,6 +77,8 @@ _gridctl()
     ' settings') words=" list get set" ;;
     ' cert') words=" init issue" ;;
     ' cert issue') options=" --host" ;;
+    ' user') words=" hash" ;;
+    ' user hash') options=" --rounds" ;;
     ' shell') options=" --keep-going" ;;
     ' completion') words=" bash" ;;
     esac

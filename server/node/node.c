@@ -234,6 +234,7 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
         return err;
     }
     doors_tell(n);
+    users_set(n, conf); /* the first mail of each worker, before any connection */
     threads_start(n);
     *ret_node = n;
     return GRID_OK;

@@ -37,10 +37,12 @@ struct node_conf {
     bool http_plain, resp_plain; /* without TLS, though there is a certificate */
     const char *ca, *cert, *key; /* NULL cert: no TLS */
     bool client_certificates;    /* required, else optional */
-    unsigned shards;             /* of a new data directory; 0: one per core */
-    uint64_t segment_bytes;      /* of the log; 0: 64 MiB */
-    uint64_t memory_bytes;       /* for data; 0: half of the machine's */
-    unsigned connections;        /* at once */
+    const char *const *users;    /* credentials as text; none: nobody is asked */
+    size_t users_len;
+    unsigned shards;        /* of a new data directory; 0: one per core */
+    uint64_t segment_bytes; /* of the log; 0: 64 MiB */
+    uint64_t memory_bytes;  /* for data; 0: half of the machine's */
+    unsigned connections;   /* at once */
     msec_t idle_ms, slow_reader_ms, handshake_ms;
     unsigned requests;   /* unanswered, of one connection */
     size_t output_bytes; /* unsent, of one connection: then it is not read */
@@ -57,8 +59,9 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
  * process at once. */
 void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
 /* Take over what a running node can of `conf` (borrowed for the call): the certificates, read anew,
- * and the limits of connections; they count for connections made from then on. On GRID_ETLS or
- * GRID_EUNSUPPORTED (TLS turned on or off) everything stays as it was, and `why` says why. */
+ * the users, and the limits of connections; they count for connections made from then on. On
+ * GRID_ETLS or GRID_EUNSUPPORTED (TLS turned on or off) everything stays as it was, and `why` says
+ * why. */
 MUST_USE
 enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why);
 void node_free(struct node *n); /* NULL is fine */

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "control/catalog.h"
 #include "net/conn.h"
+#include "net/gate.h"
 #include "net/listener.h"
 #include "node/node.h"
 #include "node/threads_priv.h"
@@ -53,7 +54,8 @@ struct worker {
     struct catalog *catalog;
     struct arena *arena;
     struct session_ports ports;
-    struct op **ops; /* of this turn */
+    struct gate *gate; /* NULL: nobody is asked for a password */
+    struct op **ops;   /* of this turn */
     size_t ops_len, ops_cap;
     struct note **done; /* notes to be freed when the turn's ops are done */
     size_t done_len, done_cap;
@@ -160,6 +162,9 @@ enum grid_err recovery_run(struct worker *w, bool create, char *why);
 void terms_set(struct node *n, const struct node_conf *conf);
 void terms_free(struct node *n);
 struct tls_conf tls_conf_of(const struct node_conf *c);
+
+/* users.c: who may come in from now on; told to the workers, or set before they run. */
+void users_set(struct node *n, const struct node_conf *conf);
 
 /* doors.c */
 MUST_USE

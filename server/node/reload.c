@@ -56,5 +56,6 @@ enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *wh
             return err;
     }
     terms_set(n, conf);
+    users_set(n, conf);
     return GRID_OK;
 }

@@ -393,6 +393,7 @@ void worker_release(struct worker *w)
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);
     errands_free(w->ports.errands);
+    gate_free(w->gate);
     catalog_unref(w->catalog);
     free(w->ops);
     free(w->done);

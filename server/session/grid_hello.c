@@ -53,6 +53,18 @@ static bool version_spoken(const struct wire_hello *h)
     return spoken >= PROTOCOL_MIN && spoken >= h->version_min;
 }
 
+static enum grid_err admit(struct session *s, const struct wire_hello *h, char *why)
+{
+    enum grid_err err = session_trusts(s) ? GRID_OK : session_authenticate(s, h->user, h->password);
+    if (err == GRID_EAUTH)
+        snprintf(why, DETAIL_BYTES, "%s",
+                 *h->user ? "unknown user or wrong password"
+                          : "this grid asks for user and password");
+    else if (err)
+        snprintf(why, DETAIL_BYTES, "too many wrong passwords just now");
+    return err;
+}
+
 static enum grid_err judge(const struct grid_session *g, const struct wire_hello *h, char *why)
 {
     if (!version_spoken(h)) {
@@ -70,11 +82,6 @@ static enum grid_err judge(const struct grid_session *g, const struct wire_hello
                  h->session.len);
         return GRID_EBAD_REQUEST;
     }
-    if (g->base.ports->authenticate &&
-        g->base.ports->authenticate(g->base.ports->ctx, h->user, h->password) != GRID_OK) {
-        snprintf(why, DETAIL_BYTES, "unknown user or wrong password");
-        return GRID_EAUTH;
-    }
     return GRID_OK;
 }
 
@@ -84,6 +91,8 @@ void grid_greet(struct grid_session *g, const struct wire_hello *h)
     char why[DETAIL_BYTES];
     session_set_client(s, slice_str(h->client));
     enum grid_err err = judge(g, h, why);
+    if (!err)
+        err = admit(s, h, why);
     if (err) {
         grid_refuse_hello(g, err, why);
         session_stop(s, err_text(err));

@@ -105,6 +105,16 @@ void session_everywhere(struct session *s, uint64_t number, const struct errand 
     s->ports->everywhere(s->ports->ctx, &to, errand);
 }
 
+enum grid_err session_authenticate(struct session *s, const char *user, const char *password)
+{
+    if (!s->ports->authenticate)
+        return GRID_OK;
+    enum grid_err err = s->ports->authenticate(s->ports->ctx, user, password);
+    if (err && ++s->wrong >= WRONG_PASSWORDS)
+        session_stop(s, "too many wrong passwords");
+    return err;
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* An answer was dropped or given: free a closed session that waits for nothing. Returns it, or

@@ -41,7 +41,8 @@ struct session_ports {
     void (*move)(void *ctx, struct session *s, uint32_t shard);
     /* The newest catalog this thread has; valid until the next turn. */
     const struct catalog *(*catalog)(void *ctx);
-    /* GRID_OK, or GRID_EAUTH. NULL: nobody is asked for user and password. */
+    /* GRID_OK, GRID_EAUTH, or GRID_EBUSY: too many were wrong just now. NULL: nobody is asked for
+     * user and password. May change from one turn to the next; see session_trusts(). */
     enum grid_err (*authenticate)(void *ctx, const char *user, const char *password);
     /* Run `errand` (copied) on every thread, this one too, by errand_run(); answered by
      * session_result(): `number` is the sum of what they returned, `value` what they wrote, one

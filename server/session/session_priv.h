@@ -12,7 +12,7 @@ enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
 /* What ticket.owner points at begins with this. */
 enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR };
 
-enum { CLIENT_NAME_BYTES = 64 };
+enum { CLIENT_NAME_BYTES = 64, WRONG_PASSWORDS = 5 };
 
 /* The answers to a request that was split up; `items` in the order of its parts. */
 struct collection {
@@ -67,6 +67,7 @@ struct session {
         const struct context_info *context;
     } known;
     const char *reason;
+    uint8_t wrong; /* passwords so far */
     char client[CLIENT_NAME_BYTES];
 };
 
@@ -87,6 +88,16 @@ static inline size_t session_unsent(const struct session *s)
 void session_move_to(struct session *s, enum session_state to);
 /* GREETING -> MOVING: to the thread of `shard`. */
 void session_move(struct session *s, uint32_t shard);
+/* Nobody has to say who he is here, or the peer's certificate did. Else the door asks, and calls
+ * session_authenticate(). */
+static inline bool session_trusts(const struct session *s)
+{
+    return !s->ports->authenticate || s->peer.user[0];
+}
+/* GRID_OK: `user` may come in. GRID_EAUTH, GRID_EBUSY: not; after WRONG_PASSWORDS of them the
+ * session is stopped, behind the answer that the door gives. */
+MUST_USE
+enum grid_err session_authenticate(struct session *s, const char *user, const char *password);
 /* Keep what fits of what the client calls itself, whole characters only. */
 void session_set_client(struct session *s, struct slice name);
 /* An answer of this many bytes would be more than a client that does not read may have waiting:

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SALT "00112233445566778899aabbccddeeff"
+#define HASH "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff"
+
 struct wrong {
     const char *text;
     const char
@@ -18,7 +21,7 @@ static const struct wrong wrongs[] = {
     /* keys and structure */
     {"node { nme = \"x\" }", {"1: node: no key \"nme\"; there are name, grid, data, user, labels"}},
     {"\n\nnode {\n  nme = \"x\"\n}\n", {"4: node: no key \"nme\""}},
-    {"nodes = \"x\"", {"1: top level: no key \"nodes\"; there are peers, node { }, listen { }"}},
+    {"nodes = \"x\"", {"1: top level: no key \"nodes\"; there are peers, users, node { }, listen"}},
     {"peer = { \"a:1\" }", {"1: top level: no key \"peer\""}},
     {"log {\n level = info\n colour = 3\n size = 4 }\n",
      {"3: log: no key \"colour\"", "4: log: no key \"size\""}},
@@ -87,6 +90,10 @@ static const struct wrong wrongs[] = {
      "tls { ca = \"/dev/null\" cert = \"/dev/null\" key = \"/dev/null\" http = false }",
      {"1: listen: http: \"10.0.0.1:7402\" is not loopback: tls { http = false } needs insecure"}},
     {"listen { advertise_client = 7 }", {"1: listen: advertise_client: \"7\" is not host:port"}},
+    {"users = { \"ann:secret\" }", {"1: top level: users: \"ann\" is not a line of gridctl"}},
+    {"users = {\n\"a:pbkdf2-sha256:1:" SALT ":" HASH "\",\n\"a:pbkdf2-sha256:2:" SALT ":" HASH
+     "\" }",
+     {"3: top level: users: \"a\" is named twice"}},
     {"peers = { \"a\" }", {"1: top level: peers: \"a\" is not host:port"}},
     {"peers = { \"a:1\", \"b:1\" }", {"1: peers: this version runs grids of one node"}},
     {"node { bootstrap_expect = 3 }",
@@ -230,6 +237,10 @@ START_TEST(a_listener_for_others_is_fine_with_certificates_or_when_said_so)
     conf_free(good("listen { client = \"0.0.0.0:7400\" } tls { insecure = true }"));
     conf_free(good("listen { client = \"*:7400\" }\n"
                    "tls { ca = /dev/null cert = /dev/null key = /dev/null }"));
+    conf_free(good("listen { client = \"*:7400\" }\n"
+                   "users = { \"a:pbkdf2-sha256:1:" SALT ":" HASH "\" }\n"
+                   "tls { ca = /dev/null cert = /dev/null key = /dev/null\n"
+                   " client_certificates = false }"));
 }
 END_TEST
 

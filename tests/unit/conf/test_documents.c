@@ -93,7 +93,8 @@ START_TEST(the_commented_file_is_right_with_every_comment_taken_off)
     for (int k = 0; k < l->len; k++) {
         char *line = l->text[k] + strspn(l->text[k], " "), key[LINE_BYTES];
         bool is_key = sscanf(line, "# %399[a-z_] =", key) == 1 && strstr(line, " = ");
-        bool skip = strstr(line, ".crt") || strstr(line, ".key") || strstr(line, "HOSTNAME");
+        bool skip = strstr(line, ".crt") || strstr(line, ".key") || strstr(line, "HOSTNAME") ||
+                    strstr(line, "...");
         if (is_key && !skip)
             line[0] = ' ';
         buf_add(&text, line, strlen(line));

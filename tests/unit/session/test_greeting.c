@@ -93,6 +93,21 @@ START_TEST(another_grid_a_crooked_session_id_and_a_wrong_password_are_refused)
 }
 END_TEST
 
+START_TEST(a_certificate_stands_for_a_password)
+{
+    struct fake *f = fake_new();
+    f->ports.authenticate = fake_authenticate;
+    f->password = "secret";
+    fake_connect(f);
+    session_proved(f->session, "node-a");
+    Grid__Hello hello = fake_hello();
+    fake_send(f, &hello.base);
+    fake_turn(f);
+    ck_assert(session_greeted(f->session));
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(a_connection_that_wants_another_shard_moves_there_before_it_is_answered)
 {
     struct fake *f = fake_new(), *there = fake_new();
@@ -190,6 +205,7 @@ END_TEST
 UNIT_MAIN("session/greeting", hello_is_answered_with_what_a_client_needs_to_know,
           a_version_outside_the_range_is_refused_by_name,
           another_grid_a_crooked_session_id_and_a_wrong_password_are_refused,
+          a_certificate_stands_for_a_password,
           a_connection_that_wants_another_shard_moves_there_before_it_is_answered,
           asking_for_this_shard_any_shard_or_one_there_is_not_stays,
           a_first_frame_that_is_no_hello_is_answered_in_words_and_ends_the_connection,
