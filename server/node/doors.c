@@ -18,6 +18,8 @@ static const struct way {
     size_t plain;   /* in struct node_conf: a bool; 0: never */
 } ways[] = {
     {&grid_door, "client", offsetof(struct node_conf, listen_client), 0},
+    {&http_door, "http", offsetof(struct node_conf, listen_http),
+     offsetof(struct node_conf, http_plain)},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 

@@ -58,6 +58,13 @@ static void session_submit(void *ctx, struct op *op)
         forward_op(w, op, owner);
 }
 
+/* By mail, to this worker, too: so that a long chain of ops leaves room for others. */
+static void session_submit_again(void *ctx, const struct op *op)
+{
+    struct worker *w = ctx;
+    forward_op(w, op, op->partition % w->node->shards);
+}
+
 static const struct catalog *worker_catalog(void *ctx)
 {
     return ((struct worker *)ctx)->catalog;
@@ -365,6 +372,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .ctx = w,
         .shard = index,
         .submit = session_submit,
+        .submit_again = session_submit_again,
         .admin = administration,
         .move = link_move,
         .catalog = worker_catalog,

@@ -81,7 +81,8 @@ size_t session_input(struct session *s, const uint8_t *data, size_t len, struct 
 bool session_wants_read(const struct session *s)
 {
     return (s->state == OPEN || s->state == GREETING) && s->in_flight < s->limits.requests &&
-           session_unsent(s) + s->collected < s->limits.output;
+           session_unsent(s) + s->collected < s->limits.output &&
+           !(s->door->full && s->door->full(s));
 }
 
 bool session_expects(const struct session *s)

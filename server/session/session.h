@@ -24,6 +24,7 @@ struct session; /* opaque */
 struct door;    /* opaque */
 
 extern const struct door grid_door; /* protobuf: client.proto */
+extern const struct door http_door; /* HTTP/1.1 */
 
 /* What sessions want done. One per loop thread, borrowed while a session uses it. None of these
  * calls back. */
@@ -33,6 +34,8 @@ struct session_ports {
     /* Do `op`: borrowed, and yours to write to (shard_submit_all() does), until the arena of the
      * turn is reset. Answered by session_result() with op->ticket. */
     void (*submit)(void *ctx, struct op *op);
+    /* The same in a later turn, when an answer leads to the next op: copied. */
+    void (*submit_again)(void *ctx, const struct op *op);
     /* Do `request` (valid for the call; plain data, copy it). Answered by
      * session_admin_result(). */
     void (*admin)(void *ctx, const struct ticket *to, const struct admin_request *request);

@@ -39,6 +39,7 @@ struct door {
                          struct slice detail, struct slice reply);
     void (*moved)(struct session *s);         /* NULL: never moves */
     bool (*expects)(const struct session *s); /* see session_expects(); NULL: never */
+    bool (*full)(const struct session *s);    /* takes nothing for now; NULL: never */
     void (*check)(const struct session *s);   /* NULL: nothing */
 };
 
@@ -118,6 +119,16 @@ static inline void session_submit(struct session *s, struct op *op, struct ticke
     op->ticket = ticket;
     s->in_flight++;
     s->ports->submit(s->ports->ctx, op);
+}
+
+/* The same from where a result came: `op` is borrowed for the call only. */
+static inline void session_submit_again(struct session *s, const struct op *op,
+                                        struct ticket ticket)
+{
+    struct op mine = *op;
+    mine.ticket = ticket;
+    s->in_flight++;
+    s->ports->submit_again(s->ports->ctx, &mine);
 }
 
 void session_admin(struct session *s, uint64_t number, const struct admin_request *request);

@@ -122,6 +122,7 @@ static enum grid_err put_evaluate(struct key_state *k, struct effect *e)
     e->affinity = k->op->affinity.len && !slice_eq(k->op->affinity, k->op->key)
                       ? k->op->affinity
                       : slice_make(NULL, 0);
+    k->number = !k->live;
     return GRID_OK;
 }
 

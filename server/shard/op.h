@@ -120,7 +120,8 @@ struct result {
     bool repeated;         /* the stored result of an earlier delivery of the same request (R13) */
     uint64_t version;      /* GET, CONDITION: of the entry, 0 absent. Writes: of the record */
     msec_t deadline;       /* GET: unix ms, 0: for ever */
-    int64_t number;        /* INCR: new one. DELETE: 1 or 0. BATCH: effects. COUNT: entries */
+    int64_t number;        /* INCR: new one. PUT: 1 when the key is new. DELETE: 1 or 0.
+                                    * BATCH: effects. COUNT: entries */
     struct slice value;    /* GET */
     const struct scan_item *items; /* SCAN */
     uint32_t items_len;

@@ -103,8 +103,10 @@ static enum grid_err key_outcome(const struct model *m, const struct request *r,
     s->deadline = s->there ? deadline_of(r, kind, old, is_live, now) : 0;
     if (kind == OP_DELETE)
         o->result = 1;
-    if (kind == OP_PUT)
+    if (kind == OP_PUT) {
         s->value = value_hash(request_value(r, at, value));
+        o->result = !is_live;
+    }
     if (kind == OP_INCR) {
         char text[24];
         s->number = (is_live ? old->number : 0) + r->delta;

@@ -12,7 +12,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { FAKE_OPS = 12000, FAKE_SHARDS = 4, FAKE_SHARD = 1 };
+enum { FAKE_OPS = 12000, FAKE_SHARDS = 4, FAKE_SHARD = 1, FAKE_COPIES = 4096 };
 
 struct fake {
     struct catalog *catalog;
@@ -33,6 +33,9 @@ struct fake {
     uint32_t budget;
     bool more;
     struct buf in; /* bytes sent by the client that the session has not taken */
+    uint64_t now_us;
+    uint8_t *copies[FAKE_COPIES]; /* of what was submitted again */
+    size_t copies_len;
 };
 
 static inline void fake_submit(void *ctx, struct op *op)
@@ -40,6 +43,37 @@ static inline void fake_submit(void *ctx, struct op *op)
     struct fake *f = ctx;
     ck_assert_uint_lt(f->ops_len, FAKE_OPS);
     f->ops[f->ops_len++] = op;
+}
+
+static inline struct slice fake_copy(uint8_t **to, struct slice s)
+{
+    uint8_t *at = *to;
+    if (s.len)
+        memcpy(at, s.data, s.len);
+    *to += s.len;
+    return slice_make(at, s.len);
+}
+
+static inline void fake_submit_again(void *ctx, const struct op *op)
+{
+    struct fake *f = ctx;
+    ck_assert_uint_lt(f->copies_len, FAKE_COPIES);
+    size_t bytes = op->key.len + op->affinity.len + op->value.len + op->prefix.len + op->cursor.len;
+    uint8_t *at = f->copies[f->copies_len++] = malloc(sizeof *op + bytes);
+    struct op *mine = (struct op *)(void *)at;
+    at += sizeof *op;
+    *mine = *op;
+    mine->key = fake_copy(&at, op->key);
+    mine->affinity = fake_copy(&at, op->affinity);
+    mine->value = fake_copy(&at, op->value);
+    mine->prefix = fake_copy(&at, op->prefix);
+    mine->cursor = fake_copy(&at, op->cursor);
+    fake_submit(ctx, mine);
+}
+
+static inline uint64_t fake_now_us(void *ctx)
+{
+    return ((struct fake *)ctx)->now_us;
 }
 
 static inline void fake_admin(void *ctx, const struct ticket *to, const struct admin_request *r)
@@ -76,6 +110,8 @@ static inline struct fake *fake_new(void)
     f->ports = (struct session_ports){.ctx = f,
                                       .shard = FAKE_SHARD,
                                       .submit = fake_submit,
+                                      .submit_again = fake_submit_again,
+                                      .now_us = fake_now_us,
                                       .admin = fake_admin,
                                       .move = fake_move,
                                       .catalog = fake_catalog,
@@ -96,9 +132,14 @@ static inline struct fake *fake_new(void)
 }
 
 /* With limits and ports as they are now. */
+static inline void fake_connect_to(struct fake *f, const struct door *door)
+{
+    f->session = session_new(door, &f->ports, &f->view, &f->limits, &f->peer, f);
+}
+
 static inline void fake_connect(struct fake *f)
 {
-    f->session = session_new(&grid_door, &f->ports, &f->view, &f->limits, &f->peer, f);
+    fake_connect_to(f, &grid_door);
 }
 
 static inline void fake_free(struct fake *f)
@@ -108,6 +149,8 @@ static inline void fake_free(struct fake *f)
     arena_free(f->arena);
     catalog_unref(f->catalog);
     buf_release(&f->in);
+    for (size_t i = 0; i < f->copies_len; i++)
+        free(f->copies[i]);
     free(f);
 }
 

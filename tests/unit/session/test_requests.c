@@ -420,7 +420,7 @@ START_TEST(a_scan_passes_through_within_its_bounds)
         ck_assert_uint_eq(f->ops[0]->partition, 17);
         ck_assert(slice_eq(f->ops[0]->prefix, slice_str("pre")));
     }
-    struct scan_item item = {slice_str("key"), slice_str("value"), 4, 5, {NULL, 0}};
+    struct scan_item item = {slice_str("key"), slice_str("value"), 4, 5, {NULL, 0}, 0};
     fake_answer(f->ops[0],
                 (struct result){.items = &item, .items_len = 1, .cursor = slice_str("c")});
     Grid__Response *r = fake_response(f);

@@ -1,0 +1,110 @@
+/* http_table.c - every route: from this table requests are dispatched and /v1/openapi.json is made.
+ * The hot ones come first. */
+#include "session/http_priv.h"
+
+/* --- parameters ------------------------------------------------------------------------------- */
+
+#define STRING "{\"type\":\"string\"}"
+#define TEXT_OF(schema) "{\"type\":\"string\",\"pattern\":\"" schema "\"}"
+#define LIST_LIMIT "{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000,\"default\":1000}"
+
+static const struct http_param affinity = {
+    "affinity", "query", STRING, "key that chooses the partition instead of the key itself"};
+static const struct http_param affinity_field = {"Affinity", "header", STRING,
+                                                 "the same as a header field"};
+static const struct http_param if_match = {
+    "If-Match", "header", STRING, "* (the key exists), or entity tags, one of which it has"};
+static const struct http_param if_none_match = {
+    "If-None-Match", "header", STRING,
+    "* (the key does not exist), or entity tags it must not have"};
+static const struct http_param ttl_field = {
+    "TTL", "header", TEXT_OF("^([0-9]+(ms|s|m|h|d)?|none|keep)$"),
+    "time to live: seconds, or with a unit; none: for ever; keep: what the key has; default: the "
+    "cache's"};
+static const struct http_param ttl = {"ttl", "query", TEXT_OF("^([0-9]+(ms|s|m|h|d)?|none)$"),
+                                      "time to live: seconds, or with a unit; none: for ever"};
+static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"default\":1}",
+                                     "what is added; may be negative"};
+
+#define PARAMS(...)                                                                                \
+    (const struct http_param *const[])                                                             \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+
+/* --- outcomes --------------------------------------------------------------------------------- */
+
+#define JSON "application/json"
+#define ANY "{}"
+#define OUTCOMES(...)                                                                              \
+    (const struct http_outcome[])                                                                  \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            0, NULL, NULL, NULL                                                                    \
+        }                                                                                          \
+    }
+#define NOT_FOUND                                                                                  \
+    {                                                                                              \
+        404, "application/problem+json", NULL, "no such key, cache or context"                     \
+    }
+#define NOT_MET                                                                                    \
+    {                                                                                              \
+        412, "application/problem+json", NULL, "the condition is not met"                          \
+    }
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+#define CACHE "/v1/caches/{context}/{cache}"
+#define KEY CACHE "/{key}"
+
+const struct http_route http_routes[] = {
+    {.method = HTTP_GET,
+     .path = KEY,
+     .handle = http_get,
+     .name = "get",
+     .summary = "the value of a key, with the Content-Type it was put with; HEAD: without it",
+     .params = PARAMS(&affinity, &affinity_field, &if_match, &if_none_match),
+     .outcomes = OUTCOMES({200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}",
+                           "the value; ETag: its version; TTL: seconds it has left, if it has"},
+                          {304, NULL, NULL, "it has a version that If-None-Match names"}, NOT_FOUND,
+                          NOT_MET)},
+    {.method = HTTP_PUT,
+     .path = KEY,
+     .handle = http_put,
+     .body = BODY_VALUE,
+     .name = "put",
+     .summary = "set the value of a key; its Content-Type is kept",
+     .params = PARAMS(&affinity, &affinity_field, &if_match, &if_none_match, &ttl_field),
+     .outcomes = OUTCOMES({201, NULL, NULL, "the key is new"},
+                          {204, NULL, NULL, "the value was replaced; ETag: the new version"},
+                          NOT_MET, {413, "application/problem+json", NULL, "larger than max_value"},
+                          {507, "application/problem+json", NULL, "the limit of memory or disk"})},
+    {.method = HTTP_DELETE,
+     .path = KEY,
+     .handle = http_delete,
+     .name = "delete",
+     .summary = "remove a key",
+     .params = PARAMS(&affinity, &affinity_field, &if_match, &if_none_match),
+     .outcomes = OUTCOMES({204, NULL, NULL, "it is gone"}, NOT_FOUND, NOT_MET)},
+    {.method = HTTP_POST,
+     .path = KEY "/incr",
+     .handle = http_incr,
+     .name = "incr",
+     .summary = "add to a counter, which begins at 0",
+     .params = PARAMS(&by, &affinity, &affinity_field, &if_match, &if_none_match),
+     .outcomes = OUTCOMES(
+         {200, JSON, "{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"integer\"}}}",
+          "the new number"},
+         {409, "application/problem+json", NULL,
+          "the value is not a 64-bit number, or would become none"})},
+    {.method = HTTP_POST,
+     .path = KEY "/expire",
+     .handle = http_expire,
+     .name = "expire",
+     .summary = "give a key another time to live",
+     .params = PARAMS(&ttl, &affinity, &affinity_field, &if_match, &if_none_match),
+     .outcomes = OUTCOMES({204, NULL, NULL, "done; ETag: the new version"}, NOT_FOUND, NOT_MET)},
+};
+
+const size_t http_routes_len = sizeof http_routes / sizeof *http_routes;
