@@ -9,7 +9,7 @@
 struct forwarded_op {
     struct note note;
     struct op op;
-    /* then the ops of a batch, then bytes */
+    /* then all that hangs on it */
 };
 
 struct forwarded_result {
@@ -29,21 +29,6 @@ static struct slice slice_move(struct slice from, uint8_t **to)
     return s;
 }
 
-static size_t op_bytes(const struct op *op)
-{
-    return op->key.len + op->affinity.len + op->value.len + op->prefix.len + op->cursor.len;
-}
-
-static void op_move(struct op *op, const struct op *from, uint8_t **to)
-{
-    *op = *from;
-    op->key = slice_move(from->key, to);
-    op->affinity = slice_move(from->affinity, to);
-    op->value = slice_move(from->value, to);
-    op->prefix = slice_move(from->prefix, to);
-    op->cursor = slice_move(from->cursor, to);
-}
-
 static void op_run(struct note *n, void *thread)
 {
     struct forwarded_op *f = container_of(n, struct forwarded_op, note);
@@ -53,17 +38,10 @@ static void op_run(struct note *n, void *thread)
 
 void forward_op(struct worker *from, const struct op *op, unsigned owner)
 {
-    size_t bytes = op_bytes(op);
-    for (uint32_t i = 0; i < op->batch_len; i++)
-        bytes += sizeof(struct op) + op_bytes(&op->batch[i]);
-    struct forwarded_op *f = xalloc(sizeof *f + bytes);
+    struct forwarded_op *f = xalloc(sizeof *f + op_copy_bytes(op));
     f->note = (struct note){.run = op_run};
-    struct op *batch = (struct op *)(f + 1);
-    uint8_t *to = (uint8_t *)(batch + op->batch_len);
-    op_move(&f->op, op, &to);
-    for (uint32_t i = 0; i < op->batch_len; i++)
-        op_move(&batch[i], &op->batch[i], &to);
-    f->op.batch = op->batch_len ? batch : NULL;
+    f->op = *op;
+    op_copy_fill(&f->op, f + 1);
     worker_post(&from->node->workers[owner], &f->note);
 }
 

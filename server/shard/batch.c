@@ -17,7 +17,7 @@ static enum grid_err batch_key(struct job *j, uint32_t at, uint64_t value_max)
     if (!cache)
         return GRID_ENO_CACHE;
     uint64_t hash = content_hash(j->partition->content, cache_number(op->cache), op->key);
-    j->keys[at] = (struct key_state){.op = op, .cache = cache, .hash = hash};
+    j->keys[at] = (struct key_state){.op = op, .key = op->key, .cache = cache, .hash = hash};
     return op_valid_write(op, value_max);
 }
 

@@ -43,7 +43,7 @@ typedef void job_fn(struct job *j);
 static job_fn *const job_fns[] = {
     [OP_GET] = get_run,    [OP_PUT] = write_run,    [OP_DELETE] = write_run,
     [OP_INCR] = write_run, [OP_EXPIRE] = write_run, [OP_BATCH] = write_run,
-    [OP_SCAN] = scan_run,  [OP_COUNT] = count_run,
+    [OP_SCAN] = scan_run,  [OP_COUNT] = count_run,  [OP_CALL] = call_run,
 };
 
 static void job_run(struct job *j)
@@ -61,7 +61,7 @@ static void job_run(struct job *j)
 void shard_submit(struct shard *s, const struct op *op, msec_t now)
 {
     struct job j = {.s = s, .op = op, .now = now};
-    if (op_writes(op->kind))
+    if (op_writes(op->kind) && !op->reads_only)
         s->stats.writes++;
     else
         s->stats.reads++;
@@ -144,7 +144,7 @@ void job_park_keys(struct job *j)
     for (uint32_t i = 0; i < j->keys_len; i++) {
         const struct key_state *k = &j->keys[i];
         if (k->missing)
-            cold_ask_key(j->s, j->partition, cache_number(k->op->cache), k->op->key, k->hash, w, i);
+            cold_ask_key(j->s, j->partition, cache_number(k->op->cache), k->key, k->hash, w, i);
     }
 }
 

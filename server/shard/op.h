@@ -133,4 +133,10 @@ struct result {
 const char *op_text(enum op_kind kind);
 bool op_writes(enum op_kind kind);
 
+/* An op outlives what it borrows: bytes that a copy of all that hangs on it takes. */
+size_t op_copy_bytes(const struct op *op);
+/* Copy that to `to` (aligned as malloc() does) and make `op`, itself a copy, point there. Returns
+ * where the copy ends. */
+uint8_t *op_copy_fill(struct op *op, void *to);
+
 #endif

@@ -1,34 +1,13 @@
 /* park.c - what waits: copies of ops (for the cold store) and results (for a commit, R6).
  *
- * A parked op is one allocation:  struct parked | ops of a batch | bytes of all slices | absent
+ * A parked op is one allocation:
+ *   struct parked | ops of a batch, or args, keys and steps of a call | bytes of all slices | absent
  * A waiting result is one allocation too; a value it shows is kept by a reference to its entry. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
 
 /* --- ops -------------------------------------------------------------------------------------- */
-
-static size_t op_slice_bytes(const struct op *op)
-{
-    return op->key.len + op->affinity.len + op->value.len + op->prefix.len + op->cursor.len;
-}
-
-static void slice_move(struct slice *s, uint8_t **at)
-{
-    if (s->len)
-        memcpy(*at, s->data, s->len);
-    s->data = *at;
-    *at += s->len;
-}
-
-static void op_slices_move(struct op *op, uint8_t **at)
-{
-    slice_move(&op->key, at);
-    slice_move(&op->affinity, at);
-    slice_move(&op->value, at);
-    slice_move(&op->prefix, at);
-    slice_move(&op->cursor, at);
-}
 
 static bool park_take(struct shard *s, size_t bytes)
 {
@@ -62,11 +41,8 @@ void parked_absent(struct parked *w, uint32_t at, uint64_t clean)
 
 struct parked *parked_new(struct shard *s, const struct op *op, msec_t now)
 {
-    uint32_t keys = op->batch_len ? op->batch_len : 1;
-    size_t bytes =
-        sizeof(struct parked) + op_slice_bytes(op) + op->batch_len * sizeof(struct op) + keys;
-    for (uint32_t i = 0; i < op->batch_len; i++)
-        bytes += op_slice_bytes(&op->batch[i]);
+    uint32_t keys = op->batch_len ? op->batch_len : op->keys_len ? op->keys_len : 1;
+    size_t bytes = sizeof(struct parked) + op_copy_bytes(op) + keys;
     if (!park_take(s, bytes))
         return NULL;
     struct parked *w = malloc(bytes);
@@ -77,15 +53,7 @@ struct parked *parked_new(struct shard *s, const struct op *op, msec_t now)
     *w = (struct parked){.op = *op, .bytes = bytes, .since = now, .keys = keys};
     list_init(&w->link);
     list_push_back(&s->parked_ops, &w->link);
-    struct op *batch = (struct op *)(void *)(w + 1);
-    uint8_t *at = (uint8_t *)(batch + op->batch_len);
-    op_slices_move(&w->op, &at);
-    for (uint32_t i = 0; i < op->batch_len; i++) {
-        batch[i] = op->batch[i];
-        op_slices_move(&batch[i], &at);
-    }
-    w->op.batch = batch;
-    w->absent = at;
+    w->absent = op_copy_fill(&w->op, w + 1);
     parked_forget(w);
     return w;
 }
@@ -99,6 +67,14 @@ void parked_free(struct shard *s, struct parked *w)
 
 /* --- results ---------------------------------------------------------------------------------- */
 
+static void slice_move(struct slice *s, uint8_t **at)
+{
+    if (s->len)
+        memcpy(*at, s->data, s->len);
+    s->data = *at;
+    *at += s->len;
+}
+
 static size_t items_bytes(const struct result *res)
 {
     size_t bytes = res->items_len * sizeof(struct scan_item);
@@ -110,6 +86,7 @@ static size_t items_bytes(const struct result *res)
 /* Copy what `res` points at behind `w`; the value stays with the entry when there is one. */
 static void waiting_fill(struct waiting *w, const struct result *res)
 {
+    bool copied = !w->entry;
     struct scan_item *items = (struct scan_item *)(void *)(w + 1);
     uint8_t *at = (uint8_t *)(items + res->items_len);
     w->res = *res;
@@ -121,13 +98,16 @@ static void waiting_fill(struct waiting *w, const struct result *res)
     }
     w->res.items = items;
     slice_move(&w->res.cursor, &at);
+    if (copied)
+        slice_move(&w->res.value, &at);
 }
 
 bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const struct ticket *to,
                  const struct result *res, const struct entry *entry)
 {
     size_t bytes = sizeof(struct waiting) + items_bytes(res) + res->cursor.len;
-    size_t held = bytes + res->value.len;
+    bytes += entry ? 0 : res->value.len;
+    size_t held = bytes + (entry ? res->value.len : 0);
     struct waiting *w = park_take(s, held) ? malloc(bytes) : NULL;
     if (!w)
         return false;

@@ -38,7 +38,7 @@ void get_run(struct job *j)
         job_fail(j, GRID_ENOT_FOUND);
         return;
     }
-    j->key = (struct key_state){.op = op, .hash = hash, .missing = true};
+    j->key = (struct key_state){.op = op, .key = op->key, .hash = hash, .missing = true};
     j->keys = &j->key;
     j->keys_len = 1;
     job_park_keys(j);

@@ -20,6 +20,7 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
     s->conf = *conf;
     s->ports = *ports;
     s->pool = entry_pool_new();
+    s->call.prng.state = conf->hash_seed;
     list_init(&s->partitions);
     list_init(&s->parked_ops);
     marks_init(&s->marks);
@@ -47,6 +48,7 @@ void shard_free(struct shard *s)
     marks_release(&s->marks);
     for (; s->inflight_len; s->inflight_len--) {
         s->inflight[s->inflight_first].partition->holds--;
+        free((void *)(uintptr_t)s->inflight[s->inflight_first].answer.bytes.data);
         s->inflight_first = (s->inflight_first + 1) & (s->inflight_cap - 1);
     }
     free(s->inflight);
@@ -57,6 +59,7 @@ void shard_free(struct shard *s)
     contexts_free(s);
     heap_release(&s->expiry);
     heap_release(&s->expiry_memory);
+    call_memory_release(&s->call);
     free(s->keys);
     free(s->effects);
     free(s->items);

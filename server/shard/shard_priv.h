@@ -3,7 +3,9 @@
 #define GRIDD_SHARD_SHARD_PRIV_H
 
 #include "base/alloc.h"
+#include "base/prng.h"
 #include "control/settings.h"
+#include "shard/call.h"
 #include "shard/park_priv.h"
 
 enum {
@@ -21,6 +23,8 @@ struct answer { /* the small result of a write */
     uint32_t failed_at;
     uint64_t version;
     int64_t number;
+    enum reply_kind reply;
+    struct slice bytes; /* of the reply; borrowed for the call */
 };
 
 struct inflight {
@@ -29,7 +33,7 @@ struct inflight {
     uint64_t version;
     bool answered; /* nobody waits */
     struct ticket to;
-    struct answer answer;
+    struct answer answer; /* its bytes are this record's own */
 };
 
 /* --- the shard -------------------------------------------------------------------------------- */
@@ -48,6 +52,20 @@ struct sweep {
     uint32_t cache;  /* where it goes on */
     uint16_t after_len;
     uint8_t after[KEY_BYTES_MAX];
+};
+
+enum { CALL_RAW_KEEP = 256 << 10 };
+
+/* What the procedure that is running has taken. */
+struct call_memory {
+    uint8_t **blocks;
+    size_t len, cap;
+    uint8_t *at; /* free in the last block */
+    size_t left;
+    struct effect *effects; /* changes */
+    size_t effects_len, effects_cap;
+    struct buf raw;
+    struct prng prng;
 };
 
 struct shard {
@@ -80,6 +98,7 @@ struct shard {
     uint32_t keys_cap;
     struct effect *effects;
     uint32_t effects_cap;
+    struct call_memory call;
     struct scan_item *items;
     const struct entry **bucket;
     size_t bucket_cap;
@@ -96,6 +115,7 @@ struct effect *scratch_effects(struct shard *s, uint32_t len);
 
 struct key_state { /* one key of a write */
     const struct op *op;
+    struct slice key;
     const struct cache_info *cache;
     uint64_t hash;
     const struct entry *stored; /* what is there, expired or not */
@@ -118,7 +138,8 @@ struct job {
     struct key_state *keys;
     uint32_t keys_len;
     struct key_state key;
-    uint64_t depends; /* version a refusal depends on */
+    uint64_t depends; /* version a refusal, or a reply, depends on */
+    bool transaction; /* CALL: its steps are applied one by one */
     uint32_t failed_at;
 };
 
@@ -141,6 +162,8 @@ void get_run(struct job *j);
 void count_run(struct job *j);
 void scan_run(struct job *j);
 void write_run(struct job *j);
+void call_run(struct job *j);
+void call_memory_release(struct call_memory *m);
 void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now);
 void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
@@ -172,5 +195,9 @@ enum grid_err batch_keys(struct job *j, uint64_t value_max);
 MUST_USE
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a);
+/* The same for a record whose effects are applied already, with the version that is next, and for
+ * which there is room in the log. */
+void record_applied(struct shard *s, struct partition *p, struct record *rec,
+                    const struct ticket *to, const struct answer *a);
 
 #endif

@@ -23,18 +23,34 @@ static void inflight_grow(struct shard *s)
     s->inflight_first = 0;
 }
 
+static struct slice slice_copy(struct slice s)
+{
+    if (likely(!s.len))
+        return slice_make(NULL, 0);
+    uint8_t *copy = xalloc(s.len);
+    memcpy(copy, s.data, s.len);
+    return slice_make(copy, s.len);
+}
+
 static void inflight_push(struct shard *s, const struct inflight *f)
 {
     if (s->inflight_len == s->inflight_cap)
         inflight_grow(s);
-    s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)] = *f;
+    struct inflight *to =
+        &s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)];
+    *to = *f;
+    to->answer.bytes = slice_copy(f->answer.bytes);
     f->partition->holds++;
 }
 
 static void answer_send(struct shard *s, const struct ticket *to, const struct answer *a)
 {
-    struct result res = {
-        .status = a->status, .version = a->version, .number = a->number, .failed_at = a->failed_at};
+    struct result res = {.status = a->status,
+                         .reply = a->reply,
+                         .version = a->version,
+                         .number = a->number,
+                         .value = a->bytes,
+                         .failed_at = a->failed_at};
     s->ports.reply(s->ports.ctx, to, &res);
 }
 
@@ -58,6 +74,8 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
         partition_ack(s, f.partition, f.version);
         if (f.answered)
             answer_send(s, &f.to, &f.answer);
+        if (unlikely(f.answer.bytes.len))
+            free((void *)(uintptr_t)f.answer.bytes.data);
     }
 }
 
@@ -78,10 +96,43 @@ static void record_settle(struct shard *s, struct partition *p, const struct inf
         answer_send(s, &f->to, &f->answer);
 }
 
+/* Give a record to the log, and its answer to whoever waits for its commit. */
+static void record_send(struct shard *s, struct partition *p, const struct record *rec,
+                        size_t bytes, const struct ticket *to, const struct answer *a,
+                        struct inflight *ret_inflight)
+{
+    struct inflight f = {.partition = p, .version = rec->version, .answered = to, .answer = *a};
+    if (to)
+        f.to = *to;
+    if (!a->status)
+        f.answer.version = rec->version;
+    if (bytes) {
+        bool sync = p->context->info->durability == DURABILITY_SYNC;
+        f.lsn = s->ports.log_append(s->ports.ctx, rec, sync);
+        marks_add(&s->marks, p, rec->version, f.lsn, bytes);
+    }
+    *ret_inflight = f;
+}
+
+void record_applied(struct shard *s, struct partition *p, struct record *rec,
+                    const struct ticket *to, const struct answer *a)
+{
+    enum durability durability = p->context->info->durability;
+    struct inflight f;
+    rec->context = p->context_id;
+    rec->partition = p->index;
+    rec->version = replica_peek(&p->replica);
+    size_t bytes = durability == DURABILITY_MEMORY ? 0 : record_size_max(rec);
+    record_send(s, p, rec, bytes, to, a, &f);
+    replica_advance(&p->replica, rec->version);
+    record_settle(s, p, &f, durability);
+}
+
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a)
 {
     enum durability durability = p->context->info->durability;
+    struct inflight f;
     rec->context = p->context_id;
     rec->partition = p->index;
     rec->version = replica_peek(&p->replica);
@@ -93,15 +144,7 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
     enum grid_err err = content_stage(p->content, rec);
     if (err)
         return err;
-    struct inflight f = {.partition = p, .version = rec->version, .answered = to, .answer = *a};
-    if (to)
-        f.to = *to;
-    if (!a->status)
-        f.answer.version = rec->version;
-    if (bytes) {
-        f.lsn = s->ports.log_append(s->ports.ctx, rec, durability == DURABILITY_SYNC);
-        marks_add(&s->marks, p, rec->version, f.lsn, bytes);
-    }
+    record_send(s, p, rec, bytes, to, a, &f);
     content_apply(p->content, rec);
     replica_advance(&p->replica, rec->version);
     record_settle(s, p, &f, durability);
@@ -176,7 +219,8 @@ static enum grid_err write_keys(struct job *j)
     if (op->kind != OP_BATCH) {
         j->keys = &j->key;
         j->keys_len = 1;
-        j->key = (struct key_state){.op = op, .cache = j->cache, .hash = job_hash(j)};
+        j->key =
+            (struct key_state){.op = op, .key = op->key, .cache = j->cache, .hash = job_hash(j)};
         return op_valid_write(op, value_max);
     }
     return batch_keys(j, value_max);

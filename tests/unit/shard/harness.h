@@ -24,7 +24,8 @@ struct answered {
     int64_t number;
     uint32_t failed_at;
     uint32_t items;
-    struct buf value; /* of GET */
+    enum reply_kind reply;
+    struct buf value; /* of GET, CALL */
     struct buf keys;  /* of SCAN: "key=value;" each */
     struct buf cursor;
 };
@@ -96,6 +97,7 @@ static void h_reply(void *ctx, const struct ticket *to, const struct result *res
     a->number = res->number;
     a->failed_at = res->failed_at;
     a->items = res->items_len;
+    a->reply = res->reply;
     buf_set(&a->value, res->value);
     buf_set(&a->cursor, res->cursor);
     a->keys.len = 0;
