@@ -293,4 +293,12 @@ START_TEST(a_step_without_room_changes_nothing_and_the_others_go_on)
 }
 END_TEST
 
-UNIT_MAIN("shard/call", a_change_is_answered_with_its_reply_when_durable_and_not_before, a_reply_shows_what_was_seen_though_it_waits_for_a_commit, changes_of_two_keys_are_one_record, a_procedure_that_changes_nothing_makes_no_record, a_deadline_that_has_passed_removes_what_is_there_and_makes_nothing, keys_on_disk_only_are_here_when_the_procedure_runs, without_room_in_the_log_nothing_is_changed, steps_see_the_changes_of_those_before_and_are_one_record, a_transaction_comes_back_whole_from_the_log, a_transaction_in_memory_is_answered_at_once, a_step_without_room_changes_nothing_and_the_others_go_on)
+UNIT_MAIN("shard/call", a_change_is_answered_with_its_reply_when_durable_and_not_before,
+          a_reply_shows_what_was_seen_though_it_waits_for_a_commit,
+          changes_of_two_keys_are_one_record, a_procedure_that_changes_nothing_makes_no_record,
+          a_deadline_that_has_passed_removes_what_is_there_and_makes_nothing,
+          keys_on_disk_only_are_here_when_the_procedure_runs,
+          without_room_in_the_log_nothing_is_changed,
+          steps_see_the_changes_of_those_before_and_are_one_record,
+          a_transaction_comes_back_whole_from_the_log, a_transaction_in_memory_is_answered_at_once,
+          a_step_without_room_changes_nothing_and_the_others_go_on)
