@@ -20,6 +20,8 @@ static const struct way {
     {&grid_door, "client", offsetof(struct node_conf, listen_client), 0},
     {&http_door, "http", offsetof(struct node_conf, listen_http),
      offsetof(struct node_conf, http_plain)},
+    {&resp_door, "resp", offsetof(struct node_conf, listen_resp),
+     offsetof(struct node_conf, resp_plain)},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 

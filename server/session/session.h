@@ -25,6 +25,7 @@ struct door;    /* opaque */
 
 extern const struct door grid_door; /* protobuf: client.proto */
 extern const struct door http_door; /* HTTP/1.1 */
+extern const struct door resp_door; /* Redis clients */
 
 /* What sessions want done. One per loop thread, borrowed while a session uses it. None of these
  * calls back. */

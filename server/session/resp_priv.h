@@ -1,0 +1,150 @@
+/* resp_priv.h - a session of a Redis client, as its files share it.
+ *
+ *   bytes --resp_parse--> request --resp_table--> SAY: one reply, on the spot
+ *                                                 CALL: a procedure at its keys' partition(s)
+ *                                                 ACT: whatever else (jobs, transactions, errands)
+ *
+ * Replies go out in the order of the requests. Each request that is not answered at once has a slot
+ * in a ring; ticket.number is its number. What answers the oldest goes straight into session.out,
+ * what comes sooner than its turn waits in `later`.
+ *
+ *          head                         tail
+ *            | pending | said | pending |        said: its reply is later[at, at + len)
+ *
+ * A command that needs several steps, or the connection for itself (RESP_ALONE), is not taken from
+ * the input before it is done: it is offered again when nothing is in flight any more, so its
+ * arguments need no copies and nothing can overtake it. */
+#ifndef GRIDD_SESSION_RESP_PRIV_H
+#define GRIDD_SESSION_RESP_PRIV_H
+
+#include "command/resp.h"
+#include "session/resp_parse.h"
+#include "session/resp_table.h"
+#include "session/session_priv.h"
+
+#define SAY(fn) resp_say_fn fn;
+#define ACT(fn) resp_act_fn fn;
+#define CALL(fn, how)
+#define HOLDS
+#define X(done, ...) done
+#include "session/resp_commands.def"
+#undef X
+#undef SAY
+#undef ACT
+#undef CALL
+#undef HOLDS
+
+/* Why a request is looked at twice. */
+enum {
+    GATE_FRESH = 1,    /* nothing was asked yet */
+    GATE_STRANGER = 2, /* has yet to authenticate */
+    GATE_MULTI = 4,    /* in a transaction */
+    GATE_PUBSUB = 8,   /* subscribed, in RESP2 */
+};
+
+struct resp_slot;
+/* The answer to part `part` of a request. */
+typedef void resp_result_fn(struct resp_session *r, struct resp_slot *slot, uint64_t number,
+                            uint32_t part, const struct result *res);
+
+struct resp_slot {
+    resp_result_fn *result; /* NULL: the one answer is the reply */
+    void *state;            /* its; released by state_free() when the session ends before */
+    void (*state_free)(void *state);
+    int64_t sum;
+    uint32_t left; /* answers to come */
+    uint32_t at, len;
+    bool said;   /* the reply waits in `later` */
+    bool silent; /* nobody wants the reply */
+    bool writes; /* the reply is always given */
+};
+
+struct resp_session {
+    struct session base;
+    unsigned gate;
+    bool resp3;
+    bool alone; /* takes no more until nothing is in flight */
+    struct resp_parser parser;
+    uint32_t cache; /* global id */
+    /* the ring */
+    struct resp_slot *slots;
+    uint64_t head, tail; /* numbers of the oldest request and of the next one */
+    uint32_t slots_mask; /* places - 1 */
+    struct buf later;
+    size_t later_live; /* bytes in it that are still wanted */
+    size_t mark;       /* where the reply that is being said begins */
+    /* a request that is taken in several steps */
+    struct {
+        void *state;
+        void (*state_free)(void *state);
+        uint64_t number; /* of its slot */
+        uint32_t at;     /* the next of its keys */
+        bool begun;
+    } job;
+    /* CLIENT REPLY */
+    bool reply_off, reply_skip, reply_skip_next;
+    uint64_t id; /* CLIENT ID */
+};
+
+static inline struct resp_session *resp_of(struct session *s)
+{
+    return container_of(s, struct resp_session, base);
+}
+
+static inline const struct resp_session *resp_of_const(const struct session *s)
+{
+    return (const struct resp_session *)(const void *)s; /* `base` comes first */
+}
+
+/* --- resp_ring.c: replies in order ------------------------------------------------------------ */
+
+void resp_ring_init(struct resp_session *r);
+void resp_ring_release(struct resp_session *r);
+/* A slot for the request that is taken now; *ret_number is its number. Borrowed until the next
+ * one is made. */
+struct resp_slot *resp_slot_new(struct resp_session *r, uint64_t *ret_number);
+static inline struct resp_slot *resp_slot_at(struct resp_session *r, uint64_t number)
+{
+    return &r->slots[number & r->slots_mask];
+}
+/* Where the reply to request `number` is to be written, whole and at once; then resp_close(). */
+struct buf *resp_open(struct resp_session *r, uint64_t number);
+void resp_close(struct resp_session *r, uint64_t number);
+/* The same for a request that needs no slot: it is answered while it is taken. */
+struct buf *resp_open_now(struct resp_session *r);
+void resp_close_now(struct resp_session *r);
+/* The result of a call as a reply; a status that is not GRID_OK as an error. */
+void resp_say_result(struct resp_session *r, struct buf *out, const struct result *res,
+                     bool writes);
+bool resp_ring_full(const struct resp_session *r);
+/* More unread bytes than a client may have waiting. */
+bool resp_too_much(const struct resp_session *r, size_t bytes);
+void resp_ring_check(const struct resp_session *r);
+
+/* --- resp_keyed.c: procedures ----------------------------------------------------------------- */
+
+/* Do the procedure of q->command at the partition of its keys, or split it up. */
+enum resp_taken resp_call(struct resp_session *r, const struct resp_request *q);
+/* Indices of the first and last key of `args_len` arguments and their distance; 0: none. */
+struct resp_keys {
+    uint32_t first, last, step;
+};
+struct resp_keys resp_keys_of(const struct resp_command *c, uint32_t args_len);
+/* The context of the session's cache; NULL: `*ret_err` says why. */
+const struct context_info *resp_context(struct resp_session *r, enum grid_err *ret_err);
+/* Not a key one can have: the text of the error; NULL: it is fine. */
+const char *resp_key_fault(struct slice key);
+
+/* --- resp_session.c -------------------------------------------------------------------------- */
+
+/* Error replies to what is taken now. */
+void resp_refuse(struct resp_session *r, const char *line);
+/* The arena of the turn is full: try again in the next one. */
+enum resp_taken resp_no_room(struct session_turn *turn);
+
+static inline void resp_error_text(struct buf *out, const char *line)
+{
+    resp_error(out, slice_str(line));
+}
+
+#endif

@@ -1,0 +1,306 @@
+/* resp_session.c - bytes in, requests out: the door of Redis clients. */
+#include "session/resp_priv.h"
+
+#include "control/settings.h"
+
+#include <stdio.h>
+
+enum { BULK_MAX_LEAST = 512 << 10 /* whatever max_value is: commands are more than values */ };
+
+/* --- refusing --------------------------------------------------------------------------------- */
+
+void resp_refuse(struct resp_session *r, const char *line)
+{
+    struct buf *out = resp_open_now(r);
+    resp_error_text(out, line);
+    resp_close_now(r);
+}
+
+enum resp_taken resp_no_room(struct session_turn *turn)
+{
+    turn->more = true;
+    return RESP_LATER;
+}
+
+/* As much of an argument as is told to people: up to `max` bytes or a NUL. */
+static void tell(struct buf *to, struct slice arg, size_t max)
+{
+    size_t len = arg.len < max ? arg.len : max;
+    const uint8_t *nul = len ? memchr(arg.data, 0, len) : NULL;
+    if (len)
+        buf_add(to, arg.data, nul ? (size_t)(nul - arg.data) : len);
+}
+
+static void unknown_say(struct buf *line, const struct slice *args, uint32_t args_len,
+                        const struct resp_command *parent)
+{
+    enum { TOLD_BYTES = 128 };
+    buf_printf(line, parent ? "ERR unknown subcommand '" : "ERR unknown command '");
+    tell(line, args[parent ? 1 : 0], TOLD_BYTES);
+    if (parent) {
+        buf_printf(line, "'. Try ");
+        for (const char *c = parent->name; *c; c++)
+            buf_add_u8(line, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c));
+        buf_printf(line, " HELP.");
+        return;
+    }
+    buf_printf(line, "', with args beginning with: ");
+    size_t from = line->len;
+    for (uint32_t i = 1; i < args_len && line->len - from < TOLD_BYTES; i++) {
+        buf_add_u8(line, '\'');
+        tell(line, args[i], TOLD_BYTES + 1 - (line->len - from));
+        buf_printf(line, "' ");
+    }
+}
+
+/* An error that makes a transaction fail, when one is being put together. */
+static enum resp_taken refuse_line(struct resp_session *r, struct slice line)
+{
+    struct buf *out = resp_open_now(r);
+    resp_error(out, line);
+    resp_close_now(r);
+    return RESP_TAKEN;
+}
+
+static enum resp_taken refuse_unknown(struct resp_session *r, const struct slice *args,
+                                      uint32_t args_len, const struct resp_command *parent)
+{
+    struct buf line = BUF_INIT;
+    unknown_say(&line, args, args_len, parent);
+    refuse_line(r, buf_slice(&line));
+    buf_release(&line);
+    return RESP_TAKEN;
+}
+
+static enum resp_taken refuse_arity(struct resp_session *r, const struct resp_command *c)
+{
+    char line[96];
+    snprintf(line, sizeof line, "ERR wrong number of arguments for '%s' command", c->name);
+    return refuse_line(r, slice_str(line));
+}
+
+/* --- one request ------------------------------------------------------------------------------ */
+
+static enum resp_taken do_say(struct resp_session *r, const struct resp_request *q)
+{
+    struct buf *out = resp_open_now(r);
+    q->command->say(r, q, out);
+    resp_close_now(r);
+    return RESP_TAKEN;
+}
+
+static inline enum resp_taken do_it(struct resp_session *r, const struct resp_request *q)
+{
+    if (likely(q->command->procedure != NULL))
+        return resp_call(r, q);
+    return q->command->say ? do_say(r, q) : q->command->act(r, q);
+}
+
+/* Nothing else is under way while it is done. */
+static enum resp_taken do_alone(struct resp_session *r, const struct resp_request *q)
+{
+    r->alone = true;
+    if (r->base.in_flight)
+        return RESP_LATER;
+    enum resp_taken taken = do_it(r, q);
+    r->alone = taken == RESP_LATER;
+    return taken;
+}
+
+/* Who has yet to say who he is, and what is special. */
+static enum resp_taken do_gated(struct resp_session *r, const struct resp_request *q)
+{
+    if ((r->gate & GATE_STRANGER) && !(q->command->flags & RESP_NO_AUTH))
+        return refuse_line(r, slice_str("NOAUTH Authentication required."));
+    return q->command->flags & RESP_ALONE ? do_alone(r, q) : do_it(r, q);
+}
+
+static enum resp_taken dispatch(struct resp_session *r, struct resp_request *q)
+{
+    const struct resp_command *parent, *c = resp_command_find(q->args, q->args_len, &parent);
+    if (unlikely(!c))
+        return refuse_unknown(r, q->args, q->args_len, parent);
+    if (unlikely(!resp_arity_fits(c, q->args_len) || c->holds))
+        return refuse_arity(r, c);
+    q->command = c;
+    if (unlikely(r->gate || (c->flags & RESP_ALONE)))
+        return do_gated(r, q);
+    return do_it(r, q);
+}
+
+/* CLIENT REPLY SKIP is for the one command behind it. */
+static void skip_replies(struct resp_session *r)
+{
+    r->reply_skip = r->reply_skip_next;
+    r->reply_skip_next = false;
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+static void begin(struct resp_session *r)
+{
+    r->gate &= ~(unsigned)GATE_FRESH;
+    if (!session_trusts(&r->base))
+        r->gate |= GATE_STRANGER;
+    const struct session_peer *peer = &r->base.peer;
+    const struct cache_info *cache = catalog_cache_named(
+        session_catalog(&r->base), slice_str(peer->cache ? peer->cache : "default/default"));
+    r->cache = cache ? cache->id : 0;
+}
+
+static size_t bulk_max(const struct resp_session *r)
+{
+    size_t most = (size_t)catalog_setting(session_catalog(&r->base), SETTING_max_value);
+    return most > BULK_MAX_LEAST ? most : BULK_MAX_LEAST;
+}
+
+static void give_up(struct resp_session *r)
+{
+    char line[RESP_WHY_BYTES + 8];
+    snprintf(line, sizeof line, "ERR %s", r->parser.why);
+    resp_refuse(r, line);
+    session_stop(&r->base, "the client does not speak as Redis clients do");
+}
+
+static enum resp_taken take_whole(struct resp_session *r, const uint8_t *data,
+                                  struct session_turn *turn)
+{
+    struct resp_parser *p = &r->parser;
+    size_t bytes = p->spans_len * sizeof(struct slice) + (p->is_inline ? p->text.len : 0);
+    struct slice *args = arena_alloc(turn->arena, bytes);
+    if (unlikely(!args))
+        return resp_no_room(turn);
+    for (uint32_t i = 0; i < p->spans_len; i++)
+        args[i] = resp_parser_arg(p, data, i);
+    if (unlikely(p->is_inline)) { /* the next line will take the parser's text */
+        uint8_t *text = (uint8_t *)(args + p->spans_len);
+        if (p->text.len)
+            memcpy(text, p->text.data, p->text.len);
+        for (uint32_t i = 0; i < p->spans_len; i++)
+            args[i].data = text + p->spans[i].at;
+    }
+    struct resp_request q = {.args = args, .args_len = p->spans_len, .turn = turn};
+    return dispatch(r, &q);
+}
+
+static size_t take_done(struct resp_session *r)
+{
+    size_t used = r->parser.at;
+    resp_parser_next(&r->parser);
+    return used;
+}
+
+static size_t resp_take(struct session *s, const uint8_t *data, size_t len,
+                        struct session_turn *turn)
+{
+    struct resp_session *r = resp_of(s);
+    if (unlikely(r->gate & GATE_FRESH))
+        begin(r);
+    struct resp_bounds bounds = {bulk_max(r), r->gate & GATE_STRANGER};
+    switch (resp_parse(&r->parser, data, len, &bounds)) {
+    case RESP_MORE:
+        return 0;
+    case RESP_EMPTY:
+        return take_done(r);
+    case RESP_BROKEN:
+        give_up(r);
+        return len;
+    case RESP_WHOLE:
+        break;
+    }
+    if (unlikely(turn->budget == 0)) {
+        turn->more = true;
+        return 0;
+    }
+    if (take_whole(r, data, turn) == RESP_LATER)
+        return 0;
+    turn->budget -= turn->budget > 0;
+    if (unlikely(r->reply_skip || r->reply_skip_next))
+        skip_replies(r);
+    return take_done(r);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void resp_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
+{
+    struct resp_session *r = resp_of(s);
+    struct resp_slot *slot = resp_slot_at(r, number);
+    if (unlikely(slot->result != NULL)) {
+        slot->result(r, slot, number, part, res);
+        return;
+    }
+    resp_say_result(r, resp_open(r, number), res, slot->writes);
+    resp_close(r, number);
+}
+
+static void resp_collected(struct session *s, uint64_t number, const struct collection *all)
+{
+    (void)s;
+    (void)number;
+    (void)all;
+    CHECK(!"this door has no collectors");
+}
+
+static void resp_admin_result(struct session *s, uint64_t number, enum grid_err status,
+                              struct slice detail, struct slice reply)
+{
+    struct result res = {.status = status, .reply = REPLY_BULK, .value = reply};
+    (void)detail;
+    resp_result(s, number, 0, &res);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool resp_full(const struct session *s)
+{
+    const struct resp_session *r = resp_of_const(s);
+    return resp_ring_full(r) || (r->alone && s->in_flight);
+}
+
+static bool resp_expects(const struct session *s)
+{
+    return resp_of_const(s)->gate & (GATE_STRANGER | GATE_FRESH);
+}
+
+static void resp_init(struct session *s)
+{
+    struct resp_session *r = resp_of(s);
+    r->gate = GATE_FRESH;
+    resp_parser_init(&r->parser);
+    resp_ring_init(r);
+}
+
+static void resp_release(struct session *s)
+{
+    struct resp_session *r = resp_of(s);
+    if (r->job.state)
+        r->job.state_free(r->job.state);
+    r->job.state = NULL;
+    resp_parser_release(&r->parser);
+    resp_ring_release(r);
+}
+
+static void resp_check(const struct session *s)
+{
+    const struct resp_session *r = resp_of_const(s);
+    if (s->closed)
+        return;
+    resp_parser_check(&r->parser);
+    resp_ring_check(r);
+    CHECK(s->in_flight == 0 || r->head != r->tail);
+}
+
+const struct door resp_door = {
+    .name = "resp",
+    .bytes = sizeof(struct resp_session),
+    .init = resp_init,
+    .release = resp_release,
+    .take = resp_take,
+    .result = resp_result,
+    .collected = resp_collected,
+    .admin_result = resp_admin_result,
+    .expects = resp_expects,
+    .full = resp_full,
+    .check = resp_check,
+};
