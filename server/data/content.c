@@ -1,4 +1,4 @@
-/* content.c - looking and changing.
+/* content.c - looking, and linking.
  *
  *              table: (cache, key) -> entry or tombstone
  *   effect ->  expiry: entries with a deadline          -> counts
@@ -10,12 +10,8 @@
 
 #include "base/alloc.h"
 
+#include <limits.h>
 #include <stdlib.h>
-
-enum {
-    LINK_BYTES = 16,
-    SESSION_BYTES = 192
-}; /* what content_need() adds per effect and for a session */
 
 struct content *content_new(struct entry_pool *pool, uint64_t hash_seed)
 {
@@ -45,6 +41,7 @@ void content_free(struct content *c)
     do
         cursor = table_scan(&c->table, cursor, entry_drop, c->table.pool);
     while (cursor);
+    entry_pool_tidy(c->table.pool, UINT_MAX);
     table_release(&c->table);
     expiry_release(&c->expiry);
     sessions_free(c->sessions);
@@ -160,33 +157,20 @@ void content_set_count(struct content *c, uint32_t cache, uint64_t count)
 
 /* --- linking ---------------------------------------------------------------------------------- */
 
-static void entry_link(struct content *c, struct entry *e, uint64_t hash)
+void content_link(struct content *c, struct entry *e, uint64_t hash)
 {
     table_link(&c->table, e, hash);
-    c->entry_bytes += slab_size(entry_bytes(e));
+    c->entry_bytes += entry_size(e);
     if (entry_is_tombstone(e))
         tombstone_add(c, e);
     else
         expiry_add(&c->expiry, e);
 }
 
-static void entry_replace(struct content *c, struct entry **place, struct entry *e)
-{
-    struct entry *old = *place;
-    *place = e;
-    c->entry_bytes += slab_size(entry_bytes(e)) - slab_size(entry_bytes(old));
-    expiry_replace(&c->expiry, old, e);
-    if (entry_is_tombstone(old))
-        tombstone_remove(c, old);
-    if (entry_is_tombstone(e))
-        tombstone_add(c, e);
-    entry_free(c->table.pool, old);
-}
-
 void content_unlink(struct content *c, struct entry *e)
 {
     table_unlink(&c->table, e, table_hash(&c->table, entry_cache(e), entry_key(e)));
-    c->entry_bytes -= slab_size(entry_bytes(e));
+    c->entry_bytes -= entry_size(e);
     if (entry_is_tombstone(e))
         tombstone_remove(c, e);
     else
@@ -194,128 +178,33 @@ void content_unlink(struct content *c, struct entry *e)
     entry_free(c->table.pool, e);
 }
 
+struct entry *content_map_new(struct content *c, const struct entry_parts *parts)
+{
+    struct entry_parts of_map = *parts;
+    of_map.map = fields_new(entry_pool_slab(c->table.pool), parts->value, c->table.seed);
+    struct entry *e = of_map.map ? entry_new(c->table.pool, &of_map) : NULL;
+    if (!e)
+        fields_free(of_map.map);
+    return e;
+}
+
 enum grid_err content_insert_cold(struct content *c, const struct entry_parts *parts, uint64_t hash)
 {
     if (parts->key.len == 0 || parts->key.len > KEY_BYTES_MAX ||
-        parts->affinity.len > KEY_BYTES_MAX || parts->value.len > UINT32_MAX || parts->tombstone)
+        parts->affinity.len > KEY_BYTES_MAX || parts->value.len >= UINT32_MAX || parts->tombstone ||
+        !value_valid(parts->type, parts->value))
         return GRID_ECORRUPT;
     if (table_find(&c->table, parts->cache, parts->key, hash))
         return GRID_OK;
-    struct entry *e = entry_new(c->table.pool, parts);
+    struct entry *e = content_entry_new(c, parts);
     if (!e)
         return GRID_ENOMEM;
     e->bits &= (uint16_t)~ENTRY_CLOCK; /* read ahead is not used yet */
-    entry_link(c, e, hash);
+    content_link(c, e, hash);
     return GRID_OK;
 }
 
-/* --- changing --------------------------------------------------------------------------------- */
-
-static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
-{
-    return (struct entry_parts){.key = e->key,
-                                .affinity = e->affinity,
-                                .value = e->value,
-                                .version = version,
-                                .deadline = e->deadline,
-                                .cache = (uint16_t)e->cache,
-                                .tombstone = e->kind != EFFECT_PUT};
-}
-
-size_t content_need(const struct content *c, const struct record *rec)
-{
-    (void)c;
-    size_t n = rec->has_session ? (size_t)SESSION_BYTES : 0;
-    for (size_t i = 0; i < rec->effects_len; i++) {
-        struct entry_parts parts = effect_parts(&rec->effects[i], rec->version);
-        n += entry_parts_size(&parts) + LINK_BYTES;
-        n += parts.deadline ? sizeof(struct entry *) : 0;
-    }
-    return n;
-}
-
-enum grid_err content_stage(struct content *c, const struct record *rec)
-{
-    CHECK(!c->staged && rec->effects_len <= RECORD_EFFECTS_MAX);
-    if (rec->effects_len > 1) {
-        c->staged = malloc(rec->effects_len * sizeof *c->staged);
-        if (!c->staged)
-            return GRID_ENOMEM;
-    } else {
-        c->staged = &c->staged_one;
-    }
-    for (size_t i = 0; i < rec->effects_len; i++) {
-        const struct effect *e = &rec->effects[i];
-        struct staged *st = &c->staged[c->staged_len++];
-        *st = (struct staged){NULL, 0};
-        if (e->kind == EFFECT_SESSION_END)
-            continue;
-        struct entry_parts parts = effect_parts(e, rec->version);
-        st->hash = e->hash ? e->hash : table_hash(&c->table, parts.cache, e->key);
-        st->entry = entry_new(c->table.pool, &parts);
-        if (!st->entry) {
-            content_unstage(c);
-            return GRID_ENOMEM;
-        }
-    }
-    return GRID_OK;
-}
-
-static void staged_clear(struct content *c)
-{
-    if (c->staged != &c->staged_one)
-        free(c->staged);
-    c->staged = NULL;
-    c->staged_len = 0;
-}
-
-void content_unstage(struct content *c)
-{
-    for (uint32_t i = 0; i < c->staged_len; i++)
-        if (c->staged[i].entry)
-            entry_free(c->table.pool, c->staged[i].entry);
-    staged_clear(c);
-}
-
-static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
-{
-    struct entry *e = st->entry;
-    struct entry **old = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
-    if (effect->kind != EFFECT_PUT || effect->created)
-        counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
-    if (!old)
-        entry_link(c, e, st->hash);
-    else if (entry_version(*old) <= entry_version(e))
-        entry_replace(c, old, e);
-    else
-        entry_free(c->table.pool, e);
-}
-
-static void session_end(struct content *c, const struct effect *effect)
-{
-    struct session_id id;
-    CHECK(effect->key.len == sizeof id.bytes);
-    memcpy(id.bytes, effect->key.data, sizeof id.bytes);
-    sessions_end(c->sessions, &id);
-}
-
-void content_apply(struct content *c, const struct record *rec)
-{
-    CHECK(c->staged && c->staged_len == rec->effects_len);
-    for (size_t i = 0; i < rec->effects_len; i++) {
-        if (c->staged[i].entry)
-            entry_apply(c, &rec->effects[i], &c->staged[i]);
-        else
-            session_end(c, &rec->effects[i]);
-    }
-    staged_clear(c);
-    if (rec->has_session) {
-        struct session_change change = {rec->session, rec->version, rec->time_ms};
-        sessions_apply(c->sessions, &change);
-    }
-    if (rec->version > c->last)
-        c->last = rec->version;
-}
+/* --- committed, in the checkpoint ------------------------------------------------------------- */
 
 bool content_committed(struct content *c, uint64_t version)
 {

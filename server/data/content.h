@@ -68,9 +68,10 @@ uint64_t content_left(const struct content *c);
 /* Bytes content_apply() will add, about: new entries with rounding, their share of the buckets, a
  * session. */
 size_t content_need(const struct content *c, const struct record *rec);
-/* Make what content_apply(rec) will link. GRID_ENOMEM: nothing is kept. Nothing may come between
- * but content_get() and content_unstage(), which gives it back. Each key at most once in a record.
- * */
+/* Make what content_apply(rec) will link. GRID_ENOMEM; GRID_ETOO_LARGE: a hash would be;
+ * GRID_ECORRUPT: an EDIT or DEADLINE of what is not there or not of that type, or that leaves
+ * nothing. Then nothing is kept. Nothing may come between but content_get() and content_unstage(),
+ * which gives it back. Each key at most once in a record. */
 MUST_USE
 enum grid_err content_stage(struct content *c, const struct record *rec);
 void content_unstage(struct content *c);
@@ -78,6 +79,11 @@ void content_unstage(struct content *c);
  * committed. Versions need not grow (recovery): an effect older than what is resident is counted
  * but not linked. */
 void content_apply(struct content *c, const struct record *rec);
+/* Stage and apply one effect of a record that may name a key more than once (a transaction), with
+ * the session result when it is the last one: call for each in order. Errors as content_stage();
+ * then what was applied before stays. */
+MUST_USE
+enum grid_err content_replay(struct content *c, const struct record *rec, size_t effect);
 /* Everything up to `version` is committed, or is in the checkpoint. Older ones are fine. Drops
  * tombstones that nobody needs any more, some at each call; true: there are more to drop, call
  * content_tidy(). */
@@ -90,7 +96,7 @@ void content_set_count(struct content *c, uint32_t cache, uint64_t count);
 
 /* Add an entry of the checkpoint when its key is not resident, tombstones included (else: nothing
  * to do, OK). Counts do not change. GRID_ENOMEM; GRID_ECORRUPT: key or affinity of impossible
- * length. */
+ * length, a value that is none of its type. */
 MUST_USE
 enum grid_err content_insert_cold(struct content *c, const struct entry_parts *parts,
                                   uint64_t hash);

@@ -1,5 +1,5 @@
-/* content_priv.h - the struct shared by content.c (looking and changing), content_sweep.c (what
- * leaves) and content_count.c. */
+/* content_priv.h - the struct shared by content.c (looking, linking), content_change.c (records),
+ * content_sweep.c (what leaves) and content_count.c. */
 #ifndef GRIDD_DATA_CONTENT_PRIV_H
 #define GRIDD_DATA_CONTENT_PRIV_H
 
@@ -18,9 +18,17 @@ struct counts {
     uint32_t len, cap;
 };
 
+enum staged_how {
+    STAGED_NOTHING,
+    STAGED_ENTRY,  /* a new entry, linked or in place of an older one */
+    STAGED_CHANGE, /* a new entry in place of the one it was made of; they may share a map */
+    STAGED_IN_MAP, /* `entry` is in the table, its map has the rest */
+};
+
 struct staged {
-    struct entry *entry; /* NULL: the effect has none */
+    struct entry *entry;
     uint64_t hash;
+    enum staged_how how;
 };
 
 struct content {
@@ -43,7 +51,17 @@ struct content {
 
 /* --- content.c -------------------------------------------------------------------------------- */
 
-/* Take `e` out of everything and free it. */
+/* An entry that is a map of the fields in the value. NULL: no memory. */
+struct entry *content_map_new(struct content *c, const struct entry_parts *parts);
+/* A map is made when the value is a large hash. NULL: no memory. */
+static inline struct entry *content_entry_new(struct content *c, const struct entry_parts *parts)
+{
+    if (unlikely(parts->type == VALUE_HASH && parts->value.len > FIELDS_PACKED_BYTES))
+        return content_map_new(c, parts);
+    return entry_new(c->table.pool, parts);
+}
+/* Link `e`, whose key is not there; take it out of everything and free it. */
+void content_link(struct content *c, struct entry *e, uint64_t hash);
 void content_unlink(struct content *c, struct entry *e);
 
 /* --- content_sweep.c: the list of tombstones -------------------------------------------------- */

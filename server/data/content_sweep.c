@@ -213,7 +213,11 @@ struct sum {
 static void entry_check(void *ctx, struct entry *e)
 {
     struct sum *sum = ctx;
-    sum->bytes += slab_size(entry_bytes(e));
+    sum->bytes += entry_size(e);
+    if (entry_is_map(e)) {
+        CHECK(!(e->bits & ENTRY_PINNED));
+        fields_check(entry_map(e));
+    }
     CHECK(!(e->bits & ENTRY_UNLINKED));
     CHECK(entry_version(e) <= sum->content->last);
     sum->tombstones += entry_is_tombstone(e);

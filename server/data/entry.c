@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 struct pin {
@@ -15,7 +16,12 @@ struct entry_pool {
     struct slab *slab;
     struct pin *pins;
     size_t pins_len, pins_cap; /* cap: a power of two, or 0 */
+    struct fields **dying;     /* maps that are freed by and by */
+    size_t dying_len, dying_cap;
+    struct buf scratch;
 };
+
+enum { DYING_STEPS = 32, SCRATCH_KEEP = 64 << 10 };
 
 struct entry_pool *entry_pool_new(void)
 {
@@ -29,6 +35,9 @@ void entry_pool_free(struct entry_pool *p)
     if (!p)
         return;
     CHECK(p->pins_len == 0);
+    entry_pool_tidy(p, UINT_MAX);
+    free(p->dying);
+    buf_release(&p->scratch);
     slab_free_all(p->slab);
     free(p->pins);
     free(p);
@@ -41,24 +50,64 @@ struct slab *entry_pool_slab(struct entry_pool *p)
 
 size_t entry_pool_bytes(const struct entry_pool *p)
 {
-    return sizeof *p + p->pins_cap * sizeof *p->pins;
+    size_t bytes = sizeof *p + p->pins_cap * sizeof *p->pins + p->scratch.cap;
+    for (size_t i = 0; i < p->dying_len; i++)
+        bytes += fields_bytes(p->dying[i]);
+    return bytes + p->dying_cap * sizeof(struct fields *);
+}
+
+struct buf *entry_pool_scratch(struct entry_pool *p)
+{
+    p->scratch.len = 0;
+    buf_shrink(&p->scratch, SCRATCH_KEEP);
+    return &p->scratch;
+}
+
+/* --- maps that are freed by and by ------------------------------------------------------------ */
+
+bool entry_pool_tidy(struct entry_pool *p, unsigned steps)
+{
+    while (p->dying_len && steps) {
+        unsigned some = steps < DYING_STEPS ? steps : (unsigned)DYING_STEPS;
+        if (fields_free_some(p->dying[p->dying_len - 1], some))
+            p->dying_len--;
+        steps -= some;
+    }
+    return p->dying_len > 0;
+}
+
+__attribute__((noinline)) static void map_drop(struct entry_pool *p, struct fields *map)
+{
+    if (fields_free_some(map, DYING_STEPS))
+        return;
+    if (p->dying_len == p->dying_cap) {
+        p->dying_cap = p->dying_cap ? p->dying_cap * 2 : 8;
+        p->dying = xrealloc(p->dying, p->dying_cap, sizeof(struct fields *));
+    }
+    p->dying[p->dying_len++] = map;
 }
 
 /* --- layout ----------------------------------------------------------------------------------- */
 
-static size_t parts_bytes(const struct entry_parts *parts)
+static inline size_t parts_bytes(const struct entry_parts *parts)
 {
     size_t n = sizeof(struct entry) + parts->key.len;
     if (parts->tombstone)
         return n + ENTRY_LINK_BYTES;
     n += parts->deadline ? (size_t)ENTRY_DEADLINE_BYTES : 0;
     n += parts->affinity.len ? 2 + parts->affinity.len : 0;
-    return n + parts->value.len;
+    n += parts->type ? 1 : 0;
+    return n + (parts->map ? sizeof parts->map : parts->value.len);
 }
 
 size_t entry_parts_size(const struct entry_parts *parts)
 {
-    return slab_size(parts_bytes(parts));
+    size_t map = 0, bytes = parts_bytes(parts);
+    if (parts->type == VALUE_HASH && !parts->map && parts->value.len > FIELDS_PACKED_BYTES) {
+        map = fields_bytes_of(parts->value);
+        bytes += sizeof parts->map - parts->value.len;
+    }
+    return slab_size(bytes) + map;
 }
 
 static uint8_t *bytes_put(uint8_t *to, struct slice s)
@@ -68,10 +117,24 @@ static uint8_t *bytes_put(uint8_t *to, struct slice s)
     return to + s.len;
 }
 
+/* Type and form, and the value; returns their length. */
+__attribute__((noinline)) static uint32_t typed_put(uint8_t *at, const struct entry_parts *parts)
+{
+    *at++ = (uint8_t)(parts->type | (parts->map ? ENTRY_MAP : 0));
+    if (!parts->map) {
+        bytes_put(at, parts->value);
+        return 1 + (uint32_t)parts->value.len;
+    }
+    memcpy(at, &parts->map, sizeof parts->map);
+    return 1 + sizeof parts->map;
+}
+
 struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
 {
+    if (unlikely(p->dying_len))
+        entry_pool_tidy(p, DYING_STEPS);
     CHECK(parts->key.len > 0 && parts->key.len <= KEY_BYTES_MAX);
-    CHECK(parts->affinity.len <= KEY_BYTES_MAX && parts->value.len <= UINT32_MAX);
+    CHECK(parts->affinity.len <= KEY_BYTES_MAX && parts->value.len < UINT32_MAX);
     struct entry *e = slab_alloc(p->slab, parts_bytes(parts));
     if (unlikely(!e))
         return NULL;
@@ -96,21 +159,41 @@ struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
         store_u16(at, (uint16_t)parts->affinity.len);
         at += 2;
     }
-    e->bits = (uint16_t)bits;
-    e->value_len = (uint32_t)parts->value.len;
     at = bytes_put(at, parts->key);
     at = bytes_put(at, parts->affinity);
-    bytes_put(at, parts->value);
+    if (likely(!parts->type)) {
+        e->value_len = (uint32_t)parts->value.len;
+        bytes_put(at, parts->value);
+    } else {
+        bits |= ENTRY_TYPED;
+        e->value_len = typed_put(at, parts);
+    }
+    e->bits = (uint16_t)bits;
     return e;
 }
 
 void entry_free(struct entry_pool *p, struct entry *e)
 {
-    if (unlikely(e->bits & ENTRY_PINNED)) {
-        e->bits |= ENTRY_UNLINKED;
-        return;
+    if (unlikely(e->bits & (ENTRY_PINNED | ENTRY_TYPED))) {
+        if (e->bits & ENTRY_PINNED) {
+            e->bits |= ENTRY_UNLINKED;
+            return;
+        }
+        if (entry_is_map(e))
+            map_drop(p, entry_map(e));
     }
     slab_free(p->slab, e, entry_bytes(e));
+}
+
+size_t entry_map_bytes(const struct entry *e)
+{
+    return entry_is_map(e) ? fields_bytes(entry_map(e)) : 0;
+}
+
+void entry_forget_map(struct entry *e)
+{
+    CHECK(entry_is_map(e));
+    e->data[entry_value_at(e) - e->data] &= (uint8_t)~ENTRY_MAP;
 }
 
 /* --- references ------------------------------------------------------------------------------- */
@@ -158,6 +241,7 @@ static void pin_erase(struct entry_pool *p, size_t at)
 
 void entry_ref(struct entry_pool *p, const struct entry *e)
 {
+    CHECK(!entry_is_map(e));
     if (!(e->bits & ENTRY_PINNED)) {
         if (p->pins_len * 2 >= p->pins_cap)
             pins_resize(p, p->pins_cap ? p->pins_cap * 2 : 16);

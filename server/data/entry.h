@@ -50,7 +50,8 @@ enum { ENTRY_DEADLINE_BYTES = 12, ENTRY_LINK_BYTES = (int)sizeof(struct entry_li
 struct entry_parts {
     struct slice key;      /* 1..KEY_BYTES_MAX */
     struct slice affinity; /* 0..KEY_BYTES_MAX; empty: the key itself */
-    struct slice value;    /* stored form */
+    struct slice value;    /* stored form; not looked at when there is a map */
+    struct fields *map;    /* HASH: the entry is this map, which is its own then; or NULL */
     uint8_t type;          /* enum value_type */
     uint64_t version;
     msec_t deadline; /* unix ms, 0: for ever */
@@ -66,12 +67,20 @@ void entry_pool_free(struct entry_pool *p);
 struct slab *entry_pool_slab(struct entry_pool *p);
 /* What the pool itself holds beside the slab. */
 size_t entry_pool_bytes(const struct entry_pool *p);
+/* Large maps are freed by and by, so that no removal is long: go on with it, `steps` fields. Each
+ * new entry does some of it, too. True: there is more. */
+bool entry_pool_tidy(struct entry_pool *p, unsigned steps);
+/* Empty; for who needs a place for bytes until it returns. */
+struct buf *entry_pool_scratch(struct entry_pool *p);
 
-/* NULL: no memory. */
+/* NULL: no memory; then the map is still the caller's. */
 struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts);
-/* Of an entry in no table: frees it, or leaves that to the last reference. */
+/* Of an entry in no table: frees it with its map, or leaves that to the last reference. */
 void entry_free(struct entry_pool *p, struct entry *e);
-/* Keep `e` readable until the matching entry_unref(), whatever happens to its key. */
+/* The map belongs to another entry now. */
+void entry_forget_map(struct entry *e);
+/* Keep `e` readable until the matching entry_unref(), whatever happens to its key. Not of a map,
+ * which is changed in place: who needs it longer copies it. */
 void entry_ref(struct entry_pool *p, const struct entry *e);
 void entry_unref(struct entry_pool *p, const struct entry *e);
 
@@ -155,13 +164,18 @@ static inline struct slice entry_string(const struct entry *e)
     return value_bytes(entry_type(e), entry_value(e));
 }
 
-/* The fields of a HASH. */
+/* Of an entry that is one. */
+static inline struct fields *entry_map(const struct entry *e)
+{
+    struct fields *map;
+    memcpy(&map, entry_value_at(e) + 1, sizeof map);
+    return map;
+}
+
+/* The fields of a HASH; packed ones have the stored form already. */
 static inline struct fields_view entry_fields(const struct entry *e)
 {
-    struct fields_view v = {NULL, entry_value(e)};
-    if (entry_is_map(e))
-        memcpy(&v.map, entry_value_at(e) + 1, sizeof v.map);
-    return v;
+    return (struct fields_view){entry_is_map(e) ? entry_map(e) : NULL, entry_value(e)};
 }
 
 /* Unix ms, 0: for ever. */
@@ -181,6 +195,16 @@ static inline size_t entry_bytes(const struct entry *e)
 {
     const uint8_t *end = entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e) + e->value_len;
     return (size_t)(end - (const uint8_t *)e);
+}
+
+/* Of its map, when it is one. */
+size_t entry_map_bytes(const struct entry *e);
+
+/* All it takes: with rounding, and its map. */
+static inline size_t entry_size(const struct entry *e)
+{
+    size_t size = slab_size(entry_bytes(e));
+    return unlikely(e->bits & ENTRY_TYPED) ? size + entry_map_bytes(e) : size;
 }
 
 /* Bytes of an entry of `parts` with rounding: what a write will take at most. */

@@ -5,13 +5,33 @@
 #include "data/codec_priv.h"
 
 enum { RECORD_SESSION = 1 };
-enum { EFFECT_CREATED = 1, EFFECT_HAS_AFFINITY = 2, EFFECT_HAS_DEADLINE = 4, EFFECT_FLAGS = 7 };
+enum {
+    EFFECT_CREATED = 1,
+    EFFECT_HAS_AFFINITY = 2,
+    EFFECT_HAS_DEADLINE = 4,
+    EFFECT_HAS_TYPE = 8,
+};
 enum {
     HEAD_BYTES_MAX = 1 + 5 + 3 + 8 + 8 + VARINT_BYTES_MAX,
     SESSION_BYTES_MAX = SESSION_ID_BYTES + 2 * VARINT_BYTES_MAX + 1 + 8,
-    EFFECT_BYTES_MAX = 1 + 4 * VARINT_BYTES_MAX + 8,
+    EFFECT_BYTES_MAX = 2 + 4 * VARINT_BYTES_MAX + 8,
     EFFECT_BYTES_MIN = 4,
 };
+
+/* What an effect of each kind has. */
+static const struct shape {
+    uint8_t must, may; /* flags */
+    bool value;
+} shapes[] = {
+    [EFFECT_PUT] = {0, EFFECT_CREATED | EFFECT_HAS_AFFINITY | EFFECT_HAS_DEADLINE | EFFECT_HAS_TYPE,
+                    true},
+    [EFFECT_REMOVE] = {0, 0, false},
+    [EFFECT_EXPIRE] = {0, 0, false},
+    [EFFECT_SESSION_END] = {0, 0, false},
+    [EFFECT_EDIT] = {EFFECT_HAS_TYPE, EFFECT_HAS_TYPE, true},
+    [EFFECT_DEADLINE] = {0, EFFECT_HAS_DEADLINE, false},
+};
+enum { KINDS = sizeof shapes / sizeof *shapes };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -36,20 +56,20 @@ static uint8_t *session_write(uint8_t *p, const struct record_session *s)
 
 static uint8_t *effect_write(uint8_t *p, const struct effect *e)
 {
-    bool put = e->kind == EFFECT_PUT;
-    unsigned flags = 0;
-    if (put && e->created)
-        flags |= EFFECT_CREATED;
-    if (put && e->affinity.len)
-        flags |= EFFECT_HAS_AFFINITY;
-    if (put && e->deadline)
-        flags |= EFFECT_HAS_DEADLINE;
+    const struct shape *shape = &shapes[e->kind];
+    unsigned flags = e->created ? EFFECT_CREATED : 0;
+    flags |= e->affinity.len ? EFFECT_HAS_AFFINITY : 0;
+    flags |= e->type ? EFFECT_HAS_TYPE : 0;
+    flags |= e->deadline ? EFFECT_HAS_DEADLINE : 0;
+    flags &= shape->may;
     *p++ = (uint8_t)((unsigned)e->kind | flags << 4);
     p = write_varint(p, e->cache);
     p = write_slice(p, e->key);
     if (flags & EFFECT_HAS_AFFINITY)
         p = write_slice(p, e->affinity);
-    if (put)
+    if (flags & EFFECT_HAS_TYPE)
+        *p++ = e->type;
+    if (shape->value)
         p = write_slice(p, e->value);
     if (flags & EFFECT_HAS_DEADLINE)
         p = write_u64(p, e->deadline);
@@ -87,26 +107,33 @@ static void session_read(struct reader *r, struct record_session *s)
         r->bad = true;
 }
 
+static bool value_well(const struct effect *e)
+{
+    return e->kind == EFFECT_EDIT ? value_edits_valid(e->type, e->value)
+                                  : value_valid(e->type, e->value);
+}
+
 static void effect_read(struct reader *r, struct effect *e)
 {
     unsigned head = read_u8(r), kind = head & 15, flags = head >> 4;
-    bool put = kind == EFFECT_PUT;
-    if (kind < EFFECT_PUT || kind > EFFECT_SESSION_END || flags & ~(unsigned)EFFECT_FLAGS ||
-        (flags && !put))
+    if (kind == 0 || kind >= KINDS || flags & ~(unsigned)shapes[kind].may ||
+        (flags & shapes[kind].must) != shapes[kind].must) {
         r->bad = true;
+        return;
+    }
     *e = (struct effect){.kind = (enum effect_kind)kind, .created = flags & EFFECT_CREATED};
     e->cache = (uint32_t)read_varint(r, UINT16_MAX);
     e->key = kind == EFFECT_SESSION_END ? read_slice(r, SESSION_ID_BYTES, SESSION_ID_BYTES)
                                         : read_slice(r, 1, KEY_BYTES_MAX);
     if (flags & EFFECT_HAS_AFFINITY)
         e->affinity = read_slice(r, 1, KEY_BYTES_MAX);
-    if (put)
-        e->value = read_slice(r, 0, UINT32_MAX);
-    if (flags & EFFECT_HAS_DEADLINE) {
-        e->deadline = read_u64(r);
-        if (!e->deadline)
-            r->bad = true;
-    }
+    e->type = flags & EFFECT_HAS_TYPE ? read_u8(r) : 0;
+    if (shapes[kind].value)
+        e->value = read_slice(r, 0, UINT32_MAX - 1);
+    e->deadline = flags & EFFECT_HAS_DEADLINE ? read_u64(r) : 0;
+    if ((flags & EFFECT_HAS_TYPE && !e->type) || (flags & EFFECT_HAS_DEADLINE && !e->deadline) ||
+        (!r->bad && shapes[kind].value && !value_well(e)))
+        r->bad = true;
 }
 
 static void head_read(struct reader *r, struct record *rec)

@@ -7,8 +7,9 @@
  * On disk and on the wire (little-endian; v = LEB128 varint):
  *   u8 flags | v context | v partition | u64 version | u64 time_ms |
  *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] | v effects |
- *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [v vlen, value],
- *               [u64 deadline] } */
+ *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [u8 type],
+ *               [v vlen, value], [u64 deadline] }
+ * The type stands where it is not BYTES; the value of PUT and EDIT is well-formed (value.h). */
 #ifndef GRIDD_DATA_RECORD_H
 #define GRIDD_DATA_RECORD_H
 

@@ -5,8 +5,8 @@
  *   MEDIA  u8 length of a media type (1..127), the media type, the bytes
  *   HASH   fields, packed: fields.h
  *
- * A further type (list, set, sorted set) gets a number here, a file like fields.c and its line in
- * value.c: how it is made from its stored form, edited, measured, stored again. */
+ * A further type (list, set, sorted set) gets a number here, a file like fields.c, its line in
+ * value.c, and its part in what content_change.c does for hashes. */
 #ifndef GRIDD_DATA_VALUE_H
 #define GRIDD_DATA_VALUE_H
 
@@ -22,6 +22,11 @@ enum value_type {
 };
 
 enum { MEDIA_BYTES_MAX = 127 };
+
+/* Whether bytes from outside are the stored form of a value of that type, which may be any number;
+ * whether they are edits that its kind of value takes. */
+bool value_valid(unsigned type, struct slice stored);
+bool value_edits_valid(unsigned type, struct slice edits);
 
 /* Whether a value of this type is a string of bytes to its users. */
 static inline bool value_is_bytes(enum value_type type)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { REQUESTS = 10000, TURN = 16, VALUE_BYTES = 100, NOW = 1000000 };
+enum { REQUESTS = 10000, TURN = 16, VALUE_LEN = 100, NOW = 1000000 };
 
 struct rig {
     struct catalog *catalog;
@@ -149,7 +149,7 @@ static void add_hello(struct buf *b)
 /* REQUESTS of them on as many keys; writes are exactly-once, as the client library makes them. */
 static void add_requests(struct buf *b, const struct rig *r, bool put, uint64_t first)
 {
-    uint8_t key[24], value[VALUE_BYTES];
+    uint8_t key[24], value[VALUE_LEN];
     memset(value, 'v', sizeof value);
     for (uint64_t i = 0; i < REQUESTS; i++) {
         Grid__Request m;

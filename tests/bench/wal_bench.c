@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORDS = 100, VALUE_BYTES = 110 };
+enum { RECORDS = 100, VALUE_LEN = 110 };
 
 static struct wal *log_new(const char *dir)
 {
@@ -32,7 +32,7 @@ static struct wal *log_new(const char *dir)
 
 static void batch_fill(struct wal_batch *b, uint64_t *seq)
 {
-    static const uint8_t value[VALUE_BYTES];
+    static const uint8_t value[VALUE_LEN];
     for (unsigned i = 0; i < RECORDS; i++) {
         char key[24];
         snprintf(key, sizeof key, "key-%010u", (unsigned)*seq);

@@ -184,11 +184,22 @@ static void save_replies(const struct catalog *c)
 
 static void save_records(void)
 {
+    static const uint8_t hash[] = {1, 'a', 1, 'b'}, edits[] = {2, 1, 'c', 1, 1, 'a', 1, 'd'};
+    struct slice id_slice = slice_str(id), key_slice = slice_str(key);
     struct effect effects[] = {
-        {EFFECT_PUT, true, 1, slice_str(key), slice_str(id), slice_str(value), 1234567890, 0},
-        {EFFECT_REMOVE, false, 2, slice_str(name), {NULL, 0}, {NULL, 0}, 0, 0},
-        {EFFECT_EXPIRE, false, 1, slice_str(id), {NULL, 0}, {NULL, 0}, 0, 0},
+        {.kind = EFFECT_PUT, .created = true, .cache = 1, .key = key_slice, .affinity = id_slice},
+        {.kind = EFFECT_REMOVE, .cache = 2, .key = slice_str(name)},
+        {.kind = EFFECT_EXPIRE, .cache = 1, .key = id_slice},
+        {.kind = EFFECT_PUT, .key = key_slice, .type = VALUE_HASH},
+        {.kind = EFFECT_EDIT, .key = key_slice, .type = VALUE_HASH},
+        {.kind = EFFECT_PUT, .key = id_slice, .type = VALUE_MEDIA},
+        {.kind = EFFECT_DEADLINE, .key = id_slice, .deadline = 99},
     };
+    effects[0].value = slice_str(value);
+    effects[0].deadline = 1234567890;
+    effects[3].value = slice_make(hash, sizeof hash);
+    effects[4].value = slice_make(edits, sizeof edits);
+    effects[5].value = slice_str("\4text bytes");
     struct record r = {.context = 1,
                        .partition = 5,
                        .version = version_make(3, 9),
@@ -206,6 +217,10 @@ static void save_records(void)
     r.session.result = -1;
     record_encode(&r, &b);
     save("record", "session", buf_slice(&b));
+    b.len = 0;
+    r.effects_len = sizeof effects / sizeof *effects;
+    record_encode(&r, &b);
+    save("record", "typed", buf_slice(&b));
     buf_release(&b);
 }
 

@@ -2,12 +2,42 @@
  * LINK: data base */
 #include "base/alloc.h"
 #include "base/prng.h"
+#include "data/fields.h"
 #include "data/record.h"
 #include "tests/lib/unit.h"
 
 enum { EFFECTS = 6 };
 
 static const uint8_t bytes[600] = {7, 8, 9};
+static const uint8_t media[] = "\4text the bytes";
+static const uint8_t hash[] = {1, 'a', 1, 'b', 2, 'c', 'd', 0};
+static const uint8_t edits[] = {EDIT_SET, 1, 'a', 1, 'b', EDIT_REMOVE, 1, 'c'};
+
+static void value_random(struct prng *r, struct effect *e)
+{
+    switch (prng_below(r, 4)) {
+    case 0:
+        e->type = VALUE_MEDIA;
+        e->value = slice_make(media, 6 + prng_below(r, sizeof media - 6));
+        break;
+    case 1:
+        e->type = VALUE_HASH;
+        e->value = slice_make(hash, prng_below(r, 2) ? 4 : sizeof hash);
+        break;
+    default:
+        e->value = slice_make(bytes, prng_below(r, sizeof bytes));
+    }
+}
+
+static void change_random(struct prng *r, struct effect *e)
+{
+    if (e->kind == EFFECT_EDIT) {
+        e->type = VALUE_HASH;
+        e->value = slice_make(edits, prng_below(r, 2) ? 5 : sizeof edits);
+    } else if (e->kind == EFFECT_DEADLINE) {
+        e->deadline = prng_below(r, 2) ? 0 : prng_next(r);
+    }
+}
 
 static void record_random(struct prng *r, struct effect *effects, struct record *ret)
 {
@@ -27,16 +57,17 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
                                     .result = (int64_t)prng_next(r)};
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
-        *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, 4))};
+        *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, 6))};
         e->cache = (uint32_t)prng_below(r, 65536);
         e->key = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));
         if (e->kind == EFFECT_SESSION_END)
             e->key.len = SESSION_ID_BYTES;
+        change_random(r, e);
         if (e->kind != EFFECT_PUT)
             continue;
         e->created = prng_below(r, 2);
         e->affinity = slice_make(bytes, prng_below(r, 2) * prng_below(r, KEY_BYTES_MAX + 1));
-        e->value = slice_make(bytes, prng_below(r, sizeof bytes));
+        value_random(r, e);
         e->deadline = prng_below(r, 2) ? 0 : prng_next(r);
     }
 }
@@ -46,6 +77,7 @@ static void effect_same(const struct effect *a, const struct effect *b)
     ck_assert_int_eq(a->kind, b->kind);
     ck_assert_int_eq(a->created, b->created);
     ck_assert_uint_eq(a->cache, b->cache);
+    ck_assert_uint_eq(a->type, b->type);
     ck_assert(slice_eq(a->key, b->key));
     ck_assert(slice_eq(a->affinity, b->affinity));
     ck_assert(slice_eq(a->value, b->value));
@@ -173,9 +205,21 @@ struct bad_effect {
 
 static const struct bad_effect bad_effects[] = {
     {"kind 0", 4, {0, 1, 1, 'k'}},
-    {"kind 5", 4, {5, 1, 1, 'k'}},
+    {"kind 7", 4, {7, 1, 1, 'k'}},
+    {"edit without a type", 5, {5, 1, 1, 'k', 0}},
+    {"edit of bytes", 6, {5 | 8 << 4, 1, 1, 'k', 0, 0}},
+    {"edit of a media type", 6, {5 | 8 << 4, 1, 1, 'k', VALUE_MEDIA, 0}},
+    {"edit with a deadline", 14, {5 | 12 << 4, 1, 1, 'k', VALUE_HASH, 0, 1}},
+    {"malformed edit", 8, {5 | 8 << 4, 1, 1, 'k', VALUE_HASH, 2, EDIT_SET, 0}},
+    {"type 0 said", 6, {1 | 8 << 4, 1, 1, 'k', 0, 0}},
+    {"type 3", 6, {1 | 8 << 4, 1, 1, 'k', 3, 0}},
+    {"hash without fields", 6, {1 | 8 << 4, 1, 1, 'k', VALUE_HASH, 0}},
+    {"hash with a field twice", 10, {1 | 8 << 4, 1, 1, 'k', VALUE_HASH, 4, 0, 0, 0, 0}},
+    {"media type of 0 bytes", 7, {1 | 8 << 4, 1, 1, 'k', VALUE_MEDIA, 1, 0}},
+    {"media type beyond the value", 8, {1 | 8 << 4, 1, 1, 'k', VALUE_MEDIA, 2, 2, 'a'}},
+    {"deadline 0 said", 12, {6 | 4 << 4, 1, 1, 'k', 0}},
+    {"deadline with a value", 6, {6 | 8 << 4, 1, 1, 'k', VALUE_HASH, 0}},
     {"flags on a removal", 4, {2 | 1 << 4, 1, 1, 'k'}},
-    {"unknown flag", 5, {1 | 8 << 4, 1, 1, 'k', 0}},
     {"empty key", 4, {2, 1, 0, 0}},
     {"key of 481 bytes", 5, {2, 1, 0xe1, 3, 0}},
     {"cache of 65536", 6, {2, 0x80, 0x80, 4, 1, 'k'}},

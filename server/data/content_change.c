@@ -1,0 +1,301 @@
+/* content_change.c - a record is staged, then applied.
+ *
+ *   effect            staged                                         applied
+ *   PUT, REMOVE ...   a new entry or tombstone                       linked, or replaces; counted
+ *   EDIT              packed: a new entry, which may be a map        replaces
+ *                     map: in the map (fields_stage)                 in the map, which is packed
+ *                                                                    again when it is small
+ *   DEADLINE          a new entry; a map is shared for the moment    replaces, and has the map
+ *
+ * What an EDIT or a DEADLINE changes must be there; an effect older than what is there is left
+ * out. */
+#include "base/alloc.h"
+#include "data/content_priv.h"
+
+#include <stdlib.h>
+
+enum {
+    LINK_BYTES = 16,
+    SESSION_BYTES = 192,
+    FIELD_BYTES = 48,
+    PACK_BYTES = FIELDS_PACKED_BYTES / 4,
+}; /* what content_need() adds per effect, for a session, per edit; when a map becomes packed */
+
+/* What is not the usual case stays out of its way. */
+#define ASIDE __attribute__((noinline, cold))
+
+static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
+{
+    return (struct entry_parts){.key = e->key,
+                                .affinity = e->affinity,
+                                .value = e->value,
+                                .type = e->type,
+                                .version = version,
+                                .deadline = e->deadline,
+                                .cache = (uint16_t)e->cache,
+                                .tombstone = e->kind != EFFECT_PUT};
+}
+
+size_t content_need(const struct content *c, const struct record *rec)
+{
+    (void)c;
+    size_t n = rec->has_session ? (size_t)SESSION_BYTES : 0;
+    for (size_t i = 0; i < rec->effects_len; i++) {
+        struct entry_parts parts = effect_parts(&rec->effects[i], rec->version);
+        if (rec->effects[i].kind >= EFFECT_EDIT)
+            n += FIELD_BYTES + parts.value.len; /* the rest replaces what is there */
+        else
+            n += entry_parts_size(&parts) + LINK_BYTES;
+        n += parts.deadline ? sizeof(struct entry *) : 0;
+    }
+    return n;
+}
+
+/* --- staging ---------------------------------------------------------------------------------- */
+
+/* What an entry is made of, to make another one of it. */
+static struct entry_parts parts_of(const struct entry *e)
+{
+    return (struct entry_parts){.key = entry_key(e),
+                                .affinity = entry_affinity(e),
+                                .value = entry_value(e),
+                                .map = entry_is_map(e) ? entry_map(e) : NULL,
+                                .type = (uint8_t)entry_type(e),
+                                .version = entry_version(e),
+                                .deadline = entry_deadline(e),
+                                .cache = entry_cache(e)};
+}
+
+/* The packed fields of `base`, edited, are the value of a new entry. */
+static enum grid_err packed_stage(struct content *c, const struct entry *base,
+                                  const struct effect *e, uint64_t version, struct staged *st)
+{
+    struct entry_parts parts = parts_of(base);
+    struct buf *after = entry_pool_scratch(c->table.pool);
+    if (e->value.len > FIELDS_BYTES_MAX - parts.value.len)
+        return GRID_ETOO_LARGE;
+    fields_fold(parts.value, &e->value, 1, after);
+    if (!after->len)
+        return GRID_ECORRUPT;
+    parts.value = buf_slice(after);
+    parts.version = version;
+    st->entry = content_entry_new(c, &parts);
+    st->how = STAGED_CHANGE;
+    return st->entry ? GRID_OK : GRID_ENOMEM;
+}
+
+static enum grid_err edit_stage(struct content *c, struct entry *base, const struct effect *e,
+                                uint64_t version, struct staged *st)
+{
+    if (entry_type(base) != VALUE_HASH || e->type != VALUE_HASH)
+        return GRID_ECORRUPT;
+    if (!entry_is_map(base))
+        return packed_stage(c, base, e, version, st);
+    enum grid_err err = fields_stage(entry_map(base), e->value);
+    if (!err)
+        *st = (struct staged){base, st->hash, STAGED_IN_MAP};
+    return err;
+}
+
+static enum grid_err deadline_stage(struct content *c, const struct entry *base,
+                                    const struct effect *e, uint64_t version, struct staged *st)
+{
+    struct entry_parts parts = parts_of(base);
+    parts.deadline = e->deadline;
+    parts.version = version;
+    st->entry = entry_new(c->table.pool, &parts);
+    st->how = STAGED_CHANGE;
+    return st->entry ? GRID_OK : GRID_ENOMEM;
+}
+
+/* EDIT, DEADLINE. */
+ASIDE static enum grid_err change_stage(struct content *c, const struct effect *e, uint64_t version,
+                                        struct staged *st)
+{
+    struct entry *base = table_find(&c->table, (uint16_t)e->cache, e->key, st->hash);
+    if (base && entry_version(base) > version)
+        return GRID_OK;
+    if (!base || entry_is_tombstone(base))
+        return GRID_ECORRUPT;
+    return e->kind == EFFECT_EDIT ? edit_stage(c, base, e, version, st)
+                                  : deadline_stage(c, base, e, version, st);
+}
+
+static enum grid_err effect_stage(struct content *c, const struct effect *e, uint64_t version,
+                                  struct staged *st)
+{
+    *st = (struct staged){NULL, 0, STAGED_NOTHING};
+    if (e->kind == EFFECT_SESSION_END)
+        return GRID_OK;
+    st->hash = e->hash ? e->hash : table_hash(&c->table, (uint16_t)e->cache, e->key);
+    if (unlikely(e->kind >= EFFECT_EDIT))
+        return change_stage(c, e, version, st);
+    struct entry_parts parts = effect_parts(e, version);
+    st->how = STAGED_ENTRY;
+    st->entry = content_entry_new(c, &parts);
+    return st->entry ? GRID_OK : GRID_ENOMEM;
+}
+
+enum grid_err content_stage(struct content *c, const struct record *rec)
+{
+    CHECK(!c->staged && rec->effects_len <= RECORD_EFFECTS_MAX);
+    if (rec->effects_len > 1) {
+        c->staged = malloc(rec->effects_len * sizeof *c->staged);
+        if (!c->staged)
+            return GRID_ENOMEM;
+    } else {
+        c->staged = &c->staged_one;
+    }
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < rec->effects_len && !err; i++)
+        err = effect_stage(c, &rec->effects[i], rec->version, &c->staged[c->staged_len++]);
+    if (err)
+        content_unstage(c);
+    return err;
+}
+
+static void staged_clear(struct content *c)
+{
+    if (c->staged != &c->staged_one)
+        free(c->staged);
+    c->staged = NULL;
+    c->staged_len = 0;
+}
+
+static bool maps_shared(const struct entry *a, const struct entry *b)
+{
+    return entry_is_map(a) && entry_is_map(b) && entry_map(a) == entry_map(b);
+}
+
+static void effect_unstage(struct content *c, const struct staged *st)
+{
+    struct entry *e = st->entry;
+    if (st->how == STAGED_IN_MAP) {
+        fields_unstage(entry_map(e));
+        return;
+    }
+    if (!e)
+        return;
+    const struct entry *base = table_find(&c->table, entry_cache(e), entry_key(e), st->hash);
+    if (base && maps_shared(base, e))
+        entry_forget_map(e);
+    entry_free(c->table.pool, e);
+}
+
+void content_unstage(struct content *c)
+{
+    for (uint32_t i = 0; i < c->staged_len; i++)
+        effect_unstage(c, &c->staged[i]);
+    staged_clear(c);
+}
+
+/* --- applying --------------------------------------------------------------------------------- */
+
+static void entry_replace(struct content *c, struct entry **place, struct entry *e)
+{
+    struct entry *old = *place;
+    *place = e;
+    c->entry_bytes += entry_size(e) - entry_size(old);
+    expiry_replace(&c->expiry, old, e);
+    if (entry_is_tombstone(old))
+        tombstone_remove(c, old);
+    if (entry_is_tombstone(e))
+        tombstone_add(c, e);
+    entry_free(c->table.pool, old);
+}
+
+static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
+{
+    struct entry *e = st->entry;
+    struct entry **old = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
+    if (effect->kind != EFFECT_PUT || effect->created)
+        counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
+    if (!old)
+        content_link(c, e, st->hash);
+    else if (entry_version(*old) <= entry_version(e))
+        entry_replace(c, old, e);
+    else
+        entry_free(c->table.pool, e);
+}
+
+/* A map that has become small; without memory it stays one. */
+ASIDE static void map_pack(struct content *c, struct entry **place)
+{
+    struct entry_parts parts = parts_of(*place);
+    struct buf *packed = entry_pool_scratch(c->table.pool);
+    fields_store(entry_fields(*place), packed);
+    parts.map = NULL;
+    parts.value = buf_slice(packed);
+    struct entry *e = entry_new(c->table.pool, &parts);
+    if (e)
+        entry_replace(c, place, e);
+}
+
+ASIDE static void map_apply(struct content *c, const struct staged *st, uint64_t version)
+{
+    struct entry *e = st->entry;
+    size_t before = entry_size(e);
+    fields_apply(entry_map(e));
+    e->version = version;
+    c->entry_bytes += entry_size(e) - before;
+    if (fields_packed_bytes(entry_fields(e)) < PACK_BYTES)
+        map_pack(c, table_place(&c->table, entry_cache(e), entry_key(e), st->hash));
+}
+
+ASIDE static void change_apply(struct content *c, const struct staged *st)
+{
+    struct entry *e = st->entry;
+    struct entry **place = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
+    if (maps_shared(*place, e)) {
+        c->entry_bytes -= fields_bytes(entry_map(e));
+        entry_forget_map(*place);
+    }
+    entry_replace(c, place, e);
+}
+
+static void session_end(struct content *c, const struct effect *effect)
+{
+    struct session_id id;
+    CHECK(effect->key.len == sizeof id.bytes);
+    memcpy(id.bytes, effect->key.data, sizeof id.bytes);
+    sessions_end(c->sessions, &id);
+}
+
+static void effect_apply(struct content *c, const struct effect *effect, const struct staged *st,
+                         uint64_t version)
+{
+    if (likely(st->how == STAGED_ENTRY))
+        entry_apply(c, effect, st);
+    else if (st->how == STAGED_CHANGE)
+        change_apply(c, st);
+    else if (st->how == STAGED_IN_MAP)
+        map_apply(c, st, version);
+    else if (effect->kind == EFFECT_SESSION_END)
+        session_end(c, effect);
+}
+
+void content_apply(struct content *c, const struct record *rec)
+{
+    CHECK(c->staged && c->staged_len == rec->effects_len);
+    for (size_t i = 0; i < rec->effects_len; i++)
+        effect_apply(c, &rec->effects[i], &c->staged[i], rec->version);
+    staged_clear(c);
+    if (rec->has_session) {
+        struct session_change change = {rec->session, rec->version, rec->time_ms};
+        sessions_apply(c->sessions, &change);
+    }
+    if (rec->version > c->last)
+        c->last = rec->version;
+}
+
+enum grid_err content_replay(struct content *c, const struct record *rec, size_t effect)
+{
+    struct record one = *rec;
+    one.effects = &rec->effects[effect];
+    one.effects_len = 1;
+    one.has_session = rec->has_session && effect + 1 == rec->effects_len;
+    enum grid_err err = content_stage(c, &one);
+    if (!err)
+        content_apply(c, &one);
+    return err;
+}
