@@ -208,7 +208,7 @@ static size_t effects_need(const struct call_memory *m, size_t from)
         struct entry_parts parts = {.key = e->key,
                                     .affinity = e->affinity,
                                     .value = e->value,
-                                    .type = e->type,
+                                    .type = e->kind == EFFECT_PUT ? e->type : (uint8_t)VALUE_BYTES,
                                     .deadline = e->deadline};
         need += entry_parts_size(&parts);
     }
