@@ -38,10 +38,12 @@ const struct entry *call_entry(struct call *c, uint32_t key);
 /* Its version; 0: absent. */
 uint64_t call_version(struct call *c, uint32_t key);
 
-/* Changes of this step, each key at most once. Slices are borrowed until the call's end. */
+/* Changes of this step. Of several to one key (it may be named twice) the last one counts; each
+ * says what the key, as it was before the step, becomes. Slices are borrowed until the call's
+ * end. */
 
 /* The key has this value from now on (stored form, value.h), and the deadline (unix ms, 0: for
- * ever; one that has passed removes the key). Its affinity stays. */
+ * ever; one that has passed removes the key). Its affinity stays; a new key has the op's. */
 void call_put(struct call *c, uint32_t key, enum value_type type, struct slice stored,
               msec_t deadline);
 /* Change the value of a live entry as its type says (HASH: fields.h). It must not become empty:

@@ -1,7 +1,7 @@
 /* park.c - what waits: copies of ops (for the cold store) and results (for a commit, R6).
  *
  * A parked op is one allocation:
- *   struct parked | ops of a batch, or args, keys and steps of a call | bytes of all slices | absent
+ *   struct parked | ops of a batch, or args, keys, steps of a call | bytes of all slices | absent
  * A waiting result is one allocation too; a value it shows is kept by a reference to its entry. */
 #include "shard/shard_priv.h"
 

@@ -3,9 +3,8 @@
 #define GRIDD_SHARD_SHARD_PRIV_H
 
 #include "base/alloc.h"
-#include "base/prng.h"
 #include "control/settings.h"
-#include "shard/call.h"
+#include "shard/call_priv.h"
 #include "shard/park_priv.h"
 
 enum {
@@ -52,20 +51,6 @@ struct sweep {
     uint32_t cache;  /* where it goes on */
     uint16_t after_len;
     uint8_t after[KEY_BYTES_MAX];
-};
-
-enum { CALL_RAW_KEEP = 256 << 10 };
-
-/* What the procedure that is running has taken. */
-struct call_memory {
-    uint8_t **blocks;
-    size_t len, cap;
-    uint8_t *at; /* free in the last block */
-    size_t left;
-    struct effect *effects; /* changes */
-    size_t effects_len, effects_cap;
-    struct buf raw;
-    struct prng prng;
 };
 
 struct shard {
@@ -163,7 +148,6 @@ void count_run(struct job *j);
 void scan_run(struct job *j);
 void write_run(struct job *j);
 void call_run(struct job *j);
-void call_memory_release(struct call_memory *m);
 void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now);
 void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);

@@ -320,7 +320,6 @@ void write_run(struct job *j)
         job_fail(j, err);
         return;
     }
-    j->s->stats.writes++;
     struct answer a;
     /* An op that comes from the cold store evicts nothing: it could be what it waited for. */
     for (bool again = !j->parked;; again = false) {

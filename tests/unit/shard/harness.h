@@ -24,6 +24,7 @@ struct answered {
     int64_t number;
     uint32_t failed_at;
     uint32_t items;
+    size_t affinity; /* of SCAN: bytes of all affinities */
     enum reply_kind reply;
     struct buf value; /* of GET, CALL */
     struct buf keys;  /* of SCAN: "key=value;" each */
@@ -64,6 +65,7 @@ struct harness {
     size_t log_len;
     uint64_t checkpointed;
     bool log_full;
+    size_t log_room; /* bytes of one record that fit; 0: any */
     int checkpoint_asked;
     struct stored *store;
     size_t store_len;
@@ -100,12 +102,13 @@ static void h_reply(void *ctx, const struct ticket *to, const struct result *res
     a->reply = res->reply;
     buf_set(&a->value, res->value);
     buf_set(&a->cursor, res->cursor);
-    a->keys.len = 0;
+    a->keys.len = a->affinity = 0;
     for (uint32_t i = 0; i < res->items_len; i++) {
         buf_add(&a->keys, res->items[i].key.data, res->items[i].key.len);
         buf_add_u8(&a->keys, '=');
         buf_add(&a->keys, res->items[i].value.data, res->items[i].value.len);
         buf_add_u8(&a->keys, ';');
+        a->affinity += res->items[i].affinity.len;
     }
 }
 
@@ -122,8 +125,8 @@ static uint64_t h_log_append(void *ctx, const struct record *rec, bool sync)
 
 static bool h_log_has_room(void *ctx, size_t bytes)
 {
-    (void)bytes;
-    return !((struct harness *)ctx)->log_full;
+    const struct harness *h = ctx;
+    return !h->log_full && (!h->log_room || bytes <= h->log_room);
 }
 
 static void h_checkpoint_soon(void *ctx)

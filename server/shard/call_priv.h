@@ -1,0 +1,55 @@
+/* call_priv.h - what the files of calls share: the memory of the procedure that runs, its changes,
+ * and how it is begun and answered. */
+#ifndef GRIDD_SHARD_CALL_PRIV_H
+#define GRIDD_SHARD_CALL_PRIV_H
+
+#include "base/prng.h"
+#include "shard/call.h"
+
+enum {
+    CALL_RAW_KEEP = 256 << 10,
+    CALL_RECORD_BYTES_MAX = 256 << 20, /* of what one call may change */
+};
+
+/* What the procedure that is running has taken, and what it changes. One per shard. */
+struct call_memory {
+    uint8_t **blocks;
+    size_t len, cap;
+    uint8_t *at; /* free in the last block */
+    size_t left;
+    struct effect *effects; /* of a transaction: of all steps so far */
+    size_t effects_len, effects_cap;
+    size_t need;  /* bytes of memory that the changes take, beyond what they replace */
+    size_t bytes; /* of a transaction: bytes of the record so far, at most */
+    struct buf raw;
+    struct prng prng;
+};
+
+/* --- call_memory.c ---------------------------------------------------------------------------- */
+
+void *call_memory_take(struct call_memory *m, size_t bytes);
+/* Forget what was taken, and keep little. */
+void call_memory_reset(struct call_memory *m);
+void call_memory_release(struct call_memory *m);
+/* A copy that stays until the call's end. */
+struct slice call_memory_keep(struct call_memory *m, struct slice s);
+struct effect *call_effect_new(struct call_memory *m);
+/* Of the effects from `first` on, the last of each key stays: each of them says what the key, as
+ * it was before all of them, becomes. */
+void call_effects_once(struct call_memory *m, size_t first);
+
+/* --- call.c ----------------------------------------------------------------------------------- */
+
+/* Look all keys up. False: some are on disk only; the op is parked until they are here (or is
+ * answered BUSY). */
+bool call_look(struct job *j);
+/* Run a procedure: its changes are behind those that are there, its answer is in c->reply. */
+void call_procedure(struct call *c, procedure_fn *procedure);
+/* Answer what changed nothing: when all that was looked at is committed (R6). */
+void call_answer(struct job *j, const struct call *c);
+
+/* --- call_steps.c ----------------------------------------------------------------------------- */
+
+void transaction_run(struct job *j, struct call *c);
+
+#endif
