@@ -10,14 +10,24 @@ static uint64_t clock_ns(clockid_t id)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t clock_wall_us(void)
+{
+    return clock_ns(CLOCK_REALTIME) / 1000u;
+}
+
+uint64_t clock_mono_us(void)
+{
+    return clock_ns(CLOCK_BOOTTIME) / 1000u;
+}
+
 msec_t clock_wall_ms(void)
 {
-    return clock_ns(CLOCK_REALTIME) / 1000000u;
+    return clock_wall_us() / 1000u;
 }
 
 msec_t clock_mono_ms(void)
 {
-    return clock_ns(CLOCK_BOOTTIME) / 1000000u;
+    return clock_mono_us() / 1000u;
 }
 
 uint64_t clock_mono_ns(void)

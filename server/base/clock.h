@@ -10,6 +10,8 @@ typedef uint64_t msec_t;
 
 msec_t clock_wall_ms(void); /* since 1970 */
 msec_t clock_mono_ms(void); /* never goes back, counts suspend */
+uint64_t clock_wall_us(void);
+uint64_t clock_mono_us(void); /* the clock of clock_mono_ms() */
 uint64_t clock_mono_ns(void);
 
 #endif

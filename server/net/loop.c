@@ -97,22 +97,32 @@ void loop_begin(struct loop *l)
     mailbox_awake(l->mailbox);
 }
 
-msec_t loop_mono_ms(struct loop *l)
+uint64_t loop_mono_us(struct loop *l)
 {
     if (!l->mono_known) {
-        l->mono = l->clock ? l->clock(l->clock_ctx) : clock_mono_ms();
+        l->mono_us = l->clock ? l->clock(l->clock_ctx) * 1000 : clock_mono_us();
         l->mono_known = true;
     }
-    return l->mono;
+    return l->mono_us;
+}
+
+uint64_t loop_wall_us(struct loop *l)
+{
+    if (!l->wall_known) {
+        l->wall_us = clock_wall_us();
+        l->wall_known = true;
+    }
+    return l->wall_us;
+}
+
+msec_t loop_mono_ms(struct loop *l)
+{
+    return loop_mono_us(l) / 1000;
 }
 
 msec_t loop_wall_ms(struct loop *l)
 {
-    if (!l->wall_known) {
-        l->wall = clock_wall_ms();
-        l->wall_known = true;
-    }
-    return l->wall;
+    return loop_wall_us(l) / 1000;
 }
 
 /* Make the event base return in time for the earliest timer; false: it is due now. */

@@ -50,6 +50,8 @@ void loop_post(struct loop *l, struct mail *m);
 /* The time of this turn, read from the clocks at most once per turn. */
 msec_t loop_wall_ms(struct loop *l);
 msec_t loop_mono_ms(struct loop *l);
+uint64_t loop_wall_us(struct loop *l);
+uint64_t loop_mono_us(struct loop *l);
 
 /* A timer, embedded in its owner; fires once, in a turn, then has to be set again.
  * loop_timer_init before first use; loop_timer_stop before the memory goes. */

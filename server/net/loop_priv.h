@@ -45,8 +45,8 @@ struct loop {
     bool firing; /* timers are being fired */
     bool mono_known;
     bool wall_known;
-    msec_t mono;
-    msec_t wall;
+    uint64_t mono_us;
+    uint64_t wall_us;
     msec_t (*clock)(void *ctx);
     void *clock_ctx;
     uint32_t turn;

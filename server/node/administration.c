@@ -1,7 +1,7 @@
 /* administration.c - requests of operators. Each goes session -> control thread (changes the
  * catalog, keeps it on disk) -> every worker (takes the catalog in, or tells what it has) ->
  * control -> session: so a change that was answered is known to every shard. */
-#include "node/node_priv.h"
+#include "node/measure.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -12,9 +12,7 @@
 #include <stdlib.h>
 
 struct share { /* what one worker tells */
-    struct shard_stats stats;
-    struct loop_stats loop;
-    struct wal_stats wal;
+    struct measures measures;
     struct shard_usage *contexts; /* as in the catalog */
     uint64_t *caches;             /* all caches, in catalog order */
     struct shard_partition_info
@@ -161,104 +159,40 @@ static void partitions_reply(struct job *j, struct admin_reply *reply)
     free(at);
 }
 
-static void stats_sum(struct job *j, struct share *sum)
+/* What all workers together have. */
+static void samples_make(struct job *j, struct measures *ret_sum, struct buf *samples)
 {
-    *sum = (struct share){0};
+    struct shard_usage *usage = xcalloc(j->catalog->contexts_len, sizeof *usage);
     for (unsigned s = 0; s < j->node->shards; s++) {
-        const struct share *x = &j->shares[s];
-#define ADD(field) sum->field += x->field
-        ADD(stats.entries);
-        ADD(stats.entry_bytes);
-        ADD(stats.memory_bytes);
-        ADD(stats.memory_limit);
-        ADD(stats.reads);
-        ADD(stats.writes);
-        ADD(stats.hits);
-        ADD(stats.misses);
-        ADD(stats.expired);
-        ADD(stats.evicted);
-        ADD(stats.cold_reads);
-        ADD(stats.repeated);
-        ADD(stats.parked);
-        ADD(stats.partitions);
-        ADD(stats.partitions_complete);
-        ADD(stats.partitions_damaged);
-        ADD(loop.turns);
-        ADD(loop.reads);
-        ADD(loop.writes);
-        ADD(loop.bytes_in);
-        ADD(loop.bytes_out);
-        ADD(loop.connections);
-        ADD(loop.opened);
-        ADD(loop.closed);
-        ADD(loop.handshakes);
-        ADD(loop.handshakes_failed);
-        ADD(loop.closed_idle);
-        ADD(loop.closed_slow);
-        ADD(wal.bytes);
-        ADD(wal.syncs);
-        ADD(wal.written_bytes);
-        ADD(wal.durable_lsn);
-#undef ADD
+        measures_add(ret_sum, &j->shares[s].measures);
+        for (size_t i = 0; i < j->catalog->contexts_len; i++) {
+            usage[i].entries += j->shares[s].contexts[i].entries;
+            usage[i].bytes += j->shares[s].contexts[i].bytes;
+        }
     }
+    measures_tell(j->node, j->catalog, ret_sum, usage, samples);
+    free(usage);
 }
 
-/* X(name, source, unit, counter) */
-#define METRICS(X)                                                                                 \
-    X("entries", stats.entries, "", false)                                                         \
-    X("entry_bytes", stats.entry_bytes, "bytes", false)                                            \
-    X("memory_bytes", stats.memory_bytes, "bytes", false)                                          \
-    X("memory_limit", stats.memory_limit, "bytes", false)                                          \
-    X("reads", stats.reads, "", true)                                                              \
-    X("writes", stats.writes, "", true)                                                            \
-    X("hits", stats.hits, "", true)                                                                \
-    X("misses", stats.misses, "", true)                                                            \
-    X("expired", stats.expired, "", true)                                                          \
-    X("evicted", stats.evicted, "", true)                                                          \
-    X("cold_reads", stats.cold_reads, "", true)                                                    \
-    X("repeated", stats.repeated, "", true)                                                        \
-    X("parked", stats.parked, "", false)                                                           \
-    X("partitions", stats.partitions, "", false)                                                   \
-    X("partitions_complete", stats.partitions_complete, "", false)                                 \
-    X("partitions_damaged", stats.partitions_damaged, "", false)                                   \
-    X("connections", loop.connections, "", false)                                                  \
-    X("connections_opened", loop.opened, "", true)                                                 \
-    X("connections_idle_closed", loop.closed_idle, "", true)                                       \
-    X("connections_slow_closed", loop.closed_slow, "", true)                                       \
-    X("handshakes", loop.handshakes, "", true)                                                     \
-    X("handshakes_failed", loop.handshakes_failed, "", true)                                       \
-    X("bytes_in", loop.bytes_in, "bytes", true)                                                    \
-    X("bytes_out", loop.bytes_out, "bytes", true)                                                  \
-    X("turns", loop.turns, "", true)                                                               \
-    X("log_bytes", wal.bytes, "bytes", false)                                                      \
-    X("log_written_bytes", wal.written_bytes, "bytes", true)                                       \
-    X("log_syncs", wal.syncs, "", true)                                                            \
-    X("log_records", wal.durable_lsn, "", true)
+static void metrics_reply(struct job *j, struct admin_reply *reply)
+{
+    (void)reply; /* plain samples, for sessions of this node */
+    struct measures *sum = xcalloc(1, sizeof *sum);
+    samples_make(j, sum, &j->reply);
+    free(sum);
+}
 
 static void status_reply(struct job *j, struct admin_reply *reply)
 {
     struct node *n = j->node;
-    struct share sum;
-    stats_sum(j, &sum);
-    struct admin_metric metrics[] = {
-#define X(name, source, unit, counter) {name, sum.source, unit, counter},
-        METRICS(X)
-#undef X
-    };
-    char damaged[120];
-    const char *problems[2];
-    size_t problems_len = 0;
-    if (sum.stats.partitions_damaged) {
-        snprintf(damaged, sizeof damaged,
-                 "%llu partitions are damaged on disk: see gridctl partition list",
-                 (unsigned long long)sum.stats.partitions_damaged);
-        problems[problems_len++] = damaged;
-    }
-    for (unsigned s = 0; s < n->shards && problems_len < 2; s++)
-        if (atomic_load(&n->workers[s].no_space)) {
-            problems[problems_len++] = "the disk is full: writes are refused when the log is full";
-            break;
-        }
+    struct measures *sum = xcalloc(1, sizeof *sum);
+    struct buf samples = BUF_INIT, names = BUF_INIT;
+    samples_make(j, sum, &samples);
+    struct problem list[PROBLEMS_MAX];
+    const char *problems[PROBLEMS_MAX];
+    size_t problems_len = measures_problems(n, sum, list);
+    for (size_t i = 0; i < problems_len; i++)
+        problems[i] = list[i].text;
     struct admin_node node = {.name = n->conf.name,
                               .node_id = n->view.node_id,
                               .address = n->view.address,
@@ -267,9 +201,9 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                               .shards = n->shards,
                               .labels = n->conf.labels,
                               .labels_len = n->conf.labels_len,
-                              .state = n->stopping ? "stopping" : "serving",
-                              .metrics = metrics,
-                              .metrics_len = sizeof metrics / sizeof *metrics};
+                              .state = n->stopping ? "stopping" : "serving"};
+    struct admin_metric *metrics = measures_admin(buf_slice(&samples), &names, &node.metrics_len);
+    node.metrics = metrics;
     struct admin_status status = {.grid = n->view.grid,
                                   .healthy = problems_len == 0,
                                   .problems = problems,
@@ -277,14 +211,18 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                                   .nodes = &node,
                                   .nodes_len = 1,
                                   .contexts = (uint32_t)j->catalog->contexts_len,
-                                  .entries = sum.stats.entries,
-                                  .partitions = sum.stats.partitions,
-                                  .partitions_damaged = sum.stats.partitions_damaged,
+                                  .entries = sum->stats.entries,
+                                  .partitions = sum->stats.partitions,
+                                  .partitions_damaged = sum->stats.partitions_damaged,
                                   .revision = j->catalog->revision};
     for (size_t i = 0; i < j->catalog->contexts_len; i++)
         status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
     reply->status = &status;
     wire_admin_reply_encode(reply, &j->reply);
+    free(metrics);
+    free(sum);
+    buf_release(&samples);
+    buf_release(&names);
 }
 
 static void settings_reply(struct job *j, struct admin_reply *reply)
@@ -325,6 +263,8 @@ static void visited_run(struct note *note, void *thread)
     unsigned op = (unsigned)j->request.op;
     void (*make)(struct job *, struct admin_reply *) =
         op < sizeof replies / sizeof *replies ? replies[op] : NULL;
+    if (op == ADMIN_METRICS)
+        make = metrics_reply;
     (make ? make : plain_reply)(j, &reply);
     answer(j);
 }
@@ -380,9 +320,8 @@ static void visit_tell(struct worker *w, struct visit *v)
     }
     if (j->request.op == ADMIN_PARTITION_LIST)
         partitions_visit(w, j, share);
-    shard_stats(w->shard, &share->stats);
-    loop_stats(w->loop, &share->loop);
-    wal_stats(w->wal, &share->wal);
+    if (j->request.op == ADMIN_STATUS || j->request.op == ADMIN_METRICS)
+        measures_visit(w, &share->measures);
     size_t caches = 0, at = 0;
     for (size_t i = 0; i < j->catalog->contexts_len; i++)
         caches += j->catalog->contexts[i].caches_len;

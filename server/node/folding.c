@@ -146,13 +146,16 @@ static void fold(struct round *r)
     if (!r->going_on)
         fold_begin(r);
     r->asked = 0;
-    msec_t start = clock_mono_ms();
+    uint64_t start = clock_mono_us();
     struct wal_reader *reader = wal_reader_new(w->wal, checkpoint_applied(w->checkpoint));
     enum grid_err err = checkpoint_run(w->checkpoint, reader, r->upto, &r->limits, &report);
     wal_reader_free(reader);
     uint64_t applied = checkpoint_applied(w->checkpoint);
+    uint64_t took = clock_mono_us() - start;
+    histogram_add(&w->folding.folds, (uint32_t)took, 1);
+    metric_count(&w->folding.records, report.records);
     if (report.records > RATE_RECORDS_MIN)
-        atomic_store(&w->folding.rate, report.records / (clock_mono_ms() - start + 1) + 1);
+        atomic_store(&w->folding.rate, report.records / (took / 1000 + 1) + 1);
     r->going_on = !err && report.transactions && applied < r->upto;
     if (err == GRID_ECORRUPT) {
         log_error("store", "shard %u: no more checkpoints until the next start: %s", w->index,

@@ -100,8 +100,10 @@ static void log_sync(struct worker *w, struct written *out)
 {
     char why[STORE_WHY_BYTES];
     struct batch *b = out->first;
+    uint64_t began = clock_mono_us();
     if (wal_sync(w->wal, why, &b->durable) != GRID_OK)
         node_fatal("store", why);
+    histogram_add(&w->log.syncs, (uint32_t)(clock_mono_us() - began), 1);
     *out = (struct written){0};
     b->note.run = durable_run;
     worker_post(w, &b->note);

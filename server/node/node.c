@@ -210,6 +210,7 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     if (!n->memory_bytes && sysinfo(&system) == 0)
         n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
     n->started_ms = clock_mono_ms();
+    n->started_wall_ms = clock_wall_ms();
     n->loop = loop_new(&(struct loop_hooks){n, control_mail, NULL});
     uint64_t files = fdlimit_raise();
     if (conf->connections && files < conf->connections + 256u)

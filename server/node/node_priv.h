@@ -17,6 +17,7 @@
 #include "net/listener.h"
 #include "node/node.h"
 #include "node/threads_priv.h"
+#include "session/meters.h"
 #include "session/session.h"
 #include "shard/shard.h"
 #include "store/meta.h"
@@ -54,8 +55,9 @@ struct worker {
     struct catalog *catalog;
     struct arena *arena;
     struct session_ports ports;
-    struct gate *gate; /* NULL: nobody is asked for a password */
-    struct op **ops;   /* of this turn */
+    struct meters *meters; /* of its sessions */
+    struct gate *gate;     /* NULL: nobody is asked for a password */
+    struct op **ops;       /* of this turn */
     size_t ops_len, ops_cap;
     struct note **done; /* notes to be freed when the turn's ops are done */
     size_t done_len, done_cap;
@@ -113,7 +115,7 @@ struct node {
     struct worker *workers;
     unsigned shards;
     atomic_uint tight; /* workers that are; then no connection is read */
-    msec_t started_ms;
+    msec_t started_ms, started_wall_ms;
     bool stopping;
     unsigned workers_running;
     uint64_t memory_bytes;

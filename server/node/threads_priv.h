@@ -4,6 +4,7 @@
 #define GRIDD_NODE_THREADS_PRIV_H
 
 #include "control/catalog.h"
+#include "base/metrics.h"
 #include "data/record.h"
 #include "net/loop.h"
 #include "store/checkpoint.h"
@@ -36,6 +37,7 @@ struct log_thread {
     struct mailbox *box;
     pthread_t thread;
     atomic_bool stop;
+    struct histogram syncs;
 };
 
 /* Damaged partitions, and up to where the log's damage is known. */
@@ -53,10 +55,12 @@ struct checkpoint_thread {
     struct give_up *give_ups; /* asked for and not done */
     pthread_t thread;
     atomic_bool stop;
-    atomic_bool soon;      /* memory is short */
-    atomic_bool purge;     /* the catalog lost something */
-    atomic_bool stuck;     /* damaged: no more checkpoints until the next start */
-    _Atomic uint64_t rate; /* records folded per ms, last time; 0: not known yet */
+    atomic_bool soon;         /* memory is short */
+    atomic_bool purge;        /* the catalog lost something */
+    atomic_bool stuck;        /* damaged: no more checkpoints until the next start */
+    struct histogram folds;   /* transactions */
+    _Atomic uint64_t records; /* folded */
+    _Atomic uint64_t rate;    /* records folded per ms, last time; 0: not known yet */
     pthread_mutex_t catalog_lock;
     struct catalog *catalog; /* newest; under catalog_lock */
 };

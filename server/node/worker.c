@@ -22,9 +22,16 @@ void worker_post(struct worker *w, struct note *n)
     loop_post(w->loop, &n->mail);
 }
 
+/* What is answered from now on is answered in this turn. */
+static inline void time_tell(struct worker *w)
+{
+    meters_turn(w->meters, (uint32_t)loop_mono_us(w->loop));
+}
+
 static void worker_mail(void *ctx, struct mail *m)
 {
     struct note *n = container_of(m, struct note, mail);
+    time_tell(ctx);
     n->run(n, ctx);
 }
 
@@ -72,7 +79,7 @@ static const struct catalog *worker_catalog(void *ctx)
 
 static uint64_t session_now_us(void *ctx)
 {
-    return loop_wall_ms(((struct worker *)ctx)->loop) * 1000;
+    return loop_wall_us(((struct worker *)ctx)->loop);
 }
 
 static void session_wake(void *ctx, struct session *s)
@@ -127,6 +134,7 @@ static size_t link_input(void *ctx, struct conn *c, const uint8_t *data, size_t 
         conn_pause(c);
         return 0;
     }
+    time_tell(l->worker);
     struct session_turn turn = {l->worker->arena, FRAMES_PER_TURN, false};
     size_t used = session_input(l->session, data, len, &turn);
     link_dirty(l);
@@ -310,6 +318,8 @@ static void worker_turn_end(void *ctx)
 {
     struct worker *w = ctx;
     ops_do(w);
+    if (w->meters->touched)
+        meters_turn_end(w->meters, (uint32_t)clock_mono_us());
     log_hand_over(w);
     pressure_turn(w);
     struct list flushing;
@@ -381,6 +391,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .now_us = session_now_us,
         .errands = errands_new(),
     };
+    w->meters = errands_meters(w->ports.errands);
 }
 
 void worker_run(struct worker *w)

@@ -41,7 +41,9 @@ struct collector *collector_new(struct session *s, uint64_t number, enum gather 
 
 struct ticket collector_ticket(struct collector *c, uint32_t part)
 {
-    return (struct ticket){c, c->number, part, c->session->ports->shard};
+    struct ticket t = session_ticket(c->session, c->number, part);
+    t.owner = c;
+    return t;
 }
 
 struct session *collector_session(const struct collector *c)

@@ -21,6 +21,11 @@ void errands_free(struct errands *e)
     free(e);
 }
 
+struct meters *errands_meters(struct errands *e)
+{
+    return &e->meters;
+}
+
 uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out)
 {
     return e->run(here, e, out);

@@ -23,8 +23,11 @@ struct errand {
     struct slice args[ERRAND_ARGS_MAX];
 };
 
+struct meters;
 struct errands *errands_new(void);
 void errands_free(struct errands *e); /* after the sessions; NULL is fine */
+/* What the sessions of this thread count; of the thread's. */
+struct meters *errands_meters(struct errands *e);
 uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out);
 
 #endif

@@ -20,6 +20,7 @@ static size_t frame_max(const struct grid_session *g)
 
 void grid_fail(struct grid_session *g, uint64_t number, enum grid_err err, const char *detail)
 {
+    session_count_refusal(&g->base, err);
     struct slice why = detail ? slice_str(detail) : slice_make(NULL, 0);
     wire_response_status(&g->base.out, number, err, why, grid_news(g));
 }

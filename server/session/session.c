@@ -25,6 +25,22 @@ void session_move_to(struct session *s, enum session_state to)
     sm_move(&states, &s->state, to);
 }
 
+/* It lives on this thread now. */
+static void session_arrive(struct session *s, const struct session_ports *ports)
+{
+    s->ports = ports;
+    s->meters = &ports->errands->meters;
+    s->meters->doors[s->meter / METER_OPERATIONS].sessions++;
+    list_push_back(&ports->errands->sessions, &s->here);
+}
+
+static void session_leave(struct session *s)
+{
+    if (!list_empty(&s->here))
+        s->meters->doors[s->meter / METER_OPERATIONS].sessions--;
+    list_remove(&s->here);
+}
+
 struct session *session_new(const struct door *door, const struct session_ports *ports,
                             const struct node_view *view, const struct session_limits *limits,
                             const struct session_peer *peer, void *owner)
@@ -33,14 +49,15 @@ struct session *session_new(const struct door *door, const struct session_ports 
     s->waiter = WAITER_SESSION;
     s->state = door->greets ? GREETING : OPEN;
     s->door = door;
-    s->ports = ports;
     s->view = view;
     s->limits = *limits;
     s->peer = *peer;
     s->owner = owner;
     s->reason = "";
     list_init(&s->collectors);
-    list_push_back(&ports->errands->sessions, &s->here);
+    s->meter = (uint16_t)(meter_door_named(door->name) * METER_OPERATIONS);
+    CHECK(s->meter < METERS);
+    session_arrive(s, ports);
     if (door->init)
         door->init(s);
     return s;
@@ -61,6 +78,11 @@ const char *session_door(const struct session *s)
     return s->door->name;
 }
 
+const char *door_name(const struct door *door)
+{
+    return door->name;
+}
+
 /* --- input ------------------------------------------------------------------------------------ */
 
 size_t session_input(struct session *s, const uint8_t *data, size_t len, struct session_turn *turn)
@@ -75,6 +97,7 @@ size_t session_input(struct session *s, const uint8_t *data, size_t len, struct 
         at += used;
     }
     s->arena = NULL;
+    s->meters->doors[s->meter / METER_OPERATIONS].received += at;
     return s->state == CLOSING ? len : at;
 }
 
@@ -95,6 +118,7 @@ bool session_expects(const struct session *s)
 void session_admin(struct session *s, uint64_t number, const struct admin_request *request)
 {
     struct ticket to = session_ticket(s, number, 0);
+    to.meter += METER_ADMIN;
     s->in_flight++;
     s->ports->admin(s->ports->ctx, &to, request);
 }
@@ -102,6 +126,7 @@ void session_admin(struct session *s, uint64_t number, const struct admin_reques
 void session_everywhere(struct session *s, uint64_t number, const struct errand *errand)
 {
     struct ticket to = session_ticket(s, number, 0);
+    to.meter += METER_EVERYWHERE;
     s->in_flight++;
     s->ports->everywhere(s->ports->ctx, &to, errand);
 }
@@ -111,6 +136,7 @@ enum grid_err session_authenticate(struct session *s, const char *user, const ch
     if (!s->ports->authenticate)
         return GRID_OK;
     enum grid_err err = s->ports->authenticate(s->ports->ctx, user, password);
+    s->meters->wrong_passwords += err == GRID_EAUTH;
     if (err && ++s->wrong >= WRONG_PASSWORDS)
         session_stop(s, "too many wrong passwords");
     return err;
@@ -118,17 +144,22 @@ enum grid_err session_authenticate(struct session *s, const char *user, const ch
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* An answer was dropped or given: free a closed session that waits for nothing. Returns it, or
- * NULL when its connection is gone. */
-static struct session *answered(struct session *s)
+static __attribute__((cold, noinline)) struct session *closed_answered(struct session *s)
 {
-    CHECK(s->in_flight > 0);
-    s->in_flight--;
-    if (likely(!s->closed))
-        return s;
     if (s->in_flight == 0)
         session_free(s);
     return NULL;
+}
+
+/* An answer was dropped or given: count it, free a closed session that waits for nothing. Returns
+ * it, or NULL when its connection is gone. */
+static inline struct session *answered(struct session *s, const struct ticket *to,
+                                       enum grid_err status)
+{
+    CHECK(s->in_flight > 0);
+    s->in_flight--;
+    meters_done(s->meters, to->meter, to->began, status);
+    return likely(!s->closed) ? s : closed_answered(s);
 }
 
 struct session *session_result(const struct ticket *to, const struct result *res)
@@ -137,13 +168,13 @@ struct session *session_result(const struct ticket *to, const struct result *res
         struct collector *c = to->owner;
         struct session *s = collector_session(c);
         collector_add(c, to->part, res);
-        return answered(s);
+        return answered(s, to, res->status);
     }
     struct session *s = to->owner;
     CHECK(s->waiter == WAITER_SESSION);
     if (likely(!s->closed))
         s->door->result(s, to->number, to->part, res);
-    return answered(s);
+    return answered(s, to, res->status);
 }
 
 struct session *session_admin_result(const struct ticket *to, enum grid_err status,
@@ -153,7 +184,7 @@ struct session *session_admin_result(const struct ticket *to, enum grid_err stat
     CHECK(s->waiter == WAITER_SESSION);
     if (!s->closed)
         s->door->admin_result(s, to->number, status, detail, reply);
-    return answered(s);
+    return answered(s, to, status);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -167,6 +198,7 @@ void session_sent(struct session *s, size_t n)
 {
     CHECK(n <= session_unsent(s));
     s->sent += n;
+    s->meters->doors[s->meter / METER_OPERATIONS].sent += n;
     if (s->sent == s->out.len) {
         s->out.len = s->sent = 0;
         buf_shrink(&s->out, OUTPUT_KEEP_BYTES);
@@ -182,14 +214,13 @@ void session_move(struct session *s, uint32_t shard)
 {
     CHECK(s->in_flight == 0);
     session_move_to(s, MOVING);
-    list_remove(&s->here);
+    session_leave(s);
     s->ports->move(s->ports->ctx, s, shard);
 }
 
 void session_moved(struct session *s, const struct session_ports *ports)
 {
-    s->ports = ports;
-    list_push_back(&ports->errands->sessions, &s->here);
+    session_arrive(s, ports);
     if (s->state != MOVING) /* it was stopped on the way */
         return;
     session_move_to(s, OPEN);
@@ -253,7 +284,7 @@ void session_close(struct session *s)
     }
     s->closed = true;
     s->sent = 0;
-    list_remove(&s->here);
+    session_leave(s);
     if (s->door->release)
         s->door->release(s);
     buf_release(&s->out);
@@ -263,7 +294,7 @@ void session_free(struct session *s)
 {
     if (!s)
         return;
-    list_remove(&s->here);
+    session_leave(s);
     collectors_free(s);
     if (!s->closed && s->door->release)
         s->door->release(s);

@@ -115,6 +115,7 @@ void session_proved(struct session *s, const char *user);
 void *session_owner(const struct session *s);
 /* "grid", "resp", "http". */
 const char *session_door(const struct session *s);
+const char *door_name(const struct door *door);
 
 /* Take whole requests from `data`; returns the bytes used up (they may be overwritten at once).
  * What is left is the beginning of a request, or requests that had to wait: offer it again, with

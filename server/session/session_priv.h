@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "session/meters.h"
 #include "session/session.h"
 #include "wire/response.h"
 
@@ -49,6 +50,8 @@ struct session {
     const struct door *door;
     const struct session_ports *ports;
     const struct node_view *view;
+    struct meters *meters; /* of its thread */
+    uint16_t meter;        /* of operation 0 of its door */
     struct session_limits limits;
     struct session_peer peer;
     void *owner;
@@ -73,6 +76,7 @@ struct session {
 };
 
 struct errands {
+    struct meters meters;
     struct list sessions; /* that are alive on this thread */
 };
 
@@ -110,13 +114,20 @@ static inline bool session_too_much(const struct session *s, size_t bytes)
 
 static inline struct ticket session_ticket(struct session *s, uint64_t number, uint32_t part)
 {
-    return (struct ticket){s, number, part, s->ports->shard};
+    return (struct ticket){s, number, part, s->ports->shard, s->meters->now_us, s->meter};
+}
+
+/* Something was refused before an operation was made of it. */
+static inline void session_count_refusal(struct session *s, enum grid_err err)
+{
+    s->meters->doors[s->meter / METER_OPERATIONS].errors[err]++;
 }
 
 /* Submit `op`, which is then in flight. */
 static inline void session_submit(struct session *s, struct op *op, struct ticket ticket)
 {
     op->ticket = ticket;
+    op->ticket.meter = (uint16_t)(ticket.meter + op->kind - op->reads_only);
     s->in_flight++;
     s->ports->submit(s->ports->ctx, op);
 }

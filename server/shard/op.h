@@ -38,6 +38,8 @@ struct ticket {
     uint64_t number; /* the client's request number */
     uint32_t part;   /* which part of a request that was split up */
     uint32_t thread; /* loop thread the owner lives on */
+    uint32_t began;  /* when it was asked: microseconds, the low bits */
+    uint16_t meter;  /* what it is counted as (session/meters.h) */
 };
 
 /* How a procedure (call.h) answers; a door says it in its own protocol. */

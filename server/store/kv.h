@@ -45,7 +45,7 @@ struct kv_ops {
     MUST_USE
     enum grid_err (*cursor_del)(struct kv_cursor *c);
     void (*cursor_close)(struct kv_cursor *c); /* before its transaction ends; NULL is fine */
-    void (*size)(struct kv *kv, uint64_t *ret_used, uint64_t *ret_file);
+    void (*size)(struct kv *kv, uint64_t *ret_used, uint64_t *ret_file); /* any thread */
     void (*close)(struct kv *kv);
 };
 

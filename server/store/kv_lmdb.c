@@ -16,6 +16,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -35,6 +36,7 @@ struct kv_lmdb {
     pthread_rwlock_t mapping; /* readers share it; growing the map excludes them */
     uint64_t map_bytes;
     bool map_full;
+    _Atomic uint64_t used; /* bytes, when they were last looked at */
 };
 
 struct kv_txn {
@@ -310,10 +312,14 @@ static void lmdb_size(struct kv *kv, uint64_t *ret_used, uint64_t *ret_file)
     MDB_stat st;
     struct stat file = {0};
     int fd;
-    *ret_used = *ret_file = 0;
-    if (mdb_env_info(l->env, &info) || mdb_env_stat(l->env, &st))
-        return;
-    *ret_used = (info.me_last_pgno + 1) * (uint64_t)st.ms_psize;
+    /* While the map is about to move: what was so last time. */
+    if (pthread_rwlock_tryrdlock(&l->mapping) == 0) {
+        if (mdb_env_info(l->env, &info) == 0 && mdb_env_stat(l->env, &st) == 0)
+            atomic_store(&l->used, (info.me_last_pgno + 1) * (uint64_t)st.ms_psize);
+        pthread_rwlock_unlock(&l->mapping);
+    }
+    *ret_used = atomic_load(&l->used);
+    *ret_file = 0;
     if (mdb_env_get_fd(l->env, &fd) == 0 && fstat(fd, &file) == 0)
         *ret_file = (uint64_t)file.st_size;
 }

@@ -30,6 +30,8 @@ enum admin_op {
 #define X(name, code, text) ADMIN_##name = (code),
     ADMIN_OPS(X)
 #undef X
+    /* Inside the node only: answered with samples (base/metrics.h). */
+    ADMIN_METRICS = 1000,
 };
 
 /* CONTEXT_ALTER: which fields of `context` shall change; the names in Admin.fields are those of
