@@ -123,11 +123,17 @@ static inline void session_count_refusal(struct session *s, enum grid_err err)
     s->meters->doors[s->meter / METER_OPERATIONS].errors[err]++;
 }
 
-/* Submit `op`, which is then in flight. */
-static inline void session_submit(struct session *s, struct op *op, struct ticket ticket)
+/* The ticket of `op`, counted as what it is. */
+static inline void session_stamp(struct op *op, struct ticket ticket)
 {
     op->ticket = ticket;
     op->ticket.meter = (uint16_t)(ticket.meter + op->kind - op->reads_only);
+}
+
+/* Submit `op`, which is then in flight. */
+static inline void session_submit(struct session *s, struct op *op, struct ticket ticket)
+{
+    session_stamp(op, ticket);
     s->in_flight++;
     s->ports->submit(s->ports->ctx, op);
 }
@@ -137,7 +143,7 @@ static inline void session_submit_again(struct session *s, const struct op *op,
                                         struct ticket ticket)
 {
     struct op mine = *op;
-    mine.ticket = ticket;
+    session_stamp(&mine, ticket);
     s->in_flight++;
     s->ports->submit_again(s->ports->ctx, &mine);
 }
