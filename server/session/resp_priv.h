@@ -20,12 +20,14 @@
 #include "command/resp.h"
 #include "session/resp_parse.h"
 #include "session/resp_table.h"
+#include "session/resp_text.h"
 #include "session/session_priv.h"
 
 #define SAY(fn) resp_say_fn fn;
 #define ACT(fn) resp_act_fn fn;
 #define CALL(fn, how)
 #define HOLDS
+#define BOTH(fn) SAY(fn)
 #define X(done, ...) done
 #include "session/resp_commands.def"
 #undef X
@@ -33,8 +35,10 @@
 #undef ACT
 #undef CALL
 #undef HOLDS
+#undef BOTH
 
 /* Why a request is looked at twice. */
+enum { RESP_NAME_MAX = 1024 };
 enum {
     GATE_FRESH = 1,    /* nothing was asked yet */
     GATE_STRANGER = 2, /* has yet to authenticate */
@@ -83,7 +87,11 @@ struct resp_session {
     } job;
     /* CLIENT REPLY */
     bool reply_off, reply_skip, reply_skip_next;
-    uint64_t id; /* CLIENT ID */
+    uint64_t id; /* of all clients of the node, never used again */
+    uint64_t since_us, active_us;
+    const struct resp_command *last;
+    struct buf name; /* CLIENT SETNAME */
+    char user[64];
 };
 
 static inline struct resp_session *resp_of(struct session *s)
@@ -135,12 +143,26 @@ const struct context_info *resp_context(struct resp_session *r, enum grid_err *r
 /* Not a key one can have: the text of the error; NULL: it is fine. */
 const char *resp_key_fault(struct slice key);
 
+/* --- resp_client.c ---------------------------------------------------------------------------- */
+
+/* NULL, or the error. */
+const char *resp_client_rename(struct resp_session *r, struct slice name);
+
 /* --- resp_session.c -------------------------------------------------------------------------- */
 
+/* As after connecting: who is there has yet to be proved, the cache is the entrance's. */
+void resp_begin(struct resp_session *r);
+/* Run the errand; its answer goes to `result`. */
+void resp_everywhere(struct resp_session *r, const struct errand *e, resp_result_fn *result);
 /* Error replies to what is taken now. */
 void resp_refuse(struct resp_session *r, const char *line);
 /* The arena of the turn is full: try again in the next one. */
 enum resp_taken resp_no_room(struct session_turn *turn);
+
+static inline void resp_ok(struct buf *out)
+{
+    buf_add(out, "+OK\r\n", 5);
+}
 
 static inline void resp_error_text(struct buf *out, const char *line)
 {

@@ -79,6 +79,14 @@ static enum resp_taken refuse_arity(struct resp_session *r, const struct resp_co
     return refuse_line(r, slice_str(line));
 }
 
+void resp_everywhere(struct resp_session *r, const struct errand *e, resp_result_fn *result)
+{
+    uint64_t number;
+    struct resp_slot *slot = resp_slot_new(r, &number);
+    slot->result = result;
+    session_everywhere(&r->base, number, e);
+}
+
 /* --- one request ------------------------------------------------------------------------------ */
 
 static enum resp_taken do_say(struct resp_session *r, const struct resp_request *q)
@@ -120,9 +128,9 @@ static enum resp_taken dispatch(struct resp_session *r, struct resp_request *q)
     const struct resp_command *parent, *c = resp_command_find(q->args, q->args_len, &parent);
     if (unlikely(!c))
         return refuse_unknown(r, q->args, q->args_len, parent);
-    if (unlikely(!resp_arity_fits(c, q->args_len) || c->holds))
+    if (unlikely(!resp_arity_fits(c, q->args_len) || (c->holds && !c->say)))
         return refuse_arity(r, c);
-    q->command = c;
+    q->command = r->last = c;
     if (unlikely(r->gate || (c->flags & RESP_ALONE)))
         return do_gated(r, q);
     return do_it(r, q);
@@ -137,15 +145,24 @@ static void skip_replies(struct resp_session *r)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
+void resp_begin(struct resp_session *r)
+{
+    const struct session_peer *peer = &r->base.peer;
+    const char *path = peer->cache ? peer->cache : "default/default";
+    const struct cache_info *cache =
+        catalog_cache_named(session_catalog(&r->base), slice_str(path));
+    r->cache = cache ? cache->id : 0;
+    r->gate = session_trusts(&r->base) ? 0 : GATE_STRANGER;
+    snprintf(r->user, sizeof r->user, "%s", peer->user[0] ? peer->user : "default");
+}
+
+/* The first request: who is at the other end is known by now. */
 static void begin(struct resp_session *r)
 {
-    r->gate &= ~(unsigned)GATE_FRESH;
-    if (!session_trusts(&r->base))
-        r->gate |= GATE_STRANGER;
-    const struct session_peer *peer = &r->base.peer;
-    const struct cache_info *cache = catalog_cache_named(
-        session_catalog(&r->base), slice_str(peer->cache ? peer->cache : "default/default"));
-    r->cache = cache ? cache->id : 0;
+    struct errands *here = r->base.ports->errands;
+    r->id = here->clients++ * r->base.view->shards + r->base.ports->shard + 1;
+    r->since_us = r->base.ports->now_us(r->base.ports->ctx);
+    resp_begin(r);
 }
 
 static size_t bulk_max(const struct resp_session *r)
@@ -196,6 +213,8 @@ static size_t resp_take(struct session *s, const uint8_t *data, size_t len,
     struct resp_session *r = resp_of(s);
     if (unlikely(r->gate & GATE_FRESH))
         begin(r);
+    if (r->head == r->tail)
+        r->active_us = s->ports->now_us(s->ports->ctx);
     struct resp_bounds bounds = {bulk_max(r), r->gate & GATE_STRANGER};
     switch (resp_parse(&r->parser, data, len, &bounds)) {
     case RESP_MORE:
@@ -277,6 +296,7 @@ static void resp_release(struct session *s)
     if (r->job.state)
         r->job.state_free(r->job.state);
     r->job.state = NULL;
+    buf_release(&r->name);
     resp_parser_release(&r->parser);
     resp_ring_release(r);
 }

@@ -5,12 +5,11 @@
 #include "base/err.h"
 #include "session/resp_priv.h"
 
-#include <strings.h>
-
 #define CALL(fn, how) .procedure = (fn), .split = RESP_SPLIT_##how
 #define SAY(fn) .say = (fn)
 #define ACT(fn) .act = (fn)
 #define HOLDS .holds = true
+#define BOTH(fn) .say = (fn), .holds = true
 #define X(done, name_, arity_, flags_, first_, last_, step_, ...)                                  \
     {.name = (name_),                                                                              \
      .name_len = sizeof(name_) - 1,                                                                \
@@ -28,6 +27,7 @@ static const struct resp_command commands[] = {
 #undef SAY
 #undef ACT
 #undef HOLDS
+#undef BOTH
 
 #define X(done, name_, arity_, flags_, first_, last_, step_, ...) {__VA_ARGS__},
 static const struct resp_docs docs[] = {
@@ -113,11 +113,6 @@ __attribute__((constructor)) static void index_make(void)
 }
 
 /* --- looking up ------------------------------------------------------------------------------- */
-
-bool resp_word_is(struct slice s, const char *word)
-{
-    return s.len == strlen(word) && strncasecmp((const char *)s.data, word, s.len) == 0;
-}
 
 static bool is_sub(const struct resp_command *c)
 {

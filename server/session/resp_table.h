@@ -49,6 +49,9 @@ enum resp_split {
     RESP_SPLIT_ARRAY, /* by key; each gives one element */
 };
 
+/* What clients are told they speak to. */
+#define RESP_REDIS_VERSION "7.0.15"
+
 struct resp_session;
 /* One request, while it is taken. */
 struct resp_request {
@@ -106,8 +109,5 @@ const struct resp_command *resp_command_at(uint32_t i);
 const struct resp_command *resp_parent_of(const struct resp_command *c);
 const struct resp_docs *resp_docs_of(const struct resp_command *c);
 const char *resp_flag_text(unsigned flag); /* RESP_FLAG_... */
-
-/* Letters compare regardless of case. */
-bool resp_word_is(struct slice s, const char *word);
 
 #endif

@@ -78,6 +78,7 @@ struct session {
 struct errands {
     struct meters meters;
     struct list sessions; /* that are alive on this thread */
+    uint64_t clients;     /* Redis clients there were on this thread so far */
 };
 
 static inline const struct catalog *session_catalog(const struct session *s)
