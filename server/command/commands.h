@@ -6,23 +6,26 @@
 
 #include "shard/call.h"
 
-#define COMMANDS(X)                                                                                \
-    X(append)                                                                                      \
-    X(copy)                                                                                        \
-    X(decr) X(decrby) X(del) X(dump) X(exec) X(exists) X(expire) X(expireat) X(expiretime) X(get)  \
-        X(get_or_null) X(getdel) X(getex) X(getrange) X(getset) X(hdel) X(hexists) X(hget)         \
-            X(hgetall) X(hincrby) X(hincrbyfloat) X(hkeys) X(hlen) X(hmget) X(hmset) X(hrandfield) \
-                X(hscan) X(hset) X(hsetnx) X(hstrlen) X(hvals) X(incr) X(incrby) X(incrbyfloat)    \
-                    X(lcs) X(memory_usage) X(mget) X(mset) X(msetnx) X(object_encoding)            \
-                        X(object_freq) X(object_idletime) X(object_refcount) X(persist) X(pexpire) \
-                            X(pexpireat) X(pexpiretime) X(psetex) X(pttl) X(rename) X(renamenx)    \
-                                X(restore) X(set) X(setex) X(setnx) X(setrange) X(strlen) X(ttl)   \
-                                    X(type)
-/* X(get_or_null): a part of MGET, another type is null. X(exec): exec.c. */
-
-#define X(name) void command_##name(struct call *c);
-COMMANDS(X)
-#undef X
+/* strings.c, lcs.c; get_or_null: a part of MGET, for which another type is null */
+procedure_fn command_append, command_decr, command_decrby, command_get, command_get_or_null;
+procedure_fn command_getdel, command_getex, command_getrange, command_getset, command_incr;
+procedure_fn command_incrby, command_incrbyfloat, command_lcs, command_mget, command_mset;
+procedure_fn command_msetnx, command_psetex, command_set, command_setex, command_setnx;
+procedure_fn command_setrange, command_strlen;
+/* keys.c, dump.c */
+procedure_fn command_copy, command_del, command_exists, command_expire, command_expireat;
+procedure_fn command_expiretime, command_persist, command_pexpire, command_pexpireat;
+procedure_fn command_pexpiretime, command_pttl, command_rename, command_renamenx, command_ttl;
+procedure_fn command_type, command_dump, command_restore, command_object_encoding;
+procedure_fn command_object_freq, command_object_idletime, command_object_refcount;
+procedure_fn command_memory_usage;
+/* hashes.c, hash_picks.c */
+procedure_fn command_hdel, command_hexists, command_hget, command_hgetall, command_hincrby;
+procedure_fn command_hincrbyfloat, command_hkeys, command_hlen, command_hmget, command_hmset;
+procedure_fn command_hrandfield, command_hscan, command_hset, command_hsetnx, command_hstrlen;
+procedure_fn command_hvals;
+/* exec.c: the steps of a transaction, unless a watched key has changed */
+procedure_fn command_exec;
 
 /* Options of SCAN and its kin. */
 struct scan_options {
