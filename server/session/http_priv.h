@@ -202,5 +202,6 @@ uint32_t http_cache(struct http_session *h, struct http_request *r);
 /* --- handlers --------------------------------------------------------------------------------- */
 
 http_handler http_get, http_put, http_delete, http_incr, http_expire; /* http_cache.c */
+http_handler http_metrics, http_healthz, http_readyz;                 /* http_metrics.c */
 
 #endif

@@ -53,6 +53,10 @@ static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"def
         412, "application/problem+json", NULL, "the condition is not met"                          \
     }
 
+#define READY                                                                                      \
+    "{\"type\":\"object\",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"reasons\":{"          \
+    "\"type\":\"array\",\"items\":" STRING "}}}"
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define CACHE "/v1/caches/{context}/{cache}"
@@ -105,6 +109,29 @@ const struct http_route http_routes[] = {
      .summary = "give a key another time to live",
      .params = PARAMS(&ttl, &affinity, &affinity_field, &if_match, &if_none_match),
      .outcomes = OUTCOMES({204, NULL, NULL, "done; ETag: the new version"}, NOT_FOUND, NOT_MET)},
+    {.method = HTTP_GET,
+     .path = "/healthz",
+     .handle = http_healthz,
+     .open = true,
+     .name = "healthz",
+     .summary = "the node is alive",
+     .outcomes = OUTCOMES({200, "text/plain", STRING, "it is"})},
+    {.method = HTTP_GET,
+     .path = "/readyz",
+     .handle = http_readyz,
+     .open = true,
+     .name = "readyz",
+     .summary = "the node serves; else why not",
+     .outcomes = OUTCOMES({200, JSON, READY, "it does"},
+                          {503, JSON, READY,
+                           "it does not, for these reasons: stopping, damaged_partitions, "
+                           "disk_full, checkpoint_stuck"})},
+    {.method = HTTP_GET,
+     .path = "/metrics",
+     .handle = http_metrics,
+     .name = "metrics",
+     .summary = "all metrics, as OpenMetrics text where Accept names it, else as Prometheus text",
+     .outcomes = OUTCOMES({200, "text/plain", STRING, "the metrics"})},
 };
 
 const size_t http_routes_len = sizeof http_routes / sizeof *http_routes;
