@@ -3,6 +3,7 @@
 #include "session/resp_table.h"
 
 #include "base/err.h"
+#include "command/commands.h"
 #include "session/resp_priv.h"
 
 #define CALL(fn, how) .procedure = (fn), .split = RESP_SPLIT_##how
