@@ -18,7 +18,6 @@ void errands_free(struct errands *e)
     if (!e)
         return;
     CHECK(list_empty(&e->sessions));
-    resp_channels_free(e->channels);
     free(e);
 }
 

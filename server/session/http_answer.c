@@ -129,8 +129,7 @@ static void pop(struct http_session *h)
     struct http_pending *p = slot(h, h->first);
     h->held -= p->held.len;
     buf_release(&p->held);
-    if (p->state)
-        (p->release ? p->release : free)(p->state);
+    free(p->state);
     p->state = NULL;
     h->first++;
 }
@@ -146,7 +145,7 @@ void http_pending_release(struct http_session *h)
 static void say_continue(struct http_session *h)
 {
     h->continue_due = false;
-    buf_add_text(&h->base.out, "HTTP/1.1 100 Continue\r\n\r\n");
+    buf_add(&h->base.out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
 void http_continue(struct http_session *h)
@@ -284,13 +283,12 @@ static void problem(struct http_session *h, struct http_pending *p, unsigned sta
     buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u",
                http_status_text(status), status);
     json_add_name(&body, "detail");
-    struct slice text = slice_str(detail);
-    json_add_string(&body, utf8_valid(text) ? text : slice_str("malformed"));
+    json_add_string(&body, slice_str(detail));
     if (code) {
         json_add_name(&body, "code");
         json_add_string(&body, slice_str(code));
     }
-    buf_add_text(&body, "}\n");
+    buf_add(&body, "}\n", 2);
     struct http_answer a = {status, slice_str("application/problem+json"), buf_slice(&body), 0, 0,
                             more};
     http_answer(h, p, &a);

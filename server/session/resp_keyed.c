@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "command/commands.h"
 
 #include <stdlib.h>
 
@@ -125,23 +126,20 @@ static void parts_say(struct resp_session *r, uint64_t number, struct parts *p)
     resp_close(r, number);
 }
 
-/* Each part is an array of one element: its head goes, the element stays. */
 static void array_result(struct resp_session *r, struct resp_slot *slot, uint64_t number,
                          uint32_t part, const struct result *res)
 {
-    static const char head[] = "*1\r\n";
     struct parts *p = slot->state;
-    struct slice v = res->value;
-    bool sound = !res->status && res->reply == REPLY_RAW && v.len > sizeof head - 1;
-    enum grid_err err = res->status ? res->status : sound ? GRID_OK : GRID_EUNSUPPORTED;
-    if (sound && resp_too_much(r, p->bytes.len + v.len))
+    enum grid_err err = res->status;
+    if (!err && resp_too_much(r, p->bytes.len + res->value.len))
         err = GRID_EBUSY;
     if (err && !p->err)
         p->err = err;
     if (!err) {
-        p->at[part] =
-            (struct resp_span){(uint32_t)p->bytes.len, (uint32_t)(v.len - (sizeof head - 1))};
-        buf_add(&p->bytes, v.data + sizeof head - 1, v.len - (sizeof head - 1));
+        struct reply reply = {res->reply, res->number, res->value};
+        size_t from = p->bytes.len;
+        resp_reply(&p->bytes, &reply, r->resp3);
+        p->at[part] = (struct resp_span){(uint32_t)from, (uint32_t)(p->bytes.len - from)};
     }
     if (--slot->left == 0)
         parts_say(r, number, p);
@@ -227,6 +225,8 @@ static struct op *split_op(struct resp_session *r, const struct resp_request *q,
     for (uint32_t j = 0; j < k->step; j++)
         args[1 + j] = q->args[k->first + i * k->step + j];
     call_fill(r, q->command, op);
+    if (q->command->split == RESP_SPLIT_ARRAY) /* MGET */
+        op->procedure = command_get_or_null;
     session_place_by(op, context, args[1]);
     op->key = args[1];
     op->keys = &args[1];
@@ -322,6 +322,6 @@ enum resp_taken resp_call(struct resp_session *r, const struct resp_request *q)
     if (likely(one && (!splits || keys_len(&k) <= r->base.limits.items)))
         return call_whole(r, q, &k, slot, context);
     if (!splits)
-        return refuse(r, "CROSSSLOT Keys in request don't hash to the same slot");
+        return refuse(r, resp_crossslot);
     return call_split(r, q, &k, context);
 }

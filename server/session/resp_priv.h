@@ -46,6 +46,7 @@ enum {
     GATE_PUBSUB = 8,   /* subscribed, in RESP2 */
 };
 
+struct resp_multi; /* resp_multi.c */
 struct resp_slot;
 /* The answer to part `part` of a request. */
 typedef void resp_result_fn(struct resp_session *r, struct resp_slot *slot, uint64_t number,
@@ -56,15 +57,13 @@ struct resp_slot {
     void *state;            /* its; released by state_free() when the session ends before */
     void (*state_free)(void *state);
     int64_t sum;
-    uint32_t left; /* answers to come */
+    enum grid_err error; /* the first */
+    uint32_t left;       /* answers to come */
     uint32_t at, len;
     bool said;   /* the reply waits in `later` */
     bool silent; /* nobody wants the reply */
     bool writes; /* the reply is always given */
 };
-
-/* Kinds of names that clients listen to (resp_pubsub.c). */
-enum resp_channel_kind { RESP_CHANNEL, RESP_PATTERN, RESP_SHARD_CHANNEL, RESP_CHANNEL_KINDS };
 
 struct resp_session {
     struct session base;
@@ -88,15 +87,13 @@ struct resp_session {
         uint32_t at;     /* the next of its keys */
         bool begun;
     } job;
-    /* what it listens to */
-    struct list subscriptions;
-    size_t subscribed[RESP_CHANNEL_KINDS], subscribed_all, subscribed_bytes;
     /* CLIENT REPLY */
     bool reply_off, reply_skip, reply_skip_next;
     uint64_t id; /* of all clients of the node, never used again */
     uint64_t since_us, active_us;
     const struct resp_command *last;
-    struct buf name; /* CLIENT SETNAME */
+    struct resp_multi *multi; /* NULL: there was no transaction yet */
+    struct buf name;          /* CLIENT SETNAME */
     char user[64];
 };
 
@@ -149,15 +146,22 @@ const struct context_info *resp_context(struct resp_session *r, enum grid_err *r
 /* Not a key one can have: the text of the error; NULL: it is fine. */
 const char *resp_key_fault(struct slice key);
 
+static const char resp_crossslot[] = "CROSSSLOT Keys in request don't hash to the same slot";
+
+/* --- resp_multi.c ----------------------------------------------------------------------------- */
+
+/* In a transaction: queue what is not to be done at once. */
+enum resp_taken resp_multi_queue(struct resp_session *r, const struct resp_request *q);
+/* Something was refused: a transaction it belongs to will be, too. */
+void resp_multi_spoil(struct resp_session *r);
+/* No transaction, nothing watched. */
+void resp_multi_reset(struct resp_session *r);
+void resp_multi_release(struct resp_session *r);
+
 /* --- resp_client.c ---------------------------------------------------------------------------- */
 
 /* NULL, or the error. */
 const char *resp_client_rename(struct resp_session *r, struct slice name);
-
-/* --- resp_pubsub.c ----------------------------------------------------------------------------- */
-
-/* It listens to nothing any more. */
-void resp_pubsub_release(struct resp_session *r);
 
 /* --- resp_session.c -------------------------------------------------------------------------- */
 
@@ -165,6 +169,8 @@ void resp_pubsub_release(struct resp_session *r);
 void resp_begin(struct resp_session *r);
 /* Run the errand; its answer goes to `result`. */
 void resp_everywhere(struct resp_session *r, const struct errand *e, resp_result_fn *result);
+/* Do a request that may be done; its arguments are right in number. */
+enum resp_taken resp_do(struct resp_session *r, const struct resp_request *q);
 /* Error replies to what is taken now. */
 void resp_refuse(struct resp_session *r, const char *line);
 /* The arena of the turn is full: try again in the next one. */

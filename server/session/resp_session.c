@@ -56,17 +56,17 @@ static void unknown_say(struct buf *line, const struct slice *args, uint32_t arg
 /* An error that makes a transaction fail, when one is being put together. */
 static enum resp_taken refuse_line(struct resp_session *r, struct slice line)
 {
-    struct buf *out = resp_open_now(r);
-    resp_error(out, line);
+    resp_multi_spoil(r);
+    resp_error(resp_open_now(r), line);
     resp_close_now(r);
     return RESP_TAKEN;
 }
 
-static enum resp_taken refuse_unknown(struct resp_session *r, const struct slice *args,
-                                      uint32_t args_len, const struct resp_command *parent)
+static enum resp_taken refuse_unknown(struct resp_session *r, const struct resp_request *q,
+                                      const struct resp_command *parent)
 {
     struct buf line = BUF_INIT;
-    unknown_say(&line, args, args_len, parent);
+    unknown_say(&line, q->args, q->args_len, parent);
     refuse_line(r, buf_slice(&line));
     buf_release(&line);
     return RESP_TAKEN;
@@ -74,8 +74,12 @@ static enum resp_taken refuse_unknown(struct resp_session *r, const struct slice
 
 static enum resp_taken refuse_arity(struct resp_session *r, const struct resp_command *c)
 {
-    char line[96];
-    snprintf(line, sizeof line, "ERR wrong number of arguments for '%s' command", c->name);
+    char line[160];
+    bool exec = (r->gate & GATE_MULTI) && c->act == resp_exec;
+    snprintf(line, sizeof line, "%s wrong number of arguments for '%s' command",
+             exec ? "EXECABORT Transaction discarded because of:" : "ERR", c->name);
+    if (exec)
+        resp_multi_reset(r);
     return refuse_line(r, slice_str(line));
 }
 
@@ -91,61 +95,49 @@ void resp_everywhere(struct resp_session *r, const struct errand *e, resp_result
 
 static enum resp_taken do_say(struct resp_session *r, const struct resp_request *q)
 {
-    struct buf *out = resp_open_now(r);
-    q->command->say(r, q, out);
+    q->command->say(r, q, resp_open_now(r));
     resp_close_now(r);
     return RESP_TAKEN;
 }
 
-static inline enum resp_taken do_it(struct resp_session *r, const struct resp_request *q)
+static inline enum resp_taken do_plain(struct resp_session *r, const struct resp_request *q)
 {
     if (likely(q->command->procedure != NULL))
         return resp_call(r, q);
     return q->command->say ? do_say(r, q) : q->command->act(r, q);
 }
 
-/* Nothing else is under way while it is done. */
-static enum resp_taken do_alone(struct resp_session *r, const struct resp_request *q)
+enum resp_taken resp_do(struct resp_session *r, const struct resp_request *q)
 {
-    r->alone = true;
-    if (r->base.in_flight)
-        return RESP_LATER;
-    enum resp_taken taken = do_it(r, q);
-    r->alone = taken == RESP_LATER;
-    return taken;
+    if (q->command->flags & RESP_ALONE) {
+        r->alone = true;
+        if (r->base.in_flight)
+            return RESP_LATER;
+    }
+    return do_plain(r, q);
 }
 
-static enum resp_taken refuse_subscribed(struct resp_session *r, const struct resp_request *q)
-{
-    char line[192];
-    snprintf(line, sizeof line,
-             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
-             "are allowed in this context",
-             q->command->name);
-    return refuse_line(r, slice_str(line));
-}
-
-/* Who has yet to say who he is, and what is special. */
+/* Who has yet to say who he is, what is queued, and what is done alone. */
 static enum resp_taken do_gated(struct resp_session *r, const struct resp_request *q)
 {
     if ((r->gate & GATE_STRANGER) && !(q->command->flags & RESP_NO_AUTH))
         return refuse_line(r, slice_str("NOAUTH Authentication required."));
-    if (unlikely((r->gate & GATE_PUBSUB) && !(q->command->flags & RESP_SUBSCRIBED)))
-        return refuse_subscribed(r, q);
-    return q->command->flags & RESP_ALONE ? do_alone(r, q) : do_it(r, q);
+    if ((r->gate & GATE_MULTI) && !(q->command->flags & RESP_AT_ONCE))
+        return resp_multi_queue(r, q);
+    return resp_do(r, q);
 }
 
 static enum resp_taken dispatch(struct resp_session *r, struct resp_request *q)
 {
     const struct resp_command *parent, *c = resp_command_find(q->args, q->args_len, &parent);
     if (unlikely(!c))
-        return refuse_unknown(r, q->args, q->args_len, parent);
+        return refuse_unknown(r, q, parent);
     if (unlikely(!resp_arity_fits(c, q->args_len) || (c->holds && !c->say)))
         return refuse_arity(r, c);
     q->command = r->last = c;
     if (unlikely(r->gate || (c->flags & RESP_ALONE)))
         return do_gated(r, q);
-    return do_it(r, q);
+    return do_plain(r, q);
 }
 
 /* CLIENT REPLY SKIP is for the one command behind it. */
@@ -245,6 +237,7 @@ static size_t resp_take(struct session *s, const uint8_t *data, size_t len,
     }
     if (take_whole(r, data, turn) == RESP_LATER)
         return 0;
+    r->alone = false;
     turn->budget -= turn->budget > 0;
     if (unlikely(r->reply_skip || r->reply_skip_next))
         skip_replies(r);
@@ -298,7 +291,6 @@ static void resp_init(struct session *s)
 {
     struct resp_session *r = resp_of(s);
     r->gate = GATE_FRESH;
-    list_init(&r->subscriptions);
     resp_parser_init(&r->parser);
     resp_ring_init(r);
 }
@@ -309,8 +301,8 @@ static void resp_release(struct session *s)
     if (r->job.state)
         r->job.state_free(r->job.state);
     r->job.state = NULL;
-    resp_pubsub_release(r);
     buf_release(&r->name);
+    resp_multi_release(r);
     resp_parser_release(&r->parser);
     resp_ring_release(r);
 }

@@ -316,7 +316,7 @@ void call_run(struct job *j)
     struct call c = {.now = j->now,
                      .flags = op->flags,
                      .args = op->args,
-                     .args_len = op->args_len,
+                     .args_len = op->steps_len ? op->steps[0].args_at : op->args_len,
                      .keys_len = j->keys_len,
                      .raw = &m->raw,
                      .job = j};

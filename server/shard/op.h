@@ -93,10 +93,12 @@ struct op {
     struct slice cursor;    /* SCAN: of the last result; empty: from the start of the partition */
     const struct op *batch; /* PUT, DELETE, INCR, EXPIRE of one partition, each key once */
     uint32_t batch_len;
-    procedure_fn *procedure;     /* CALL */
-    const struct slice *args;    /* CALL; args[0] is the name it was called by */
-    const struct slice *keys;    /* CALL: of `cache`, all of this partition; the first is `key` */
-    const struct op_step *steps; /* CALL: what the procedure runs in turn; mostly none */
+    procedure_fn *procedure;  /* CALL */
+    const struct slice *args; /* CALL; args[0] is the name it was called by */
+    const struct slice *keys; /* CALL: of `cache`, all of this partition; the first is `key` */
+    /* CALL: what the procedure runs in turn; mostly none. Its own args are those before the first
+     * step's. */
+    const struct op_step *steps;
     uint32_t args_len, keys_len, steps_len;
     unsigned flags;                /* CALL: for the procedure */
     bool reads_only;               /* CALL: it changes nothing */
