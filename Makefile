@@ -33,7 +33,8 @@ endif
 # --- rooms -----------------------------------------------------------------------------------
 # Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
 ROOMS := base data replica raft control shard command wire session store net node
-SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb -lconfuse -lsystemd -lhttp_parser -lm
+SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb \
+               -lconfuse -lsystemd -lhttp_parser -ljansson -lm
 CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto
 CTL_LIBS := $(CLIENT_LIBS) -ljansson -ledit
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
@@ -134,7 +135,7 @@ libs_data :=
 libs_wire := -lprotobuf-c
 libs_pb := -lprotobuf-c
 libs_store := -llmdb
-libs_session := -lhttp_parser
+libs_session := -lhttp_parser -ljansson
 libs_net := -levent_core -levent_pthreads -lssl -lcrypto
 libs_node := -lsystemd
 libs_conf := -lconfuse

@@ -32,6 +32,11 @@ void buf_shrink(struct buf *b, size_t keep);
 void buf_release(struct buf *b);
 void buf_check(const struct buf *b);
 
+static inline void buf_add_text(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
+
 static inline struct slice buf_slice(const struct buf *b)
 {
     return slice_make(b->data, b->len);

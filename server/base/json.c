@@ -76,9 +76,9 @@ void json_add_bytes(struct buf *out, struct slice s)
         json_add_string(out, s);
         return;
     }
-    buf_add(out, "{\"base64\":\"", 11);
+    buf_add_text(out, "{\"base64\":\"");
     base64_add(out, s);
-    buf_add(out, "\"}", 2);
+    buf_add_text(out, "\"}");
 }
 
 void json_add_comma(struct buf *out)

@@ -1,7 +1,7 @@
 /* hash_picks.c - some fields of a hash: HRANDFIELD and HSCAN. */
 #include "base/alloc.h"
 #include "command/command_priv.h"
-#include "command/glob.h"
+#include "base/glob.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,7 +164,7 @@ static void page_add(void *ctx, struct slice field, struct slice value)
 {
     struct page *p = ctx;
     p->seen++;
-    if (p->options->match && !glob_match(p->options->pattern, field, false))
+    if (p->options->match && !glob_matches(p->options->pattern, field))
         return;
     resp_bulk(&p->out, field);
     resp_bulk(&p->out, value);

@@ -70,6 +70,14 @@ static void answer(struct job *j)
     worker_post(&j->node->workers[j->to.thread], &j->note);
 }
 
+static void encode(struct job *j, const struct admin_reply *reply)
+{
+    if (j->request.json)
+        wire_admin_reply_json(reply, &j->reply);
+    else
+        wire_admin_reply_encode(reply, &j->reply);
+}
+
 static void contexts_reply(struct job *j, struct admin_reply *reply)
 {
     struct admin_context *list = xcalloc(j->catalog->contexts_len, sizeof *list);
@@ -90,7 +98,7 @@ static void contexts_reply(struct job *j, struct admin_reply *reply)
         snprintf(j->why, sizeof j->why, "no context %s", name);
     }
     reply->contexts = list;
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
     free(list);
 }
 
@@ -119,7 +127,7 @@ static void caches_reply(struct job *j, struct admin_reply *reply)
         snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
     }
     reply->caches = list;
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
     free(list);
 }
 
@@ -154,7 +162,7 @@ static void partitions_reply(struct job *j, struct admin_reply *reply)
         snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
     }
     reply->partitions = list;
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
     free(list);
     free(at);
 }
@@ -212,13 +220,14 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                                   .nodes_len = 1,
                                   .contexts = (uint32_t)j->catalog->contexts_len,
                                   .entries = sum->stats.entries,
+                                  .bytes = sum->stats.entry_bytes,
                                   .partitions = sum->stats.partitions,
                                   .partitions_damaged = sum->stats.partitions_damaged,
                                   .revision = j->catalog->revision};
     for (size_t i = 0; i < j->catalog->contexts_len; i++)
         status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
     reply->status = &status;
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
     free(metrics);
     free(sum);
     buf_release(&samples);
@@ -228,12 +237,12 @@ static void status_reply(struct job *j, struct admin_reply *reply)
 static void settings_reply(struct job *j, struct admin_reply *reply)
 {
     reply->settings = j->catalog->settings;
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
 }
 
 static void plain_reply(struct job *j, struct admin_reply *reply)
 {
-    wire_admin_reply_encode(reply, &j->reply);
+    encode(j, reply);
 }
 
 /* On control, once per worker. */

@@ -79,7 +79,8 @@ static enum grid_err room_for(const struct collector *c, size_t bytes)
 static void add_place(struct collector *c, uint32_t part, const struct result *res)
 {
     struct wire_item *item = &c->items[part];
-    *item = (struct wire_item){res->status, res->version, res->deadline, res->number, {NULL, 0}};
+    *item = (struct wire_item){res->status, res->version, res->deadline,
+                               res->number, {NULL, 0},    res->type};
     if (!res->value.len)
         return;
     enum grid_err err = room_for(c, res->value.len);

@@ -18,6 +18,7 @@ void errands_free(struct errands *e)
     if (!e)
         return;
     CHECK(list_empty(&e->sessions));
+    resp_channels_free(e->channels);
     free(e);
 }
 

@@ -129,7 +129,8 @@ static void pop(struct http_session *h)
     struct http_pending *p = slot(h, h->first);
     h->held -= p->held.len;
     buf_release(&p->held);
-    free(p->state);
+    if (p->state)
+        (p->release ? p->release : free)(p->state);
     p->state = NULL;
     h->first++;
 }
@@ -145,7 +146,7 @@ void http_pending_release(struct http_session *h)
 static void say_continue(struct http_session *h)
 {
     h->continue_due = false;
-    buf_add(&h->base.out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    buf_add_text(&h->base.out, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 void http_continue(struct http_session *h)
@@ -283,12 +284,13 @@ static void problem(struct http_session *h, struct http_pending *p, unsigned sta
     buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u",
                http_status_text(status), status);
     json_add_name(&body, "detail");
-    json_add_string(&body, slice_str(detail));
+    struct slice text = slice_str(detail);
+    json_add_string(&body, utf8_valid(text) ? text : slice_str("malformed"));
     if (code) {
         json_add_name(&body, "code");
         json_add_string(&body, slice_str(code));
     }
-    buf_add(&body, "}\n", 2);
+    buf_add_text(&body, "}\n");
     struct http_answer a = {status, slice_str("application/problem+json"), buf_slice(&body), 0, 0,
                             more};
     http_answer(h, p, &a);

@@ -196,21 +196,19 @@ static void write(struct http_session *h, struct http_request *r, struct op *op,
 
 /* --- GET -------------------------------------------------------------------------------------- */
 
-/* What another door wrote may not be fit for a header line. */
-static struct slice media_of(const struct result *res)
+/* A hash is given as a JSON object. */
+static void answer_hash(struct http_session *h, struct http_pending *p, const struct result *res)
 {
-    struct slice media = value_media((enum value_type)res->type, res->value);
-    for (size_t i = 0; i < media.len; i++)
-        if (media.data[i] < ' ' || media.data[i] > '~')
-            return slice_str(OCTETS);
-    return media.len ? media : slice_make(OCTETS, sizeof OCTETS - 1);
-}
-
-static msec_t ttl_left(const struct http_session *h, msec_t deadline)
-{
-    const struct session_ports *ports = h->base.ports;
-    msec_t now = ports->now_us(ports->ctx) / 1000;
-    return !deadline ? 0 : deadline > now ? deadline - now : 1;
+    struct buf body = BUF_INIT;
+    http_add_fields(&body, res->value);
+    buf_add_u8(&body, '\n');
+    struct http_answer a = {.status = 200,
+                            .media = slice_str("application/json"),
+                            .body = buf_slice(&body),
+                            .version = res->version,
+                            .ttl_ms = http_ttl_left(h, res->deadline)};
+    http_answer(h, p, &a);
+    buf_release(&body);
 }
 
 static void on_got(struct http_session *h, struct http_pending *p, const struct result *res)
@@ -229,11 +227,17 @@ static void on_got(struct http_session *h, struct http_pending *p, const struct 
         http_answer(h, p, &same);
         return;
     }
+    enum value_type type = (enum value_type)res->type;
+    if (unlikely(type == VALUE_HASH)) {
+        answer_hash(h, p, res);
+        return;
+    }
+    struct slice media = http_media(type, res->value);
     struct http_answer a = {.status = 200,
-                            .media = media_of(res),
-                            .body = value_bytes((enum value_type)res->type, res->value),
+                            .media = media.len ? media : slice_make(OCTETS, sizeof OCTETS - 1),
+                            .body = value_bytes(type, res->value),
                             .version = res->version,
-                            .ttl_ms = ttl_left(h, res->deadline)};
+                            .ttl_ms = http_ttl_left(h, res->deadline)};
     http_answer(h, p, &a);
 }
 

@@ -10,6 +10,7 @@
 #ifndef GRIDD_SESSION_HTTP_PRIV_H
 #define GRIDD_SESSION_HTTP_PRIV_H
 
+#include "data/value.h"
 #include "session/http_head.h"
 #include "session/http_text.h"
 #include "session/session_priv.h"
@@ -94,7 +95,8 @@ struct http_pending {
     http_result_fn *result; /* what is to be called: set before asking */
     http_collected_fn *collected;
     http_admin_fn *admin;
-    void *state;   /* the handler's: freed with the request, by free() */
+    void *state; /* the handler's: freed with the request, by release() or free() */
+    void (*release)(void *state);
     uint64_t note; /* the handler's, too */
     bool answered;
     bool head;  /* HEAD: no body */
@@ -196,12 +198,38 @@ bool http_query(struct http_session *h, struct http_request *r, const char *name
 /* A number from the query; *ret_number stays when it is not there. False as above. */
 bool http_query_number(struct http_session *h, struct http_request *r, const char *name,
                        uint64_t max, uint64_t *ret_number);
+/* true, false, 1 or 0 from the query; not there: false. False as above. */
+bool http_query_flag(struct http_session *h, struct http_request *r, const char *name,
+                     bool *ret_flag);
 /* The cache of params[0]/params[1]. 0: there is none, and the request is answered. */
 uint32_t http_cache(struct http_session *h, struct http_request *r);
 
 /* --- handlers --------------------------------------------------------------------------------- */
 
 http_handler http_get, http_put, http_delete, http_incr, http_expire; /* http_cache.c */
+http_handler http_list;                                               /* http_list.c */
+http_handler http_get_many, http_put_many, http_delete_many;          /* http_many.c */
+http_handler http_caches, http_status;                                /* http_admin.c */
+http_handler http_openapi;                                            /* http_openapi.c */
+http_handler http_page;                                               /* http_pages.c */
 http_handler http_metrics, http_healthz, http_readyz;                 /* http_metrics.c */
+
+/* Answer with the cache itself (http_admin.c). */
+void http_cache_info(struct http_session *h, struct http_pending *p, uint32_t cache,
+                     const struct context_info *context);
+
+/* --- values and entries as JSON (http_value.c) ------------------------------------------------ */
+
+/* The fields of a HASH from its stored form. */
+void http_add_fields(struct buf *out, struct slice packed);
+/* The media type of a value, fit for a header line; empty: it has none. */
+struct slice http_media(enum value_type type, struct slice stored);
+/* What is left until `deadline` (0: for ever), at least 1; 0: it has none. */
+msec_t http_ttl_left(const struct http_session *h, msec_t deadline);
+/* {"key", "version", ...}; an empty key is left out. */
+void http_add_entry(const struct http_session *h, struct buf *out, const struct scan_item *e,
+                    bool with_value);
+/* What stands in the place of an entry that has none. */
+void http_add_error(struct buf *out, enum grid_err err);
 
 #endif

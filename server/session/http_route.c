@@ -100,6 +100,21 @@ bool http_query_number(struct http_session *h, struct http_request *r, const cha
     return false;
 }
 
+bool http_query_flag(struct http_session *h, struct http_request *r, const char *name,
+                     bool *ret_flag)
+{
+    struct slice text;
+    char why[64];
+    if (!http_query(h, r, name, &text))
+        return false;
+    *ret_flag = word_is(text, "true") || word_is(text, "1");
+    if (!text.data || *ret_flag || word_is(text, "false") || word_is(text, "0"))
+        return true;
+    snprintf(why, sizeof why, "%s is true or false", name);
+    http_problem(h, r->pending, GRID_EBAD_REQUEST, why);
+    return false;
+}
+
 /* --- the cache -------------------------------------------------------------------------------- */
 
 /* "context/cache" as it is called. */

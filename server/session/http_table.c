@@ -23,6 +23,16 @@ static const struct http_param ttl_field = {
     "cache's"};
 static const struct http_param ttl = {"ttl", "query", TEXT_OF("^([0-9]+(ms|s|m|h|d)?|none)$"),
                                       "time to live: seconds, or with a unit; none: for ever"};
+static const struct http_param prefix = {"prefix", "query", STRING, "only keys that begin so"};
+static const struct http_param limit = {"limit", "query", LIST_LIMIT, "entries of one page"};
+static const struct http_param cursor = {
+    "cursor", "query", STRING,
+    "of the last page: where to go on; a key that is there all the time is "
+    "told at least once"};
+static const struct http_param values = {"values", "query",
+                                         "{\"type\":\"boolean\",\"default\":false}", "with values"};
+static const struct http_param info = {"info", "query", "{\"type\":\"boolean\",\"default\":false}",
+                                       "the cache itself and how many entries it has instead"};
 static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"default\":1}",
                                      "what is added; may be negative"};
 
@@ -35,7 +45,6 @@ static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"def
 /* --- outcomes --------------------------------------------------------------------------------- */
 
 #define JSON "application/json"
-#define ANY "{}"
 #define OUTCOMES(...)                                                                              \
     (const struct http_outcome[])                                                                  \
     {                                                                                              \
@@ -52,6 +61,33 @@ static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"def
     {                                                                                              \
         412, "application/problem+json", NULL, "the condition is not met"                          \
     }
+
+/* --- schemas ---------------------------------------------------------------------------------- */
+
+#define INTEGER "{\"type\":\"integer\"}"
+#define BYTES                                                                                      \
+    "{\"oneOf\":[" STRING ",{\"type\":\"object\",\"required\":[\"base64\"],\"properties\":{"       \
+    "\"base64\":" STRING "}}]}"
+#define LIST_OF(name, item)                                                                        \
+    "{\"type\":\"object\",\"required\":[\"" name "\"],\"properties\":{\"" name                     \
+    "\":{\"type\":\"array\",\"items\":" item "}}}"
+#define ENTRY_FIELDS                                                                               \
+    "\"key\":" BYTES ",\"version\":" STRING ",\"ttl_ms\":" INTEGER ",\"affinity\":" BYTES          \
+    ",\"media\":" STRING ",\"value\":{}"
+#define KEYS                                                                                       \
+    LIST_OF("keys",                                                                                \
+            "{\"oneOf\":[" STRING ",{\"type\":\"object\",\"description\":\"{base64}, or {key, "    \
+            "affinity}\"}]}")
+#define PUTS                                                                                       \
+    LIST_OF("entries",                                                                             \
+            "{\"type\":\"object\",\"required\":[\"key\",\"value\"],\"properties\":{"               \
+            "\"key\":" BYTES ",\"value\":" BYTES ",\"media\":" STRING ",\"affinity\":" BYTES       \
+            ",\"ttl\":{},\"if_absent\":{\"type\":\"boolean\"},\"if_version\":" STRING "}}")
+#define RESULTS                                                                                    \
+    LIST_OF("results", "{\"type\":\"object\",\"properties\":{\"status\":" INTEGER                  \
+                       ",\"code\":" STRING "," ENTRY_FIELDS "}}")
+
+#define IN_ORDER OUTCOMES({200, JSON, RESULTS, "an answer for each, in the order asked"})
 
 #define READY                                                                                      \
     "{\"type\":\"object\",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"reasons\":{"          \
@@ -109,6 +145,68 @@ const struct http_route http_routes[] = {
      .summary = "give a key another time to live",
      .params = PARAMS(&ttl, &affinity, &affinity_field, &if_match, &if_none_match),
      .outcomes = OUTCOMES({204, NULL, NULL, "done; ETag: the new version"}, NOT_FOUND, NOT_MET)},
+    {.method = HTTP_GET,
+     .path = CACHE,
+     .handle = http_list,
+     .name = "list",
+     .summary = "the keys of a cache, page by page",
+     .params = PARAMS(&prefix, &limit, &cursor, &values, &info),
+     .outcomes = OUTCOMES({200, JSON,
+                           "{\"type\":\"object\",\"properties\":{\"entries\":{\"type\":\"array\","
+                           "\"items\":{\"type\":\"object\",\"properties\":{" ENTRY_FIELDS "}}},"
+                           "\"cursor\":" STRING "}}",
+                           "a page; without a cursor it is the last one"},
+                          NOT_FOUND)},
+    {.method = HTTP_POST,
+     .path = CACHE "/_get",
+     .handle = http_get_many,
+     .body = BODY_JSON,
+     .name = "getMany",
+     .summary = "the values of many keys",
+     .request = KEYS,
+     .outcomes = IN_ORDER},
+    {.method = HTTP_POST,
+     .path = CACHE "/_put",
+     .handle = http_put_many,
+     .body = BODY_JSON,
+     .name = "putMany",
+     .summary = "put many entries, each done or not for itself",
+     .request = PUTS,
+     .outcomes = IN_ORDER},
+    {.method = HTTP_POST,
+     .path = CACHE "/_delete",
+     .handle = http_delete_many,
+     .body = BODY_JSON,
+     .name = "deleteMany",
+     .summary = "remove many keys, each for itself",
+     .request = KEYS,
+     .outcomes = IN_ORDER},
+    {.method = HTTP_GET,
+     .path = "/v1/caches",
+     .handle = http_caches,
+     .name = "caches",
+     .summary = "all caches",
+     .outcomes = OUTCOMES({200, JSON, LIST_OF("caches", "{\"type\":\"object\"}"), "all caches"})},
+    {.method = HTTP_GET,
+     .path = "/v1/status",
+     .handle = http_status,
+     .name = "status",
+     .summary = "the grid and its nodes, as gridctl status --json",
+     .outcomes = OUTCOMES({200, JSON, "{\"type\":\"object\"}", "the status"})},
+    {.method = HTTP_GET,
+     .path = "/v1/openapi.json",
+     .handle = http_openapi,
+     .open = true,
+     .name = "openapi",
+     .summary = "this description",
+     .outcomes = OUTCOMES({200, JSON, "{\"type\":\"object\"}", "OpenAPI 3.0"})},
+    {.method = HTTP_GET,
+     .path = "/",
+     .handle = http_page,
+     .open = true,
+     .name = "index",
+     .summary = "a page for people",
+     .outcomes = OUTCOMES({200, "text/html", STRING, "the page"})},
     {.method = HTTP_GET,
      .path = "/healthz",
      .handle = http_healthz,

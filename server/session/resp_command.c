@@ -1,7 +1,7 @@
 /* resp_command.c - COMMAND and HELP: the table, told to clients as Redis tells its own. */
 #include "session/resp_priv.h"
 
-#include "command/glob.h"
+#include "base/glob.h"
 
 #include <stdlib.h>
 
@@ -278,7 +278,7 @@ static bool wanted(const struct resp_command *c, struct slice by, struct slice w
     if (!by.len)
         return true;
     if (resp_word_is(by, "pattern"))
-        return glob_match(what, slice_make(c->name, c->name_len), true);
+        return glob_matches(what, slice_make(c->name, c->name_len));
     for (size_t i = 0; i < CATEGORIES && resp_word_is(by, "aclcat"); i++)
         if (resp_word_is(what, categories[i].name))
             return in_category(c, &categories[i]);

@@ -6,11 +6,20 @@
 
 enum { WORD_BYTES = 512 /* of a user or a password */ };
 
+/* To who listens, a reply must look like a push. */
+static void pong_push(const struct resp_request *q, struct buf *out)
+{
+    resp_array(out, 2);
+    resp_bulk(out, slice_str("pong"));
+    resp_bulk(out, q->args_len == 2 ? q->args[1] : slice_make(NULL, 0));
+}
+
 void resp_ping(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
-    (void)r;
     if (q->args_len > 2)
         resp_error_text(out, "ERR wrong number of arguments for 'ping' command");
+    else if (r->gate & GATE_PUBSUB)
+        pong_push(q, out);
     else if (q->args_len == 2)
         resp_bulk(out, q->args[1]);
     else
@@ -150,6 +159,7 @@ void resp_reset(struct resp_session *r, const struct resp_request *q, struct buf
     r->resp3 = false;
     r->reply_off = r->reply_skip = r->reply_skip_next = false;
     r->name.len = 0;
+    resp_pubsub_release(r);
     resp_multi_reset(r);
     resp_begin(r);
     resp_status(out, slice_str("RESET"));

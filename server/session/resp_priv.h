@@ -65,6 +65,9 @@ struct resp_slot {
     bool writes; /* the reply is always given */
 };
 
+/* Kinds of names that clients listen to (resp_pubsub.c). */
+enum resp_channel_kind { RESP_CHANNEL, RESP_PATTERN, RESP_SHARD_CHANNEL, RESP_CHANNEL_KINDS };
+
 struct resp_session {
     struct session base;
     unsigned gate;
@@ -87,6 +90,9 @@ struct resp_session {
         uint32_t at;     /* the next of its keys */
         bool begun;
     } job;
+    /* what it listens to */
+    struct list subscriptions;
+    size_t subscribed[RESP_CHANNEL_KINDS], subscribed_all, subscribed_bytes;
     /* CLIENT REPLY */
     bool reply_off, reply_skip, reply_skip_next;
     uint64_t id; /* of all clients of the node, never used again */
@@ -162,6 +168,11 @@ void resp_multi_release(struct resp_session *r);
 
 /* NULL, or the error. */
 const char *resp_client_rename(struct resp_session *r, struct slice name);
+
+/* --- resp_pubsub.c ---------------------------------------------------------------------------- */
+
+/* It listens to nothing any more. */
+void resp_pubsub_release(struct resp_session *r);
 
 /* --- resp_session.c -------------------------------------------------------------------------- */
 

@@ -117,11 +117,23 @@ enum resp_taken resp_do(struct resp_session *r, const struct resp_request *q)
     return do_plain(r, q);
 }
 
+static enum resp_taken refuse_subscribed(struct resp_session *r, const struct resp_request *q)
+{
+    char line[192];
+    snprintf(line, sizeof line,
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+             "are allowed in this context",
+             q->command->name);
+    return refuse_line(r, slice_str(line));
+}
+
 /* Who has yet to say who he is, what is queued, and what is done alone. */
 static enum resp_taken do_gated(struct resp_session *r, const struct resp_request *q)
 {
     if ((r->gate & GATE_STRANGER) && !(q->command->flags & RESP_NO_AUTH))
         return refuse_line(r, slice_str("NOAUTH Authentication required."));
+    if (unlikely((r->gate & GATE_PUBSUB) && !(q->command->flags & RESP_SUBSCRIBED)))
+        return refuse_subscribed(r, q);
     if ((r->gate & GATE_MULTI) && !(q->command->flags & RESP_AT_ONCE))
         return resp_multi_queue(r, q);
     return resp_do(r, q);
@@ -291,6 +303,7 @@ static void resp_init(struct session *s)
 {
     struct resp_session *r = resp_of(s);
     r->gate = GATE_FRESH;
+    list_init(&r->subscriptions);
     resp_parser_init(&r->parser);
     resp_ring_init(r);
 }
@@ -301,6 +314,7 @@ static void resp_release(struct session *s)
     if (r->job.state)
         r->job.state_free(r->job.state);
     r->job.state = NULL;
+    resp_pubsub_release(r);
     buf_release(&r->name);
     resp_multi_release(r);
     resp_parser_release(&r->parser);

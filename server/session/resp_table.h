@@ -37,8 +37,9 @@ enum {
     RESP_FLAGS(X)
 #undef X
     /* ours */
-    RESP_ALONE = 1u << 24,  /* nothing else of the connection is under way meanwhile */
-    RESP_AT_ONCE = 1u << 25 /* done in a transaction too, not queued */
+    RESP_ALONE = 1u << 24,     /* nothing else of the connection is under way meanwhile */
+    RESP_AT_ONCE = 1u << 25,   /* done in a transaction too, not queued */
+    RESP_SUBSCRIBED = 1u << 26 /* may be asked by who listens to channels, in RESP2 */
 };
 
 /* How a command on keys of several partitions is done. */

@@ -75,10 +75,15 @@ struct session {
     char client[CLIENT_NAME_BYTES];
 };
 
+struct resp_channels; /* resp_pubsub.c */
+/* NULL is fine. */
+void resp_channels_free(struct resp_channels *all);
+
 struct errands {
     struct meters meters;
-    struct list sessions; /* that are alive on this thread */
-    uint64_t clients;     /* Redis clients there were on this thread so far */
+    struct list sessions;           /* that are alive on this thread */
+    uint64_t clients;               /* Redis clients there were on this thread so far */
+    struct resp_channels *channels; /* that they listen to; NULL: none yet */
 };
 
 static inline const struct catalog *session_catalog(const struct session *s)

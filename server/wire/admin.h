@@ -54,6 +54,7 @@ struct admin_request {
     int64_t value;                 /* SETTINGS_SET */
     uint32_t partition;            /* PARTITION_RECOVER */
     bool all_partitions;
+    bool json; /* the reply, by wire_admin_reply_json() */
 };
 
 struct admin_context {
@@ -112,6 +113,7 @@ struct admin_status {
     uint64_t partitions;
     uint64_t partitions_damaged;
     uint64_t revision;
+    uint64_t bytes; /* in memory */
 };
 
 /* What an operation does not give stays zero. Strings are UTF-8; NULL is "". */
@@ -134,5 +136,7 @@ bool admin_op_known(unsigned code);
 /* Append the encoded AdminReply message to `out`; hand it to grid_session_admin_result() on the
  * session's thread. */
 void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out);
+/* The same of a status or a list of caches as a JSON object. */
+void wire_admin_reply_json(const struct admin_reply *reply, struct buf *out);
 
 #endif

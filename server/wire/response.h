@@ -42,6 +42,7 @@ struct wire_item {
     msec_t deadline;
     int64_t number;
     struct slice value;
+    uint8_t type; /* enum value_type; `value` is its stored form */
 };
 
 /* `topology` in all of them: the newest revision for a client that has an older one, else 0

@@ -106,9 +106,9 @@ END_TEST
 START_TEST(items_of_a_many_key_answer_arrive_in_place_within_the_bound)
 {
     struct wire_item items[] = {
-        {GRID_OK, 5, 6, -7, slice_str("v")},
-        {GRID_ENOT_FOUND, 0, 0, 0, {NULL, 0}},
-        {GRID_ETOO_LARGE, UINT64_MAX, UINT64_MAX, INT64_MIN, {NULL, 0}},
+        {GRID_OK, 5, 6, -7, slice_str("v"), 0},
+        {GRID_ENOT_FOUND, 0, 0, 0, {NULL, 0}, 0},
+        {GRID_ETOO_LARGE, UINT64_MAX, UINT64_MAX, INT64_MIN, {NULL, 0}, 0},
     };
     struct buf b = BUF_INIT;
     wire_response_items(&b, UINT64_MAX, items, 3, UINT64_MAX);
@@ -179,7 +179,7 @@ START_TEST(a_whole_admin_reply_arrives)
     const char *problems[] = {"one", "two"}, *labels[] = {"zone=a"};
     struct admin_metric metrics[] = {{"gets", 12, "", true}, {"memory", 34, "bytes", false}};
     struct admin_node node = {"a", id, "host:1", "0.1", 99, 4, labels, 1, "serving", metrics, 2};
-    struct admin_status status = {"shop", true, problems, 2, &node, 1, 1, 2, 3, 4, 5, 6};
+    struct admin_status status = {"shop", true, problems, 2, &node, 1, 1, 2, 3, 4, 5, 6, 0};
     struct cache_info cache = {.id = 65537, .name = "default", .ttl_ms = 8};
     struct context_info info = {.id = 1, .name = "default", .caches = &cache, .caches_len = 1};
     struct admin_context context = {&info, 10, 20};
