@@ -34,11 +34,13 @@ MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
 MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man8/gridd.8
+MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(LIBDIR)/libgridclient.a $(LIBDIR)/libgridclient.so $(LIBDIR)/libgridclient.so.0 \
              $(LIBDIR)/pkgconfig/gridclient.pc $(DESTDIR)$(PREFIX)/include/grid.h \
              $(LIBDIR)/systemd/system/gridd.service $(LIBDIR)/sysusers.d/gridd.conf \
-             $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%)
+             $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%) \
+             $(MONITORING:conf/%=$(SHARE)/gridd/%)
 # An existing gridd.conf is never touched.
 install: all
 	install -D -t $(BIN) $(BUILD)/gridd $(BUILD)/gridctl
@@ -47,6 +49,7 @@ install: all
 	ln -sf libgridclient.so.0 $(LIBDIR)/libgridclient.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h
 	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
+	install -D -m 644 -t $(SHARE)/gridd/monitoring $(MONITORING)
 	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf
 	install -d $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system $(addprefix $(MAN)/man,1 3 5 8) $(CONF)
 	$(FILL) client/gridclient.pc.in >$(LIBDIR)/pkgconfig/gridclient.pc
@@ -58,7 +61,7 @@ install: all
 uninstall:
 	rm -f $(INSTALLED)
 	! cmp -s conf/gridd.conf $(CONF)/gridd.conf || rm -f $(CONF)/gridd.conf
-	rmdir $(CONF) 2>/dev/null || true
+	rmdir $(CONF) $(SHARE)/gridd/monitoring $(SHARE)/gridd 2>/dev/null || true
 
 # --- coverage: which lines the tests run, per room ----------------------------------------------
 .PHONY: coverage coverage-table
