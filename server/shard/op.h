@@ -30,7 +30,7 @@ enum op_ttl {
     TTL_KEEP = 3,    /* what the key has; for ever when it is new */
 };
 
-enum { SCAN_LIMIT_MAX = 10000, SCAN_BYTES_MAX = 1 << 20 };
+enum { SCAN_LIMIT_MAX = 10000, SCAN_BYTES_MAX = 1 << 20, SCAN_NUMBER_BITS = 49 };
 
 /* Names a waiting request of a session. Opaque to the shard: handed back with the result. */
 struct ticket {
@@ -77,6 +77,7 @@ struct op {
     enum op_ttl ttl;
     bool all_partitions; /* COUNT: every partition of the context that this shard owns */
     bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
+    bool numbered;       /* SCAN: by number_cursor; pages may be some items larger than limit */
     bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
     uint32_t cache;      /* global cache id */
     uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
@@ -91,6 +92,8 @@ struct op {
     uint32_t limit;         /* SCAN: entries, 1..SCAN_LIMIT_MAX */
     struct slice prefix;    /* SCAN: keys that begin so */
     struct slice cursor;    /* SCAN: of the last result; empty: from the start of the partition */
+    uint64_t number_cursor; /* SCAN: `number` of the last result; 0: from the start. One that
+                             * nobody knows any more starts again */
     const struct op *batch; /* PUT, DELETE, INCR, EXPIRE of one partition, each key once */
     uint32_t batch_len;
     procedure_fn *procedure;  /* CALL */
@@ -125,7 +128,9 @@ struct result {
     uint64_t version;      /* GET, CONDITION: of the entry, 0 absent. Writes: of the record */
     msec_t deadline;       /* GET: unix ms, 0: for ever */
     int64_t number;        /* INCR: new one. PUT: 1 when the key is new. DELETE: 1 or 0.
-                                    * BATCH: effects. COUNT: entries */
+                                    * BATCH: effects. COUNT: entries.
+                                    * SCAN by numbers: where to go on, of SCAN_NUMBER_BITS bits;
+                                    * 0: the partition is done */
     struct slice value;    /* GET */
     const struct scan_item *items; /* SCAN */
     uint32_t items_len;

@@ -34,6 +34,7 @@ struct partition {
     uint64_t warm_evictions; /* evictions when the warm-up began */
     msec_t warm_retry_at;    /* after reads that failed: when to try again */
     unsigned warm_failures;  /* of them, in a row */
+    uint64_t warmed;         /* how often it became complete */
     uint32_t warm_cache;     /* where the warm-up goes on */
     uint16_t warm_len;
     uint8_t warm_after[KEY_BYTES_MAX];

@@ -16,23 +16,15 @@
  *   cursor = u8 pass | u64 epoch |
  *            MEMORY: u64 table cursor, u64 where that led, u64 evictions, u8 incomplete | last key
  *
+ * With numbers for cursors (scan_number.c) pages are of whole buckets.
+ *
  * A cursor comes from outside: lengths and ranges are checked, any table cursor is safe. One of
  * an earlier start of the node begins again, for tables differ. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
 
-enum scan_pass { PASS_MEMORY = 1, PASS_DISK = 2 };
 enum { CURSOR_HEAD = 9, CURSOR_MEMORY = CURSOR_HEAD + 25, SCAN_STEPS_MAX = 20000 };
-
-struct scan {
-    enum scan_pass pass;
-    uint64_t at;   /* bucket to visit */
-    uint64_t next; /* where that visit led when `after` was given */
-    uint64_t evictions;
-    bool incomplete;
-    struct slice after; /* last key given; MEMORY: of this bucket; empty: none */
-};
 
 /* --- cursors ---------------------------------------------------------------------------------- */
 
@@ -53,7 +45,7 @@ static size_t cursor_encode(const struct scan *c, uint64_t epoch, uint8_t *out)
     return len + c->after.len;
 }
 
-static struct scan scan_start(const struct partition *p)
+struct scan scan_start(const struct partition *p)
 {
     return (struct scan){.pass = PASS_MEMORY,
                          .evictions = p->evictions,
@@ -101,6 +93,11 @@ static bool page_full(const struct page *g)
 
 static void page_add(struct page *g, const struct scan_item *item)
 {
+    struct shard *s = g->job->s;
+    if (unlikely(g->len == s->items_cap)) { /* the last bucket of a page of whole ones */
+        s->items_cap *= 2;
+        s->items = g->items = xrealloc(s->items, s->items_cap, sizeof *s->items);
+    }
     struct scan_item *to = &g->items[g->len++];
     *to = *item;
     if (g->job->op->keys_only)
@@ -125,17 +122,22 @@ static void page_reply(struct page *g, const struct scan *next)
 {
     uint8_t cursor[CURSOR_MEMORY + KEY_BYTES_MAX];
     struct result res = {.items = g->items, .items_len = g->len};
-    if (next)
-        res.cursor =
-            slice_make(cursor, cursor_encode(next, g->job->partition->replica.epoch, cursor));
+    const struct job *j = g->job;
+    if (next && j->op->numbered)
+        res.number =
+            (int64_t)scan_number_make(&j->s->scan_numbers, j->partition, j->op->cache, next);
+    else if (next)
+        res.cursor = slice_make(cursor, cursor_encode(next, j->partition->replica.epoch, cursor));
     job_reply_at(g->job, g->newest, &res, NULL);
 }
 
 static struct page page_new(struct job *j)
 {
     struct shard *s = j->s;
-    if (!s->items)
+    if (!s->items) {
         s->items = xcalloc(SCAN_LIMIT_MAX, sizeof *s->items);
+        s->items_cap = SCAN_LIMIT_MAX;
+    }
     return (struct page){.job = j, .items = s->items};
 }
 
@@ -246,7 +248,7 @@ static bool page_bucket(struct page *g, const struct bucket *b, struct slice aft
             (g->dirty_only && entry_version(e) <= clean) ||
             (after.len && slice_cmp(entry_key(e), after) <= 0))
             continue;
-        if (page_full(g))
+        if (page_full(g) && !j->op->numbered)
             return false;
         page_entry(g, e);
         c->after = entry_key(e);
@@ -261,7 +263,7 @@ static bool memory_pass(struct page *g, struct scan *c)
     for (unsigned steps = 0; steps < SCAN_STEPS_MAX && !page_full(g); steps++) {
         struct bucket b = {.s = s};
         uint64_t next = content_scan(g->job->partition->content, c->at, bucket_add, &b);
-        if (b.len > 1)
+        if (b.len > 1 && !g->job->op->numbered)
             qsort(s->bucket, b.len, sizeof(*s->bucket), entry_order);
         struct slice after = next == c->next ? c->after : slice_make(NULL, 0);
         c->next = next;
@@ -293,12 +295,21 @@ static void memory_page(struct job *j, struct scan *c)
 
 /* --- the op ----------------------------------------------------------------------------------- */
 
+static bool scan_find(const struct job *j, struct scan *ret_scan)
+{
+    const struct op *op = j->op;
+    if (!op->numbered)
+        return cursor_decode(op->cursor, j->partition, ret_scan);
+    *ret_scan = scan_number_find(&j->s->scan_numbers, j->partition, op->cache, op->number_cursor);
+    return true;
+}
+
 void scan_run(struct job *j)
 {
     const struct op *op = j->op;
     struct scan c;
     if (!op->limit || op->limit > SCAN_LIMIT_MAX || op->prefix.len > KEY_BYTES_MAX ||
-        !cursor_decode(op->cursor, j->partition, &c))
+        !scan_find(j, &c))
         job_fail(j, GRID_EBAD_REQUEST);
     else if (j->parked && j->parked->page)
         disk_page(j, j->parked->page);

@@ -63,6 +63,7 @@ void shard_free(struct shard *s)
     free(s->keys);
     free(s->effects);
     free(s->items);
+    scan_numbers_release(&s->scan_numbers);
     free(s->bucket);
     entry_pool_free(s->pool);
     catalog_unref(s->catalog);

@@ -6,6 +6,7 @@
 #include "control/settings.h"
 #include "shard/call_priv.h"
 #include "shard/park_priv.h"
+#include "shard/scan_priv.h"
 
 enum {
     PARKED_MAX = 100000,          /* ops that wait in one shard */
@@ -85,6 +86,8 @@ struct shard {
     uint32_t effects_cap;
     struct call_memory call;
     struct scan_item *items;
+    uint32_t items_cap;
+    struct scan_numbers scan_numbers;
     const struct entry **bucket;
     size_t bucket_cap;
     struct shard_stats stats;

@@ -90,10 +90,12 @@ void warm_answer(struct shard *s, struct partition *p, const struct cold_page *p
         return;
     }
     p->warm_failures = 0;
-    if (!page->done)
+    if (!page->done) {
         warm_start(s, p, now);
-    else if (p->evictions == p->warm_evictions && !p->purge)
+    } else if (p->evictions == p->warm_evictions && !p->purge) {
         content_set_complete(p->content, true);
-    else
+        p->warmed++;
+    } else {
         warm_begin(p);
+    }
 }

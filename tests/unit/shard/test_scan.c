@@ -33,6 +33,12 @@ static void sweep_page(struct sweep *w, const struct answered *a)
     w->pages++;
 }
 
+static struct op numbered(struct op op)
+{
+    op.numbered = true;
+    return op;
+}
+
 typedef void between_fn(struct harness *h, uint32_t cache, unsigned page);
 
 static void scan_all(struct harness *h, struct op op, between_fn *between, struct sweep *w)
@@ -45,13 +51,16 @@ static void scan_all(struct harness *h, struct op op, between_fn *between, struc
         h_cold(h);
         h_durable(h);
         ck_answer(a, GRID_OK);
-        ck_assert_uint_le(a->items, op.limit);
+        ck_assert_uint_le(a->items, op.limit + (op.numbered ? 100 : 0));
         sweep_page(w, a);
         buf_set(&cursor, buf_slice(&a->cursor));
+        op.number_cursor = (uint64_t)a->number;
+        ck_assert(!(op.numbered ? cursor.len : op.number_cursor));
+        ck_assert_uint_eq(op.number_cursor >> SCAN_NUMBER_BITS, 0);
         if (between)
             between(h, op.cache, w->pages);
         ck_assert_uint_lt(w->pages, 1000);
-    } while (cursor.len);
+    } while (cursor.len || op.number_cursor);
     buf_release(&cursor);
 }
 
@@ -90,6 +99,10 @@ START_TEST(a_scan_of_a_complete_partition_gives_each_key_once)
     seen_once(&w);
     scan_all(h, scan_op(c, 1), NULL, &w); /* pages end inside buckets */
     seen_once(&w);
+    scan_all(h, numbered(scan_op(c, 1)), NULL, &w);
+    seen_once(&w);
+    scan_all(h, numbered(scan_op(c, 10000)), NULL, &w);
+    seen_once(&w);
     h_free(h);
 }
 END_TEST
@@ -107,10 +120,14 @@ START_TEST(a_scan_of_an_incomplete_partition_reads_memory_and_checkpoint)
     h_get(h, c, "key-6");
     h_cold(h);
     h_durable(h);
-    scan_all(h, scan_op(c, 50), NULL, &w);
-    for (unsigned i = 0; i < KEYS; i++)
-        ck_assert_uint_eq(w.seen[i], i != 5);
-    ck_assert_uint_eq(w.others, 1);
+    for (int by_number = 0; by_number < 2; by_number++) {
+        struct op op = scan_op(c, 50);
+        op.numbered = by_number;
+        scan_all(h, op, NULL, &w);
+        for (unsigned i = 0; i < KEYS; i++)
+            ck_assert_uint_eq(w.seen[i], i != 5);
+        ck_assert_uint_eq(w.others, 1);
+    }
     h_free(h);
 }
 END_TEST
@@ -171,7 +188,9 @@ static void change_things(struct harness *h, uint32_t cache, unsigned page)
 
 START_TEST(a_key_present_throughout_is_given_at_least_once_whatever_changes)
 {
-    for (uint64_t seed = 0; seed < 40; seed++) {
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        struct op op = scan_op(0, 13);
+        op.numbered = seed >= 40;
         change.state = seed;
         struct harness *h = h_new();
         uint32_t c = h_cache(h, "default/default");
@@ -183,7 +202,8 @@ START_TEST(a_key_present_throughout_is_given_at_least_once_whatever_changes)
         }
         h->capture = seed % 4 < 2;
         h->page_max = 20;
-        scan_all(h, scan_op(c, 13), change_things, &w);
+        op.cache = c;
+        scan_all(h, op, change_things, &w);
         for (unsigned i = 0; i < 100; i++)
             ck_assert_msg(w.seen[i] >= 1, "seed %u key %u", (unsigned)seed, i);
         h_free(h);
@@ -222,6 +242,10 @@ START_TEST(a_table_that_shrinks_during_the_scan_loses_no_key)
     fillers_do(h, c, OP_PUT, 0, FILLERS);
     put_all(h, c);
     scan_all(h, scan_op(c, 3), shrink, &w);
+    for (unsigned i = 0; i < KEYS; i++)
+        ck_assert_uint_ge(w.seen[i], 1);
+    fillers_do(h, c, OP_PUT, 0, FILLERS);
+    scan_all(h, numbered(scan_op(c, 3)), shrink, &w);
     for (unsigned i = 0; i < KEYS; i++)
         ck_assert_uint_ge(w.seen[i], 1);
     h_free(h);
@@ -317,6 +341,86 @@ START_TEST(a_cursor_of_an_earlier_start_begins_again)
 }
 END_TEST
 
+START_TEST(any_number_is_a_safe_cursor)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    put_all(h, c);
+    struct prng r = {2};
+    struct sweep w;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct op op = numbered(scan_op(c, 100));
+        op.number_cursor = prng_next(&r) >> prng_below(&r, 64);
+        struct answered *a = h_do(h, op);
+        h_cold(h);
+        ck_answer(a, GRID_OK);
+        ck_assert_uint_eq((uint64_t)a->number >> SCAN_NUMBER_BITS, 0);
+    }
+    struct op op = numbered(scan_op(c, 100));
+    op.number_cursor = UINT64_MAX;
+    scan_all(h, op, NULL, &w);
+    seen_once(&w);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(a_number_of_an_earlier_start_begins_again)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    put_all(h, c);
+    struct answered *a = h_do(h, numbered(scan_op(c, 400)));
+    ck_assert_int_ne(a->number, 0);
+    h_restart(h, h->log_len, EPOCH + 1, 0);
+    struct op op = numbered(scan_op(c, 10000));
+    op.number_cursor = (uint64_t)a->number;
+    struct answered *b = h_do(h, op);
+    ck_answer(b, GRID_OK);
+    ck_assert_uint_eq(b->items, KEYS);
+    h_free(h);
+}
+END_TEST
+
+/* A page of an incomplete partition, its answer being nobody's. */
+static void page_unheard(struct harness *h, uint32_t cache, uint64_t cursor)
+{
+    struct op op = numbered(scan_op(cache, 10));
+    op.number_cursor = cursor;
+    op.ticket.number = ANSWERS_MAX;
+    shard_submit(h->s, &op, h->now);
+    h_cold(h);
+}
+
+START_TEST(a_number_that_was_forgotten_begins_again)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    struct sweep w;
+    put_all(h, c);
+    h_checkpoint(h);
+    h_restart(h, h->log_len, EPOCH + 1, 0);
+    struct op op = numbered(scan_op(c, 400));
+    op.number_cursor = (uint64_t)h_do(h, op)->number; /* on disk, from the start */
+    ck_assert_uint_ne(op.number_cursor, 0);
+    struct answered *page = h_do(h, op);
+    h_cold(h);
+    uint64_t known = (uint64_t)page->number;
+    ck_assert_uint_ne(known, 0);
+    for (unsigned i = 0; i < 4095; i++)
+        page_unheard(h, c, op.number_cursor);
+    op.number_cursor = known;
+    page = h_do(h, op);
+    h_cold(h);
+    ck_assert_uint_eq(page->items, 100); /* the rest */
+    page_unheard(h, c, known);
+    page_unheard(h, c, 0);
+    op.number_cursor = known;
+    scan_all(h, op, NULL, &w);
+    seen_once(&w);
+    h_free(h);
+}
+END_TEST
+
 UNIT_MAIN("shard/scan", a_scan_of_a_complete_partition_gives_each_key_once,
           a_scan_of_an_incomplete_partition_reads_memory_and_checkpoint,
           a_prefix_gives_only_keys_that_begin_so,
@@ -324,4 +428,5 @@ UNIT_MAIN("shard/scan", a_scan_of_a_complete_partition_gives_each_key_once,
           a_table_that_shrinks_during_the_scan_loses_no_key,
           a_scan_that_saw_a_pending_entry_waits_for_its_commit, keys_only_leaves_values_out,
           a_page_is_bounded_in_bytes, hostile_cursors_are_refused_or_harmless,
-          a_cursor_of_an_earlier_start_begins_again)
+          a_cursor_of_an_earlier_start_begins_again, any_number_is_a_safe_cursor,
+          a_number_of_an_earlier_start_begins_again, a_number_that_was_forgotten_begins_again)
