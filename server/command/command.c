@@ -115,7 +115,7 @@ size_t integer_format(int64_t number, char *out)
 
 bool arg_float(struct slice text, long double *ret_number)
 {
-    char copy[256];
+    char copy[FLOAT_BYTES];
     char *end;
     if (!text.len || text.len >= sizeof copy || memchr(text.data, 0, text.len) ||
         (text.data[0] <= ' ' || text.data[0] == 127))

@@ -47,7 +47,7 @@ static bool stored_valid(enum value_type type, struct slice stored)
 }
 
 struct restore_options {
-    bool replace, absolute;
+    bool replace, absolute, idle, freq;
 };
 
 static bool restore_option(struct call *c, uint32_t *at, struct restore_options *o)
@@ -58,7 +58,10 @@ static bool restore_option(struct call *c, uint32_t *at, struct restore_options 
         return o->replace = true;
     if (arg_is(c->args[*at], "absttl"))
         return o->absolute = true;
-    if (!(idle || freq) || *at + 1 == c->args_len) {
+    bool takes = (idle && !o->freq) || (freq && !o->idle); /* one of them, again and again */
+    o->idle |= idle;
+    o->freq |= freq;
+    if (!takes || *at + 1 == c->args_len) {
         reply_error(c, SYNTAX);
         return false;
     }
@@ -76,7 +79,7 @@ static bool restore_option(struct call *c, uint32_t *at, struct restore_options 
 
 void command_restore(struct call *c)
 {
-    struct restore_options o = {false, false};
+    struct restore_options o = {0};
     enum value_type type;
     struct slice stored;
     int64_t ttl;

@@ -88,10 +88,10 @@ void command_getex(struct call *c)
     struct slice when = {NULL, 0};
     for (uint32_t i = 2; i < c->args_len; i++) {
         enum ttl_word w = ttl_word(c->args[i]);
-        if (w && !ttl && !persist && i + 1 < c->args_len) {
+        if (w && (!ttl || ttl == w) && !persist && i + 1 < c->args_len) {
             ttl = w;
             when = c->args[++i];
-        } else if (arg_is(c->args[i], "persist") && !ttl && !persist) {
+        } else if (arg_is(c->args[i], "persist") && !ttl) {
             persist = true;
         } else {
             reply_error(c, SYNTAX);
@@ -145,7 +145,7 @@ static bool set_option(struct call *c, uint32_t *at, struct set_options *o)
         return o->get = true;
     if (arg_is(arg, "keepttl") && !o->ttl)
         return o->keep = true;
-    if (!w || o->ttl || o->keep || *at + 1 == c->args_len)
+    if (!w || (o->ttl && o->ttl != w) || o->keep || *at + 1 == c->args_len)
         return false;
     o->ttl = w;
     o->when = c->args[++*at];
