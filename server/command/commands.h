@@ -33,7 +33,7 @@ struct scan_options {
     struct slice pattern;
     int64_t count;
 };
-/* A decimal number; false: it is none. */
+/* As strtoul() reads it, no spaces before: "" is 0, "-1" the largest. False: it is no number. */
 bool cursor_parse(struct slice text, uint64_t *ret_cursor);
 /* From args[first] on. False: the reply says why. */
 bool scan_options(struct call *c, uint32_t first, struct scan_options *ret_options);

@@ -84,6 +84,11 @@ void command_hrandfield(struct call *c)
         reply_error(c, NOT_INTEGER);
         return;
     }
+    if (count == INT64_MIN) {
+        reply_error(c, "ERR value is out of range, value must between -9223372036854775807 and "
+                       "9223372036854775807");
+        return;
+    }
     if (c->args_len > 4 || (c->args_len == 4 && !arg_is(c->args[3], "withvalues"))) {
         reply_error(c, SYNTAX);
         return;
@@ -143,14 +148,16 @@ bool scan_options(struct call *c, uint32_t first, struct scan_options *ret_optio
 bool cursor_parse(struct slice text, uint64_t *ret_cursor)
 {
     uint64_t n = 0;
-    if (!text.len || text.len > 20)
+    bool negative = text.len && text.data[0] == '-';
+    size_t at = negative || (text.len && text.data[0] == '+');
+    if (at && text.len == at)
         return false;
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = at; i < text.len; i++) {
         unsigned digit = (unsigned)text.data[i] - '0';
         if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
             return false;
     }
-    *ret_cursor = n;
+    *ret_cursor = negative ? 0 - n : n;
     return true;
 }
 
