@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TOO_MUCH "ERR the answer would be too large"
+
 /* --- HRANDFIELD ------------------------------------------------------------------------------- */
 
 struct pair {
@@ -37,11 +39,16 @@ static void gather(void *ctx, struct slice field, struct slice value)
     g->pairs[g->len++] = (struct pair){field, value};
 }
 
-/* `count` with repetitions. */
+/* `count` with repetitions: as much of an answer as the largest value could give at once. */
 static void any_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
 {
     bool nested = values && resp3(c);
-    enum { BYTES_MAX = 512 << 20 };
+    enum { BULK_BYTES_MIN = 6 };
+    size_t bytes_max = call_value_max(c);
+    if (count > bytes_max / BULK_BYTES_MIN) {
+        reply_error(c, TOO_MUCH);
+        return;
+    }
     resp_array(c->raw, values && !nested ? 2 * count : count);
     for (uint64_t i = 0; i < count; i++) {
         struct pair p;
@@ -51,8 +58,8 @@ static void any_fields(struct call *c, struct fields_view v, uint64_t count, boo
         resp_bulk(c->raw, p.field);
         if (values)
             resp_bulk(c->raw, p.value);
-        if (c->raw->len > BYTES_MAX) {
-            reply_error(c, "ERR the answer would be too large");
+        if (c->raw->len > bytes_max) {
+            reply_error(c, TOO_MUCH);
             return;
         }
     }
@@ -181,13 +188,13 @@ static void page_add(void *ctx, struct slice field, struct slice value)
 void command_hscan(struct call *c)
 {
     uint64_t cursor;
-    struct scan_options o;
+    struct scan_options o = {.count = 1};
     const struct entry *e;
     if (!cursor_parse(c->args[2], &cursor)) {
         reply_error(c, "ERR invalid cursor");
         return;
     }
-    if (!hash_entry(c, 0, &e) || !scan_options(c, 3, &o))
+    if (!hash_entry(c, 0, &e) || (e && !scan_options(c, 3, &o)))
         return;
     struct page p = {&o, BUF_INIT, 0, 0};
     enum { STEPS_PER_FIELD = 10 };
