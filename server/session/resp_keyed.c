@@ -77,6 +77,11 @@ static enum resp_taken call_whole(struct resp_session *r, const struct resp_requ
                                   const struct context_info *context)
 {
     uint32_t len = keys_len(k);
+    char moved[RESP_MOVED];
+    if (resp_moved(r, slot_of_keys, slot_partition(slot_of_keys, context->partitions), moved)) {
+        resp_refuse(r, moved);
+        return RESP_TAKEN;
+    }
     struct op *op = arena_alloc(r->base.arena, sizeof *op);
     const struct slice *keys = op ? keys_gather(r, q, k, len) : NULL;
     if (unlikely(!keys))

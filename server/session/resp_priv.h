@@ -60,9 +60,11 @@ struct resp_slot {
     enum grid_err error; /* the first */
     uint32_t left;       /* answers to come */
     uint32_t at, len;
-    bool said;   /* the reply waits in `later` */
-    bool silent; /* nobody wants the reply */
-    bool writes; /* the reply is always given */
+    uint32_t began;                     /* meters.now_us when it was taken */
+    const struct resp_command *command; /* that asked; NULL: several */
+    bool said;                          /* the reply waits in `later` */
+    bool silent;                        /* nobody wants the reply */
+    bool writes;                        /* the reply is always given */
 };
 
 /* Kinds of names that clients listen to (resp_pubsub.c). */
@@ -168,6 +170,18 @@ void resp_multi_release(struct resp_session *r);
 
 /* NULL, or the error. */
 const char *resp_client_rename(struct resp_session *r, struct slice name);
+
+/* --- resp_cluster.c --------------------------------------------------------------------------- */
+
+enum { RESP_MOVED = 128 };
+/* Whether a client that came to this shard's own port, as clients of Redis Cluster do, is to ask
+ * another one; `line` is the error then. */
+bool resp_moved(struct resp_session *r, uint16_t slot, uint16_t partition, char line[RESP_MOVED]);
+
+/* --- resp_slowlog.c --------------------------------------------------------------------------- */
+
+/* Request `number` is answered now. */
+void resp_slowlog_look(struct resp_session *r, uint64_t number);
 
 /* --- resp_pubsub.c ---------------------------------------------------------------------------- */
 

@@ -54,6 +54,8 @@ struct resp_slot *resp_slot_new(struct resp_session *r, uint64_t *ret_number)
     slot->result = NULL;
     slot->state = NULL;
     slot->said = false;
+    slot->began = r->base.meters->now_us;
+    slot->command = r->last;
     slot->silent = r->reply_off || r->reply_skip;
     return slot;
 }
@@ -106,6 +108,8 @@ struct buf *resp_open(struct resp_session *r, uint64_t number)
 void resp_close(struct resp_session *r, uint64_t number)
 {
     struct resp_slot *slot = resp_slot_at(r, number);
+    if (unlikely(r->base.meters->now_us != slot->began))
+        resp_slowlog_look(r, number);
     if (unlikely(slot->state != NULL))
         slot_release(slot);
     if (likely(number == r->head)) {

@@ -75,14 +75,25 @@ struct session {
     char client[CLIENT_NAME_BYTES];
 };
 
+/* Requests of Redis clients that took long, newest last (resp_slowlog.c). */
+enum { SLOWLOG_LEN = 128, SLOWLOG_NAME = 32 };
+struct slow_request {
+    uint64_t id, time_us;
+    uint32_t took_us;
+    char command[SLOWLOG_NAME];
+    char address[64], client[64];
+};
+
 struct resp_channels; /* resp_pubsub.c */
 /* NULL is fine. */
 void resp_channels_free(struct resp_channels *all);
 
 struct errands {
     struct meters meters;
-    struct list sessions;           /* that are alive on this thread */
-    uint64_t clients;               /* Redis clients there were on this thread so far */
+    struct list sessions; /* that are alive on this thread */
+    uint64_t clients;     /* Redis clients there were on this thread so far */
+    struct slow_request slow[SLOWLOG_LEN];
+    uint64_t slow_first, slow_next; /* numbers of those that are kept */
     struct resp_channels *channels; /* that they listen to; NULL: none yet */
 };
 
