@@ -23,15 +23,16 @@ static enum grid_err state_make(struct checkpoint *cp, struct kv_txn *t)
     return err ? err : number_put(t, cp->kv, "damage", 0);
 }
 
-static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool create)
+static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool create,
+                                uint64_t *ret_format)
 {
-    uint64_t format = 0, applied = 0;
-    enum grid_err err = number_get(t, cp->kv, "format", &format);
+    uint64_t applied = 0;
+    enum grid_err err = number_get(t, cp->kv, "format", ret_format);
     if (err == GRID_ENOT_FOUND && create) {
         err = state_make(cp, t);
-        format = CHECKPOINT_FORMAT;
+        *ret_format = CHECKPOINT_FORMAT;
     }
-    if (!err && format > CHECKPOINT_FORMAT)
+    if (!err && *ret_format > CHECKPOINT_FORMAT)
         return GRID_ENEWER;
     if (!err)
         err = number_get(t, cp->kv, "applied", &applied);
@@ -41,22 +42,43 @@ static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool cr
     return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
 }
 
+/* Rows of format 1 stay as they are; an older program must not meet those written from now on. */
+static enum grid_err format_raise(struct checkpoint *cp)
+{
+    struct kv_txn *t;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, true, &t);
+    if (err)
+        return err;
+    err = number_put(t, cp->kv, "format", CHECKPOINT_FORMAT);
+    if (!err)
+        return cp->kv->ops->commit(t);
+    cp->kv->ops->abort(t);
+    return err;
+}
+
+static enum grid_err state_open(struct checkpoint *cp, bool create)
+{
+    struct kv_txn *t;
+    uint64_t format = 0;
+    enum grid_err err = cp->kv->ops->begin(cp->kv, create, &t);
+    if (err)
+        return err;
+    err = state_load(cp, t, create, &format);
+    if (err || !create)
+        cp->kv->ops->abort(t);
+    else
+        err = cp->kv->ops->commit(t);
+    return !err && format < CHECKPOINT_FORMAT ? format_raise(cp) : err;
+}
+
 enum grid_err checkpoint_open_kv(struct kv **kv, bool create, const char *path, char *why,
                                  struct checkpoint **ret_cp)
 {
     struct checkpoint *cp = xcalloc(1, sizeof *cp);
-    struct kv_txn *t = NULL;
     cp->kv = *kv;
     cp->path = xstrdup(path);
     *kv = NULL;
-    enum grid_err err = cp->kv->ops->begin(cp->kv, create, &t);
-    if (!err) {
-        err = state_load(cp, t, create);
-        if (err || !create)
-            cp->kv->ops->abort(t);
-        else
-            err = cp->kv->ops->commit(t);
-    }
+    enum grid_err err = state_open(cp, create);
     if (err) {
         say(why, path,
             err == GRID_ENEWER ? "written by a newer version; run that version"

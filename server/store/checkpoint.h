@@ -15,11 +15,11 @@
 
 struct checkpoint; /* opaque */
 
-enum { CHECKPOINT_FORMAT = 1 };
+enum { CHECKPOINT_FORMAT = 2 }; /* 1: without types of values; read as well */
 
 /* Takes the kv over, closes it on an error too. `create`: the shard is new and the store empty.
- * Else one without our own rows is
- * GRID_ECORRUPT. A newer format: GRID_ENEWER. `path` is for the texts; `why` as in wal.h. */
+ * Else one without our own rows is GRID_ECORRUPT. A newer format: GRID_ENEWER; an older one is of
+ * this format from then on. `path` is for the texts; `why` as in wal.h. */
 MUST_USE
 enum grid_err checkpoint_open_kv(struct kv **kv, bool create, const char *path, char *why,
                                  struct checkpoint **ret_cp);
@@ -42,7 +42,8 @@ struct checkpoint_limits {
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
     size_t changes_max; /* keys per transaction, 0: 250,000 */
-    size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB */
+    size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB; about four times
+                         * that of rows may be read to be edited */
 };
 
 enum { CHECKPOINT_DAMAGED_MAX = 64 };

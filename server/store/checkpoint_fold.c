@@ -9,13 +9,20 @@
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
+#include "data/fields.h"
 #include "data/sessions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHANGES_DEFAULT = 250000, BYTES_DEFAULT = 64 << 20, BLOCK_BYTES = 1 << 20 };
+enum {
+    CHANGES_DEFAULT = 250000,
+    BYTES_DEFAULT = 64 << 20,
+    BLOCK_BYTES = 1 << 20,
+    BASES_SHARE = 4, /* bytes of rows read to be edited may be so many times those of records */
+};
 
 /* What a record did to one key. */
 struct change {
@@ -46,6 +53,11 @@ struct fold_head {
     struct head_row row;
 };
 
+/* A key whose row some change builds on. */
+struct base {
+    uint64_t name; /* hash of place and key; 0: free */
+};
+
 struct fold {
     struct checkpoint *cp;
     struct kv *kv;
@@ -66,7 +78,10 @@ struct fold {
     size_t block_left; /* bytes free at the end of the last */
     size_t bytes;
     struct effect *effects;
-    struct buf row;
+    struct buf row, value;
+    struct base *bases; /* by hash, linear probing */
+    size_t bases_len, bases_cap;
+    size_t bases_bytes; /* of rows that the changes build on */
     uint64_t lsn;
     uint64_t records;
 };
@@ -104,6 +119,9 @@ static void fold_clear(struct fold *f)
         head_row_release(&f->heads[i].row);
     if (f->heads_cap)
         memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
+    if (f->bases_cap)
+        memset(f->bases, 0, f->bases_cap * sizeof *f->bases);
+    f->bases_len = f->bases_bytes = 0;
     f->block_left = 0;
     f->blocks_len = f->heads_len = f->changes_len = f->sessions_len = 0;
     f->bytes = 0;
@@ -120,6 +138,8 @@ static void fold_release(struct fold *f)
     free(f->blocks);
     free(f->effects);
     buf_release(&f->row);
+    buf_release(&f->value);
+    free(f->bases);
 }
 
 /* --- heads ------------------------------------------------------------------------------------ */
@@ -148,7 +168,7 @@ static void heads_grow(struct fold *f)
 /* The row, or one of the partition's, cannot be read. */
 static void head_hurt(struct fold_head *h)
 {
-    h->hurt = !h->row.damaged;
+    h->hurt |= !h->row.damaged;
     h->row.damaged = true;
 }
 
@@ -191,12 +211,18 @@ static struct folded *session_add(struct fold *f, const struct record *r)
     return s;
 }
 
+/* Whether what it makes of the key depends on what was there. */
+static bool builds_on(const struct effect *e)
+{
+    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
+}
+
 static void count_effect(struct head_row *h, const struct effect *e)
 {
     uint64_t *count = head_row_count(h, e->cache);
     if (e->kind == EFFECT_PUT)
         *count += e->created;
-    else if (*count)
+    else if (!builds_on(e) && *count)
         --*count;
 }
 
@@ -212,6 +238,61 @@ static void common_shorten(struct fold *f, struct slice key)
         for (n = 0; first.data[n] == key.data[n];)
             n++;
     f->common = n;
+}
+
+/* --- rows that changes build on: a transaction writes them besides its records ---------------- */
+
+static struct base *base_slot(const struct fold *f, uint64_t name)
+{
+    size_t i = name & (f->bases_cap - 1);
+    while (f->bases[i].name && f->bases[i].name != name)
+        i = (i + 1) & (f->bases_cap - 1);
+    return &f->bases[i];
+}
+
+static void bases_grow(struct fold *f)
+{
+    struct base *old = f->bases;
+    size_t cap = f->bases_cap;
+    f->bases_cap = cap ? cap * 2 : 1024;
+    f->bases = xcalloc(f->bases_cap, sizeof *f->bases);
+    for (size_t i = 0; i < cap; i++) {
+        if (old[i].name)
+            *base_slot(f, old[i].name) = old[i];
+    }
+    free(old);
+}
+
+/* Count the row of a key that is built on, once. */
+static enum grid_err base_count(struct fold *f, const struct record *r, const struct effect *e)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice row, key = entry_key(bytes, r->context, r->partition, e->cache, e->key);
+    if (f->bases_len * 2 >= f->bases_cap)
+        bases_grow(f);
+    uint64_t name = hash_key(key, 0) | 1;
+    struct base *b = base_slot(f, name);
+    if (b->name)
+        return GRID_OK;
+    enum grid_err err = f->kv->ops->get(f->txn, KV_ENTRIES, key, &row);
+    if (err && err != GRID_ENOT_FOUND)
+        return err;
+    b->name = name;
+    f->bases_len++;
+    f->bases_bytes += err ? 0 : row.len;
+    return GRID_OK;
+}
+
+/* Before anything of the record is gathered: it may fail. */
+static enum grid_err bases_count(struct fold *f, const struct record *r)
+{
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < r->effects_len && !err; i++) {
+        const struct effect *e = &r->effects[i];
+        if (builds_on(e) && alive(f, r->context, e->cache))
+            err = base_count(f, r, e);
+    }
+    return err;
 }
 
 static void gather_effect(struct fold *f, struct head_row *head, const struct record *r,
@@ -258,6 +339,9 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item))
         return GRID_ECORRUPT;
+    err = bases_count(f, &r);
+    if (err)
+        return err;
     if (r.version > head->row.version)
         head->row.version = r.version;
     f->records++;
@@ -315,17 +399,91 @@ static void changes_sort(struct fold *f)
         qsort_r(to, f->changes_len, sizeof *to, change_order, f);
 }
 
-static enum grid_err change_write(struct fold *f, const struct change *c)
+static const struct change *change_at(const struct fold *f, const struct sorted *s)
 {
-    uint8_t bytes[KV_KEY_BYTES_MAX];
-    struct slice key = entry_key(bytes, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16),
-                                 (uint16_t)c->place, c->effect.key);
-    if (c->effect.kind == EFFECT_PUT) {
-        entry_row_put(&f->row, key, c->version, &c->effect);
-        return f->kv->ops->put(f->txn, KV_ENTRIES, key, buf_slice(&f->row));
+    return &f->changes[s->at];
+}
+
+/* What the key was before changes that build on it. *ret_entry borrows. */
+static enum grid_err base_read(struct fold *f, struct slice key, struct checkpoint_entry *ret_entry)
+{
+    struct slice row;
+    enum grid_err err = f->kv->ops->get(f->txn, KV_ENTRIES, key, &row);
+    if (err)
+        return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
+    return entry_row_get(key, row, ret_entry);
+}
+
+static struct checkpoint_entry effect_entry(const struct effect *e)
+{
+    return (struct checkpoint_entry){
+        .affinity = e->affinity, .value = e->value, .deadline = e->deadline, .type = e->type};
+}
+
+/* Apply changes that build on `e`, all edits at once. The value is in f->value then. */
+static enum grid_err entry_change(struct fold *f, struct checkpoint_entry *e,
+                                  const struct sorted *run, size_t n)
+{
+    struct slice *edits = xcalloc(n, sizeof *edits);
+    size_t len = 0;
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < n; i++) {
+        const struct effect *change = &change_at(f, &run[i])->effect;
+        if (change->kind == EFFECT_DEADLINE)
+            e->deadline = change->deadline;
+        else if (change->type == e->type)
+            edits[len++] = change->value;
+        else
+            err = GRID_ECORRUPT;
     }
+    if (!err && len && !value_valid(e->type, e->value))
+        err = GRID_ECORRUPT;
+    if (!err && len) {
+        f->value.len = 0;
+        fields_fold(e->value, edits, len, &f->value);
+        e->value = buf_slice(&f->value);
+        if (!e->value.len || e->value.len > FIELDS_BYTES_MAX)
+            err = GRID_ECORRUPT;
+    }
+    free(edits);
+    return err;
+}
+
+static enum grid_err entry_remove(struct fold *f, struct slice key)
+{
     enum grid_err err = f->kv->ops->del(f->txn, KV_ENTRIES, key);
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+/* All changes of one key, in the order of the log: the last one that builds on nothing, then those
+ * behind it. GRID_ECORRUPT: what they build on is missing, unreadable or of another type; the row
+ * stays as it was. */
+static enum grid_err run_write(struct fold *f, const struct sorted *run, size_t n)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    const struct change *last = change_at(f, &run[n - 1]);
+    struct slice key =
+        entry_key(bytes, (uint32_t)(last->place >> 32), (uint16_t)(last->place >> 16),
+                  (uint16_t)last->place, last->effect.key);
+    struct checkpoint_entry e;
+    enum grid_err err = GRID_OK;
+    size_t from = n;
+    while (from && builds_on(&change_at(f, &run[from - 1])->effect))
+        from--;
+    const struct effect *base = from ? &change_at(f, &run[from - 1])->effect : NULL;
+    if (base && base->kind != EFFECT_PUT)
+        return from < n ? GRID_ECORRUPT : entry_remove(f, key);
+    if (base)
+        e = effect_entry(base);
+    else
+        err = base_read(f, key, &e);
+    if (!err && from < n)
+        err = entry_change(f, &e, run + from, n - from);
+    if (err)
+        return err;
+    e.version = last->version;
+    entry_row_put(&f->row, key, &e);
+    return f->kv->ops->put(f->txn, KV_ENTRIES, key, buf_slice(&f->row));
 }
 
 static bool same_key(const struct change *a, const struct change *b)
@@ -333,15 +491,29 @@ static bool same_key(const struct change *a, const struct change *b)
     return a->place == b->place && slice_eq(a->effect.key, b->effect.key);
 }
 
+/* A row of the partition cannot be read. */
+static enum grid_err place_hurt(struct fold *f, uint32_t context, uint16_t partition)
+{
+    struct fold_head *h;
+    enum grid_err err = head_of(f, context, partition, &h);
+    if (!err)
+        head_hurt(h);
+    return err;
+}
+
 static enum grid_err changes_write(struct fold *f, uint64_t *changes)
 {
     enum grid_err err = GRID_OK;
     changes_sort(f);
-    for (size_t i = 0; i < f->changes_len && !err; i++) {
-        const struct change *c = &f->changes[f->sorted[i].at];
-        if (i + 1 < f->changes_len && same_key(c, &f->changes[f->sorted[i + 1].at]))
-            continue; /* overwritten later */
-        err = change_write(f, c);
+    for (size_t i = 0, n; i < f->changes_len && !err; i += n) {
+        const struct sorted *run = &f->sorted[i];
+        const struct change *first = change_at(f, run);
+        n = 1;
+        while (i + n < f->changes_len && same_key(first, change_at(f, &run[n])))
+            n++;
+        err = run_write(f, run, n);
+        if (err == GRID_ECORRUPT)
+            err = place_hurt(f, (uint32_t)(first->place >> 32), (uint16_t)(first->place >> 16));
         ++*changes;
     }
     return err;
@@ -423,12 +595,8 @@ static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
         while (i + n < f->sessions_len && same_session(first, &f->sessions[run[n].at]))
             n++;
         err = session_write(f, run, n);
-        if (err == GRID_ECORRUPT) { /* the row was damaged: so is the partition */
-            struct fold_head *h;
-            err = head_of(f, first->place >> 16, (uint16_t)first->place, &h);
-            if (!err)
-                head_hurt(h);
-        }
+        if (err == GRID_ECORRUPT)
+            err = place_hurt(f, first->place >> 16, (uint16_t)first->place);
         ++*changes;
     }
     return err;
@@ -526,7 +694,7 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char
     struct wal_item item;
     enum grid_err err = GRID_OK;
     while (!err && f->changes_len < changes_max && f->sessions_len < changes_max &&
-           f->bytes < bytes_max) {
+           f->bytes < bytes_max && f->bases_bytes / BASES_SHARE < bytes_max) {
         err = wal_reader_next(reader, why, &item);
         if (err)
             break;

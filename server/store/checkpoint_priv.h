@@ -71,7 +71,8 @@ enum grid_err row_open(struct slice key, struct slice row, struct slice *ret_res
 /* A value that row_seal() will finish. */
 void row_begin(struct buf *row);
 
-void entry_row_put(struct buf *row, struct slice key, uint64_t version, const struct effect *e);
+/* Of `e`, cache and key are not looked at: they are in `key`. */
+void entry_row_put(struct buf *row, struct slice key, const struct checkpoint_entry *e);
 /* Slices borrow from `key` and `row`. */
 MUST_USE
 enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoint_entry *ret_entry);

@@ -70,13 +70,18 @@ enum grid_err row_open(struct slice key, struct slice row, struct slice *ret_res
     return GRID_OK;
 }
 
-void entry_row_put(struct buf *row, struct slice key, uint64_t version, const struct effect *e)
+/* u64 version | u64 deadline | u16 length of affinity, 9 bits, and type, 6 bits | affinity | value.
+ * In rows of format 1 the type was 0, as it is in those of BYTES. */
+enum { AFFINITY_MASK = 0x1ff, TYPE_SHIFT = 9, TYPE_MASK = 0x3f, ENTRY_ROW_BYTES = 18 };
+_Static_assert((int)KEY_BYTES_MAX <= AFFINITY_MASK && (int)VALUE_TYPES <= TYPE_MASK, "both fit");
+
+void entry_row_put(struct buf *row, struct slice key, const struct checkpoint_entry *e)
 {
-    CHECK(e->affinity.len <= UINT16_MAX);
+    CHECK(e->affinity.len <= KEY_BYTES_MAX && e->type < VALUE_TYPES);
     row_begin(row);
-    buf_add_u64(row, version);
+    buf_add_u64(row, e->version);
     buf_add_u64(row, e->deadline);
-    buf_add_u16(row, (uint16_t)e->affinity.len);
+    buf_add_u16(row, (uint16_t)(e->affinity.len | (unsigned)e->type << TYPE_SHIFT));
     buf_add(row, e->affinity.data, e->affinity.len);
     buf_add(row, e->value.data, e->value.len);
     row_seal(key, row);
@@ -89,18 +94,20 @@ enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoin
     enum grid_err err = row_open(key, row, &rest);
     if (err)
         return err;
-    if (!entry_key_parse(key, &k) || rest.len < 18)
+    if (!entry_key_parse(key, &k) || rest.len < ENTRY_ROW_BYTES)
         return GRID_ECORRUPT;
-    size_t affinity = load_u16(rest.data + 16);
-    if (affinity > rest.len - 18)
+    unsigned bits = load_u16(rest.data + 16);
+    size_t affinity = bits & AFFINITY_MASK, at = ENTRY_ROW_BYTES + affinity;
+    if (at > rest.len || bits >> TYPE_SHIFT >= VALUE_TYPES)
         return GRID_ECORRUPT;
-    *ret_entry = (struct checkpoint_entry){
-        .cache = k.cache,
-        .version = load_u64(rest.data),
-        .deadline = load_u64(rest.data + 8),
-        .key = k.key,
-        .affinity = slice_make(rest.data + 18, affinity),
-        .value = slice_make(rest.data + 18 + affinity, rest.len - 18 - affinity)};
+    *ret_entry =
+        (struct checkpoint_entry){.cache = k.cache,
+                                  .version = load_u64(rest.data),
+                                  .deadline = load_u64(rest.data + 8),
+                                  .key = k.key,
+                                  .affinity = slice_make(rest.data + ENTRY_ROW_BYTES, affinity),
+                                  .value = slice_make(rest.data + at, rest.len - at),
+                                  .type = (uint8_t)(bits >> TYPE_SHIFT)};
     return GRID_OK;
 }
 
