@@ -122,29 +122,66 @@ void checkpoint_stats(struct checkpoint *cp, struct checkpoint_stats *ret_stats)
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
+/* Bytes of the entry when it is copied out. */
+static size_t entry_size(const struct entry_row *r)
+{
+    size_t value = r->parts ? (size_t)r->bytes : r->entry.value.len;
+    return r->entry.key.len + r->entry.affinity.len + value;
+}
+
+/* Copy an entry's slices behind `out`. They are offsets until entry_fix(), since the bytes may
+ * move. */
+static enum grid_err entry_copy(struct checkpoint *cp, struct kv_txn *t, struct slice row_key,
+                                struct entry_row *r, struct buf *out)
+{
+    struct checkpoint_entry *e = &r->entry;
+    struct slice *slices[] = {&e->key, &e->affinity, &e->value};
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < sizeof slices / sizeof *slices && !err; i++) {
+        size_t at = out->len;
+        if (slices[i] == &e->value && r->parts)
+            err = parts_read(cp->kv, t, row_key, r, out);
+        else
+            buf_add(out, slices[i]->data, slices[i]->len);
+        *slices[i] = slice_make((const uint8_t *)(uintptr_t)at, out->len - at);
+    }
+    return err;
+}
+
+static void entry_fix(struct checkpoint_entry *e, const struct buf *bytes)
+{
+    e->key.data = bytes->data + (uintptr_t)e->key.data;
+    e->affinity.data = bytes->data + (uintptr_t)e->affinity.data;
+    e->value.data = bytes->data + (uintptr_t)e->value.data;
+}
+
 enum grid_err checkpoint_get(struct checkpoint *cp, uint32_t context, uint16_t partition,
                              uint32_t cache, struct slice key, struct buf *out,
                              struct checkpoint_entry *ret_entry)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
     struct slice row_key = entry_key(bytes, context, partition, cache, key), row;
+    struct entry_row r;
     struct kv_txn *t;
     if (!key.len)
         return GRID_ENOT_FOUND;
     enum grid_err err = cp->kv->ops->begin(cp->kv, false, &t);
     if (err)
         return err;
+    out->len = 0;
     err = cp->kv->ops->get(t, KV_ENTRIES, row_key, &row);
-    if (!err) {
-        out->len = 0;
-        buf_reserve(out, row_key.len + row.len);
-        buf_add(out, row_key.data, row_key.len);
-        buf_add(out, row.data, row.len);
-        err = entry_row_get(slice_make(out->data, row_key.len),
-                            slice_make(out->data + row_key.len, row.len), ret_entry);
-    }
+    if (!err)
+        err = entry_row_get(row_key, row, &r);
+    if (!err)
+        buf_reserve(out, r.entry.key.len + r.entry.affinity.len + r.entry.value.len);
+    if (!err)
+        err = entry_copy(cp, t, row_key, &r, out);
     cp->kv->ops->abort(t);
-    return err;
+    if (err)
+        return err;
+    entry_fix(&r.entry, out);
+    *ret_entry = r.entry;
+    return GRID_OK;
 }
 
 /* Where a page begins, and what it must not leave. */
@@ -167,35 +204,24 @@ static void range_make(struct range *r, uint32_t context, uint16_t partition, ui
     r->after = after.len > 0;
 }
 
-/* Copy one row into the page. Slices are offsets until page_finish(), since the bytes may move. */
-static enum grid_err page_add(struct checkpoint_page *p, struct slice key, struct slice row)
+/* Copy one entry into the page, unless it is full. */
+static enum grid_err page_add(struct checkpoint *cp, struct kv_txn *t, size_t bytes_max,
+                              struct slice key, struct slice row, struct checkpoint_page *p)
 {
-    struct checkpoint_entry e;
-    enum grid_err err = entry_row_get(key, row, &e);
+    struct entry_row r;
+    enum grid_err err = entry_row_get(key, row, &r);
+    if (!err && p->len && p->bytes.len + entry_size(&r) > bytes_max)
+        return GRID_EFULL;
+    if (!err)
+        err = entry_copy(cp, t, key, &r, &p->bytes);
     if (err)
         return err;
     if (p->len == p->cap) {
         p->cap = p->cap ? p->cap * 2 : 64;
         p->entries = xrealloc(p->entries, p->cap, sizeof *p->entries);
     }
-    struct slice *parts[] = {&e.key, &e.affinity, &e.value};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        size_t at = p->bytes.len;
-        buf_add(&p->bytes, parts[i]->data, parts[i]->len);
-        parts[i]->data = (const uint8_t *)(uintptr_t)at;
-    }
-    p->entries[p->len++] = e;
+    p->entries[p->len++] = r.entry;
     return GRID_OK;
-}
-
-static void page_finish(struct checkpoint_page *p)
-{
-    for (size_t i = 0; i < p->len; i++) {
-        struct checkpoint_entry *e = &p->entries[i];
-        e->key.data = p->bytes.data + (uintptr_t)e->key.data;
-        e->affinity.data = p->bytes.data + (uintptr_t)e->affinity.data;
-        e->value.data = p->bytes.data + (uintptr_t)e->value.data;
-    }
 }
 
 static enum grid_err page_fill(struct checkpoint *cp, struct kv_txn *t, const struct range *r,
@@ -211,17 +237,13 @@ static enum grid_err page_fill(struct checkpoint *cp, struct kv_txn *t, const st
     if (!err && r->after && slice_eq(key, from))
         err = ops->next(c, &key, &row);
     while (!err && slice_has_prefix(key, slice_make(r->prefix, r->prefix_len))) {
-        if (page->len >= limit || (page->len && page->bytes.len + key.len + row.len > bytes_max)) {
-            ops->cursor_close(c);
-            return GRID_OK;
-        }
-        err = page_add(page, key, row);
+        err = page->len < limit ? page_add(cp, t, bytes_max, key, row, page) : GRID_EFULL;
         if (!err)
             err = ops->next(c, &key, &row);
     }
     ops->cursor_close(c);
     page->done = !err || err == GRID_ENOT_FOUND;
-    return page->done ? GRID_OK : err;
+    return page->done || err == GRID_EFULL ? GRID_OK : err;
 }
 
 enum grid_err checkpoint_scan(struct checkpoint *cp, uint32_t context, uint16_t partition,
@@ -238,7 +260,8 @@ enum grid_err checkpoint_scan(struct checkpoint *cp, uint32_t context, uint16_t 
         return err;
     err = page_fill(cp, t, &r, limit ? limit : 1, bytes_max, page);
     cp->kv->ops->abort(t);
-    page_finish(page);
+    for (size_t i = 0; i < page->len; i++)
+        entry_fix(&page->entries[i], &page->bytes);
     return err;
 }
 

@@ -24,13 +24,6 @@ enum {
     BASES_SHARE = 4, /* bytes of rows read to be edited may be so many times those of records */
 };
 
-/* What a record did to one key. */
-struct change {
-    uint64_t place; /* context, partition, cache */
-    uint64_t version;
-    struct effect effect;
-};
-
 /* What a record did to one session. */
 struct folded {
     uint32_t place; /* context, partition */
@@ -53,11 +46,6 @@ struct fold_head {
     struct head_row row;
 };
 
-/* A key whose row some change builds on. */
-struct base {
-    uint64_t name; /* hash of place and key; 0: free */
-};
-
 struct fold {
     struct checkpoint *cp;
     struct kv *kv;
@@ -78,10 +66,12 @@ struct fold {
     size_t block_left; /* bytes free at the end of the last */
     size_t bytes;
     struct effect *effects;
-    struct buf row, value;
-    struct base *bases; /* by hash, linear probing */
-    size_t bases_len, bases_cap;
-    size_t bases_bytes; /* of rows that the changes build on */
+    struct rows rows;
+    struct bases bases;
+    const struct change **run; /* changes of one key */
+    size_t run_cap;
+    uint64_t parts_place; /* where the last change was; UINT64_MAX: nowhere */
+    bool parts_there;     /* and whether entries there have parts */
     uint64_t lsn;
     uint64_t records;
 };
@@ -119,9 +109,7 @@ static void fold_clear(struct fold *f)
         head_row_release(&f->heads[i].row);
     if (f->heads_cap)
         memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
-    if (f->bases_cap)
-        memset(f->bases, 0, f->bases_cap * sizeof *f->bases);
-    f->bases_len = f->bases_bytes = 0;
+    bases_clear(&f->bases);
     f->block_left = 0;
     f->blocks_len = f->heads_len = f->changes_len = f->sessions_len = 0;
     f->bytes = 0;
@@ -137,9 +125,9 @@ static void fold_release(struct fold *f)
     free(f->heads);
     free(f->blocks);
     free(f->effects);
-    buf_release(&f->row);
-    buf_release(&f->value);
-    free(f->bases);
+    rows_release(&f->rows);
+    free(f->bases.slots);
+    free(f->run);
 }
 
 /* --- heads ------------------------------------------------------------------------------------ */
@@ -211,12 +199,6 @@ static struct folded *session_add(struct fold *f, const struct record *r)
     return s;
 }
 
-/* Whether what it makes of the key depends on what was there. */
-static bool builds_on(const struct effect *e)
-{
-    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
-}
-
 static void count_effect(struct head_row *h, const struct effect *e)
 {
     uint64_t *count = head_row_count(h, e->cache);
@@ -240,57 +222,16 @@ static void common_shorten(struct fold *f, struct slice key)
     f->common = n;
 }
 
-/* --- rows that changes build on: a transaction writes them besides its records ---------------- */
-
-static struct base *base_slot(const struct fold *f, uint64_t name)
-{
-    size_t i = name & (f->bases_cap - 1);
-    while (f->bases[i].name && f->bases[i].name != name)
-        i = (i + 1) & (f->bases_cap - 1);
-    return &f->bases[i];
-}
-
-static void bases_grow(struct fold *f)
-{
-    struct base *old = f->bases;
-    size_t cap = f->bases_cap;
-    f->bases_cap = cap ? cap * 2 : 1024;
-    f->bases = xcalloc(f->bases_cap, sizeof *f->bases);
-    for (size_t i = 0; i < cap; i++) {
-        if (old[i].name)
-            *base_slot(f, old[i].name) = old[i];
-    }
-    free(old);
-}
-
-/* Count the row of a key that is built on, once. */
-static enum grid_err base_count(struct fold *f, const struct record *r, const struct effect *e)
+/* Before anything of the record is gathered: it may fail. */
+static enum grid_err record_bases(struct fold *f, const struct record *r)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
-    struct slice row, key = entry_key(bytes, r->context, r->partition, e->cache, e->key);
-    if (f->bases_len * 2 >= f->bases_cap)
-        bases_grow(f);
-    uint64_t name = hash_key(key, 0) | 1;
-    struct base *b = base_slot(f, name);
-    if (b->name)
-        return GRID_OK;
-    enum grid_err err = f->kv->ops->get(f->txn, KV_ENTRIES, key, &row);
-    if (err && err != GRID_ENOT_FOUND)
-        return err;
-    b->name = name;
-    f->bases_len++;
-    f->bases_bytes += err ? 0 : row.len;
-    return GRID_OK;
-}
-
-/* Before anything of the record is gathered: it may fail. */
-static enum grid_err bases_count(struct fold *f, const struct record *r)
-{
     enum grid_err err = GRID_OK;
     for (size_t i = 0; i < r->effects_len && !err; i++) {
         const struct effect *e = &r->effects[i];
         if (builds_on(e) && alive(f, r->context, e->cache))
-            err = base_count(f, r, e);
+            err = bases_count(&f->bases, f->kv, f->txn,
+                              entry_key(bytes, r->context, r->partition, e->cache, e->key), e);
     }
     return err;
 }
@@ -339,7 +280,7 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item))
         return GRID_ECORRUPT;
-    err = bases_count(f, &r);
+    err = record_bases(f, &r);
     if (err)
         return err;
     if (r.version > head->row.version)
@@ -404,88 +345,6 @@ static const struct change *change_at(const struct fold *f, const struct sorted 
     return &f->changes[s->at];
 }
 
-/* What the key was before changes that build on it. *ret_entry borrows. */
-static enum grid_err base_read(struct fold *f, struct slice key, struct checkpoint_entry *ret_entry)
-{
-    struct slice row;
-    enum grid_err err = f->kv->ops->get(f->txn, KV_ENTRIES, key, &row);
-    if (err)
-        return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
-    return entry_row_get(key, row, ret_entry);
-}
-
-static struct checkpoint_entry effect_entry(const struct effect *e)
-{
-    return (struct checkpoint_entry){
-        .affinity = e->affinity, .value = e->value, .deadline = e->deadline, .type = e->type};
-}
-
-/* Apply changes that build on `e`, all edits at once. The value is in f->value then. */
-static enum grid_err entry_change(struct fold *f, struct checkpoint_entry *e,
-                                  const struct sorted *run, size_t n)
-{
-    struct slice *edits = xcalloc(n, sizeof *edits);
-    size_t len = 0;
-    enum grid_err err = GRID_OK;
-    for (size_t i = 0; i < n; i++) {
-        const struct effect *change = &change_at(f, &run[i])->effect;
-        if (change->kind == EFFECT_DEADLINE)
-            e->deadline = change->deadline;
-        else if (change->type == e->type)
-            edits[len++] = change->value;
-        else
-            err = GRID_ECORRUPT;
-    }
-    if (!err && len && !value_valid(e->type, e->value))
-        err = GRID_ECORRUPT;
-    if (!err && len) {
-        f->value.len = 0;
-        fields_fold(e->value, edits, len, &f->value);
-        e->value = buf_slice(&f->value);
-        if (!e->value.len || e->value.len > FIELDS_BYTES_MAX)
-            err = GRID_ECORRUPT;
-    }
-    free(edits);
-    return err;
-}
-
-static enum grid_err entry_remove(struct fold *f, struct slice key)
-{
-    enum grid_err err = f->kv->ops->del(f->txn, KV_ENTRIES, key);
-    return err == GRID_ENOT_FOUND ? GRID_OK : err;
-}
-
-/* All changes of one key, in the order of the log: the last one that builds on nothing, then those
- * behind it. GRID_ECORRUPT: what they build on is missing, unreadable or of another type; the row
- * stays as it was. */
-static enum grid_err run_write(struct fold *f, const struct sorted *run, size_t n)
-{
-    uint8_t bytes[KV_KEY_BYTES_MAX];
-    const struct change *last = change_at(f, &run[n - 1]);
-    struct slice key =
-        entry_key(bytes, (uint32_t)(last->place >> 32), (uint16_t)(last->place >> 16),
-                  (uint16_t)last->place, last->effect.key);
-    struct checkpoint_entry e;
-    enum grid_err err = GRID_OK;
-    size_t from = n;
-    while (from && builds_on(&change_at(f, &run[from - 1])->effect))
-        from--;
-    const struct effect *base = from ? &change_at(f, &run[from - 1])->effect : NULL;
-    if (base && base->kind != EFFECT_PUT)
-        return from < n ? GRID_ECORRUPT : entry_remove(f, key);
-    if (base)
-        e = effect_entry(base);
-    else
-        err = base_read(f, key, &e);
-    if (!err && from < n)
-        err = entry_change(f, &e, run + from, n - from);
-    if (err)
-        return err;
-    e.version = last->version;
-    entry_row_put(&f->row, key, &e);
-    return f->kv->ops->put(f->txn, KV_ENTRIES, key, buf_slice(&f->row));
-}
-
 static bool same_key(const struct change *a, const struct change *b)
 {
     return a->place == b->place && slice_eq(a->effect.key, b->effect.key);
@@ -501,19 +360,51 @@ static enum grid_err place_hurt(struct fold *f, uint32_t context, uint16_t parti
     return err;
 }
 
+/* Whether an entry at the place of the next change may have parts. */
+static enum grid_err parts_look(struct fold *f, struct slice key, uint64_t place)
+{
+    struct slice found, row;
+    struct kv_cursor *c;
+    if (place == f->parts_place)
+        return GRID_OK;
+    enum grid_err err = f->kv->ops->cursor(f->txn, KV_PARTS, &c);
+    if (err)
+        return err;
+    struct slice prefix = slice_make(key.data, ENTRY_PREFIX_BYTES);
+    err = f->kv->ops->seek(c, prefix, &found, &row);
+    f->parts_there = !err && slice_has_prefix(found, prefix);
+    f->parts_place = place;
+    f->kv->ops->cursor_close(c);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+static enum grid_err run_write(struct fold *f, size_t n)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    const struct change *c = f->run[0];
+    uint32_t context = (uint32_t)(c->place >> 32);
+    uint16_t partition = (uint16_t)(c->place >> 16);
+    struct slice key = entry_key(bytes, context, partition, (uint16_t)c->place, c->effect.key);
+    enum grid_err err = parts_look(f, key, c->place);
+    if (!err)
+        err = key_write(&f->rows, key, f->run, n, f->parts_there);
+    return err == GRID_ECORRUPT ? place_hurt(f, context, partition) : err;
+}
+
 static enum grid_err changes_write(struct fold *f, uint64_t *changes)
 {
     enum grid_err err = GRID_OK;
     changes_sort(f);
-    for (size_t i = 0, n; i < f->changes_len && !err; i += n) {
-        const struct sorted *run = &f->sorted[i];
-        const struct change *first = change_at(f, run);
-        n = 1;
-        while (i + n < f->changes_len && same_key(first, change_at(f, &run[n])))
-            n++;
-        err = run_write(f, run, n);
-        if (err == GRID_ECORRUPT)
-            err = place_hurt(f, (uint32_t)(first->place >> 32), (uint16_t)(first->place >> 16));
+    f->rows.txn = f->txn;
+    f->parts_place = UINT64_MAX;
+    for (size_t i = 0, n = 0; i < f->changes_len && !err; i++) {
+        const struct change *c = change_at(f, &f->sorted[i]);
+        f->run = grow(f->run, n, &f->run_cap, sizeof(struct change *));
+        f->run[n++] = c;
+        if (i + 1 < f->changes_len && same_key(c, change_at(f, &f->sorted[i + 1])))
+            continue;
+        err = run_write(f, n);
+        n = 0;
         ++*changes;
     }
     return err;
@@ -570,11 +461,11 @@ static enum grid_err session_write(struct fold *f, const struct sorted *run, siz
     if (err == GRID_ENOT_FOUND)
         err = GRID_OK;
     if (!err && len) {
-        row_begin(&f->row);
-        err = sessions_fold(stored, changes, len, &f->row);
+        row_begin(&f->rows.row);
+        err = sessions_fold(stored, changes, len, &f->rows.row);
         if (!err) {
-            row_seal(key, &f->row);
-            err = f->kv->ops->put(f->txn, KV_SESSIONS, key, buf_slice(&f->row));
+            row_seal(key, &f->rows.row);
+            err = f->kv->ops->put(f->txn, KV_SESSIONS, key, buf_slice(&f->rows.row));
         }
     } else if (!err) {
         err = f->kv->ops->del(f->txn, KV_SESSIONS, key);
@@ -611,8 +502,8 @@ static enum grid_err heads_write(struct fold *f)
         if (!h->used)
             continue;
         struct slice key = head_key(bytes, h->key >> 16, (uint16_t)h->key);
-        head_row_put(&f->row, key, &h->row);
-        err = f->kv->ops->put(f->txn, KV_HEADS, key, buf_slice(&f->row));
+        head_row_put(&f->rows.row, key, &h->row);
+        err = f->kv->ops->put(f->txn, KV_HEADS, key, buf_slice(&f->rows.row));
     }
     return err;
 }
@@ -694,7 +585,7 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char
     struct wal_item item;
     enum grid_err err = GRID_OK;
     while (!err && f->changes_len < changes_max && f->sessions_len < changes_max &&
-           f->bytes < bytes_max && f->bases_bytes / BASES_SHARE < bytes_max) {
+           f->bytes < bytes_max && f->bases.bytes / BASES_SHARE < bytes_max) {
         err = wal_reader_next(reader, why, &item);
         if (err)
             break;
@@ -714,6 +605,7 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
 {
     static const struct checkpoint_limits none;
     struct fold f = {.cp = cp, .kv = cp->kv, .limits = limits ? limits : &none};
+    f.rows.kv = cp->kv;
     enum grid_err err = GRID_OK, read = GRID_OK;
     *report = (struct checkpoint_report){.applied_lsn = checkpoint_applied(cp)};
     f.lsn = report->applied_lsn;

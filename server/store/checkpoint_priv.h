@@ -2,6 +2,7 @@
 #ifndef GRIDD_STORE_CHECKPOINT_PRIV_H
 #define GRIDD_STORE_CHECKPOINT_PRIV_H
 
+#include "data/fields.h"
 #include "store/checkpoint.h"
 
 #include <endian.h>
@@ -12,6 +13,9 @@ enum {
     ENTRY_PREFIX_BYTES = 6, /* context, partition, cache; big-endian, so that keys sort by them */
     HEAD_KEY_BYTES = 4,
     SESSION_KEY_BYTES = HEAD_KEY_BYTES + SESSION_ID_BYTES,
+    PART_KEY_BYTES = 4, /* big-endian, behind the key of the entry's row */
+    PART_BYTES = 1024,  /* of a value in parts: on average */
+    PARTS_MAX = FIELDS_BYTES_MAX / PART_BYTES,
 };
 
 struct checkpoint {
@@ -36,6 +40,14 @@ struct entry_key {
     uint16_t partition;
     uint16_t cache;
     struct slice key;
+};
+
+/* A value in parts (data/parts.h) is not in its row; `entry.value` is empty then. */
+struct entry_row {
+    struct checkpoint_entry entry;
+    uint32_t parts; /* 0: the value is here */
+    uint64_t bytes; /* of all parts */
+    uint64_t seed;
 };
 
 static inline void store_be16(uint8_t *p, uint32_t v)
@@ -63,6 +75,9 @@ struct slice session_key(uint8_t *to, uint32_t context, uint16_t partition,
 struct slice entry_key(uint8_t *to, uint32_t context, uint16_t partition, uint32_t cache,
                        struct slice key);
 bool entry_key_parse(struct slice row, struct entry_key *ret_key);
+/* Of a part of the entry whose row key is `entry`. */
+struct slice part_key(uint8_t *to, struct slice entry, uint32_t part);
+bool part_key_parse(struct slice key, struct slice *ret_entry, uint32_t *ret_part);
 
 /* Values are u32 CRC-32C of key and rest, then the rest. row_open: the rest. GRID_ECORRUPT. */
 void row_seal(struct slice key, struct buf *row);
@@ -71,11 +86,11 @@ enum grid_err row_open(struct slice key, struct slice row, struct slice *ret_res
 /* A value that row_seal() will finish. */
 void row_begin(struct buf *row);
 
-/* Of `e`, cache and key are not looked at: they are in `key`. */
-void entry_row_put(struct buf *row, struct slice key, const struct checkpoint_entry *e);
+/* Cache and key of the entry are not looked at: they are in `key`. */
+void entry_row_put(struct buf *row, struct slice key, const struct entry_row *r);
 /* Slices borrow from `key` and `row`. */
 MUST_USE
-enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoint_entry *ret_entry);
+enum grid_err entry_row_get(struct slice key, struct slice row, struct entry_row *ret_row);
 void head_row_put(struct buf *row, struct slice key, const struct head_row *h);
 /* Replaces what is in `h`, whose arrays are used again. */
 MUST_USE
@@ -84,6 +99,72 @@ void head_row_release(struct head_row *h);
 /* The count of a cache, made when it is missing. Borrowed until the next call. */
 uint64_t *head_row_count(struct head_row *h, uint32_t cache);
 void head_row_drop(struct head_row *h, size_t at);
+
+/* --- checkpoint_parts.c: rows of entries in a write transaction ------------------------------- */
+
+/* Clear with {0} but for the first two, reuse, rows_release(). */
+struct rows {
+    struct kv *kv;
+    struct kv_txn *txn;
+    struct buf row, value, more; /* scratch */
+};
+void rows_release(struct rows *r);
+
+/* Append the value of an entry in parts. GRID_ECORRUPT: some are missing or unreadable. Any
+ * transaction. */
+MUST_USE
+enum grid_err parts_read(struct kv *kv, struct kv_txn *t, struct slice key,
+                         const struct entry_row *row, struct buf *out);
+/* Write an entry anew: its value whole or in parts, as its size asks for. `had_parts`: there may be
+ * parts of an earlier one. `e` may borrow from rows of the transaction and from r->value. */
+MUST_USE
+enum grid_err entry_write(struct rows *r, struct slice key, const struct checkpoint_entry *e,
+                          bool had_parts);
+/* Fold edits into an entry that is in parts. GRID_ECORRUPT: parts that cannot be read have nothing
+ * but the edits then, or nothing would be left. */
+MUST_USE
+enum grid_err parts_edit(struct rows *r, struct slice key, struct entry_row *row,
+                         const struct slice *edits, size_t edits_len);
+MUST_USE
+enum grid_err entry_remove(struct rows *r, struct slice key, bool had_parts);
+/* Give up what cannot be read of the parts below `prefix` (a partition): entries go on without
+ * them, parts of no entry are removed. */
+MUST_USE
+enum grid_err parts_give_up(struct rows *r, struct slice prefix);
+
+/* --- checkpoint_keys.c: what changes make of a key -------------------------------------------- */
+
+/* What a record did to one key. */
+struct change {
+    uint64_t place; /* context, partition, cache */
+    uint64_t version;
+    struct effect effect;
+};
+
+/* Whether what it makes of the key depends on what was there. */
+static inline bool builds_on(const struct effect *e)
+{
+    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
+}
+
+/* All changes of one key, in the order of the log. GRID_ECORRUPT: what they build on is missing,
+ * unreadable or of another type. */
+MUST_USE
+enum grid_err key_write(struct rows *r, struct slice key, const struct change *const *run, size_t n,
+                        bool had_parts);
+
+/* Rows that the changes of a transaction build on: it writes them, or their parts, besides its
+ * records. Clear with {0}, release `slots` with free(). */
+struct bases {
+    struct base *slots; /* by hash, linear probing */
+    size_t len, cap;
+    uint64_t bytes;
+};
+/* Before the change is gathered. */
+MUST_USE
+enum grid_err bases_count(struct bases *b, struct kv *kv, struct kv_txn *t, struct slice key,
+                          const struct effect *e);
+void bases_clear(struct bases *b);
 
 MUST_USE
 enum grid_err number_get(struct kv_txn *t, struct kv *kv, const char *name, uint64_t *ret_number);

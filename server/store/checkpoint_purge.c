@@ -60,6 +60,13 @@ static bool session_readable(struct slice key, struct slice row, struct buf *scr
     return !row_open(key, row, &stored) && !sessions_fold(stored, NULL, 0, scratch);
 }
 
+/* Of one in parts they were looked at before. */
+static bool entry_readable(struct slice key, struct slice row, struct entry_row *ret_row)
+{
+    return !entry_row_get(key, row, ret_row) &&
+           (ret_row->parts || value_valid(ret_row->entry.type, ret_row->entry.value));
+}
+
 /* Remove the unreadable rows of a partition from `table` and count the others. */
 static enum grid_err rows_sort_out(struct checkpoint *cp, struct kv_txn *t, enum kv_table table,
                                    struct slice prefix, struct head_row *h)
@@ -73,15 +80,15 @@ static enum grid_err rows_sort_out(struct checkpoint *cp, struct kv_txn *t, enum
         return err;
     err = ops->seek(c, prefix, &key, &row);
     while (!err && slice_has_prefix(key, prefix)) {
-        struct checkpoint_entry e = {0};
-        bool good = table == KV_ENTRIES ? !entry_row_get(key, row, &e)
+        struct entry_row r = {.parts = 0};
+        bool good = table == KV_ENTRIES ? entry_readable(key, row, &r)
                                         : session_readable(key, row, &scratch);
         if (!good)
             err = ops->cursor_del(c);
         else if (table == KV_ENTRIES)
-            ++*head_row_count(h, e.cache);
-        if (e.version > h->version)
-            h->version = e.version;
+            ++*head_row_count(h, r.entry.cache);
+        if (r.entry.version > h->version)
+            h->version = r.entry.version;
         if (!err)
             err = ops->next(c, &key, &row);
     }
@@ -103,6 +110,10 @@ enum grid_err checkpoint_give_up(struct checkpoint *cp, const struct wal_place *
         h.version = 0;
     h.len = 0;
     h.damaged = false;
+    struct rows rows = {.kv = cp->kv, .txn = t};
+    if (!err)
+        err = parts_give_up(&rows, key);
+    rows_release(&rows);
     if (!err)
         err = rows_sort_out(cp, t, KV_ENTRIES, key, &h);
     if (!err)
@@ -185,11 +196,18 @@ static enum grid_err rows_remove(struct purge *p, enum kv_table table, struct sl
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
 }
 
+/* Parts go after their entries: nobody meets an entry that lacks some. */
+static enum grid_err entries_remove(struct purge *p, struct slice prefix)
+{
+    enum grid_err err = rows_remove(p, KV_ENTRIES, prefix);
+    return err ? err : rows_remove(p, KV_PARTS, prefix);
+}
+
 static enum grid_err context_purge(struct purge *p, const struct wal_place *at)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
     struct slice key = head_key(bytes, at->context, at->partition);
-    enum grid_err err = rows_remove(p, KV_ENTRIES, key);
+    enum grid_err err = entries_remove(p, key);
     if (!err)
         err = rows_remove(p, KV_SESSIONS, key);
     if (!err)
@@ -209,9 +227,8 @@ static enum grid_err caches_purge(struct purge *p, const struct wal_place *at)
     for (size_t i = h.len; i-- > 0 && !err;) {
         if (alive(p, at->context, h.caches[i]))
             continue;
-        err = rows_remove(
-            p, KV_ENTRIES,
-            entry_key(prefix, at->context, at->partition, h.caches[i], slice_make(NULL, 0)));
+        err = entries_remove(
+            p, entry_key(prefix, at->context, at->partition, h.caches[i], slice_make(NULL, 0)));
         if (!err)
             head_row_drop(&h, i);
     }

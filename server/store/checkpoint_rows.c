@@ -70,24 +70,69 @@ enum grid_err row_open(struct slice key, struct slice row, struct slice *ret_res
     return GRID_OK;
 }
 
-/* u64 version | u64 deadline | u16 length of affinity, 9 bits, and type, 6 bits | affinity | value.
- * In rows of format 1 the type was 0, as it is in those of BYTES. */
-enum { AFFINITY_MASK = 0x1ff, TYPE_SHIFT = 9, TYPE_MASK = 0x3f, ENTRY_ROW_BYTES = 18 };
+bool part_key_parse(struct slice key, struct slice *ret_entry, uint32_t *ret_part)
+{
+    if (key.len <= ENTRY_PREFIX_BYTES + PART_KEY_BYTES)
+        return false;
+    *ret_entry = slice_make(key.data, key.len - PART_KEY_BYTES);
+    const uint8_t *p = key.data + ret_entry->len;
+    *ret_part = (uint32_t)load_be16(p) << 16 | load_be16(p + 2);
+    return true;
+}
+
+struct slice part_key(uint8_t *to, struct slice entry, uint32_t part)
+{
+    memcpy(to, entry.data, entry.len);
+    store_be16(to + entry.len, part >> 16);
+    store_be16(to + entry.len + 2, part);
+    return slice_make(to, entry.len + PART_KEY_BYTES);
+}
+
+/* u64 version | u64 deadline | u16 length of affinity, 9 bits, type, 6 bits, in parts, 1 bit |
+ * affinity | value, or: u32 parts | u64 bytes | u64 seed. In rows of format 1 type and last bit
+ * were 0, as they are in those of BYTES. */
+enum {
+    AFFINITY_MASK = 0x1ff,
+    TYPE_SHIFT = 9,
+    TYPE_MASK = 0x3f,
+    IN_PARTS = 1 << 15,
+    ENTRY_ROW_BYTES = 18,
+    PARTED_BYTES = 20,
+};
 _Static_assert((int)KEY_BYTES_MAX <= AFFINITY_MASK && (int)VALUE_TYPES <= TYPE_MASK, "both fit");
 
-void entry_row_put(struct buf *row, struct slice key, const struct checkpoint_entry *e)
+void entry_row_put(struct buf *row, struct slice key, const struct entry_row *r)
 {
+    const struct checkpoint_entry *e = &r->entry;
     CHECK(e->affinity.len <= KEY_BYTES_MAX && e->type < VALUE_TYPES);
+    unsigned bits = (unsigned)e->affinity.len | (unsigned)e->type << TYPE_SHIFT;
     row_begin(row);
     buf_add_u64(row, e->version);
     buf_add_u64(row, e->deadline);
-    buf_add_u16(row, (uint16_t)(e->affinity.len | (unsigned)e->type << TYPE_SHIFT));
+    buf_add_u16(row, (uint16_t)(r->parts ? bits | IN_PARTS : bits));
     buf_add(row, e->affinity.data, e->affinity.len);
-    buf_add(row, e->value.data, e->value.len);
+    if (r->parts) {
+        buf_add_u32(row, r->parts);
+        buf_add_u64(row, r->bytes);
+        buf_add_u64(row, r->seed);
+    } else {
+        buf_add(row, e->value.data, e->value.len);
+    }
     row_seal(key, row);
 }
 
-enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoint_entry *ret_entry)
+static bool parted_get(struct slice rest, struct entry_row *r)
+{
+    if (rest.len != PARTED_BYTES)
+        return false;
+    r->parts = load_u32(rest.data);
+    r->bytes = load_u64(rest.data + 4);
+    r->seed = load_u64(rest.data + 12);
+    return r->parts && r->parts <= PARTS_MAX && r->entry.type == VALUE_HASH &&
+           r->bytes <= FIELDS_BYTES_MAX;
+}
+
+enum grid_err entry_row_get(struct slice key, struct slice row, struct entry_row *ret_row)
 {
     struct slice rest;
     struct entry_key k;
@@ -96,18 +141,25 @@ enum grid_err entry_row_get(struct slice key, struct slice row, struct checkpoin
         return err;
     if (!entry_key_parse(key, &k) || rest.len < ENTRY_ROW_BYTES)
         return GRID_ECORRUPT;
-    unsigned bits = load_u16(rest.data + 16);
+    unsigned bits = load_u16(rest.data + 16), type = bits >> TYPE_SHIFT & TYPE_MASK;
     size_t affinity = bits & AFFINITY_MASK, at = ENTRY_ROW_BYTES + affinity;
-    if (at > rest.len || bits >> TYPE_SHIFT >= VALUE_TYPES)
+    if (at > rest.len || type >= VALUE_TYPES)
         return GRID_ECORRUPT;
-    *ret_entry =
-        (struct checkpoint_entry){.cache = k.cache,
-                                  .version = load_u64(rest.data),
-                                  .deadline = load_u64(rest.data + 8),
-                                  .key = k.key,
-                                  .affinity = slice_make(rest.data + ENTRY_ROW_BYTES, affinity),
-                                  .value = slice_make(rest.data + at, rest.len - at),
-                                  .type = (uint8_t)(bits >> TYPE_SHIFT)};
+    struct entry_row r = {
+        .entry = {.cache = k.cache,
+                  .version = load_u64(rest.data),
+                  .deadline = load_u64(rest.data + 8),
+                  .key = k.key,
+                  .affinity = slice_make(rest.data + ENTRY_ROW_BYTES, affinity),
+                  .value = slice_make(rest.data + at, rest.len - at),
+                  .type = (uint8_t)type},
+    };
+    if (bits & IN_PARTS) {
+        if (!parted_get(r.entry.value, &r))
+            return GRID_ECORRUPT;
+        r.entry.value = slice_make(NULL, 0);
+    }
+    *ret_row = r;
     return GRID_OK;
 }
 

@@ -10,7 +10,7 @@
 #include "base/slice.h"
 #include "store/disk.h"
 
-enum kv_table { KV_META, KV_HEADS, KV_SESSIONS, KV_ENTRIES, KV_TABLES };
+enum kv_table { KV_META, KV_HEADS, KV_SESSIONS, KV_ENTRIES, KV_PARTS, KV_TABLES };
 enum { KV_KEY_BYTES_MAX = 500 };
 
 struct kv;

@@ -1,4 +1,4 @@
-/* kv_lmdb.c - kv.h over LMDB: one environment, four named databases. The only user of <lmdb.h>.
+/* kv_lmdb.c - kv.h over LMDB: one environment, five named databases. The only user of <lmdb.h>.
  *
  * SYNC on, WRITEMAP off: a commit is durable or did not happen. NOTLS: a read transaction
  * belongs to whoever holds it. The map is address space only and set once, large; when the
@@ -26,7 +26,7 @@
 #define MAP_BYTES_MIN (UINT64_C(1) << 28)
 enum { READERS_DEFAULT = 126, PAGES_SLACK = 128, EXIT_DAMAGED = 2, PROBE_BYTES = 1 << 16 };
 
-static const char *const table_names[KV_TABLES] = {"meta", "heads", "sessions", "entries"};
+static const char *const table_names[KV_TABLES] = {"meta", "heads", "sessions", "entries", "parts"};
 
 struct kv_lmdb {
     struct kv kv;
@@ -421,22 +421,37 @@ static int env_open(struct kv_lmdb *l, const struct kv_lmdb_conf *conf, uint64_t
     return rc;
 }
 
-static int tables_open(struct kv_lmdb *l, bool create)
+/* Environments made before there were parts have no such table: *ret_missing. */
+static int tables_look(struct kv_lmdb *l, bool create, bool *ret_missing)
 {
     MDB_txn *txn;
+    *ret_missing = false;
+    int rc = mdb_txn_begin(l->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    if (rc)
+        return rc;
+    for (int i = 0; i < KV_TABLES && !rc; i++) {
+        rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &l->tables[i]);
+        if (rc == MDB_NOTFOUND && i == KV_PARTS) {
+            *ret_missing = true;
+            rc = 0;
+        }
+    }
+    if (!rc)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+}
+
+static int tables_open(struct kv_lmdb *l, bool create)
+{
+    bool missing;
     int dead;
     int rc = mdb_reader_check(l->env, &dead);
     if (!rc)
-        rc = mdb_txn_begin(l->env, NULL, create ? 0 : MDB_RDONLY, &txn);
-    if (rc)
-        return rc;
-    for (int i = 0; i < KV_TABLES && !rc; i++)
-        rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &l->tables[i]);
-    if (rc) {
-        mdb_txn_abort(txn);
-        return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
-    }
-    return mdb_txn_commit(txn);
+        rc = tables_look(l, create, &missing);
+    if (!rc && missing)
+        rc = tables_look(l, true, &missing);
+    return rc;
 }
 
 enum grid_err kv_lmdb_open(const struct kv_lmdb_conf *conf, char *why, struct kv **ret_kv)

@@ -7,6 +7,8 @@
 #include "data/fields.h"
 #include "store/checkpoint_priv.h"
 
+#include <lmdb.h>
+
 static void fields_text(struct buf *out, const char *text, bool edits)
 {
     char copy[256], *rest = copy;
@@ -178,7 +180,7 @@ static void misfit(struct bench *b, int kind)
     }
     if (kind == 6) { /* fields that are none, under a good checksum */
         struct slice key = entry_key(bytes, 1, 5, 1, slice_str("hash"));
-        struct checkpoint_entry e = {.type = VALUE_HASH, .value = slice_str("\100a")};
+        struct entry_row e = {.entry = {.type = VALUE_HASH, .value = slice_str("\100a")}};
         struct buf row = BUF_INIT;
         entry_row_put(&row, key, &e);
         ck_assert_int_eq(ops->begin(b->cp->kv, true, &t), GRID_OK);
@@ -258,6 +260,22 @@ START_TEST(a_transaction_ends_before_it_has_read_too_much_to_edit)
 }
 END_TEST
 
+/* As it was before there were parts. */
+static void parts_drop(const char *dir)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi parts;
+    ck_assert_int_eq(mdb_env_create(&env), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(env, KV_TABLES), 0);
+    ck_assert_int_eq(mdb_env_open(env, dir, 0, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(txn, "parts", 0, &parts), 0);
+    ck_assert_int_eq(mdb_drop(txn, parts, 1), 0);
+    ck_assert_int_eq(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
 /* A store as format 1 made it: rows without types. */
 static void old_store_make(struct kv *kv)
 {
@@ -306,6 +324,8 @@ START_TEST(a_store_of_the_first_format_is_read_and_is_of_this_format_from_then_o
     }
     old_store_make(kv);
     kv->ops->close(kv);
+    if (!b.mem)
+        parts_drop(b.dir);
     for (int again = 0; again < 2; again++) {
         bench_open(&b, false);
         check_value(&b, 1, "old", "value");
@@ -474,6 +494,36 @@ static void entry_check(const struct model_entry *e, const struct checkpoint_ent
     ck_assert_uint_eq(left.fields, 0);
 }
 
+/* Every part has its entry, each entry its parts, about as many as it needs. */
+static void parts_check(struct model *m)
+{
+    struct kv_txn *t;
+    struct kv_cursor *c;
+    struct slice key, row;
+    struct entry_row r;
+    uint64_t parts = 0, rows = 0;
+    const struct kv_ops *ops = m->b.cp->kv->ops;
+    ck_assert_int_eq(ops->begin(m->b.cp->kv, false, &t), GRID_OK);
+    ck_assert_int_eq(ops->cursor(t, KV_ENTRIES, &c), GRID_OK);
+    enum grid_err err = ops->seek(c, slice_str(""), &key, &row);
+    for (; !err; err = ops->next(c, &key, &row)) {
+        ck_assert_int_eq(entry_row_get(key, row, &r), GRID_OK);
+        parts += r.parts;
+        if (r.parts)
+            ck_assert(r.bytes / PART_BYTES <= r.parts && r.bytes / PART_BYTES >= r.parts / 4);
+        else
+            ck_assert_uint_le(r.entry.value.len, 16 << 10);
+    }
+    ops->cursor_close(c);
+    ck_assert_int_eq(ops->cursor(t, KV_PARTS, &c), GRID_OK);
+    for (err = ops->seek(c, slice_str(""), &key, &row); !err; err = ops->next(c, &key, &row))
+        rows++;
+    ops->cursor_close(c);
+    ops->abort(t);
+    ck_assert_uint_eq(parts, rows);
+    m->parted += parts > 0;
+}
+
 static void model_check(struct model *m)
 {
     struct checkpoint_entry e;
@@ -505,6 +555,7 @@ static void model_check(struct model *m)
     struct heads_found f = heads(&m->b);
     ck_assert(!f.damaged);
     ck_assert_uint_eq(f.counts[1], there);
+    parts_check(m);
     checkpoint_page_release(&page);
     buf_release(&out);
 }
@@ -522,6 +573,8 @@ static void model_fold(struct model *m)
 {
     struct checkpoint_report rep;
     struct checkpoint_limits limits = {.changes_max = 1 + prng_below(&m->r, 40)};
+    if (prng_below(&m->r, 2))
+        limits.bytes_max = 2000 + prng_below(&m->r, 30000);
     bench_sync(&m->b);
     if (m->b.mem && prng_below(&m->r, 2)) {
         store_mem_fail_commit(m->b.mem, GRID_ENO_SPACE, (unsigned)prng_below(&m->r, 3), 1);
@@ -554,6 +607,7 @@ START_TEST(what_is_stored_is_what_the_log_says_however_it_is_folded)
     }
     model_fold(&m);
     ck_assert_uint_gt(m.edits, STEPS / 4);
+    ck_assert_uint_gt(m.parted, 3);
     buf_release(&m.value);
     bench_release(&m.b);
 }
