@@ -79,9 +79,9 @@ void content_unstage(struct content *c);
  * committed. Versions need not grow (recovery): an effect older than what is resident is counted
  * but not linked. */
 void content_apply(struct content *c, const struct record *rec);
-/* Stage and apply one effect of a record that may name a key more than once (a transaction), with
- * the session result when it is the last one: call for each in order. Errors as content_stage();
- * then what was applied before stays. */
+/* Stage and apply one effect of a record that may name a key more than once (a transaction): call
+ * for each in order, then with effects_len for what else is in it. Errors as content_stage(); then
+ * what was applied before stays. */
 MUST_USE
 enum grid_err content_replay(struct content *c, const struct record *rec, size_t effect);
 /* Everything up to `version` is committed, or is in the checkpoint. Older ones are fine. Drops

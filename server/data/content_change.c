@@ -291,9 +291,10 @@ void content_apply(struct content *c, const struct record *rec)
 enum grid_err content_replay(struct content *c, const struct record *rec, size_t effect)
 {
     struct record one = *rec;
-    one.effects = &rec->effects[effect];
-    one.effects_len = 1;
-    one.has_session = rec->has_session && effect + 1 == rec->effects_len;
+    bool last = effect == rec->effects_len;
+    one.effects = rec->effects + effect;
+    one.effects_len = last ? 0 : 1;
+    one.has_session = rec->has_session && last;
     enum grid_err err = content_stage(c, &one);
     if (!err)
         content_apply(c, &one);

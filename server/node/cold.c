@@ -25,7 +25,7 @@ struct cold_job {
     struct checkpoint_page page;
 };
 
-static struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
+struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
 {
     return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline, e->type};
 }

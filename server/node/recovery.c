@@ -15,6 +15,7 @@
 struct found {
     struct worker *w;
     struct damage damage;
+    struct buf base; /* an entry of the checkpoint */
 };
 
 static void head_each(void *ctx, const struct checkpoint_head *head)
@@ -37,10 +38,28 @@ static void session_each(void *ctx, uint32_t context, uint16_t partition, struct
         shard_recover_session(d->w->shard, context, partition, id, stored);
 }
 
+static enum grid_err base_read(void *ctx, uint32_t context, uint16_t partition, uint32_t cache,
+                               struct slice key, struct cold_entry *ret_entry)
+{
+    struct found *d = ctx;
+    struct checkpoint_entry e;
+    enum grid_err err =
+        checkpoint_get(d->w->checkpoint, context, partition, cache, key, &d->base, &e);
+    if (!err)
+        *ret_entry = cold_entry_of(&e);
+    return err;
+}
+
 static void record_each(void *ctx, const struct record *rec, uint64_t lsn)
 {
     struct found *d = ctx;
-    shard_recover_record(d->w->shard, rec, lsn);
+    if (shard_recover_record(d->w->shard, rec, lsn, base_read, d))
+        return;
+    damage_add(&d->damage, rec->context, rec->partition);
+    log_error("store",
+              "context %u partition %u: lsn %llu changes an entry that is not there or cannot be "
+              "read, or there is no memory for it",
+              rec->context, rec->partition, (unsigned long long)lsn);
 }
 
 static uint64_t head_version(void *ctx, uint32_t context, uint16_t partition)
@@ -143,5 +162,6 @@ enum grid_err recovery_run(struct worker *w, bool create, char *why)
     err = partitions_recover(w, &found, &report, why);
     wal_report_release(&report);
     damage_release(&found.damage);
+    buf_release(&found.base);
     return err ? err : room_make(w, create, why);
 }

@@ -109,6 +109,7 @@ void folding_soon(void *ctx);
 bool folding_alive(void *ctx, uint32_t context, uint32_t cache); /* ctx: const struct catalog * */
 void cold_start(struct worker *w);
 void cold_end(struct worker *w);
+struct cold_entry cold_entry_of(const struct checkpoint_entry *e);
 void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
               struct slice key);
 void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,

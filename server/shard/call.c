@@ -66,7 +66,7 @@ msec_t call_deadline(const struct call *c)
 
 size_t call_value_max(const struct call *c)
 {
-    return (size_t)catalog_setting(c->job->s->catalog, SETTING_max_value);
+    return shard_value_max(c->job->s);
 }
 
 void *call_alloc(struct call *c, size_t bytes)

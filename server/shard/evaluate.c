@@ -26,6 +26,8 @@ enum grid_err op_valid_write(const struct op *op, uint64_t value_max)
         return err;
     if (op->kind == OP_PUT && op->value.len > value_max)
         return GRID_ETOO_LARGE;
+    if (unlikely(op->type) && (op->type != VALUE_MEDIA || !value_valid(op->type, op->value)))
+        return GRID_EBAD_REQUEST;
     if ((unsigned)op->condition > IF_VERSION || (unsigned)op->ttl > TTL_KEEP)
         return GRID_EBAD_REQUEST;
     if (op->ttl == TTL_SET && (op->ttl_ms == 0 || op->ttl_ms > TTL_MS_MAX))
@@ -119,6 +121,7 @@ static struct slice affinity_of(const struct key_state *k)
 static enum grid_err put_evaluate(struct key_state *k, struct effect *e)
 {
     e->value = k->op->value;
+    e->type = k->op->type;
     e->affinity = k->op->affinity.len && !slice_eq(k->op->affinity, k->op->key)
                       ? k->op->affinity
                       : slice_make(NULL, 0);
@@ -138,7 +141,9 @@ static enum grid_err delete_evaluate(struct key_state *k, struct effect *e)
 static enum grid_err incr_evaluate(struct key_state *k, struct effect *e)
 {
     int64_t number = 0;
-    if (k->live && !number_parse(entry_value(k->live), &number))
+    if (k->live && !value_is_bytes(entry_type(k->live)))
+        return GRID_EWRONG_TYPE;
+    if (k->live && !number_parse(entry_string(k->live), &number))
         return GRID_ENOT_NUMBER;
     if (__builtin_add_overflow(number, k->op->delta, &number))
         return GRID_EOVERFLOW;
@@ -151,7 +156,14 @@ static enum grid_err expire_evaluate(struct key_state *k, struct effect *e)
 {
     if (!k->live)
         return GRID_ENOT_FOUND;
-    e->value = entry_value(k->live);
+    if (entry_type(k->live) == VALUE_BYTES)
+        e->value = entry_value(k->live);
+    else
+        *e = (struct effect){.kind = EFFECT_DEADLINE,
+                             .cache = e->cache,
+                             .key = e->key,
+                             .hash = e->hash,
+                             .deadline = e->deadline};
     return GRID_OK;
 }
 

@@ -117,7 +117,8 @@ struct scan_item {
     uint64_t version;
     msec_t deadline;
     struct slice affinity; /* empty: the key itself */
-    uint8_t type;          /* enum value_type; `value` is its stored form */
+    uint8_t type;          /* enum value_type; `value` is its stored form, but empty of a HASH that
+                            * is larger than max_value: read its fields */
 };
 
 struct result {

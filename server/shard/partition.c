@@ -122,6 +122,7 @@ enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32
     struct entry_parts parts = {.key = e->key,
                                 .affinity = e->affinity,
                                 .value = e->value,
+                                .type = e->type,
                                 .version = e->version,
                                 .deadline = e->deadline,
                                 .cache = (uint16_t)cache};

@@ -3,19 +3,42 @@
  * not starve its readers. */
 #include "shard/shard_priv.h"
 
+/* In its stored form, which a map is written down in. False: larger than any value may be. */
+static bool typed_show(struct job *j, const struct entry *e, struct slice *ret_value)
+{
+    *ret_value = entry_value(e);
+    if (!entry_is_map(e))
+        return true;
+    if (fields_packed_bytes(entry_fields(e)) > shard_value_max(j->s))
+        return false;
+    struct buf *shown = &j->s->shown;
+    shown->len = 0;
+    buf_shrink(shown, SHOWN_KEEP);
+    fields_store(entry_fields(e), shown);
+    *ret_value = buf_slice(shown);
+    return true;
+}
+
 static void get_answer(struct job *j, const struct entry *e)
 {
     struct result res = {.status = GRID_ENOT_FOUND};
     bool live = !entry_is_tombstone(e) && !entry_expired(e, j->now);
     if (live) {
         res = (struct result){.version = entry_version(e), .deadline = entry_deadline(e)};
-        if (!j->op->keys_only)
-            res.value = entry_value(e);
         j->s->stats.hits++;
+        if (likely(!(e->bits & ENTRY_TYPED))) {
+            res.value = j->op->keys_only ? res.value : entry_value(e);
+        } else {
+            res.type = (uint8_t)entry_type(e);
+            if (!j->op->keys_only && !typed_show(j, e, &res.value)) {
+                job_fail(j, GRID_ETOO_LARGE);
+                return;
+            }
+        }
     } else {
         j->s->stats.misses++;
     }
-    job_reply_at(j, entry_version(e), &res, live ? e : NULL);
+    job_reply_at(j, entry_version(e), &res, live && !entry_is_map(e) ? e : NULL);
 }
 
 void get_run(struct job *j)

@@ -55,16 +55,63 @@ static bool names_dropped(const struct shard *s, const struct partition *p,
     return false;
 }
 
-void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn)
+/* Bring in what the effect changes. */
+static enum grid_err base_bring(struct shard *s, struct partition *p, const struct effect *e,
+                                shard_base_fn *base, void *ctx)
+{
+    uint64_t hash = content_hash(p->content, e->cache, e->key);
+    if (content_complete(p->content) || content_get(p->content, e->cache, e->key, hash))
+        return GRID_OK;
+    struct cold_entry found;
+    enum grid_err err = base(ctx, p->context_id, p->index, e->cache, e->key, &found);
+    if (err)
+        return err;
+    return partition_insert_cold(s, p, e->cache, &found, hash);
+}
+
+static bool changes(const struct effect *e)
+{
+    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
+}
+
+/* Effect by effect: one may change what another one made, or what is in the checkpoint alone. */
+static enum grid_err effects_replay(struct shard *s, struct partition *p, const struct record *rec,
+                                    shard_base_fn *base, void *ctx)
+{
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < rec->effects_len && !err; i++) {
+        const struct effect *e = &rec->effects[i];
+        if (changes(e) && !partition_has_cache(s, p, e->cache))
+            continue; /* what it changes may be purged already */
+        if (changes(e))
+            err = base_bring(s, p, e, base, ctx);
+        if (!err)
+            err = content_replay(p->content, rec, i);
+    }
+    return err ? err : content_replay(p->content, rec, rec->effects_len);
+}
+
+static enum grid_err record_replay(struct shard *s, struct partition *p, const struct record *rec,
+                                   shard_base_fn *base, void *ctx)
+{
+    for (size_t i = 0; i < rec->effects_len; i++)
+        if (unlikely(changes(&rec->effects[i])))
+            return effects_replay(s, p, rec, base, ctx);
+    enum grid_err err = content_stage(p->content, rec);
+    if (!err)
+        content_apply(p->content, rec);
+    return err;
+}
+
+bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn,
+                          shard_base_fn *base, void *ctx)
 {
     struct partition *p = recover_partition(s, rec->context, rec->partition);
     if (!p || rec->version <= content_clean(p->content))
-        return; /* dropped, or in the checkpoint */
-    if (content_stage(p->content, rec)) {
-        partition_damage(s, p); /* no memory for it: never serve a hole */
-        return;
-    }
-    content_apply(p->content, rec);
+        return true; /* dropped, or in the checkpoint */
+    bool whole = p->damaged || record_replay(s, p, rec, base, ctx) == GRID_OK;
+    if (!whole)
+        partition_damage(s, p); /* never serve a hole */
     if (names_dropped(s, p, rec)) {
         p->purge = true;
         content_set_complete(p->content, false); /* its count was not told */
@@ -72,6 +119,7 @@ void shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
     replica_recover(&p->replica, rec->version);
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);
+    return whole;
 }
 
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition)

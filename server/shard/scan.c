@@ -91,6 +91,7 @@ static bool page_full(const struct page *g)
     return g->len >= g->job->op->limit || g->bytes >= SCAN_BYTES_MAX;
 }
 
+/* A hash that is larger than any value may be is shown without its value. */
 static void page_add(struct page *g, const struct scan_item *item)
 {
     struct shard *s = g->job->s;
@@ -100,9 +101,18 @@ static void page_add(struct page *g, const struct scan_item *item)
     }
     struct scan_item *to = &g->items[g->len++];
     *to = *item;
-    if (g->job->op->keys_only)
+    if (g->job->op->keys_only || (to->type == VALUE_HASH && to->value.len > shard_value_max(s)))
         to->value = slice_make(NULL, 0);
     g->bytes += to->key.len + to->value.len + to->affinity.len;
+}
+
+/* Write a map down; its place is not known yet, but its length. */
+static struct slice map_show(struct page *g, const struct entry *e)
+{
+    size_t bytes = fields_packed_bytes(entry_fields(e));
+    if (!g->job->op->keys_only && bytes <= shard_value_max(g->job->s))
+        fields_store(entry_fields(e), &g->job->s->shown);
+    return slice_make(NULL, bytes);
 }
 
 static void page_entry(struct page *g, const struct entry *e)
@@ -115,7 +125,22 @@ static void page_entry(struct page *g, const struct entry *e)
         return;
     struct scan_item item = {entry_key(e),      entry_value(e),    entry_version(e),
                              entry_deadline(e), entry_affinity(e), (uint8_t)entry_type(e)};
+    if (entry_is_map(e))
+        item.value = map_show(g, e);
     page_add(g, &item);
+}
+
+/* The maps were written down one after the other: now their place is known. */
+static void maps_place(struct page *g)
+{
+    const uint8_t *at = g->job->s->shown.data;
+    for (uint32_t i = 0; i < g->len; i++) {
+        struct slice *value = &g->items[i].value;
+        if (!value->data && value->len) {
+            value->data = at;
+            at += value->len;
+        }
+    }
 }
 
 static void page_reply(struct page *g, const struct scan *next)
@@ -123,6 +148,7 @@ static void page_reply(struct page *g, const struct scan *next)
     uint8_t cursor[CURSOR_MEMORY + KEY_BYTES_MAX];
     struct result res = {.items = g->items, .items_len = g->len};
     const struct job *j = g->job;
+    maps_place(g);
     if (next && j->op->numbered)
         res.number =
             (int64_t)scan_number_make(&j->s->scan_numbers, j->partition, j->op->cache, next);
@@ -138,6 +164,8 @@ static struct page page_new(struct job *j)
         s->items = xcalloc(SCAN_LIMIT_MAX, sizeof *s->items);
         s->items_cap = SCAN_LIMIT_MAX;
     }
+    s->shown.len = 0;
+    buf_shrink(&s->shown, SHOWN_KEEP);
     return (struct page){.job = j, .items = s->items};
 }
 

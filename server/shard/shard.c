@@ -64,6 +64,7 @@ void shard_free(struct shard *s)
     free(s->effects);
     free(s->items);
     scan_numbers_release(&s->scan_numbers);
+    buf_release(&s->shown);
     free(s->bucket);
     entry_pool_free(s->pool);
     catalog_unref(s->catalog);
@@ -137,6 +138,11 @@ struct key_state *scratch_keys(struct shard *s, uint32_t len)
         s->keys_cap = len;
     }
     return s->keys;
+}
+
+size_t shard_value_max(const struct shard *s)
+{
+    return (size_t)catalog_setting(s->catalog, SETTING_max_value);
 }
 
 struct effect *scratch_effects(struct shard *s, uint32_t len)

@@ -70,7 +70,15 @@ void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partit
                               const uint32_t *caches, size_t caches_len);
 void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition,
                            struct session_id id, struct slice stored);
-void shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn);
+/* Reads an entry of the checkpoint, which a record changes but does not hold: *ret_entry is good
+ * until the next call. */
+typedef enum grid_err shard_base_fn(void *ctx, uint32_t context, uint16_t partition, uint32_t cache,
+                                    struct slice key, struct cold_entry *ret_entry);
+/* False: the record changes what is nowhere or cannot be read, or memory ran out: its partition is
+ * damaged from now on. */
+MUST_USE
+bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn,
+                          shard_base_fn *base, void *ctx);
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition);
 /* Forget the damage of a partition and what it holds in memory: it goes on with what the
  * checkpoint has, which is told next by shard_recover_checkpoint() and shard_recover_session(). So

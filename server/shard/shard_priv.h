@@ -14,6 +14,7 @@ enum {
     ROUTES = 64,                  /* remembered cache lookups */
     COLD_BUCKETS = 4096,
     COLD_ROUNDS_MAX = 16, /* how often one op goes back to the cold store */
+    SHOWN_KEEP = 1 << 20, /* of shard.shown */
 };
 
 /* --- inflight: records on their way to the disk (R4) ------------------------------------------ */
@@ -88,6 +89,7 @@ struct shard {
     struct scan_item *items;
     uint32_t items_cap;
     struct scan_numbers scan_numbers;
+    struct buf shown; /* values of maps, as an answer shows them */
     const struct entry **bucket;
     size_t bucket_cap;
     struct shard_stats stats;
@@ -98,6 +100,8 @@ const struct route *route_find(struct shard *s, uint32_t cache_id);
 struct shard_context *shard_context_of(const struct shard *s, uint32_t id);
 struct key_state *scratch_keys(struct shard *s, uint32_t len);
 struct effect *scratch_effects(struct shard *s, uint32_t len);
+/* Largest value that may be put, or shown. */
+size_t shard_value_max(const struct shard *s);
 
 /* --- job.c: one op being done ----------------------------------------------------------------- */
 

@@ -13,7 +13,8 @@ enum {
     SESSIONS_PER_LOOK = 64,
     LOOKS_PER_TICK = 64, /* partitions */
     PURGE_BUCKETS = 512,
-    TICK_MS = 100, /* when there is nothing to do */
+    FREE_STEPS = 5000, /* fields of hashes that were removed */
+    TICK_MS = 100,     /* when there is nothing to do */
 };
 
 /* --- expiry ----------------------------------------------------------------------------------- */
@@ -142,6 +143,7 @@ msec_t shard_tick(struct shard *s, msec_t now)
     more |= expire_tick(s, &s->expiry_memory, now);
     more |= partitions_tick(s, now);
     more |= memory_tick(s);
+    more |= entry_pool_tidy(s->pool, FREE_STEPS);
     if (more)
         return 0;
     msec_t wait = expire_wait(&s->expiry, now, TICK_MS);

@@ -275,8 +275,11 @@ static size_t keys_need(const struct job *j)
         const struct effect *e = &j->s->effects[i];
         if (e->kind != EFFECT_PUT)
             continue;
-        struct entry_parts parts = {
-            .key = e->key, .affinity = e->affinity, .value = e->value, .deadline = e->deadline};
+        struct entry_parts parts = {.key = e->key,
+                                    .affinity = e->affinity,
+                                    .value = e->value,
+                                    .type = e->type,
+                                    .deadline = e->deadline};
         size_t size = entry_parts_size(&parts);
         size_t old = j->keys[i].stored ? entry_bytes(j->keys[i].stored) : 0;
         need += size > old ? size - old : 0;

@@ -85,7 +85,7 @@ const struct shard_ports node_ports = {.reply = port_reply,
 
 /* --- cold reads ------------------------------------------------------------------------------- */
 
-static struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
+struct cold_entry cold_entry_of(const struct checkpoint_entry *e)
 {
     return (struct cold_entry){e->key, e->affinity, e->value, e->version, e->deadline, e->type};
 }

@@ -11,6 +11,7 @@
 struct finding { /* what one start is told */
     struct node_shard *n;
     unsigned records;
+    struct buf base; /* an entry of the checkpoint */
 };
 
 static void head_each(void *ctx, const struct checkpoint_head *h)
@@ -34,6 +35,18 @@ static void session_each(void *ctx, uint32_t context, uint16_t partition, struct
         shard_recover_session(n->shard, context, partition, id, stored);
 }
 
+static enum grid_err base_read(void *ctx, uint32_t context, uint16_t partition, uint32_t cache,
+                               struct slice key, struct cold_entry *ret_entry)
+{
+    struct finding *f = ctx;
+    struct checkpoint_entry e;
+    enum grid_err err =
+        checkpoint_get(f->n->checkpoint, context, partition, cache, key, &f->base, &e);
+    if (!err)
+        *ret_entry = cold_entry_of(&e);
+    return err;
+}
+
 static void record_each(void *ctx, const struct record *rec, uint64_t lsn)
 {
     struct finding *f = ctx;
@@ -47,7 +60,8 @@ static void record_each(void *ctx, const struct record *rec, uint64_t lsn)
         return;
     if (how == SABOTAGE_FORGOTTEN_SESSIONS)
         told.has_session = false;
-    shard_recover_record(f->n->shard, &told, lsn);
+    if (!shard_recover_record(f->n->shard, &told, lsn, base_read, f))
+        damage_add(f->n, rec->context, rec->partition);
 }
 
 static uint64_t head_version(void *ctx, uint32_t context, uint16_t partition)
@@ -90,7 +104,7 @@ static void tail_told(struct world *w, struct node_shard *n, const struct wal_re
 
 static enum grid_err shard_recover(struct world *w, struct node_shard *n, char *why)
 {
-    struct finding f = {n, 0};
+    struct finding f = {.n = n};
     struct wal_report report = {0};
     struct wal_visit visit = {&f, record_each, head_version};
     enum grid_err err = checkpoint_heads(n->checkpoint, head_each, &f);
@@ -104,6 +118,7 @@ static enum grid_err shard_recover(struct world *w, struct node_shard *n, char *
         err = damage_mark(n, why);
     }
     wal_report_release(&report);
+    buf_release(&f.base);
     return err;
 }
 
@@ -218,7 +233,7 @@ void node_crash(struct world *w)
 void node_give_up(struct world *w, struct node_shard *n, uint32_t context, uint16_t partition)
 {
     char why[STORE_WHY_BYTES] = "";
-    struct finding f = {n, 0};
+    struct finding f = {.n = n};
     struct wal_place place = {context, partition};
     enum grid_err err = checkpoint_give_up(n->checkpoint, &place, why);
     if (!err && shard_recover_give_up(n->shard, context, partition))

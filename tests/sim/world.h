@@ -148,6 +148,7 @@ void node_flip_store(struct world *w, struct node_shard *n);
 /* One of the things the threads do, any. */
 void node_log(struct world *w, struct node_shard *n);
 void node_fold(struct world *w, struct node_shard *n);
+struct cold_entry cold_entry_of(const struct checkpoint_entry *e);
 void node_cold(struct world *w, struct node_shard *n);
 void node_release(struct world *w);
 

@@ -239,7 +239,7 @@ START_TEST(a_record_that_names_a_key_again_is_replayed_in_order)
     struct record rec = {.version = 3, .effects = effects, .effects_len = 6, .has_session = true};
     rec.session.number = rec.session.lowest = 1;
     for (size_t again = 0; again < 2; again++) { /* a second time is as good as once, but counts */
-        for (size_t i = 0; i < 6; i++)
+        for (size_t i = 0; i <= 6; i++)
             ck_assert_int_eq(content_replay(w.c, &rec, i), GRID_OK);
         ck_assert(field_is(get(&w, "k"), "f0", "edited twice"));
         ck_assert_uint_eq(content_count(w.c, 1), again + 1);

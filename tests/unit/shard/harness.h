@@ -4,6 +4,7 @@
 #ifndef GRIDD_TESTS_SHARD_HARNESS_H
 #define GRIDD_TESTS_SHARD_HARNESS_H
 
+#include "data/fields.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/hash.h"
@@ -26,6 +27,7 @@ struct answered {
     uint32_t items;
     size_t affinity; /* of SCAN: bytes of all affinities */
     enum reply_kind reply;
+    uint8_t type;
     struct buf value; /* of GET, CALL */
     struct buf keys;  /* of SCAN: "key=value;" each */
     struct buf cursor;
@@ -41,6 +43,7 @@ struct stored { /* an entry of the checkpoint */
     uint16_t partition;
     uint64_t version;
     msec_t deadline;
+    uint8_t type;
     struct buf key, value, affinity;
 };
 
@@ -64,6 +67,7 @@ struct harness {
     struct logged *log;
     size_t log_len;
     uint64_t checkpointed;
+    unsigned damaged; /* records that found their partition damaged at a restart */
     bool log_full;
     size_t log_room; /* bytes of one record that fit; 0: any */
     int checkpoint_asked;
@@ -100,6 +104,7 @@ static void h_reply(void *ctx, const struct ticket *to, const struct result *res
     a->failed_at = res->failed_at;
     a->items = res->items_len;
     a->reply = res->reply;
+    a->type = res->type;
     buf_set(&a->value, res->value);
     buf_set(&a->cursor, res->cursor);
     a->keys.len = a->affinity = 0;
@@ -151,6 +156,21 @@ static inline void stored_release(struct stored *e)
     buf_release(&e->affinity);
 }
 
+/* Change an entry that is there. */
+static inline void store_change(struct stored *e, const struct record *r, const struct effect *f)
+{
+    e->version = r->version;
+    if (f->kind == EFFECT_DEADLINE) {
+        e->deadline = f->deadline;
+        return;
+    }
+    struct buf after = BUF_INIT;
+    fields_fold(buf_slice(&e->value), &f->value, 1, &after);
+    ck_assert_uint_gt(after.len, 0);
+    buf_release(&e->value);
+    e->value = after;
+}
+
 static inline void store_apply(struct harness *h, const struct record *r, const struct effect *f)
 {
     size_t at = 0;
@@ -159,6 +179,11 @@ static inline void store_apply(struct harness *h, const struct record *r, const 
            (cmp = stored_cmp(&h->store[at], r->context, r->partition, f->cache, f->key)) < 0)
         at++;
     bool found = at < h->store_len && cmp == 0;
+    if (f->kind == EFFECT_EDIT || f->kind == EFFECT_DEADLINE) {
+        ck_assert(found);
+        store_change(&h->store[at], r, f);
+        return;
+    }
     if (found && f->kind != EFFECT_SESSION_END) {
         stored_release(&h->store[at]);
         memmove(&h->store[at], &h->store[at + 1], (h->store_len - at - 1) * sizeof *h->store);
@@ -174,7 +199,8 @@ static inline void store_apply(struct harness *h, const struct record *r, const 
                          .cache = f->cache,
                          .partition = r->partition,
                          .version = r->version,
-                         .deadline = f->deadline};
+                         .deadline = f->deadline,
+                         .type = f->type};
     buf_set(&e->key, f->key);
     buf_set(&e->value, f->value);
     buf_set(&e->affinity, f->affinity);
@@ -208,9 +234,25 @@ static inline void h_checkpoint(struct harness *h)
 
 static inline struct cold_entry stored_entry(const struct stored *e)
 {
-    return (struct cold_entry){buf_slice(&e->key),   buf_slice(&e->affinity),
-                               buf_slice(&e->value), e->version,
-                               e->deadline,          VALUE_BYTES};
+    return (struct cold_entry){.key = buf_slice(&e->key),
+                               .affinity = buf_slice(&e->affinity),
+                               .value = buf_slice(&e->value),
+                               .version = e->version,
+                               .deadline = e->deadline,
+                               .type = e->type};
+}
+
+static enum grid_err store_base(void *ctx, uint32_t context, uint16_t partition, uint32_t cache,
+                                struct slice key, struct cold_entry *ret_entry)
+{
+    const struct harness *h = ctx;
+    for (size_t i = 0; i < h->store_len; i++) {
+        if (stored_cmp(&h->store[i], context, partition, cache, key) == 0) {
+            *ret_entry = stored_entry(&h->store[i]);
+            return GRID_OK;
+        }
+    }
+    return GRID_ENOT_FOUND;
 }
 
 static inline bool question_wants(const struct question *q, const struct stored *e)
@@ -474,7 +516,7 @@ static inline void h_restart(struct harness *h, uint64_t lsn, uint64_t epoch, ui
         struct record r;
         ck_assert_int_eq(
             record_decode(buf_slice(&h->log[at].bytes), effects, RECORD_EFFECTS_MAX, &r), GRID_OK);
-        shard_recover_record(h->s, &r, at + 1);
+        h->damaged += !shard_recover_record(h->s, &r, at + 1, store_base, h);
     }
     shard_check(h->s);
 }
