@@ -19,6 +19,7 @@ void errands_free(struct errands *e)
         return;
     CHECK(list_empty(&e->sessions));
     resp_channels_free(e->channels);
+    resp_knobs_free(e->knobs);
     free(e);
 }
 

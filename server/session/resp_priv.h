@@ -183,6 +183,11 @@ bool resp_moved(struct resp_session *r, uint16_t slot, uint16_t partition, char 
 /* Request `number` is answered now. */
 void resp_slowlog_look(struct resp_session *r, uint64_t number);
 
+/* --- resp_config.c ---------------------------------------------------------------------------- */
+
+/* A parameter of CONFIG as this thread has it; `name` is one of resp_config.def. */
+const char *resp_config_value(const struct errands *here, const char *name);
+
 /* --- resp_pubsub.c ---------------------------------------------------------------------------- */
 
 /* It listens to nothing any more. */

@@ -88,6 +88,10 @@ struct resp_channels; /* resp_pubsub.c */
 /* NULL is fine. */
 void resp_channels_free(struct resp_channels *all);
 
+struct resp_knobs; /* resp_config.c */
+/* NULL is fine. */
+void resp_knobs_free(struct resp_knobs *k);
+
 struct errands {
     struct meters meters;
     struct list sessions; /* that are alive on this thread */
@@ -95,6 +99,7 @@ struct errands {
     struct slow_request slow[SLOWLOG_LEN];
     uint64_t slow_first, slow_next; /* numbers of those that are kept */
     struct resp_channels *channels; /* that they listen to; NULL: none yet */
+    struct resp_knobs *knobs;       /* what CONFIG SET said; NULL: nothing yet */
 };
 
 static inline const struct catalog *session_catalog(const struct session *s)

@@ -1,0 +1,228 @@
+/* resp_config.c - CONFIG: a table of what Redis clients ask for (resp_config.def). What may be set
+ * is told to all threads, so that any connection is told the same. */
+#include "session/resp_priv.h"
+
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "control/settings.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum kind { FIXED, KNOB_BOOL, KNOB_NUMBER, KNOB_MEMORY, KNOB_TEXT, VALUE_MAX };
+enum { KNOB_BYTES = 64 };
+
+static const struct parameter {
+    const char *name;
+    enum kind kind;
+    const char *value;
+} parameters[] = {
+#define X(name, kind, value) {name, kind, value},
+#include "session/resp_config.def"
+#undef X
+};
+enum { PARAMETERS = sizeof parameters / sizeof *parameters };
+
+/* What was set; empty: nothing. */
+struct resp_knobs {
+    char text[PARAMETERS][KNOB_BYTES];
+    bool set[PARAMETERS];
+};
+
+void resp_knobs_free(struct resp_knobs *k)
+{
+    free(k);
+}
+
+static const char *value_of(const struct resp_session *r, size_t i, char text[KNOB_BYTES])
+{
+    const struct resp_knobs *k = r->base.ports->errands->knobs;
+    if (parameters[i].kind == VALUE_MAX) {
+        int64_t max = catalog_setting(session_catalog(&r->base), SETTING_max_value);
+        snprintf(text, KNOB_BYTES, "%" PRId64, max);
+        return text;
+    }
+    return k && k->set[i] ? k->text[i] : parameters[i].value;
+}
+
+const char *resp_config_value(const struct errands *here, const char *name)
+{
+    for (size_t i = 0; i < PARAMETERS; i++)
+        if (strcmp(parameters[i].name, name) == 0)
+            return here->knobs && here->knobs->set[i] ? here->knobs->text[i] : parameters[i].value;
+    CHECK(!"a parameter of the table");
+    return NULL;
+}
+
+/* --- GET -------------------------------------------------------------------------------------- */
+
+static bool asked_for(const struct resp_request *q, size_t i)
+{
+    for (uint32_t a = 2; a < q->args_len; a++)
+        if (glob_matches(q->args[a], slice_str(parameters[i].name)))
+            return true;
+    return false;
+}
+
+void resp_config_get(struct resp_session *r, const struct resp_request *q, struct buf *out)
+{
+    uint64_t n = 0;
+    char text[KNOB_BYTES];
+    for (size_t i = 0; i < PARAMETERS; i++)
+        n += asked_for(q, i);
+    resp_map(out, n, r->resp3);
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        if (!asked_for(q, i))
+            continue;
+        resp_bulk(out, slice_str(parameters[i].name));
+        resp_bulk(out, slice_str(value_of(r, i, text)));
+    }
+}
+
+/* --- SET -------------------------------------------------------------------------------------- */
+
+static size_t parameter_named(struct slice name)
+{
+    size_t i = 0;
+    while (i < PARAMETERS && !resp_word_is(name, parameters[i].name))
+        i++;
+    return i;
+}
+
+/* Why the parameter cannot have this value; NULL: it can. `text` is how it is kept. */
+static const char *value_fault(const struct resp_session *r, size_t i, struct slice value,
+                               char text[KNOB_BYTES])
+{
+    int64_t n;
+    char now[KNOB_BYTES];
+    switch (parameters[i].kind) {
+    case FIXED:
+        return slice_eq(value, slice_str(value_of(r, i, now))) ? NULL
+                                                               : "can't set immutable config";
+    case KNOB_BOOL:
+        if (!resp_word_is(value, "yes") && !resp_word_is(value, "no"))
+            return "argument must be 'yes' or 'no'";
+        break;
+    case KNOB_NUMBER:
+        if (!resp_number(value, &n))
+            return "argument couldn't be parsed into an integer";
+        break;
+    case KNOB_MEMORY:
+    case VALUE_MAX:
+        if (!resp_memory(value, &n))
+            return "argument must be a memory value";
+        snprintf(text, KNOB_BYTES, "%" PRId64, n);
+        return NULL;
+    case KNOB_TEXT:
+        break;
+    }
+    return resp_string(value, text, KNOB_BYTES) ? NULL : "argument is too long";
+}
+
+static enum resp_taken set_refuse(struct resp_session *r, struct slice name, const char *why)
+{
+    char line[256];
+    int len = (int)(name.len < 64 ? name.len : 64);
+    if (why)
+        snprintf(line, sizeof line,
+                 "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", len,
+                 (const char *)name.data, why);
+    else
+        snprintf(line, sizeof line,
+                 "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'", len,
+                 len ? (const char *)name.data : "");
+    resp_refuse(r, line);
+    return RESP_TAKEN;
+}
+
+/* args: names and values. */
+static uint64_t set_run(struct errands *here, const struct errand *e, struct buf *out)
+{
+    (void)out;
+    if (!here->knobs)
+        here->knobs = xcalloc(1, sizeof *here->knobs);
+    const uint8_t *at = e->args[0].data, *end = at + e->args[0].len;
+    for (; at < end; at += 2 + KNOB_BYTES) {
+        size_t i = load_u16(at);
+        memcpy(here->knobs->text[i], at + 2, KNOB_BYTES);
+        here->knobs->set[i] = true;
+    }
+    return 0;
+}
+
+static void set_result(struct resp_session *r, struct resp_slot *slot, uint64_t number,
+                       uint32_t part, const struct result *res)
+{
+    (void)slot;
+    (void)part;
+    struct buf *out = resp_open(r, number);
+    if (res->status)
+        resp_error_text(out, "ERR CONFIG SET failed (possibly related to argument "
+                             "'proto-max-bulk-len') - argument is out of the setting's range");
+    else
+        resp_ok(out);
+    resp_close(r, number);
+}
+
+static void value_max_set(struct resp_session *r, int64_t bytes)
+{
+    struct admin_request a = {.op = ADMIN_SETTINGS_SET, .value = bytes};
+    uint64_t number;
+    struct resp_slot *slot = resp_slot_new(r, &number);
+    slot->result = set_result;
+    snprintf(a.name, sizeof a.name, "max_value");
+    session_admin(&r->base, number, &a);
+}
+
+enum resp_taken resp_config_set(struct resp_session *r, const struct resp_request *q)
+{
+    bool named[PARAMETERS] = {false};
+    int64_t max = 0;
+    struct buf told = BUF_INIT;
+    enum resp_taken refused = RESP_LATER;
+    if (q->args_len % 2) {
+        resp_refuse(r, "ERR wrong number of arguments for 'config|set' command");
+        return RESP_TAKEN;
+    }
+    for (uint32_t a = 2; a < q->args_len && refused == RESP_LATER; a += 2) {
+        char text[KNOB_BYTES] = "";
+        size_t i = parameter_named(q->args[a]);
+        const char *fault = NULL;
+        if (i < PARAMETERS)
+            fault = named[i] ? "duplicate parameter" : value_fault(r, i, q->args[a + 1], text);
+        if (i == PARAMETERS || fault) {
+            refused = set_refuse(r, q->args[a], fault);
+        } else if (parameters[i].kind == VALUE_MAX) {
+            max = strtoll(text, NULL, 10);
+        } else if (parameters[i].kind != FIXED) {
+            buf_add_u16(&told, (uint16_t)i);
+            buf_add(&told, text, sizeof text);
+        }
+        if (i < PARAMETERS)
+            named[i] = true;
+    }
+    struct errand e = {.run = set_run, .args_len = 1, .args = {buf_slice(&told)}};
+    if (refused == RESP_LATER && max)
+        value_max_set(r, max);
+    else if (refused == RESP_LATER)
+        resp_everywhere(r, &e, set_result);
+    buf_release(&told);
+    return RESP_TAKEN;
+}
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+void resp_config_resetstat(struct resp_session *r, const struct resp_request *q, struct buf *out)
+{
+    (void)r;
+    (void)q;
+    resp_ok(out); /* metrics count from the start, so that rates can be made of them */
+}
+
+void resp_config_rewrite(struct resp_session *r, const struct resp_request *q, struct buf *out)
+{
+    (void)r;
+    (void)q;
+    resp_error_text(out, "ERR The server is running without a config file");
+}
