@@ -12,6 +12,18 @@ import time
 
 READY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+HTTP_VALUE = b"x" * 100
+NGINX = """worker_processes 1; daemon off; pid %(d)s/pid; error_log %(d)s/error;
+%(user)s
+events { worker_connections 1024; }
+http {
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+    open_file_cache max=100; open_file_cache_valid 1h; default_type application/octet-stream;
+    client_body_temp_path %(d)s/t1; proxy_temp_path %(d)s/t2; fastcgi_temp_path %(d)s/t3;
+    uwsgi_temp_path %(d)s/t4; scgi_temp_path %(d)s/t5;
+    server { listen 127.0.0.1:%(port)d; root %(d)s/www; }
+}
+"""
 
 
 class BenchError(Exception):
@@ -41,18 +53,34 @@ def gridd(bench, directory, durability, tls):
         if tls:
             f.write('tls { ca = "%(ca)s"  cert = "%(cert)s"  key = "%(key)s" }\n' % tls)
     cache = ["--cache", "bench-%s/entries" % durability, "--durability", durability]
-    return [bench.built("gridd"), "--config", conf], ["--protocol", "grid", *cache], ports["client"], ports["resp"]
+    return [bench.built("gridd"), "--config", conf], ["--protocol", "grid", *cache], ports
 
 
 def gridd_grid(bench, directory, durability, tls):
-    command, switches, port, _ = gridd(bench, directory, durability, tls)
-    return command, switches, port
+    command, switches, ports = gridd(bench, directory, durability, tls)
+    return command, switches, ports["client"]
 
 
 def gridd_resp(bench, directory, durability, tls):
     """The same daemon, spoken to as a Redis client does; prepare() makes the cache."""
-    command, switches, _, port = gridd(bench, directory, durability, tls)
-    return command, ["--protocol", "resp", *switches[2:4]], port
+    command, switches, ports = gridd(bench, directory, durability, tls)
+    return command, ["--protocol", "resp", *switches[2:4]], ports["resp"]
+
+
+def gridd_http(bench, directory, durability, tls):
+    command, _, ports = gridd(bench, directory, durability, tls)
+    return command, [], ports["http"]
+
+
+def nginx(_bench, directory, _durability, _tls):
+    """A file of HTTP_VALUE at /key."""
+    port = free_port()
+    os.makedirs(directory + "/www")
+    with open(directory + "/www/key", "wb") as f:
+        f.write(HTTP_VALUE)
+    with open(directory + "/nginx.conf", "w", encoding="ascii") as f:
+        f.write(NGINX % {"d": directory, "port": port, "user": "user root;" if os.getuid() == 0 else ""})
+    return ["nginx", "-c", directory + "/nginx.conf"], [], port
 
 
 def make_cache(server, durability):
@@ -97,7 +125,8 @@ def echo(bench, _directory, _durability, tls):
     return command + (["--tls", tls["cert"], tls["key"], tls["ca"]] if tls else []), ["--protocol", "echo"], port
 
 
-PEERS = {"gridd": gridd_grid, "gridd-resp": gridd_resp, "redis": redis, "memcached": memcached, "echo": echo}
+PEERS = {"gridd": gridd_grid, "gridd-resp": gridd_resp, "gridd-http": gridd_http, "redis": redis, "nginx": nginx,
+         "memcached": memcached, "echo": echo}
 
 
 class Server:
@@ -133,7 +162,7 @@ class Server:
                 raise BenchError("%s ended at once:\n%s" % (self.name, self.log_tail()))
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                if self.name == "gridd-resp" and not self.prepared:
+                if self.name in ("gridd-resp", "gridd-http") and not self.prepared:
                     make_cache(self, self.durability)
                     self.prepared = True
                 return self
@@ -157,6 +186,9 @@ class Server:
 
     def kill(self):
         if self.process:
+            if self.name == "nginx":  # ends its worker, too
+                self.process.terminate()
+                self.process.wait()
             self.process.kill()
             self.process.wait()
             self.process = None
@@ -202,7 +234,7 @@ class Bench:
         if self.args.peers and name not in self.args.peers:
             return False
         gridd_path = self.built("gridd")
-        program = {"gridd": gridd_path, "gridd-resp": gridd_path, "echo": self.built("bench/echo_server"),
+        program = {"gridd": gridd_path, "gridd-resp": gridd_path, "gridd-http": gridd_path, "echo": self.built("bench/echo_server"),
                    "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None
         if not found and name not in self.absent:

@@ -12,8 +12,9 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("resp-mset", 1, "rate", "redis", 1.5),
     ("resp-hget", 16, "rate", "redis", 1.5), ("resp-hset", 16, "rate", "redis", 1.5),
     ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
+    ("http-get", 1, "rate", "nginx", 0.5),
 ]
-OURS = {name: "gridd-resp" for name, *_ in GOALS if name.startswith("resp-")}
+OURS = {name: "gridd-" + name.split("-")[0] for name, *_ in GOALS if name.split("-")[0] in ("resp", "http")}
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
           "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
@@ -51,6 +52,17 @@ def load_table(result):
                r["p99_us"], r["p999_us"], against))
 
 
+def http_table(result):
+    print("%-10s %11s %8s %7s %8s %8s   %s" %
+          ("server", "requests/s", "cpu us", "busy %", "p50 us", "p99 us", "gridd is better by: rate, cpu, p99"))
+    ours = row_of(result, 1, "gridd-http")
+    for r in result["rows"]:
+        against = " ".join("%5.2f" % ratio(ours, r, f) for f in ("rate", "cpu", "p99")) if ours and ours is not r else ""
+        print("%-10s %11.0f %8.2f %7.0f %8.0f %8.0f   %s" %
+              (r["server"], r["per_second"], r["server_cpu_us"], 100 * r["server_busy"], r["p50_us"], r["p99_us"],
+               against))
+
+
 def memory_table(result):
     print("%-10s %14s %14s %16s" % ("server", "empty MiB", "full MiB", "bytes per entry"))
     for r in result["rows"]:
@@ -67,11 +79,13 @@ def restart_table(result):
 
 def show(result):
     print("\n%s: %s" % (result["name"], result["title"]))
-    if result["kind"] == "load":
+    if result["kind"] == "http":
+        print("%d connections that are kept" % result["connections"])
+    elif result["kind"] == "load":
         print("%d connections, 16-byte keys, 100-byte values" % result["connections"])
     else:
         print("%d entries of 16-byte keys and 100-byte values" % result["keys"])
-    {"load": load_table, "memory": memory_table, "restart": restart_table}[result["kind"]](result)
+    {"load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table}[result["kind"]](result)
     print(end="", flush=True)
 
 

@@ -2,6 +2,8 @@
 without servers."""
 import statistics
 
+import bench_http
+
 LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in flight, open-loop rate, shape of the data
     "echo": ("the machine's limit: frames sent back as they came", ["echo"], "memory", False, 0, [1, 16], 0, "string"),
     "echo-tls": ("the machine's limit over TLS", ["echo"], "memory", True, 0, [1, 16], 0, "string"),
@@ -103,4 +105,4 @@ def restart(bench, name):
     return {"name": name, "kind": "restart", "title": "kill -9 and start again", "keys": keys, "rows": rows}
 
 
-ALL = {**{name: load for name in LOADS}, "memory": memory, "restart": restart}
+ALL = {**{name: load for name in LOADS}, "http-get": bench_http.scenario, "memory": memory, "restart": restart}
