@@ -221,6 +221,13 @@ static void tell_operation_errors(const struct telling *t)
                            t->sum->meters.doors[d].errors[statuses[i].err]);
 }
 
+static void tell_requests(const struct telling *t)
+{
+    for (unsigned d = 0; d < METER_DOORS_LEN; d++)
+        metric_add(t->to, METRIC_requests, meter_door_text(d), NULL,
+                   t->sum->meters.doors[d].requests);
+}
+
 static void tell_connections(const struct telling *t)
 {
     for (unsigned d = 0; d < METER_DOORS_LEN; d++)

@@ -134,6 +134,7 @@ static size_t grid_take(struct session *s, const uint8_t *data, size_t len,
         return 0;
     }
     turn->budget--;
+    session_count_request(s);
     return FRAME_HEADER_BYTES + body;
 }
 

@@ -377,6 +377,8 @@ static size_t http_take(struct session *s, const uint8_t *data, size_t len,
     }
     size_t used = take_body(h, data, len);
     turn->budget -= used && turn->budget;
+    if (used && h->stage == BETWEEN)
+        session_count_request(s);
     return used;
 }
 

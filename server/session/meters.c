@@ -38,6 +38,7 @@ void meters_merge(struct meters *to, const struct meters *from)
         histogram_merge(&to->latency[i], &from->latency[i]);
     for (unsigned d = 0; d < METER_DOORS_LEN; d++) {
         to->doors[d].sessions += from->doors[d].sessions;
+        to->doors[d].requests += from->doors[d].requests;
         to->doors[d].received += from->doors[d].received;
         to->doors[d].sent += from->doors[d].sent;
         for (unsigned e = 0; e < METER_STATUSES; e++)

@@ -40,7 +40,7 @@ struct meters {
     uint32_t turn[METERS];
     struct histogram latency[METERS];
     struct {
-        uint64_t sessions, received, sent;
+        uint64_t sessions, requests, received, sent;
         uint64_t errors[METER_STATUSES]; /* by enum grid_err */
     } doors[METER_DOORS_LEN];
     uint64_t wrong_passwords;

@@ -251,6 +251,7 @@ static size_t resp_take(struct session *s, const uint8_t *data, size_t len,
         return 0;
     r->alone = false;
     turn->budget -= turn->budget > 0;
+    session_count_request(s);
     if (unlikely(r->reply_skip || r->reply_skip_next))
         skip_replies(r);
     return take_done(r);

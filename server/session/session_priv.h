@@ -139,6 +139,12 @@ static inline struct ticket session_ticket(struct session *s, uint64_t number, u
     return (struct ticket){s, number, part, s->ports->shard, s->meters->now_us, s->meter};
 }
 
+/* A whole request or command was taken in. */
+static inline void session_count_request(struct session *s)
+{
+    s->meters->doors[s->meter / METER_OPERATIONS].requests++;
+}
+
 /* Something was refused before an operation was made of it. */
 static inline void session_count_refusal(struct session *s, enum grid_err err)
 {

@@ -2,7 +2,7 @@
  * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
  * callgrind by session_instructions.sh, which counts inside measured().
  *   session_instructions get|put: 10,000 requests with 100-byte values in turns of 16, a context in
- * memory LINK: session wire command shard control replica data base frame pb */
+ * memory LINK: session wire command shard replica control data base frame pb */
 #include "base/buf.h"
 #include "client.pb-c.h"
 #include "proto/frame.h"

@@ -1,6 +1,6 @@
 /* test_meters.c - what sessions count: each answer once, with the time it took, by door and
  * operation; errors by status; bytes; sessions where they live.
- * LINK: session wire command shard control replica data base frame pb */
+ * LINK: session wire command shard replica control data base frame pb */
 #include "fake.h"
 
 #include "session/meters.h"
@@ -74,6 +74,7 @@ START_TEST(a_session_is_counted_where_it_lives_with_its_bytes_and_operations)
     fake_greet(f);
     ck_assert_uint_eq(m->doors[METER_GRID].sessions, 1);
     ck_assert_uint_gt(m->doors[METER_GRID].received, 0);
+    ck_assert_uint_eq(m->doors[METER_GRID].requests, 1);
     Grid__Request get = fake_request(f, 1, GRID__OP__GET, "k");
     meters_turn(m, 100);
     fake_send(f, &get.base);
