@@ -117,7 +117,7 @@ static void ttl(struct call *c, bool absolute, int64_t unit)
         return;
     }
     int64_t ms = (int64_t)(entry_deadline(e) - (absolute ? 0 : c->now));
-    reply_integer(c, unit == 1 ? ms : (ms + 500) / unit);
+    reply_integer(c, unit == 1 ? ms : (int64_t)(((uint64_t)ms + 500) / (uint64_t)unit));
 }
 
 void command_ttl(struct call *c)
