@@ -1,6 +1,6 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
 E2E := $(addprefix tests/e2e/,basics crash bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
-E2E += tests/e2e/pressure tests/e2e/reload tests/e2e/install tests/e2e/tour tests/e2e/users tests/e2e/monitoring tests/e2e/hashes
+E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes)
 $(BUILD)/e2e/load: tests/e2e/load.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
