@@ -6,13 +6,11 @@
 
 enum { HEAD_BYTES = 24 }; /* a type, 20 digits, a line end */
 
-/* type, number, line end */
-static uint8_t *head_write(uint8_t *to, char type, int64_t number)
+static uint8_t *number_write(uint8_t *to, int64_t number)
 {
     uint8_t digits[20];
     size_t len = 0;
     uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    *to++ = (uint8_t)type;
     if (number < 0)
         *to++ = '-';
     do
@@ -20,6 +18,23 @@ static uint8_t *head_write(uint8_t *to, char type, int64_t number)
     while (n /= 10);
     while (len)
         *to++ = digits[--len];
+    return to;
+}
+
+/* type, number, line end */
+static uint8_t *head_write(uint8_t *to, char type, int64_t number)
+{
+    *to++ = (uint8_t)type;
+    if (likely((uint64_t)number < 1000)) { /* most are */
+        unsigned n = (unsigned)number;
+        *to = (uint8_t)('0' + n / 100);
+        to += n >= 100;
+        *to = (uint8_t)('0' + n / 10 % 10);
+        to += n >= 10;
+        *to++ = (uint8_t)('0' + n % 10);
+    } else {
+        to = number_write(to, number);
+    }
     *to++ = '\r';
     *to++ = '\n';
     return to;

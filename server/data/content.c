@@ -62,12 +62,12 @@ void content_prefetch_self(const struct content *c)
         __builtin_prefetch((const char *)c + at);
 }
 
-void content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
-                      int stage)
+bool content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
+                      bool changes, int stage)
 {
-    table_prefetch(&c->table, hash, stage);
     if (id)
         sessions_prefetch(c->sessions, id, stage);
+    return table_prefetch(&c->table, hash, changes, stage);
 }
 
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash)

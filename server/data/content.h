@@ -35,11 +35,12 @@ void content_free(
 uint64_t content_hash(const struct content *c, uint32_t cache, struct slice key);
 /* Bring what content_get() will look at, and what it hangs on, into the processor's caches. Each
  * step waits for the one before: for many keys first content_prefetch_self() for all, then each
- * stage for all. `id`: of the request's session, NULL: none. */
-enum { CONTENT_STAGES = 3 };
+ * stage for all that ask for more (true). `id`: of the request's session, NULL: none. `changes`:
+ * the key will be written. */
+enum { CONTENT_STAGES = 4 };
 void content_prefetch_self(const struct content *c);
-void content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
-                      int stage);
+bool content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
+                      bool changes, int stage);
 /* The entry or tombstone, or NULL. Borrowed until the next call that applies, evicts or purges;
  * entry_ref() keeps it longer. Marks it as used for eviction. */
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash);

@@ -82,31 +82,44 @@ struct entry *table_find(const struct table *t, uint16_t cache, struct slice key
     return place ? *place : NULL;
 }
 
-static void entries_prefetch(const struct table *t, const struct table_bucket *b, uint64_t hash)
+static inline void entries_prefetch(const struct table_bucket *b, uint64_t m, bool changes)
 {
-    uint64_t m = bucket_match(b, hash_tag(hash));
-    if (!m && bucket_displaced(b))
-        __builtin_prefetch(bucket_of(t, hash, true));
     for (; m; m &= m - 1) {
         uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
         __builtin_prefetch((const void *)e);
         __builtin_prefetch((const void *)(e + 64));
         __builtin_prefetch((const void *)(e + 128)); /* 16 + 100 bytes lie on three lines mostly */
-        __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
+        if (changes)                                 /* it will be given back */
+            __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
     }
 }
 
-void table_prefetch(const struct table *t, uint64_t hash, int stage)
+/* The entries of the first bucket, or its second bucket. */
+static inline bool bucket_prefetch(const struct table *t, const struct table_bucket *b,
+                                   uint64_t hash, bool changes)
+{
+    uint64_t m = bucket_match(b, hash_tag(hash));
+    entries_prefetch(b, m, changes);
+    if (m || !bucket_displaced(b))
+        return false;
+    __builtin_prefetch(bucket_of(t, hash, true));
+    return true;
+}
+
+bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stage)
 {
     if (!t->linear.buckets)
-        return;
-    uint32_t a = bucket_address(t->linear.buckets, hash_half(hash, false));
+        return false;
+    uint32_t a = bucket_address(t->linear.buckets, hash_half(hash, stage == 3));
+    if (stage == 2)
+        return bucket_prefetch(t, bucket_at(t, a), hash, changes);
     if (stage == 0)
         __builtin_prefetch(bucket_segment(t, a));
     else if (stage == 1)
         __builtin_prefetch(bucket_at(t, a));
     else
-        entries_prefetch(t, bucket_at(t, a), hash);
+        entries_prefetch(bucket_at(t, a), bucket_match(bucket_at(t, a), hash_tag(hash)), changes);
+    return stage < 2;
 }
 
 /* --- changing --------------------------------------------------------------------------------- */

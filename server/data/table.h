@@ -30,8 +30,9 @@ void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed);
 void table_release(struct table *t);
 
 uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key);
-/* Stages 0, 1 and 2, each for all hashes of a turn; then look up. */
-void table_prefetch(const struct table *t, uint64_t hash, int stage);
+/* Stages 0 to 3, each for all hashes of a turn that ask for more (true); then look up. `changes`:
+ * it will be replaced. */
+bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stage);
 /* The entry or tombstone, or NULL. Borrowed. */
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
 /* Link `e`, whose key must be absent. */

@@ -69,8 +69,8 @@ static enum line line_without_number(const uint8_t *s, size_t len)
     return (size_t)(end - s) + 2 > len ? LINE_MORE : LINE_BAD;
 }
 
-/* A number up to a line end: no zeros in front, no plus. *ret_used: bytes with the line end. */
-static enum line line_number(const uint8_t *s, size_t len, int64_t *ret_number, size_t *ret_used)
+static enum line line_any_number(const uint8_t *s, size_t len, int64_t *ret_number,
+                                 size_t *ret_used)
 {
     size_t sign = len && s[0] == '-', i = sign;
     int64_t n = 0;
@@ -83,6 +83,28 @@ static enum line line_number(const uint8_t *s, size_t len, int64_t *ret_number, 
     *ret_number = sign ? -n : n;
     *ret_used = i + 2;
     return LINE_GOOD;
+}
+
+/* A number up to a line end: no zeros in front, no plus. *ret_used: bytes with the line end. Most
+ * have one to three digits. */
+static inline enum line line_number(const uint8_t *s, size_t len, int64_t *ret_number,
+                                    size_t *ret_used)
+{
+    unsigned n = 0;
+    if (unlikely(len < 5 || s[0] == '0'))
+        return line_any_number(s, len, ret_number, ret_used);
+    for (size_t i = 0; i < 4; i++) {
+        unsigned digit = s[i] - (unsigned)'0';
+        if (digit > 9) {
+            if (unlikely(!i || s[i] != '\r'))
+                break;
+            *ret_number = n;
+            *ret_used = i + 2;
+            return LINE_GOOD;
+        }
+        n = n * 10 + digit;
+    }
+    return line_any_number(s, len, ret_number, ret_used);
 }
 
 static enum resp_parsed array_begin(struct resp_parser *p, const uint8_t *data, size_t len,

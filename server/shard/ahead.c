@@ -47,11 +47,15 @@ static void group_fetch(struct shard *s, struct op *const *ops, size_t len)
         op->hash = content_hash(group[i].partition->content, cache_number(op->cache), op->key);
     }
     for (int stage = 0; stage < CONTENT_STAGES; stage++) {
+        size_t left = 0;
         for (size_t i = 0; i < n; i++) {
             const struct op *op = group[i].op;
-            content_prefetch(group[i].partition->content, op->hash,
-                             op->has_session ? &op->session.id : NULL, stage);
+            if (content_prefetch(group[i].partition->content, op->hash,
+                                 op->has_session ? &op->session.id : NULL,
+                                 !op->reads_only && op_writes(op->kind), stage))
+                group[left++] = group[i];
         }
+        n = left;
     }
 }
 

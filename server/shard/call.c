@@ -90,15 +90,19 @@ static struct effect *effect_add(const struct call *c, const struct key_state *k
     return e;
 }
 
+/* What a put needs beyond what it replaces; one that is no larger than that needs nothing. */
 static void put_need(struct call_memory *m, const struct key_state *k, const struct effect *e)
 {
+    size_t old = k->stored ? entry_bytes(k->stored) : 0;
+    size_t bytes = sizeof(struct entry) + e->key.len + e->value.len;
+    if (likely(bytes <= old && !e->affinity.len && !e->deadline && !e->type))
+        return;
     struct entry_parts parts = {.key = e->key,
                                 .affinity = e->affinity,
                                 .value = e->value,
                                 .type = e->type,
                                 .deadline = e->deadline};
     size_t size = entry_parts_size(&parts);
-    size_t old = k->stored ? entry_bytes(k->stored) : 0;
     m->need += size > old ? size - old : 0;
 }
 
@@ -171,11 +175,16 @@ static enum grid_err key_name(struct key_state *k, const struct op *op, struct s
     return unlikely(key.len > KEY_BYTES_MAX) ? GRID_ETOO_LARGE : GRID_OK;
 }
 
-static void keys_fetch(const struct content *content, const struct key_state *keys, uint32_t len)
+static void keys_fetch(const struct content *content, const struct key_state *keys, uint32_t len,
+                       bool changes)
 {
+    uint64_t left = UINT64_MAX >> (KEYS_AHEAD - len); /* a bit for each that asks for more */
     for (int stage = 0; stage < CONTENT_STAGES; stage++) {
-        for (uint32_t i = 0; i < len; i++)
-            content_prefetch(content, keys[i].hash, NULL, stage);
+        for (uint64_t m = left; m; m &= m - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(m);
+            if (!content_prefetch(content, keys[i].hash, NULL, changes, stage))
+                left &= ~(UINT64_C(1) << i);
+        }
     }
 }
 
@@ -198,7 +207,8 @@ static enum grid_err keys_name(struct job *j)
     }
     for (uint32_t i = 0; i < op->keys_len; i += KEYS_AHEAD)
         keys_fetch(content, j->keys + i,
-                   op->keys_len - i < KEYS_AHEAD ? op->keys_len - i : (uint32_t)KEYS_AHEAD);
+                   op->keys_len - i < KEYS_AHEAD ? op->keys_len - i : (uint32_t)KEYS_AHEAD,
+                   !op->reads_only);
     return GRID_OK;
 }
 

@@ -32,22 +32,19 @@ static struct slice slice_copy(struct slice s)
     return slice_make(copy, s.len);
 }
 
-static void inflight_push(struct shard *s, const struct inflight *f)
+static struct inflight *inflight_new(struct shard *s)
 {
     if (s->inflight_len == s->inflight_cap)
         inflight_grow(s);
-    struct inflight *to =
-        &s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)];
-    *to = *f;
-    to->answer.bytes = slice_copy(f->answer.bytes);
-    f->partition->holds++;
+    return &s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)];
 }
 
-static void answer_send(struct shard *s, const struct ticket *to, const struct answer *a)
+static void answer_send(struct shard *s, const struct ticket *to, const struct answer *a,
+                        uint64_t version)
 {
     struct result res = {.status = a->status,
                          .reply = a->reply,
-                         .version = a->version,
+                         .version = a->status ? a->version : version,
                          .number = a->number,
                          .value = a->bytes,
                          .failed_at = a->failed_at};
@@ -73,7 +70,7 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
         f.partition->holds--;
         partition_ack(s, f.partition, f.version);
         if (f.answered)
-            answer_send(s, &f.to, &f.answer);
+            answer_send(s, &f.to, &f.answer, f.version);
         if (unlikely(f.answer.bytes.len))
             free((void *)(uintptr_t)f.answer.bytes.data);
     }
@@ -81,73 +78,77 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-/* R4: when it is acknowledged, and so who is answered when. */
-static void record_settle(struct shard *s, struct partition *p, const struct inflight *f,
-                          enum durability durability)
+/* R3. Returns its lsn; 0: there is no log. */
+static uint64_t record_log(struct shard *s, struct partition *p, const struct record *rec,
+                           size_t bytes)
 {
-    if (durability == DURABILITY_SYNC) {
-        partition_account(s, p);
-        inflight_push(s, f);
-        return;
-    }
-    if (!partition_ack(s, p, f->version))
-        partition_account(s, p);
-    if (f->answered)
-        answer_send(s, &f->to, &f->answer);
+    if (!bytes)
+        return 0;
+    bool sync = p->context->info->durability == DURABILITY_SYNC;
+    uint64_t lsn = s->ports.log_append(s->ports.ctx, rec, sync);
+    marks_add(&s->marks, p, rec->version, lsn, bytes);
+    return lsn;
 }
 
-/* Give a record to the log, and its answer to whoever waits for its commit. */
-static void record_send(struct shard *s, struct partition *p, const struct record *rec,
-                        size_t bytes, const struct ticket *to, const struct answer *a,
-                        struct inflight *ret_inflight)
+/* It waits for the disk, and its answer with it. */
+static void record_wait(struct shard *s, struct partition *p, uint64_t version, uint64_t lsn,
+                        const struct ticket *to, const struct answer *a)
 {
-    struct inflight f = {.partition = p, .version = rec->version, .answered = to, .answer = *a};
+    struct inflight *f = inflight_new(s);
+    *f = (struct inflight){
+        .lsn = lsn, .partition = p, .version = version, .answered = to, .answer = *a};
     if (to)
-        f.to = *to;
-    if (!a->status)
-        f.answer.version = rec->version;
-    if (bytes) {
-        bool sync = p->context->info->durability == DURABILITY_SYNC;
-        f.lsn = s->ports.log_append(s->ports.ctx, rec, sync);
-        marks_add(&s->marks, p, rec->version, f.lsn, bytes);
+        f->to = *to;
+    f->answer.bytes = slice_copy(a->bytes);
+    p->holds++;
+}
+
+/* R4: when it is acknowledged, and so who is answered when. */
+static void record_settle(struct shard *s, struct partition *p, uint64_t version, uint64_t lsn,
+                          const struct ticket *to, const struct answer *a)
+{
+    replica_advance(&p->replica, version);
+    if (p->context->info->durability == DURABILITY_SYNC) {
+        partition_account(s, p);
+        record_wait(s, p, version, lsn, to, a);
+        return;
     }
-    *ret_inflight = f;
+    if (!partition_ack(s, p, version))
+        partition_account(s, p);
+    if (to)
+        answer_send(s, to, a, version);
+}
+
+/* Returns the bytes it may take in the log; 0: it is in none. */
+static size_t record_begin(const struct partition *p, struct record *rec)
+{
+    rec->context = p->context_id;
+    rec->partition = p->index;
+    rec->version = replica_peek(&p->replica);
+    return p->context->info->durability == DURABILITY_MEMORY ? 0 : record_size_max(rec);
 }
 
 void record_applied(struct shard *s, struct partition *p, struct record *rec,
                     const struct ticket *to, const struct answer *a)
 {
-    enum durability durability = p->context->info->durability;
-    struct inflight f;
-    rec->context = p->context_id;
-    rec->partition = p->index;
-    rec->version = replica_peek(&p->replica);
-    size_t bytes = durability == DURABILITY_MEMORY ? 0 : record_size_max(rec);
-    record_send(s, p, rec, bytes, to, a, &f);
-    replica_advance(&p->replica, rec->version);
-    record_settle(s, p, &f, durability);
+    uint64_t lsn = record_log(s, p, rec, record_begin(p, rec));
+    record_settle(s, p, rec->version, lsn, to, a);
 }
 
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a)
 {
-    enum durability durability = p->context->info->durability;
-    struct inflight f;
-    rec->context = p->context_id;
-    rec->partition = p->index;
-    rec->version = replica_peek(&p->replica);
+    size_t bytes = record_begin(p, rec);
     if (!rec->version)
         return GRID_EDAMAGED;
-    size_t bytes = durability == DURABILITY_MEMORY ? 0 : record_size_max(rec);
     if (bytes && !s->ports.log_has_room(s->ports.ctx, bytes))
         return GRID_EFULL;
     enum grid_err err = content_stage(p->content, rec);
     if (err)
         return err;
-    record_send(s, p, rec, bytes, to, a, &f);
+    uint64_t lsn = record_log(s, p, rec, bytes);
     content_apply(p->content, rec);
-    replica_advance(&p->replica, rec->version);
-    record_settle(s, p, &f, durability);
+    record_settle(s, p, rec->version, lsn, to, a);
     return GRID_OK;
 }
 

@@ -1,8 +1,9 @@
 /* session_instructions.c - the path of a GET or PUT from the bytes of its request to the bytes of
  * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
  * callgrind by session_instructions.sh, which counts inside measured().
- *   session_instructions get|put: 10,000 requests with 100-byte values in turns of 16, a context in
- * memory LINK: session wire command shard replica control data base frame pb */
+ *   session_instructions get|put|resp-get|resp-set: 10,000 requests with 100-byte values in turns
+ *   of 16, a context in memory; the latter two as a Redis client asks
+ * LINK: session wire command shard control replica data base frame pb */
 #include "base/buf.h"
 #include "client.pb-c.h"
 #include "proto/frame.h"
@@ -48,6 +49,12 @@ static void on_move(void *ctx, struct session *s, uint32_t shard)
 static const struct catalog *on_catalog(void *ctx)
 {
     return ((struct rig *)ctx)->catalog;
+}
+
+static uint64_t on_now_us(void *ctx)
+{
+    (void)ctx;
+    return NOW * 1000;
 }
 
 static void on_reply(void *ctx, const struct ticket *to, const struct result *res)
@@ -167,6 +174,21 @@ static void add_requests(struct buf *b, const struct rig *r, bool put, uint64_t 
     }
 }
 
+static void add_resp(struct buf *b, bool set)
+{
+    uint8_t value[VALUE_LEN];
+    memset(value, 'v', sizeof value);
+    for (unsigned long i = 0; i < REQUESTS; i++) {
+        buf_printf(b, "*%d\r\n$3\r\n%s\r\n$16\r\nkey:%012lu\r\n", set ? 3 : 2, set ? "SET" : "GET",
+                   i);
+        if (set) {
+            buf_printf(b, "$%zu\r\n", sizeof value);
+            buf_add(b, value, sizeof value);
+            buf_printf(b, "\r\n");
+        }
+    }
+}
+
 static void make_cache(struct rig *r)
 {
     char why[WHY_BYTES];
@@ -180,11 +202,15 @@ static void make_cache(struct rig *r)
 
 int main(int argc, char **argv)
 {
-    bool put = argc == 2 && strcmp(argv[1], "put") == 0;
-    if (!put && (argc != 2 || strcmp(argv[1], "get") != 0)) {
-        fprintf(stderr, "usage: session_instructions get|put\n");
+    static const char *const what[] = {"get", "put", "resp-get", "resp-set"};
+    unsigned at = 0;
+    while (at < 4 && (argc != 2 || strcmp(argv[1], what[at]) != 0))
+        at++;
+    if (at == 4) {
+        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set\n");
         return 2;
     }
+    bool put = at % 2, resp = at >= 2;
     struct rig r = {.arena = arena_new(64 << 20)};
     make_cache(&r);
     struct shard_ports shard_ports = {&r,          on_reply,     on_log_append,     on_log_has_room,
@@ -196,18 +222,25 @@ int main(int argc, char **argv)
                                   .admin = on_admin,
                                   .move = on_move,
                                   .catalog = on_catalog,
+                                  .now_us = on_now_us,
                                   .errands = errands_new()};
     struct node_view view = {
         .grid = "bench", .node = "a", .address = "host:1", .version = "0", .shards = 1};
     struct session_limits limits = SESSION_LIMITS_DEFAULT;
-    const struct session_peer peer = {.address = "127.0.0.1:9"};
-    r.session = session_new(&grid_door, &ports, &view, &limits, &peer, NULL);
+    const struct session_peer peer = {.address = "127.0.0.1:9", .cache = "fast/c"};
+    r.session = session_new(resp ? &resp_door : &grid_door, &ports, &view, &limits, &peer, NULL);
 
     struct buf warm = BUF_INIT, stream = BUF_INIT;
-    add_hello(&warm);
-    add_requests(&warm, &r, true, 1);
-    add_requests(&warm, &r, true, 1 + REQUESTS);
-    add_requests(&stream, &r, put, 1 + 2 * REQUESTS);
+    if (resp) {
+        add_resp(&warm, true);
+        add_resp(&warm, true);
+        add_resp(&stream, put);
+    } else {
+        add_hello(&warm);
+        add_requests(&warm, &r, true, 1);
+        add_requests(&warm, &r, true, 1 + REQUESTS);
+        add_requests(&stream, &r, put, 1 + 2 * REQUESTS);
+    }
     unmeasured(&r, buf_slice(&warm));
     r.answers = 0;
     measured(&r, buf_slice(&stream));

@@ -1,5 +1,5 @@
 #!/bin/sh
-# session_instructions.sh check|update PROGRAM - instructions per GET and per PUT at the session
+# session_instructions.sh check|update PROGRAM - instructions per request at the session
 # layer, counted by callgrind and compared with tests/bench/instructions.txt.
 # check: fails when one is more than 5 % above what is recorded (slower, unseen), or more than 5 %
 # below (record the better figure, so that it is kept). Figures belong to one compiler, named in
@@ -28,29 +28,27 @@ count() {
     echo $((total / requests))
 }
 
-get=$(count get)
-put=$(count put)
+kinds="get put resp-get resp-set"
+figures=$(for what in $kinds; do echo "$what $(count "$what")"; done)
 
 if [ "$mode" = update ]; then
     {
         echo "# Instructions per request at the session layer: make instructions-update"
         echo "compiler $machine $compiler"
-        echo "get $get"
-        echo "put $put"
+        echo "$figures"
     } >"$file"
     cat "$file"
     exit 0
 fi
 
 if [ ! -f "$file" ]; then
-    echo "instructions: get $get, put $put; nothing is recorded: make instructions-update" >&2
+    echo "instructions:" $figures "- nothing is recorded: make instructions-update" >&2
     exit 1
 fi
 same=$(grep -cxF "compiler $machine $compiler" "$file" || true)
 failed=0
-for what in get put; do
-    now=$get
-    [ "$what" = get ] || now=$put
+for what in $kinds; do
+    now=$(echo "$figures" | sed -n "s/^$what //p")
     recorded=$(sed -n "s/^$what //p" "$file")
     off=$(((now - recorded) * 1000 / recorded))
     echo "instructions per $what: $now, recorded $recorded ($((off / 10)).$((${off#-} % 10)) %)"

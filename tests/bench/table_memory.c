@@ -81,7 +81,7 @@ static double measure(const struct world *w, bool puts, bool prefetch)
             content_prefetch_self(turn[i].content);
         for (int stage = 0; prefetch && stage < CONTENT_STAGES; stage++)
             for (unsigned i = 0; i < TURN; i++)
-                content_prefetch(turn[i].content, turn[i].hash, NULL, stage);
+                content_prefetch(turn[i].content, turn[i].hash, NULL, false, stage);
         for (unsigned i = 0; i < TURN; i++) {
             if (puts)
                 put(w, &turn[i], 2 + n, false);

@@ -29,7 +29,7 @@ static struct entry *find(const struct table *t, uint16_t cache, uint64_t key)
     struct slice k = slice_make(bytes, 1 + key % 8);
     uint64_t hash = table_hash(t, cache, k);
     for (int stage = 0; stage < 3; stage++)
-        table_prefetch(t, hash, stage);
+        table_prefetch(t, hash, stage % 2, stage);
     return table_find(t, cache, k, hash);
 }
 
