@@ -1,5 +1,5 @@
-"""bench_http - HTTP GET by wrk: gridd's door beside nginx, which serves a file of the same bytes from the system's cache.
-Both answer one request at a time on each of 50 connections that are kept."""
+"""bench_http - HTTP GET by wrk: gridd's door beside nginx, which serves a file of the same bytes from the system's
+cache. Both answer one request at a time on each of 50 connections that are kept."""
 import http.client
 import os
 import re

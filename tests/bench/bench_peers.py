@@ -234,7 +234,8 @@ class Bench:
         if self.args.peers and name not in self.args.peers:
             return False
         gridd_path = self.built("gridd")
-        program = {"gridd": gridd_path, "gridd-resp": gridd_path, "gridd-http": gridd_path, "echo": self.built("bench/echo_server"),
+        program = {"gridd": gridd_path, "gridd-resp": gridd_path, "gridd-http": gridd_path,
+                   "echo": self.built("bench/echo_server"),
                    "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None
         if not found and name not in self.absent:

@@ -57,7 +57,9 @@ def http_table(result):
           ("server", "requests/s", "cpu us", "busy %", "p50 us", "p99 us", "gridd is better by: rate, cpu, p99"))
     ours = row_of(result, 1, "gridd-http")
     for r in result["rows"]:
-        against = " ".join("%5.2f" % ratio(ours, r, f) for f in ("rate", "cpu", "p99")) if ours and ours is not r else ""
+        against = ""
+        if ours and ours is not r:
+            against = " ".join("%5.2f" % ratio(ours, r, f) for f in ("rate", "cpu", "p99"))
         print("%-10s %11.0f %8.2f %7.0f %8.0f %8.0f   %s" %
               (r["server"], r["per_second"], r["server_cpu_us"], 100 * r["server_busy"], r["p50_us"], r["p99_us"],
                against))
