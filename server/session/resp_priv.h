@@ -84,6 +84,7 @@ struct resp_session {
     struct buf later;
     size_t later_live; /* bytes in it that are still wanted */
     size_t mark;       /* where the reply that is being said begins */
+    size_t expected;   /* bytes of a reply: of the largest, fading as smaller ones follow */
     /* a request that is taken in several steps */
     struct {
         void *state;

@@ -10,11 +10,15 @@
 
 enum { SLOTS_FIRST = 16, LATER_KEEP = 64 << 10 };
 
+/* Until replies are known: few requests at a time. */
+enum { EXPECTED_FIRST = 256 << 10, EXPECTED_FADES = 16, AT_ONCE_LEAST = 4 };
+
 void resp_ring_init(struct resp_session *r)
 {
     r->slots = xcalloc(SLOTS_FIRST, sizeof *r->slots);
     r->slots_mask = SLOTS_FIRST - 1;
     r->head = r->tail = 1;
+    r->expected = EXPECTED_FIRST;
 }
 
 static void slot_release(struct resp_slot *slot)
@@ -105,6 +109,14 @@ struct buf *resp_open(struct resp_session *r, uint64_t number)
     return out;
 }
 
+static inline void expect(struct resp_session *r, size_t said)
+{
+    if (unlikely(said >= r->expected))
+        r->expected = said;
+    else
+        r->expected -= (r->expected - said) / EXPECTED_FADES;
+}
+
 void resp_close(struct resp_session *r, uint64_t number)
 {
     struct resp_slot *slot = resp_slot_at(r, number);
@@ -113,6 +125,7 @@ void resp_close(struct resp_session *r, uint64_t number)
     if (unlikely(slot->state != NULL))
         slot_release(slot);
     if (likely(number == r->head)) {
+        expect(r, r->base.out.len - r->mark);
         if (unlikely(slot->silent))
             r->base.out.len = r->mark;
         r->head++;
@@ -120,6 +133,7 @@ void resp_close(struct resp_session *r, uint64_t number)
             ring_advance(r);
         return;
     }
+    expect(r, r->later.len - r->mark);
     if (unlikely(slot->silent))
         r->later.len = r->mark;
     slot->said = true;
@@ -172,9 +186,13 @@ bool resp_too_much(const struct resp_session *r, size_t bytes)
     return bytes && session_unsent(s) + s->collected + r->later_live + bytes > s->limits.output_max;
 }
 
+/* As many requests are under way as will fill the output: a client that asks for large values
+ * without end gets each of them, and its connection holds a few. */
 bool resp_ring_full(const struct resp_session *r)
 {
-    return r->tail - r->head >= r->base.limits.requests || r->later_live >= r->base.limits.output;
+    uint64_t at_once = r->tail - r->head;
+    return at_once >= r->base.limits.requests || r->later_live >= r->base.limits.output ||
+           (at_once >= AT_ONCE_LEAST && at_once * r->expected >= r->base.limits.output);
 }
 
 void resp_ring_check(const struct resp_session *r)

@@ -4,6 +4,7 @@
 #include "control/settings.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 enum { BULK_MAX_LEAST = 512 << 10 /* whatever max_value is: commands are more than values */ };
 
@@ -62,10 +63,21 @@ static enum resp_taken refuse_line(struct resp_session *r, struct slice line)
     return RESP_TAKEN;
 }
 
+/* A browser that was made to send a form here: what follows in it must not be done. */
+static bool is_http(struct slice name)
+{
+    return (name.len == 4 && strncasecmp((const char *)name.data, "post", 4) == 0) ||
+           (name.len == 5 && strncasecmp((const char *)name.data, "host:", 5) == 0);
+}
+
 static enum resp_taken refuse_unknown(struct resp_session *r, const struct resp_request *q,
                                       const struct resp_command *parent)
 {
     struct buf line = BUF_INIT;
+    if (is_http(q->args[0])) {
+        session_stop(&r->base, "it speaks HTTP to the door of Redis clients");
+        return RESP_TAKEN;
+    }
     unknown_say(&line, q->args, q->args_len, parent);
     refuse_line(r, buf_slice(&line));
     buf_release(&line);
