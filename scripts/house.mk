@@ -33,7 +33,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
-MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man8/gridd.8
+MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man7/gridd-http.7 man8/gridd.8
 MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(LIBDIR)/libgridclient.a $(LIBDIR)/libgridclient.so $(LIBDIR)/libgridclient.so.0 \
@@ -51,7 +51,7 @@ install: all
 	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
 	install -D -m 644 -t $(SHARE)/gridd/monitoring $(MONITORING)
 	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf
-	install -d $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system $(addprefix $(MAN)/man,1 3 5 8) $(CONF)
+	install -d $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system $(addprefix $(MAN)/man,1 3 5 7 8) $(CONF)
 	$(FILL) client/gridclient.pc.in >$(LIBDIR)/pkgconfig/gridclient.pc
 	$(FILL) conf/systemd/gridd.service >$(LIBDIR)/systemd/system/gridd.service
 	for page in $(MAN_PAGES); do \

@@ -4,6 +4,7 @@
 #include "tests/unit/session/fake_http.h"
 
 #include <jansson.h>
+#include <strings.h>
 
 #define CACHE_PATH "/v1/caches/default/default"
 #define PARTITIONS 1024
@@ -307,6 +308,35 @@ START_TEST(the_description_names_every_operation_once)
 }
 END_TEST
 
+/* ".It Cm METHOD No PATH" */
+static bool page_has(FILE *page, const char *method, const char *path)
+{
+    char line[400], want[400];
+    bool found = false;
+    snprintf(want, sizeof want, ".It Cm %s No %s\n", method, path);
+    rewind(page);
+    while (fgets(line, sizeof line, page))
+        found = found || strcasecmp(line, want) == 0;
+    return found;
+}
+
+START_TEST(the_manual_page_names_every_operation)
+{
+    struct fake *f = fake_http();
+    FILE *page = fopen("conf/man/gridd-http.7", "r");
+    ck_assert_msg(page != NULL, "tests run from the top of the tree");
+    fake_text(f, "GET /v1/openapi.json" HOST "\r\n");
+    json_t *j = body_of(fake_out(f)), *item, *operation;
+    const char *path, *method;
+    json_object_foreach(json_object_get(j, "paths"), path, item)
+        json_object_foreach(item, method, operation)
+            ck_assert_msg(page_has(page, method, path), "%s %s", method, path);
+    json_decref(j);
+    fclose(page);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(options_tells_what_a_path_allows)
 {
     struct fake *f = fake_http();
@@ -340,5 +370,5 @@ UNIT_MAIN("session/http_json", an_empty_cache_is_an_empty_page_after_all_partiti
           many_keys_are_got_in_the_order_asked, many_entries_are_put_each_as_it_says,
           many_keys_are_deleted, what_is_wrong_with_many_keys_is_said_and_nothing_is_done,
           json_of_more_than_a_megabyte_is_refused_unread, status_and_caches_are_asked_of_the_node,
-          the_description_names_every_operation_once, options_tells_what_a_path_allows,
-          the_first_page_is_served_from_memory)
+          the_description_names_every_operation_once, the_manual_page_names_every_operation,
+          options_tells_what_a_path_allows, the_first_page_is_served_from_memory)
