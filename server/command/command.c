@@ -42,38 +42,6 @@ bool hash_entry(struct call *c, uint32_t key, const struct entry **ret_entry)
     return false;
 }
 
-enum { FEW_KEYS = 16 };
-
-struct key_place {
-    struct slice key;
-    uint32_t at;
-};
-
-static int key_place_order(const void *a, const void *b)
-{
-    const struct key_place *x = a, *y = b;
-    int order = slice_cmp(x->key, y->key);
-    return order ? order : (x->at > y->at) - (x->at < y->at);
-}
-
-void keys_unique(struct call *c, struct key_use *use)
-{
-    struct key_place *places = call_alloc(c, c->keys_len * sizeof *places);
-    for (uint32_t i = 0; i < c->keys_len; i++) {
-        places[i] = (struct key_place){call_key(c, i), i};
-        use[i] = (struct key_use){i, false};
-    }
-    if (c->keys_len < 2)
-        return;
-    qsort(places, c->keys_len, sizeof *places, key_place_order);
-    for (uint32_t i = 1; i < c->keys_len; i++) {
-        if (!slice_eq(places[i].key, places[i - 1].key))
-            continue;
-        use[places[i].at].first = use[places[i - 1].at].first;
-        use[places[i - 1].at].again = true;
-    }
-}
-
 /* --- arguments -------------------------------------------------------------------------------- */
 
 bool arg_is(struct slice arg, const char *word)
@@ -81,7 +49,7 @@ bool arg_is(struct slice arg, const char *word)
     for (size_t i = 0; i < arg.len; i++) {
         uint8_t b = arg.data[i];
         b = b >= 'A' && b <= 'Z' ? (uint8_t)(b + 32) : b;
-        if (b != (uint8_t)word[i]) /* also where the word ends */
+        if (!word[i] || b != (uint8_t)word[i])
             return false;
     }
     return word[arg.len] == '\0';
@@ -110,7 +78,16 @@ bool arg_integer(struct slice text, int64_t *ret_number)
 
 size_t integer_format(int64_t number, char *out)
 {
-    return (size_t)snprintf(out, 21, "%lld", (long long)number);
+    char digits[INTEGER_BYTES];
+    size_t at = INTEGER_BYTES;
+    uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    if (number < 0)
+        digits[--at] = '-';
+    memcpy(out, digits + at, INTEGER_BYTES - at);
+    return INTEGER_BYTES - at;
 }
 
 bool arg_float(struct slice text, long double *ret_number)

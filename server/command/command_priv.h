@@ -12,6 +12,10 @@
 #define NOT_FLOAT "ERR value is not a valid float"
 #define SYNTAX "ERR syntax error"
 #define TOO_LONG "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+#define TOO_MUCH "ERR the answer would be too large"
+
+/* Of one answer: more is TOO_MUCH. */
+enum { ANSWER_BYTES_MAX = 512 << 20 };
 
 static inline void reply_error(struct call *c, const char *line)
 {
@@ -69,16 +73,10 @@ static inline struct slice string_of(const struct entry *e)
     return e ? entry_string(e) : slice_make(NULL, 0);
 }
 
+/* What a stored form may have before the bytes that count. */
+enum { STORED_HEAD_MAX = 1 + MEDIA_BYTES_MAX };
 /* Its value in the stored form; of a map made in the call's memory. */
 struct slice value_stored(struct call *c, const struct entry *e);
-
-/* Where a key of the call stands among those that are the same. */
-struct key_use {
-    uint32_t first; /* number of the first one that is the same; its own: none before */
-    bool again;     /* a later one is the same */
-};
-/* `use`: one for each key. */
-void keys_unique(struct call *c, struct key_use *use);
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
@@ -86,7 +84,8 @@ void keys_unique(struct call *c, struct key_use *use);
 bool arg_is(struct slice arg, const char *word);
 /* A 64-bit decimal number and nothing else: no sign but '-', no leading zeros, no spaces. */
 bool arg_integer(struct slice text, int64_t *ret_number);
-/* `out`: 21 bytes. Returns the length. */
+enum { INTEGER_BYTES = 20 };
+/* `out`: INTEGER_BYTES. Returns the length. */
 size_t integer_format(int64_t number, char *out);
 /* As strtold() and nothing behind; no spaces before; not NaN. */
 bool arg_float(struct slice text, long double *ret_number);

@@ -25,25 +25,18 @@ void command_dump(struct call *c)
 }
 
 /* False: not what command_dump() made. */
-static bool dump_open(struct slice dump, enum value_type *ret_type, struct slice *ret_stored)
+static bool dump_open(struct slice dump, unsigned *ret_type, struct slice *ret_stored)
 {
-    if (dump.len < 1 + DUMP_TAIL || dump.data[0] >= VALUE_TYPES)
+    if (dump.len < 1 + DUMP_TAIL)
         return false;
     size_t len = dump.len - 1 - DUMP_TAIL;
     const uint8_t *tail = dump.data + 1 + len;
     if (load_u16(tail) != DUMP_FORMAT ||
         load_u64(tail + 2) != hash_key(slice_make(dump.data, 3 + len), DUMP_SEED))
         return false;
-    *ret_type = (enum value_type)dump.data[0];
+    *ret_type = dump.data[0];
     *ret_stored = slice_make(dump.data + 1, len);
     return true;
-}
-
-static bool stored_valid(enum value_type type, struct slice stored)
-{
-    if (type == VALUE_MEDIA)
-        return value_media(type, stored).len > 0;
-    return type != VALUE_HASH || fields_packed_valid(stored);
 }
 
 struct restore_options {
@@ -80,7 +73,7 @@ static bool restore_option(struct call *c, uint32_t *at, struct restore_options 
 void command_restore(struct call *c)
 {
     struct restore_options o = {0};
-    enum value_type type;
+    unsigned type;
     struct slice stored;
     int64_t ttl;
     for (uint32_t i = 4; i < c->args_len; i++) {
@@ -103,7 +96,11 @@ void command_restore(struct call *c)
         reply_error(c, "ERR DUMP payload version or checksum are wrong");
         return;
     }
-    if (!stored_valid(type, stored)) {
+    if (stored.len > call_value_max(c) + STORED_HEAD_MAX) {
+        reply_error(c, TOO_LONG);
+        return;
+    }
+    if (!value_valid(type, stored)) {
         reply_error(c, "ERR Bad data format");
         return;
     }
@@ -112,7 +109,7 @@ void command_restore(struct call *c)
         reply_error(c, "ERR Invalid TTL value, must be >= 0");
         return;
     }
-    call_put(c, 0, type, stored, (msec_t)ttl);
+    call_put(c, 0, (enum value_type)type, stored, (msec_t)ttl);
     reply_ok(c);
 }
 
@@ -195,18 +192,18 @@ void command_memory_usage(struct call *c)
     const struct entry *e = call_entry(c, 0);
     for (uint32_t i = 3; i < c->args_len; i += 2) {
         int64_t samples;
-        if (!arg_is(c->args[i], "samples") || i + 1 == c->args_len) {
-            reply_error(c, SYNTAX);
+        bool known = arg_is(c->args[i], "samples") && i + 1 < c->args_len;
+        if (known && !arg_integer(c->args[i + 1], &samples)) {
+            reply_error(c, NOT_INTEGER);
             return;
         }
-        if (!arg_integer(c->args[i + 1], &samples) || samples < 0) {
-            reply_error(c, samples < 0 ? SYNTAX : NOT_INTEGER);
+        if (!known || samples < 0) {
+            reply_error(c, SYNTAX);
             return;
         }
     }
     if (e)
-        reply_integer(c, (int64_t)(slab_size(entry_bytes(e)) + BUCKET_BYTES +
-                                   (entry_is_map(e) ? fields_bytes(entry_fields(e).map) : 0)));
+        reply_integer(c, (int64_t)entry_size(e) + BUCKET_BYTES);
     else
         reply_null(c);
 }

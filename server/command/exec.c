@@ -25,6 +25,8 @@ void command_exec(struct call *c)
         enum grid_err err = call_step(c, i);
         if (err)
             resp_error(&all, resp_error_of(err));
+        else if (all.len + c->reply.bytes.len > ANSWER_BYTES_MAX)
+            resp_error(&all, slice_str(TOO_MUCH));
         else
             resp_reply(&all, &c->reply, resp3(c));
     }

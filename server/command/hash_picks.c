@@ -1,12 +1,11 @@
 /* hash_picks.c - some fields of a hash: HRANDFIELD and HSCAN. */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "command/command_priv.h"
 #include "base/glob.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define TOO_MUCH "ERR the answer would be too large"
 
 /* --- HRANDFIELD ------------------------------------------------------------------------------- */
 
@@ -14,18 +13,13 @@ struct pair {
     struct slice field, value;
 };
 
-static void pairs_write(struct call *c, const struct pair *pairs, uint64_t len, bool values)
+static void pair_write(struct call *c, const struct pair *p, bool values)
 {
-    bool nested = values && resp3(c);
-    resp_array(c->raw, values && !nested ? 2 * len : len);
-    for (uint64_t i = 0; i < len; i++) {
-        if (nested)
-            resp_array(c->raw, 2);
-        resp_bulk(c->raw, pairs[i].field);
-        if (values)
-            resp_bulk(c->raw, pairs[i].value);
-    }
-    reply_raw(c);
+    if (values && resp3(c))
+        resp_array(c->raw, 2);
+    resp_bulk(c->raw, p->field);
+    if (values)
+        resp_bulk(c->raw, p->value);
 }
 
 struct gather {
@@ -39,48 +33,101 @@ static void gather(void *ctx, struct slice field, struct slice value)
     g->pairs[g->len++] = (struct pair){field, value};
 }
 
-/* `count` with repetitions: as much of an answer as the largest value could give at once. */
+/* Whether `count` times an average field is more than an answer may be; then that is the reply. */
+static bool too_much(struct call *c, struct fields_view v, uint64_t count, size_t bytes_max)
+{
+    enum { HEAD_BYTES = 12 };
+    uint64_t each = fields_packed_bytes(v) / fields_len(v) + HEAD_BYTES;
+    if (count <= bytes_max / each)
+        return false;
+    reply_error(c, TOO_MUCH);
+    return true;
+}
+
+/* `count` with repetitions: as much of an answer as the largest value is. */
 static void any_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
 {
     bool nested = values && resp3(c);
-    enum { BULK_BYTES_MIN = 6 };
-    size_t bytes_max = call_value_max(c);
-    if (count > bytes_max / BULK_BYTES_MIN) {
-        reply_error(c, TOO_MUCH);
+    if (too_much(c, v, count, call_value_max(c)))
         return;
-    }
     resp_array(c->raw, values && !nested ? 2 * count : count);
     for (uint64_t i = 0; i < count; i++) {
         struct pair p;
         fields_random(v, call_random(c), &p.field, &p.value);
-        if (nested)
-            resp_array(c->raw, 2);
-        resp_bulk(c->raw, p.field);
-        if (values)
-            resp_bulk(c->raw, p.value);
-        if (c->raw->len > bytes_max) {
-            reply_error(c, TOO_MUCH);
-            return;
-        }
+        pair_write(c, &p, values);
     }
     reply_raw(c);
 }
 
+/* Fields that were taken: each lies at a place of its own. */
+struct taken {
+    const uint8_t **slots; /* more than will be taken */
+    uint64_t mask;
+};
+
+/* False: it was taken before. */
+static bool take(struct taken *t, const uint8_t *place)
+{
+    uint64_t at = hash_key(slice_make(&place, sizeof place), 0) & t->mask;
+    while (t->slots[at] && t->slots[at] != place)
+        at = (at + 1) & t->mask;
+    bool fresh = !t->slots[at];
+    t->slots[at] = place;
+    return fresh;
+}
+
+/* `count` different ones of many more: for what was taken before another one is drawn. False: too
+ * often. */
+static bool few_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
+{
+    enum { DRAWS = 16 };
+    uint64_t slots = 4, left = count;
+    while (slots < 2 * count)
+        slots *= 2;
+    struct taken t = {xcalloc(slots, sizeof *t.slots), slots - 1};
+    resp_array(c->raw, values && !resp3(c) ? 2 * count : count);
+    for (uint64_t draws = DRAWS * (count + 1); draws && left; draws--) {
+        struct pair p;
+        fields_random(v, call_random(c), &p.field, &p.value);
+        if (!take(&t, p.field.data))
+            continue;
+        pair_write(c, &p, values);
+        left--;
+    }
+    free(t.slots);
+    if (left)
+        c->raw->len = 0;
+    else
+        reply_raw(c);
+    return !left;
+}
+
 /* `count` different ones, each set as likely as the others (Fisher and Yates). */
-static void different_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
+static void shuffled_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
 {
     uint64_t len = fields_len(v);
     struct gather g = {xcalloc(len, sizeof(struct pair)), 0};
     fields_each(v, gather, &g);
     count = count < len ? count : len;
-    for (uint64_t i = 0; i < count && count < len; i++) {
-        uint64_t at = i + call_random(c) % (len - i);
-        struct pair p = g.pairs[i];
-        g.pairs[i] = g.pairs[at];
-        g.pairs[at] = p;
+    resp_array(c->raw, values && !resp3(c) ? 2 * count : count);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t at = count < len ? i + call_random(c) % (len - i) : i;
+        struct pair p = g.pairs[at];
+        g.pairs[at] = g.pairs[i];
+        pair_write(c, &p, values);
     }
-    pairs_write(c, g.pairs, count, values);
     free(g.pairs);
+    reply_raw(c);
+}
+
+static void different_fields(struct call *c, struct fields_view v, uint64_t count, bool values)
+{
+    enum { MANY = 4 };
+    uint64_t len = fields_len(v);
+    if (too_much(c, v, count < len ? count : len, ANSWER_BYTES_MAX))
+        return;
+    if (!v.map || count >= len / MANY || !few_fields(c, v, count, values))
+        shuffled_fields(c, v, count, values);
 }
 
 void command_hrandfield(struct call *c)
@@ -101,7 +148,7 @@ void command_hrandfield(struct call *c)
         return;
     }
     values = c->args_len == 4;
-    if (count < -(INT64_MAX / 2) || (values && count > INT64_MAX / 2)) {
+    if (values && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2)) {
         reply_error(c, "ERR value is out of range");
         return;
     }
@@ -168,27 +215,49 @@ bool cursor_parse(struct slice text, uint64_t *ret_cursor)
     return true;
 }
 
+/* What one page may cost: it ends behind the field that reaches a limit. */
+enum { PAGE_BYTES = 4 << 20, PAGE_WORK = 1 << 24, FIELD_WORK = 1 << 28 };
+
 struct page {
     const struct scan_options *options;
     struct buf out;
     uint64_t len, seen;
+    uint64_t work; /* of the pattern, at most */
+    bool refused;  /* it would be too much for one field */
 };
 
 static void page_add(void *ctx, struct slice field, struct slice value)
 {
     struct page *p = ctx;
     p->seen++;
-    if (p->options->match && !glob_matches(p->options->pattern, field))
-        return;
+    if (p->options->match) {
+        uint64_t work = (uint64_t)p->options->pattern.len * field.len;
+        p->work += work;
+        p->refused |= work > FIELD_WORK;
+        if (p->refused || !glob_matches(p->options->pattern, field))
+            return;
+    }
     resp_bulk(&p->out, field);
     resp_bulk(&p->out, value);
     p->len += 2;
 }
 
+/* Returns the cursor to go on with. */
+static uint64_t page_fill(struct page *p, struct fields_view v, uint64_t cursor)
+{
+    enum { STEPS_PER_FIELD = 10 }; /* many may be empty */
+    uint64_t count = (uint64_t)p->options->count;
+    uint64_t steps = count < UINT64_MAX / STEPS_PER_FIELD ? count * STEPS_PER_FIELD : UINT64_MAX;
+    do
+        cursor = fields_scan(v, cursor, page_add, p);
+    while (cursor && --steps && p->seen < count && p->out.len < PAGE_BYTES && p->work < PAGE_WORK);
+    return cursor;
+}
+
 void command_hscan(struct call *c)
 {
     uint64_t cursor;
-    struct scan_options o = {.count = 1};
+    struct scan_options o = {0};
     const struct entry *e;
     if (!cursor_parse(c->args[2], &cursor)) {
         reply_error(c, "ERR invalid cursor");
@@ -196,21 +265,17 @@ void command_hscan(struct call *c)
     }
     if (!hash_entry(c, 0, &e) || (e && !scan_options(c, 3, &o)))
         return;
-    struct page p = {&o, BUF_INIT, 0, 0};
-    enum { STEPS_PER_FIELD = 10 };
-    uint64_t steps = (uint64_t)o.count < UINT64_MAX / 16 ? (uint64_t)o.count * STEPS_PER_FIELD : 0;
-    if (!e)
-        cursor = 0;
-    else
-        do
-            cursor = fields_scan(entry_fields(e), cursor, page_add, &p);
-        while (cursor && steps-- && p.seen < (uint64_t)o.count);
+    struct page p = {.options = &o, .out = BUF_INIT};
+    cursor = e ? page_fill(&p, entry_fields(e), cursor) : 0;
     char text[24];
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
     resp_array(c->raw, 2);
-    resp_bulk(c->raw, slice_make(text, (size_t)snprintf(text, sizeof text, "%llu",
-                                                        (unsigned long long)cursor)));
+    resp_bulk(c->raw, slice_make(text, (size_t)len));
     resp_array(c->raw, p.len);
     buf_add(c->raw, p.out.data, p.out.len);
     buf_release(&p.out);
-    reply_raw(c);
+    if (p.refused)
+        reply_error(c, "ERR the pattern is too long for these fields");
+    else
+        reply_raw(c);
 }

@@ -4,42 +4,8 @@
 
 /* --- changing --------------------------------------------------------------------------------- */
 
-/* Fields set by one command; NULL entry: a new hash. */
-struct hash_write {
-    const struct entry *entry;
-    struct buf bytes; /* edits, or the packed form */
-};
-
-/* Edits of a call outlive it in its memory. */
-static struct slice kept(struct call *c, struct buf *b)
-{
-    uint8_t *copy = call_alloc(c, b->len + 1);
-    if (b->len)
-        memcpy(copy, b->data, b->len);
-    struct slice s = slice_make(copy, b->len);
-    buf_release(b);
-    return s;
-}
-
-static void hash_put(struct call *c, const struct entry *e, struct buf *edits)
-{
-    struct slice bytes = kept(c, edits);
-    if (e) {
-        call_edit(c, 0, bytes);
-        return;
-    }
-    struct buf packed = BUF_INIT;
-    fields_fold(slice_make(NULL, 0), &bytes, 1, &packed);
-    call_put(c, 0, VALUE_HASH, kept(c, &packed), call_deadline(c));
-}
-
-static bool field_fits(struct call *c, struct slice field, struct slice value)
-{
-    if (field.len + value.len <= call_value_max(c))
-        return true;
-    reply_error(c, TOO_LONG);
-    return false;
-}
+/* Largest number of fields that are compared with each other one by one. */
+enum { FEW = 32 };
 
 static bool has(const struct entry *e, struct slice field)
 {
@@ -47,41 +13,95 @@ static bool has(const struct entry *e, struct slice field)
     return e && fields_get(entry_fields(e), field, &value);
 }
 
-/* Whether args[at] was named as a field by an earlier pair of the command. Commands name few. */
-static bool named_before(const struct call *c, uint32_t at)
+/* Whether args[at] was named as a field before: by args[2], args[2 + step] ... */
+static bool named_before(const struct call *c, uint32_t at, uint32_t step)
 {
-    for (uint32_t i = 2; i < at; i += 2) {
+    for (uint32_t i = 2; i < at; i += step) {
         if (slice_eq(c->args[i], c->args[at]))
             return true;
     }
     return false;
 }
 
-enum { FEW_PAIRS = 64 };
+/* Counts different fields among the arguments. Of few, those named twice are found by comparing;
+ * of many, by folding them into a hash. */
+struct names {
+    const struct call *c;
+    uint32_t step;
+    bool few;
+    int64_t len;
+    struct buf edits;
+};
 
-/* Fields that are new, each counted once. For many pairs those named twice are found by the packed
- * form of what is new. */
-static int64_t fields_new_count(struct call *c, const struct entry *e)
+static struct names names_of(const struct call *c, uint32_t step)
 {
-    int64_t n = 0;
-    struct buf fresh = BUF_INIT;
-    for (uint32_t i = 2; i < c->args_len; i += 2) {
-        if (has(e, c->args[i]))
-            continue;
-        if (c->args_len <= FEW_PAIRS * 2)
-            n += !named_before(c, i);
-        else
-            fields_edit_set(&fresh, c->args[i], slice_make(NULL, 0));
-    }
-    if (fresh.len) {
-        struct slice edits = buf_slice(&fresh);
+    return (struct names){c, step, (c->args_len - 2) / step <= FEW, 0, BUF_INIT};
+}
+
+static void names_add(struct names *n, uint32_t at)
+{
+    if (n->few)
+        n->len += !named_before(n->c, at, n->step);
+    else
+        fields_edit_set(&n->edits, n->c->args[at], slice_make(NULL, 0));
+}
+
+static int64_t names_count(struct names *n)
+{
+    if (n->edits.len) {
+        struct slice edits = buf_slice(&n->edits);
         struct buf packed = BUF_INIT;
         fields_fold(slice_make(NULL, 0), &edits, 1, &packed);
-        n = (int64_t)fields_len((struct fields_view){NULL, buf_slice(&packed)});
+        n->len = (int64_t)fields_len((struct fields_view){NULL, buf_slice(&packed)});
         buf_release(&packed);
     }
-    buf_release(&fresh);
-    return n;
+    buf_release(&n->edits);
+    return n->len;
+}
+
+/* What one command writes is one record, so it is bounded as a value is. */
+static bool fields_fit(struct call *c)
+{
+    size_t left = call_value_max(c);
+    for (uint32_t i = 2; i < c->args_len; i++) {
+        if (c->args[i].len > left) {
+            reply_error(c, TOO_LONG);
+            return false;
+        }
+        left -= c->args[i].len;
+    }
+    return true;
+}
+
+/* A new hash of the fields and values among the arguments; some may be named twice. */
+static void pairs_pack(const struct call *c, bool twice, struct buf *out)
+{
+    struct buf edits = BUF_INIT;
+    for (uint32_t i = 2; i < c->args_len; i += 2) {
+        if (twice)
+            fields_edit_set(&edits, c->args[i], c->args[i + 1]);
+        else
+            fields_pack(out, c->args[i], c->args[i + 1]);
+    }
+    if (twice) {
+        struct slice all = buf_slice(&edits);
+        fields_fold(slice_make(NULL, 0), &all, 1, out);
+    }
+    buf_release(&edits);
+}
+
+/* Both leave what they write in c->raw: it is not what is answered. */
+static void hash_new(struct call *c, bool twice)
+{
+    pairs_pack(c, twice, c->raw);
+    call_put(c, 0, VALUE_HASH, buf_slice(c->raw), call_deadline(c));
+}
+
+static void hash_set(struct call *c)
+{
+    for (uint32_t i = 2; i < c->args_len; i += 2)
+        fields_edit_set(c->raw, c->args[i], c->args[i + 1]);
+    call_edit(c, 0, buf_slice(c->raw));
 }
 
 static bool set_pairs(struct call *c, const char *command, int64_t *ret_new)
@@ -91,17 +111,18 @@ static bool set_pairs(struct call *c, const char *command, int64_t *ret_new)
         reply_errorf(c, "ERR wrong number of arguments for '%s' command", command);
         return false;
     }
-    if (!hash_entry(c, 0, &e))
+    if (!hash_entry(c, 0, &e) || !fields_fit(c))
         return false;
+    struct names fresh = names_of(c, 2);
     for (uint32_t i = 2; i < c->args_len; i += 2) {
-        if (!field_fits(c, c->args[i], c->args[i + 1]))
-            return false;
+        if (!has(e, c->args[i]))
+            names_add(&fresh, i);
     }
-    struct buf edits = BUF_INIT;
-    for (uint32_t i = 2; i < c->args_len; i += 2)
-        fields_edit_set(&edits, c->args[i], c->args[i + 1]);
-    *ret_new = fields_new_count(c, e);
-    hash_put(c, e, &edits);
+    *ret_new = names_count(&fresh);
+    if (e)
+        hash_set(c);
+    else
+        hash_new(c, (uint64_t)*ret_new * 2 + 2 < c->args_len);
     return true;
 }
 
@@ -121,15 +142,19 @@ void command_hmset(struct call *c)
 
 static void set_one(struct call *c, const struct entry *e, struct slice field, struct slice value)
 {
-    struct buf edits = BUF_INIT;
-    fields_edit_set(&edits, field, value);
-    hash_put(c, e, &edits);
+    if (e) {
+        fields_edit_set(c->raw, field, value);
+        call_edit(c, 0, buf_slice(c->raw));
+    } else {
+        fields_pack(c->raw, field, value);
+        call_put(c, 0, VALUE_HASH, buf_slice(c->raw), call_deadline(c));
+    }
 }
 
 void command_hsetnx(struct call *c)
 {
     const struct entry *e;
-    if (!hash_entry(c, 0, &e) || !field_fits(c, c->args[2], c->args[3]))
+    if (!hash_entry(c, 0, &e) || !fields_fit(c))
         return;
     bool fresh = !has(e, c->args[2]);
     if (fresh)
@@ -140,29 +165,20 @@ void command_hsetnx(struct call *c)
 void command_hdel(struct call *c)
 {
     const struct entry *e;
-    if (!hash_entry(c, 0, &e))
+    if (!hash_entry(c, 0, &e) || !fields_fit(c))
         return;
-    struct buf edits = BUF_INIT, there = BUF_INIT;
+    struct names there = names_of(c, 1);
     for (uint32_t i = 2; e && i < c->args_len; i++) {
         if (!has(e, c->args[i]))
             continue;
-        fields_edit_set(&there, c->args[i], slice_make(NULL, 0)); /* each once, folded */
-        fields_edit_remove(&edits, c->args[i]);
+        names_add(&there, i);
+        fields_edit_remove(c->raw, c->args[i]);
     }
-    int64_t removed = 0;
-    if (there.len) {
-        struct slice named = buf_slice(&there);
-        struct buf packed = BUF_INIT;
-        fields_fold(slice_make(NULL, 0), &named, 1, &packed);
-        removed = (int64_t)fields_len((struct fields_view){NULL, buf_slice(&packed)});
-        buf_release(&packed);
-    }
+    int64_t removed = names_count(&there);
     if (removed && (uint64_t)removed == fields_len(entry_fields(e)))
         call_remove(c, 0);
     else if (removed)
-        call_edit(c, 0, kept(c, &edits));
-    buf_release(&edits);
-    buf_release(&there);
+        call_edit(c, 0, buf_slice(c->raw));
     reply_integer(c, removed);
 }
 
@@ -182,7 +198,7 @@ void command_hincrby(struct call *c)
         reply_error(c, NOT_INTEGER);
         return;
     }
-    if (!hash_entry(c, 0, &e) || !field_fits(c, c->args[2], c->args[3]))
+    if (!hash_entry(c, 0, &e) || !fields_fit(c))
         return;
     struct slice old = value_of(e, c->args[2], &there);
     if (there && !arg_integer(old, &number)) {
@@ -193,7 +209,7 @@ void command_hincrby(struct call *c)
         reply_error(c, "ERR increment or decrement would overflow");
         return;
     }
-    char text[24];
+    char text[INTEGER_BYTES];
     set_one(c, e, c->args[2], slice_make(text, integer_format(number, text)));
     reply_integer(c, number);
 }
@@ -211,7 +227,7 @@ void command_hincrbyfloat(struct call *c)
         reply_error(c, "ERR value is NaN or Infinity");
         return;
     }
-    if (!hash_entry(c, 0, &e) || !field_fits(c, c->args[2], c->args[3]))
+    if (!hash_entry(c, 0, &e) || !fields_fit(c))
         return;
     struct slice old = value_of(e, c->args[2], &there);
     if (there && !arg_float(old, &number)) {
@@ -298,13 +314,12 @@ static void show(void *ctx, struct slice field, struct slice value)
         resp_bulk(s->out, value);
 }
 
-/* All of it in one answer: bounded, as values are. */
+/* All of it in one answer. */
 static bool all_fits(struct call *c, const struct entry *e)
 {
-    enum { ALL_BYTES_MAX = 512 << 20 };
-    if (!e || fields_packed_bytes(entry_fields(e)) <= ALL_BYTES_MAX)
+    if (!e || fields_packed_bytes(entry_fields(e)) <= ANSWER_BYTES_MAX)
         return true;
-    reply_error(c, "ERR the hash is too large for one answer: use HSCAN");
+    reply_error(c, TOO_MUCH);
     return false;
 }
 

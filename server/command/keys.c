@@ -1,20 +1,40 @@
 /* keys.c - keys whatever their values are: presence, deadlines, names. */
 #include "command/command_priv.h"
 
+#include <stdlib.h>
+
 /* --- presence --------------------------------------------------------------------------------- */
+
+static int entry_order(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const struct entry *const *)a;
+    uintptr_t y = (uintptr_t) * (const struct entry *const *)b;
+    return (x > y) - (x < y);
+}
+
+/* A key named twice is one. */
+static int64_t entries_different(const struct entry **entries, uint32_t len)
+{
+    uint32_t n = len > 0;
+    if (len > 1)
+        qsort(entries, len, sizeof(const struct entry *), entry_order);
+    for (uint32_t i = 1; i < len; i++)
+        n += entries[i] != entries[i - 1];
+    return n;
+}
 
 void command_del(struct call *c)
 {
-    struct key_use *use = call_alloc(c, c->keys_len * sizeof *use);
-    int64_t removed = 0;
-    keys_unique(c, use);
+    const struct entry **entries = call_alloc(c, c->keys_len * sizeof *entries);
+    uint32_t len = 0;
     for (uint32_t i = 0; i < c->keys_len; i++) {
-        if (use[i].first != i || !call_entry(c, i))
+        const struct entry *e = call_entry(c, i);
+        if (!e)
             continue;
         call_remove(c, i);
-        removed++;
+        entries[len++] = e;
     }
-    reply_integer(c, removed);
+    reply_integer(c, entries_different(entries, len));
 }
 
 /* A key named twice counts twice. */
@@ -109,15 +129,15 @@ void command_pexpireat(struct call *c)
     expire(c, "pexpireat", (struct expiry_unit){true, 1});
 }
 
-static void ttl(struct call *c, bool absolute, int64_t unit)
+static void ttl(struct call *c, bool absolute, msec_t unit)
 {
     const struct entry *e = call_entry(c, 0);
     if (!e || !entry_deadline(e)) {
         reply_integer(c, e ? -1 : -2);
         return;
     }
-    int64_t ms = (int64_t)(entry_deadline(e) - (absolute ? 0 : c->now));
-    reply_integer(c, unit == 1 ? ms : (int64_t)(((uint64_t)ms + 500) / (uint64_t)unit));
+    msec_t ms = entry_deadline(e) - (absolute ? 0 : c->now);
+    reply_integer(c, (int64_t)(unit == 1 ? ms : (ms + 500) / unit));
 }
 
 void command_ttl(struct call *c)
@@ -169,7 +189,7 @@ struct slice value_stored(struct call *c, const struct entry *e)
 static bool copy_fits(struct call *c, const struct entry *e)
 {
     size_t len = entry_is_map(e) ? fields_packed_bytes(entry_fields(e)) : entry_value(e).len;
-    if (len <= call_value_max(c) + MEDIA_BYTES_MAX + 1)
+    if (len <= call_value_max(c) + STORED_HEAD_MAX)
         return true;
     reply_error(c, TOO_LONG);
     return false;

@@ -32,7 +32,7 @@ static bool get(struct call *c)
     const struct entry *e;
     if (!string_entry(c, 0, &e))
         return false;
-    if (e)
+    if (likely(e))
         reply_bulk(c, entry_string(e));
     else
         reply_null(c);
@@ -241,16 +241,12 @@ static bool pairs(struct call *c, const char *command)
 /* The last value of a key named twice counts. */
 static bool put_all(struct call *c)
 {
-    struct key_use *use = call_alloc(c, c->keys_len * sizeof *use);
     for (uint32_t i = 0; i < c->keys_len; i++) {
         if (!value_fits(c, c->args[2 + 2 * (size_t)i].len))
             return false;
     }
-    keys_unique(c, use);
-    for (uint32_t i = 0; i < c->keys_len; i++) {
-        if (!use[i].again)
-            put(c, i, c->args[2 + 2 * (size_t)i], call_deadline(c));
-    }
+    for (uint32_t i = 0; i < c->keys_len; i++)
+        put(c, i, c->args[2 + 2 * (size_t)i], call_deadline(c));
     return true;
 }
 
@@ -342,7 +338,8 @@ void command_setrange(struct call *c)
         reply_integer(c, (int64_t)old.len);
         return;
     }
-    if ((uint64_t)offset > call_value_max(c) || !value_fits(c, (size_t)offset + part.len)) {
+    size_t max = call_value_max(c);
+    if (part.len > max || (uint64_t)offset > max - part.len) {
         reply_error(c, TOO_LONG);
         return;
     }
@@ -372,7 +369,7 @@ static void add(struct call *c, int64_t by)
         reply_error(c, "ERR increment or decrement would overflow");
         return;
     }
-    char *text = call_alloc(c, 24);
+    char *text = call_alloc(c, INTEGER_BYTES);
     put(c, 0, slice_make(text, integer_format(number, text)), kept_deadline(c, e));
     reply_integer(c, number);
 }

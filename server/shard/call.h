@@ -27,7 +27,7 @@ struct call {
     uint32_t keys_len;
     struct reply reply; /* out; its bytes stay until the call's end: an entry's, args', static,
                          * or from call_alloc(); REPLY_RAW: what was written to `raw` */
-    struct buf *raw;    /* empty at the start of a step */
+    struct buf *raw;    /* empty at the start of a step; what is put may lie in it, too */
     struct job *job;    /* the shard's own */
     uint32_t keys_at;
 };
