@@ -44,6 +44,7 @@ struct checkpoint_limits {
     size_t changes_max; /* keys per transaction, 0: 250,000 */
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB; about four times
                          * that of rows may be read to be edited */
+    size_t whole_bytes; /* a larger hash is stored in parts of a sixteenth each, 0: 16 KiB */
 };
 
 enum { CHECKPOINT_DAMAGED_MAX = 64 };

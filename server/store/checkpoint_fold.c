@@ -230,7 +230,7 @@ static enum grid_err record_bases(struct fold *f, const struct record *r)
     for (size_t i = 0; i < r->effects_len && !err; i++) {
         const struct effect *e = &r->effects[i];
         if (builds_on(e) && alive(f, r->context, e->cache))
-            err = bases_count(&f->bases, f->kv, f->txn,
+            err = bases_count(&f->bases, &f->rows,
                               entry_key(bytes, r->context, r->partition, e->cache, e->key), e);
     }
     return err;
@@ -395,7 +395,6 @@ static enum grid_err changes_write(struct fold *f, uint64_t *changes)
 {
     enum grid_err err = GRID_OK;
     changes_sort(f);
-    f->rows.txn = f->txn;
     f->parts_place = UINT64_MAX;
     for (size_t i = 0, n = 0; i < f->changes_len && !err; i++) {
         const struct change *c = change_at(f, &f->sorted[i]);
@@ -605,7 +604,8 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
 {
     static const struct checkpoint_limits none;
     struct fold f = {.cp = cp, .kv = cp->kv, .limits = limits ? limits : &none};
-    f.rows.kv = cp->kv;
+    size_t whole = f.limits->whole_bytes ? f.limits->whole_bytes : WHOLE_BYTES;
+    f.rows = (struct rows){.kv = cp->kv, .part_bytes = (whole + WHOLE_PARTS - 1) / WHOLE_PARTS};
     enum grid_err err = GRID_OK, read = GRID_OK;
     *report = (struct checkpoint_report){.applied_lsn = checkpoint_applied(cp)};
     f.lsn = report->applied_lsn;
@@ -618,6 +618,7 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
         err = f.kv->ops->begin(f.kv, true, &f.txn);
         if (err)
             break;
+        f.rows.txn = f.txn;
         read = gather_some(&f, reader, report->text);
         if (f.lsn > before) {
             err = fold_commit(&f, report);

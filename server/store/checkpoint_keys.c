@@ -51,12 +51,12 @@ static void base_take(struct bases *b, struct base *base, uint64_t bytes)
 }
 
 /* A row counts when it is met first, a value in parts by the parts that edits touch. */
-static enum grid_err base_meet(struct bases *b, struct kv *kv, struct kv_txn *t, struct slice key,
+static enum grid_err base_meet(struct bases *b, const struct rows *r, struct slice key,
                                struct base *base)
 {
     struct slice row;
     struct entry_row found;
-    enum grid_err err = kv->ops->get(t, KV_ENTRIES, key, &row);
+    enum grid_err err = r->kv->ops->get(r->txn, KV_ENTRIES, key, &row);
     if (err)
         return err == GRID_ENOT_FOUND ? GRID_OK : err;
     base->left = row.len;
@@ -66,7 +66,7 @@ static enum grid_err base_meet(struct bases *b, struct kv *kv, struct kv_txn *t,
     return GRID_OK;
 }
 
-enum grid_err bases_count(struct bases *b, struct kv *kv, struct kv_txn *t, struct slice key,
+enum grid_err bases_count(struct bases *b, const struct rows *r, struct slice key,
                           const struct effect *e)
 {
     if (b->len * 2 >= b->cap)
@@ -74,14 +74,14 @@ enum grid_err bases_count(struct bases *b, struct kv *kv, struct kv_txn *t, stru
     uint64_t name = hash_key(key, 0) | 1;
     struct base *base = base_slot(b, name);
     if (!base->name) {
-        enum grid_err err = base_meet(b, kv, t, key, base);
+        enum grid_err err = base_meet(b, r, key, base);
         if (err)
             return err;
         base->name = name;
         b->len++;
     }
     if (base->left && e->kind == EFFECT_EDIT)
-        base_take(b, base, parts_edits(e->value) * PART_BYTES);
+        base_take(b, base, parts_edits(e->value) * r->part_bytes);
     return GRID_OK;
 }
 

@@ -1,8 +1,8 @@
 /* checkpoint_parts.c - the values of entries, in their row or in parts.
  *
- *   a hash above WHOLE_BYTES is in rows of their own, one for each part (data/parts.h), PART_BYTES
+ *   a hash above WHOLE_BYTES is in rows of their own, one for each part (data/parts.h), part_bytes
  *   each on average: a change of a few fields reads and writes a few pages, however large the hash
- *   grows: a part is split when there are PART_BYTES more
+ *   grows: a part is split when there are part_bytes more
  *   shrinks below a quarter, or grows to the double at once: put together and written anew
  *
  * Parts are numbered without a gap, so that those of an earlier value are found whatever its row
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { WHOLE_BYTES = 16 << 10, SHRINK = 4 };
+enum { SHRINK = 4 };
 
 void rows_release(struct rows *r)
 {
@@ -115,7 +115,8 @@ static enum grid_err parted_write(struct rows *r, struct slice key, struct entry
                                   struct slice packed)
 {
     struct dealt d;
-    row->parts = (uint32_t)(packed.len / PART_BYTES);
+    size_t parts = packed.len / r->part_bytes;
+    row->parts = parts < PARTS_MAX ? (uint32_t)parts : PARTS_MAX;
     row->bytes = packed.len;
     row->seed = hash_key(key, row->entry.version);
     parts_deal(&d, packed, row->parts, row->seed);
@@ -134,7 +135,7 @@ enum grid_err entry_write(struct rows *r, struct slice key, const struct checkpo
                           bool had_parts)
 {
     struct entry_row row = {.entry = *e};
-    bool whole = e->type != VALUE_HASH || e->value.len <= WHOLE_BYTES;
+    bool whole = e->type != VALUE_HASH || e->value.len <= r->part_bytes * WHOLE_PARTS;
     enum grid_err err = whole ? row_put(r, key, &row) : parted_write(r, key, &row, e->value);
     return !err && had_parts ? parts_remove(r, key, row.parts) : err;
 }
@@ -201,7 +202,7 @@ static enum grid_err parts_edit_each(struct rows *r, struct slice key, struct en
         }
     }
     dealt_release(&d);
-    while (!err && !bad && row->bytes / PART_BYTES > row->parts)
+    while (!err && !bad && row->bytes / r->part_bytes > row->parts && row->parts < PARTS_MAX)
         err = part_add(r, key, row);
     if (err && err != GRID_ECORRUPT)
         return err;
@@ -246,7 +247,7 @@ enum grid_err parts_edit(struct rows *r, struct slice key, struct entry_row *row
     enum grid_err err = parts_edit_each(r, key, row, edits, edits_len);
     if (!err && (!row->bytes || row->bytes > FIELDS_BYTES_MAX))
         err = GRID_ECORRUPT;
-    if (!err && row->bytes / PART_BYTES < row->parts / SHRINK)
+    if (!err && row->bytes / r->part_bytes < row->parts / SHRINK)
         err = parts_rewrite(r, key, row, NULL, 0);
     return err;
 }

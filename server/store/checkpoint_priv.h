@@ -13,9 +13,10 @@ enum {
     ENTRY_PREFIX_BYTES = 6, /* context, partition, cache; big-endian, so that keys sort by them */
     HEAD_KEY_BYTES = 4,
     SESSION_KEY_BYTES = HEAD_KEY_BYTES + SESSION_ID_BYTES,
-    PART_KEY_BYTES = 4, /* big-endian, behind the key of the entry's row */
-    PART_BYTES = 1024,  /* of a value in parts: on average */
-    PARTS_MAX = FIELDS_BYTES_MAX / PART_BYTES,
+    PART_KEY_BYTES = 4,     /* big-endian, behind the key of the entry's row */
+    WHOLE_BYTES = 16 << 10, /* a larger hash is in parts */
+    WHOLE_PARTS = 16,       /* so many of that size */
+    PARTS_MAX = FIELDS_BYTES_MAX / (WHOLE_BYTES / WHOLE_PARTS),
 };
 
 struct checkpoint {
@@ -102,10 +103,11 @@ void head_row_drop(struct head_row *h, size_t at);
 
 /* --- checkpoint_parts.c: rows of entries in a write transaction ------------------------------- */
 
-/* Clear with {0} but for the first two, reuse, rows_release(). */
+/* The first three are set, the rest is {0}; reuse, rows_release(). */
 struct rows {
     struct kv *kv;
     struct kv_txn *txn;
+    size_t part_bytes;           /* of a part, on average */
     struct buf row, value, more; /* scratch */
 };
 void rows_release(struct rows *r);
@@ -162,7 +164,7 @@ struct bases {
 };
 /* Before the change is gathered. */
 MUST_USE
-enum grid_err bases_count(struct bases *b, struct kv *kv, struct kv_txn *t, struct slice key,
+enum grid_err bases_count(struct bases *b, const struct rows *r, struct slice key,
                           const struct effect *e);
 void bases_clear(struct bases *b);
 

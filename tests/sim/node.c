@@ -266,8 +266,11 @@ static bool alive(void *ctx, uint32_t context, uint32_t cache)
 
 static struct checkpoint_limits limits_of(struct world *w)
 {
-    return (struct checkpoint_limits){
-        .ctx = w, .alive = alive, .stop = stop_now, .changes_max = w->mix.changes_max};
+    return (struct checkpoint_limits){.ctx = w,
+                                      .alive = alive,
+                                      .stop = stop_now,
+                                      .changes_max = w->mix.changes_max,
+                                      .whole_bytes = 1 + w->seed % 8 * 100};
 }
 
 static void damage_met(struct node_shard *n, const struct checkpoint_report *report)
