@@ -292,8 +292,8 @@ void node_flip_log(struct world *w)
 
 void node_flip_store(struct world *w, struct node_shard *n)
 {
-    static const enum kv_table tables[] = {KV_ENTRIES, KV_ENTRIES, KV_HEADS, KV_SESSIONS};
-    enum kv_table table = tables[below(w, 4)];
+    static const enum kv_table tables[] = {KV_ENTRIES, KV_ENTRIES, KV_PARTS, KV_HEADS, KV_SESSIONS};
+    enum kv_table table = tables[below(w, 5)];
     bool done = false;
     w->flipped = w->sabotage != SABOTAGE_SILENT_FLIP;
     for (unsigned tries = 0; tries < 10 && !done; tries++)
