@@ -121,8 +121,8 @@ $(BUILD)/lib/client.a: $(BUILD)/libgridclient.a
 $(BUILD)/lib/certs.a: $(BUILD)/obj/tests/lib/certs.o
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
-# gridctl without its main(), for tests and the fuzzer
-$(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS))
+# gridctl without its main(), and what it needs of the library without a grid, for tests and the fuzzer
+$(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS)) $(BUILD)/obj/client/lib/hash.o
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
 SIM_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/sim/main.c,$(sort $(wildcard tests/sim/*.c))))

@@ -1,5 +1,6 @@
 /* cmd_data.c - put, get, del, incr, expire, scan, count, locate. */
 #include "commands.h"
+#include "record.h"
 #include "text.h"
 
 #include <errno.h>
@@ -16,6 +17,22 @@ static const char *what(const struct args *a, char buf[QUOTE_BYTES * 2])
     snprintf(buf, (size_t)QUOTE_BYTES * 2, "%s %s", args_text(a, "CACHE"),
              quote(key, text, strlen(text)));
     return buf;
+}
+
+/* A hash is shown as JSON text. */
+static void show_value(struct ctl *c, enum grid_type type, struct grid_bytes value)
+{
+    if (type != GRID_HASH) {
+        out_bytes(c->out, value.data, value.len);
+        return;
+    }
+    struct text text = {0};
+    if (value.len)
+        record_add_hash(&text, value);
+    else
+        text_add_str(&text, "(a hash larger than max_value)");
+    out_bytes(c->out, text.data, text.len);
+    text_release(&text);
 }
 
 static int fail_key(struct ctl *c, const struct args *a, enum grid_err err)
@@ -123,7 +140,7 @@ int cmd_get(struct ctl *c, const struct args *a)
     out_bytes(c->out, key.data, key.len);
     out_number(c->out, value.version);
     out_number(c->out, value.deadline_ms);
-    out_bytes(c->out, value.data, value.len);
+    show_value(c, value.type, (struct grid_bytes){value.data, value.len});
     out_end(c->out);
     grid_value_release(&value);
     return EXIT_DONE;
@@ -219,7 +236,7 @@ int cmd_scan(struct ctl *c, const struct args *a)
             break;
         out_bytes(c->out, entry.key.data, entry.key.len);
         if (!keys_only)
-            out_bytes(c->out, entry.value.data, entry.value.len);
+            show_value(c, entry.type, entry.value);
         out_number(c->out, entry.version);
         out_number(c->out, entry.deadline_ms);
     }

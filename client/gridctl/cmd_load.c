@@ -77,6 +77,8 @@ static void send_record(struct load *l, const struct record *record)
         how.ttl_ms = record->deadline_ms - now;
     }
     how.affinity = record->affinity;
+    how.type = record->type;
+    how.media = record->media;
     while (!l->idle || l->flying_bytes > FLYING_BYTES_MAX)
         grid_poll(l->c->grid, -1);
     struct slot *slot = l->idle;
@@ -229,6 +231,21 @@ int cmd_load(struct ctl *c, const struct args *a)
     return code;
 }
 
+/* What tsv does not carry. */
+static void dump_notes(struct ctl *c, bool jsonl, uint64_t placed, uint64_t media)
+{
+    if (placed && !jsonl)
+        ctl_error(c, 0,
+                  "%" PRIu64 " entries have an affinity key, which tsv does not carry; "
+                  "--format jsonl does",
+                  placed);
+    if (media && !jsonl)
+        ctl_error(c, 0,
+                  "%" PRIu64 " entries have a media type, which tsv does not carry; "
+                  "--format jsonl does",
+                  media);
+}
+
 int cmd_dump(struct ctl *c, const struct args *a)
 {
     bool jsonl =
@@ -243,20 +260,23 @@ int cmd_dump(struct ctl *c, const struct args *a)
     enum grid_err err = grid_scan_start(cache, NULL, &scan);
     if (err != GRID_OK)
         return ctl_fail(c, err, args_text(a, "CACHE"));
-    uint64_t placed = 0;
+    uint64_t placed = 0, left_out = 0, media = 0;
     while ((err = grid_scan_next(scan, &entry)) == GRID_OK && !ferror(c->out_file)) {
         text_clear(&line);
         placed += entry.affinity.len > 0;
-        record_write(&line, jsonl ? RECORD_JSONL : RECORD_TSV, &entry);
+        media += entry.media.len > 0;
+        left_out += !record_write(&line, jsonl ? RECORD_JSONL : RECORD_TSV, &entry);
         fwrite(line.data, 1, line.len, c->out_file);
     }
     grid_scan_free(scan);
     text_release(&line);
-    if (placed && !jsonl)
-        ctl_error(c, 0,
-                  "%" PRIu64 " entries have an affinity key, which tsv does not carry; "
-                  "--format jsonl does",
-                  placed);
-    return err == GRID_OK || err == GRID_ENOT_FOUND ? EXIT_DONE
+    dump_notes(c, jsonl, placed, media);
+    if (left_out)
+        code = ctl_error(c, EXIT_NOT_MET,
+                         jsonl ? "%" PRIu64 " hashes were left out: they are larger than max_value"
+                               : "%" PRIu64 " hashes were left out: tsv has no form for them; "
+                                 "--format jsonl has",
+                         left_out);
+    return err == GRID_OK || err == GRID_ENOT_FOUND ? code
                                                     : ctl_fail(c, err, args_text(a, "CACHE"));
 }

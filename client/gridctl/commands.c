@@ -250,10 +250,12 @@ const struct command commands[] = {
         .path = "dump",
         .help = "print all entries so that load reads them back",
         .args = {CACHE},
-        .options = {{.name = "format",
-                     .type = ARG_CHOICE,
-                     .choices = "tsv|jsonl",
-                     .help = "default tsv; jsonl keeps deadlines and affinity keys too"}},
+        .options =
+            {{.name = "format",
+              .type = ARG_CHOICE,
+              .choices =
+                  "tsv|jsonl",
+              .help = "default tsv; jsonl keeps deadlines, affinity keys, media types and hashes"}},
         .examples = {"gridctl dump packages/by-name --format jsonl > packages.jsonl"},
         .run = cmd_dump,
     },

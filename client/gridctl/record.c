@@ -12,7 +12,7 @@ struct records {
     struct record_options options;
     size_t key_column, affinity_column; /* tsv, from 1; 0: none, or not known before the header */
     bool header_seen;
-    struct text key, value, affinity;
+    struct text key, value, affinity, media;
 };
 
 static bool column_number(const char *text, size_t *ret)
@@ -61,6 +61,7 @@ void records_free(struct records *r)
     text_release(&r->key);
     text_release(&r->value);
     text_release(&r->affinity);
+    text_release(&r->media);
     free(r);
 }
 
@@ -202,6 +203,74 @@ static enum record_outcome take_field(const json_t *object, const char *name, bo
     return RECORD_OK;
 }
 
+/* One more field of the hash in r->value. */
+static enum record_outcome take_hash_field(struct records *r, struct grid_bytes name,
+                                           const json_t *value, char *why)
+{
+    char shown[QUOTE_BYTES];
+    struct text bytes = {0};
+    bool well = json_bytes(value, true, &bytes);
+    struct grid_bytes of = {bytes.data, bytes.len};
+    if (well) {
+        text_reserve(&r->value, grid_hash_add(NULL, name, of));
+        r->value.len += grid_hash_add(r->value.data + r->value.len, name, of);
+    }
+    text_release(&bytes);
+    if (!well)
+        return bad(why, "field %s of the hash is neither a string, a whole number nor base64",
+                   quote(shown, name.data, name.len));
+    return RECORD_OK;
+}
+
+/* [field, value] */
+static enum record_outcome take_pair(struct records *r, const json_t *pair, char *why)
+{
+    struct text name = {0};
+    enum record_outcome outcome = RECORD_BAD;
+    if (json_array_size(pair) != 2 || !json_bytes(json_array_get(pair, 0), false, &name))
+        outcome = bad(why, "a hash as an array is made of [field, value]");
+    else
+        outcome = take_hash_field(r, (struct grid_bytes){name.data, name.len},
+                                  json_array_get(pair, 1), why);
+    text_release(&name);
+    return outcome;
+}
+
+static enum record_outcome take_hash(struct records *r, json_t *hash, char *why)
+{
+    enum record_outcome outcome = RECORD_OK;
+    size_t n = json_is_array(hash) ? json_array_size(hash) : json_object_size(hash);
+    if (!n || (!json_is_object(hash) && !json_is_array(hash)))
+        return bad(why, "field \"hash\" is neither an object nor an array, or is empty");
+    for (size_t i = 0; json_is_array(hash) && i < n && outcome == RECORD_OK; i++)
+        outcome = take_pair(r, json_array_get(hash, i), why);
+    for (void *at = json_object_iter(hash); at && outcome == RECORD_OK;
+         at = json_object_iter_next(hash, at)) {
+        const char *name = json_object_iter_key(at);
+        outcome = take_hash_field(r, (struct grid_bytes){name, strlen(name)},
+                                  json_object_iter_value(at), why);
+    }
+    return outcome;
+}
+
+/* Value and type of an entry as dump writes it. */
+static enum record_outcome take_value(struct records *r, const json_t *object,
+                                      struct record *record, char *why)
+{
+    json_t *hash = json_object_get(object, "hash");
+    if (hash) {
+        record->type = GRID_HASH;
+        return take_hash(r, hash, why);
+    }
+    if (!json_object_get(object, "media"))
+        return take_field(object, "value", false, &r->value, why);
+    record->type = GRID_MEDIA;
+    enum record_outcome outcome = take_field(object, "media", false, &r->media, why);
+    if (outcome == RECORD_OK && (r->media.len < 1 || r->media.len > 127))
+        outcome = bad(why, "the media type has %zu bytes; 1 to 127 are expected", r->media.len);
+    return outcome == RECORD_OK ? take_field(object, "value", false, &r->value, why) : outcome;
+}
+
 static enum record_outcome take_object(struct records *r, const json_t *object, const char *line,
                                        size_t len, struct record *record, char *why)
 {
@@ -223,7 +292,7 @@ static enum record_outcome take_object(struct records *r, const json_t *object, 
     if (deadline && (!json_is_integer(deadline) || json_integer_value(deadline) < 0))
         return bad(why, "field \"deadline_ms\" is not a number of milliseconds");
     record->deadline_ms = (uint64_t)json_integer_value(deadline);
-    return take_field(object, "value", false, &r->value, why);
+    return take_value(r, object, record, why);
 }
 
 static enum record_outcome parse_jsonl(struct records *r, const char *line, size_t len,
@@ -249,6 +318,7 @@ enum record_outcome records_parse(struct records *r, const char *line, size_t le
     text_clear(&r->key);
     text_clear(&r->value);
     text_clear(&r->affinity);
+    text_clear(&r->media);
     *ret_record = (struct record){0};
     if (len == 0)
         return RECORD_SKIP;
@@ -262,29 +332,70 @@ enum record_outcome records_parse(struct records *r, const char *line, size_t le
     ret_record->key = (struct grid_bytes){r->key.data, r->key.len};
     ret_record->value = (struct grid_bytes){r->value.data, r->value.len};
     ret_record->affinity = (struct grid_bytes){r->affinity.data, r->affinity.len};
+    ret_record->media = (struct grid_bytes){r->media.data, r->media.len};
     return RECORD_OK;
 }
 
-void record_write(struct text *out, enum record_format format, const struct grid_entry *entry)
+static bool names_are_text(struct grid_bytes hash)
 {
+    struct grid_bytes field, value;
+    bool text = true;
+    for (size_t at = 0; text && grid_hash_next(hash, &at, &field, &value);)
+        text =
+            utf8_valid(field.data, field.len) && (!field.len || !memchr(field.data, 0, field.len));
+    return text;
+}
+
+void record_add_hash(struct text *out, struct grid_bytes hash)
+{
+    bool object = names_are_text(hash), first = true;
+    struct grid_bytes field, value;
+    text_add_str(out, object ? "{" : "[");
+    for (size_t at = 0; grid_hash_next(hash, &at, &field, &value); first = false) {
+        text_add_str(out, first ? "" : ", ");
+        text_add_str(out, object ? "" : "[");
+        json_add_bytes(out, field.data, field.len);
+        text_add_str(out, object ? ": " : ", ");
+        json_add_bytes(out, value.data, value.len);
+        text_add_str(out, object ? "" : "]");
+    }
+    text_add_str(out, object ? "}" : "]");
+}
+
+static void add_named(struct text *out, const char *name, struct grid_bytes b)
+{
+    text_addf(out, ", \"%s\": ", name);
+    json_add_bytes(out, b.data, b.len);
+}
+
+bool record_write(struct text *out, enum record_format format, const struct grid_entry *entry)
+{
+    bool hash = entry->type == GRID_HASH;
+    if (hash && (format == RECORD_TSV || !entry->value.len))
+        return false;
     if (format == RECORD_TSV) {
         escape_add(out, entry->key.data, entry->key.len);
         text_add(out, "\t", 1);
         escape_add(out, entry->value.data, entry->value.len);
         text_add(out, "\n", 1);
-        return;
+        return true;
     }
     text_add_str(out, "{\"key\": ");
     json_add_bytes(out, entry->key.data, entry->key.len);
-    if (entry->affinity.len) {
-        text_add_str(out, ", \"affinity\": ");
-        json_add_bytes(out, entry->affinity.data, entry->affinity.len);
+    if (entry->affinity.len)
+        add_named(out, "affinity", entry->affinity);
+    if (hash) {
+        text_add_str(out, ", \"hash\": ");
+        record_add_hash(out, entry->value);
+    } else {
+        add_named(out, "value", entry->value);
     }
-    text_add_str(out, ", \"value\": ");
-    json_add_bytes(out, entry->value.data, entry->value.len);
+    if (entry->media.len)
+        add_named(out, "media", entry->media);
     if (entry->deadline_ms)
         text_addf(out, ", \"deadline_ms\": %" PRIu64, entry->deadline_ms);
     text_add_str(out, "}\n");
+    return true;
 }
 
 /* --- lines --- */

@@ -2,9 +2,11 @@
  *
  *   tsv    key TAB value, escaped as in text.h. With columns chosen: the key is one column, the
  *          value the others.
- *   jsonl  {"key": K, "affinity": A, "value": V, "deadline_ms": N} as dump writes it; K, A and V
- *          are a string or {"base64": "..."}, A and N are there when the entry has one. With a key
- *          field chosen: any object, the value is the object without blanks between its parts. */
+ *   jsonl  {"key": K, "affinity": A, "value": V, "media": M, "deadline_ms": N} as dump writes it;
+ *          K, A, V and M are a string or {"base64": "..."}; A, M and N are there when the entry has
+ *          one. {"key": K, "hash": H, ...}: H is an object of fields, or where a field's name is no
+ *          text, an array of [field, value]. With a key field chosen: any object, the value is the
+ *          object without blanks between its parts. */
 #ifndef GRIDCTL_RECORD_H
 #define GRIDCTL_RECORD_H
 
@@ -26,8 +28,9 @@ struct record_options {
 };
 
 struct record {
-    struct grid_bytes key, value, affinity; /* borrowed until the next call of records_parse() */
-    uint64_t deadline_ms;                   /* 0: none is said */
+    struct grid_bytes key, value, affinity, media; /* borrowed until the next call */
+    enum grid_type type;
+    uint64_t deadline_ms; /* 0: none is said */
 };
 
 enum record_outcome { RECORD_OK, RECORD_SKIP /* header or empty line */, RECORD_BAD /* see why */ };
@@ -40,8 +43,11 @@ void records_free(struct records *r); /* NULL is fine */
 enum record_outcome records_parse(struct records *r, const char *line, size_t len,
                                   struct record *ret_record, char why[RECORD_WHY_BYTES]);
 
-/* Add the line for an entry, newline included. */
-void record_write(struct text *out, enum record_format format, const struct grid_entry *entry);
+/* Add the line for an entry, newline included. False: it has none, for tsv has no form for a hash,
+ * and there is nothing of one that is larger than the grid shows. */
+bool record_write(struct text *out, enum record_format format, const struct grid_entry *entry);
+/* Add the fields of a hash as JSON: an object, or an array of [field, value]. */
+void record_add_hash(struct text *out, struct grid_bytes hash);
 
 /* --- lines of a file, bounded --- */
 

@@ -139,6 +139,13 @@ enum grid_ttl {
     GRID_TTL_KEEP = 3     /* what the key has */
 };
 
+/* What a value is. */
+enum grid_type {
+    GRID_BYTES = 0,
+    GRID_MEDIA = 1, /* bytes with a media type, "text/plain" */
+    GRID_HASH = 2   /* fields: read with grid_hash_next(), made with grid_hash_add() */
+};
+
 /* How to write; NULL or all zero: always, the cache's time to live, placed by the key itself. */
 struct grid_write {
     enum grid_condition condition;
@@ -147,6 +154,8 @@ struct grid_write {
     uint64_t ttl_ms; /* GRID_TTL_SET, > 0 */
     /* placed with everything of the same affinity key; empty: the key itself */
     struct grid_bytes affinity;
+    enum grid_type type;     /* put: of the value; need not be said with a media type */
+    struct grid_bytes media; /* put: media type, up to 127 bytes; empty: none */
 };
 
 /* A value that was read. The bytes are the caller's: release with grid_value_release(). */
@@ -155,8 +164,18 @@ struct grid_value {
     size_t len;
     uint64_t version;
     uint64_t deadline_ms; /* unix ms; 0: for ever */
+    enum grid_type type;
+    struct grid_bytes media; /* lies behind the bytes; empty: none */
 };
 GRID_API void grid_value_release(struct grid_value *v);
+
+/* The next field of a value of type GRID_HASH, each once, in no order; *at is 0 at first. False:
+ * that was the last one, or (*at < hash.len) the bytes are no hash. */
+GRID_API bool grid_hash_next(struct grid_bytes hash, size_t *at, struct grid_bytes *ret_field,
+                             struct grid_bytes *ret_value);
+/* Write one more field of a hash that is to be put; the caller sees to it that no field comes
+ * twice. Returns the bytes it takes. `to` NULL: only that. */
+GRID_API size_t grid_hash_add(void *to, struct grid_bytes field, struct grid_bytes value);
 
 /* `affinity` is needed (and must be the same) where the key was written with one; {NULL, 0}
  * otherwise. */
@@ -218,6 +237,8 @@ struct grid_entry { /* borrowed until the next call on the scan */
     uint64_t version;
     uint64_t deadline_ms;
     struct grid_bytes affinity; /* empty: the key itself */
+    enum grid_type type;        /* a GRID_HASH without a value is larger than the grid shows */
+    struct grid_bytes media;
 };
 struct grid_scan_options {
     struct grid_bytes prefix; /* only keys that begin so */
@@ -246,6 +267,8 @@ struct grid_result {
     uint64_t deadline_ms;
     int64_t number;     /* incr: the new number; delete: 1 */
     const char *detail; /* for people; "" when nothing */
+    enum grid_type type;
+    struct grid_bytes media;
 };
 typedef void grid_done_fn(void *arg, const struct grid_result *result);
 /* Key, value and affinity are copied before the call returns. `done` is called exactly once, never

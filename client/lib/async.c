@@ -9,6 +9,8 @@ const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum gr
         return "the key is empty";
     if (how && how->ttl == GRID_TTL_SET && how->ttl_ms == 0)
         return "a time to live must be more than 0";
+    if (how && how->media.len > MEDIA_BYTES_MAX)
+        return "a media type has at most 127 bytes";
     *ret_err = GRID_ETOO_LARGE;
     if (k->key.len > KEY_BYTES_MAX)
         return "a key has at most 480 bytes";
@@ -64,6 +66,8 @@ static void on_done(struct request *r, const struct outcome *o)
         result.version = a->version;
         result.deadline_ms = a->deadline_ms;
         result.number = a->result;
+        result.type = (enum grid_type)a->type;
+        result.media = a->media;
     }
     r->done(r->arg, &result);
 }

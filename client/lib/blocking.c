@@ -49,17 +49,31 @@ void grid_value_release(struct grid_value *v)
     *v = (struct grid_value){0};
 }
 
+bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media)
+{
+    size_t bytes = value.len + media.len;
+    uint8_t *data = malloc(bytes ? bytes : 1);
+    if (!data)
+        return false;
+    if (value.len)
+        memcpy(data, value.data, value.len);
+    if (media.len)
+        memcpy(data + value.len, media.data, media.len);
+    v->data = data;
+    v->len = value.len;
+    v->media = (struct grid_bytes){media.len ? data + value.len : NULL, media.len};
+    return true;
+}
+
 static enum grid_err take_value(struct wait *w, const struct wire_response *a)
 {
-    struct grid_value *v = w->to;
+    struct grid_value v = {
+        .version = a->version, .deadline_ms = a->deadline_ms, .type = (enum grid_type)a->type};
     if (a->status)
         return GRID_OK;
-    void *data = malloc(a->value.len ? a->value.len : 1);
-    if (!data)
+    if (!gc_value_take(&v, a->value, a->media))
         return GRID_ENOMEM;
-    if (a->value.len)
-        memcpy(data, a->value.data, a->value.len);
-    *v = (struct grid_value){data, a->value.len, a->version, a->deadline_ms};
+    *(struct grid_value *)w->to = v;
     return GRID_OK;
 }
 

@@ -58,13 +58,8 @@ static enum grid_err take_item(const struct request *r, struct grid_item *to,
         return gc_key_outcome(GRID__OP__DELETE, status, from->result);
     if (r->op != GRID__OP__GET_MANY || status)
         return status;
-    to->result.data = malloc(from->value.len ? from->value.len : 1);
-    if (!to->result.data)
-        return GRID_ENOMEM;
-    to->result.len = from->value.len;
-    if (from->value.len)
-        memcpy(to->result.data, from->value.data, from->value.len);
-    return GRID_OK;
+    to->result.type = (enum grid_type)from->type;
+    return gc_value_take(&to->result, from->value, from->media) ? GRID_OK : GRID_ENOMEM;
 }
 
 static void on_chunk(struct request *r, const struct outcome *o)

@@ -190,8 +190,10 @@ enum grid_err grid_scan_next(struct grid_scan *s, struct grid_entry *ret_entry)
     while (!err) {
         struct slot *page = s->reading;
         if (page && gc_wire_item_next(&page->items, &item)) {
-            *ret_entry = (struct grid_entry){item.key, item.value, item.version, item.deadline_ms,
-                                             item.affinity};
+            *ret_entry =
+                (struct grid_entry){item.key,         item.value,    item.version,
+                                    item.deadline_ms, item.affinity, (enum grid_type)item.type,
+                                    item.media};
             return GRID_OK;
         }
         if (page && page->items.len)

@@ -124,12 +124,13 @@ size_t gc_wire_head(uint8_t to[WIRE_HEAD_BYTES_MAX], const struct wire_head *h, 
     return len;
 }
 
-/* Request and Item have the same fields of a key at other numbers: two runs, each in the same
+/* Request and Item have the same fields of a key at other numbers: three runs, each in the same
  * order. */
 struct key_form {
     uint8_t key, condition; /* key, value, affinity; condition, version, delta, ttl, ttl_ms */
+    uint8_t media;          /* media, type */
 };
-static const struct key_form in_request = {4, 9}, in_item = {3, 6};
+static const struct key_form in_request = {4, 9, 24}, in_item = {3, 6, 11};
 static const struct grid_write plainly;
 
 static size_t key_len(const struct wire_key *k, struct key_form f)
@@ -139,7 +140,9 @@ static size_t key_len(const struct wire_key *k, struct key_form f)
                  bytes_len(f.key + 2u, k->affinity.len) + number_len(f.condition, how->condition) +
                  number_len(f.condition + 1u, how->version) +
                  number_len(f.condition + 2u, zigzag(k->delta)) +
-                 number_len(f.condition + 3u, how->ttl) + number_len(f.condition + 4u, how->ttl_ms);
+                 number_len(f.condition + 3u, how->ttl) +
+                 number_len(f.condition + 4u, how->ttl_ms) + bytes_len(f.media, how->media.len) +
+                 number_len(f.media + 1u, how->type);
     return len;
 }
 
@@ -153,7 +156,9 @@ static uint8_t *put_key(uint8_t *at, const struct wire_key *k, struct key_form f
     at = put_number(at, f.condition + 1u, how->version);
     at = put_number(at, f.condition + 2u, zigzag(k->delta));
     at = put_number(at, f.condition + 3u, how->ttl);
-    return put_number(at, f.condition + 4u, how->ttl_ms);
+    at = put_number(at, f.condition + 4u, how->ttl_ms);
+    at = put_bytes(at, f.media, how->media);
+    return put_number(at, f.media + 1u, how->type);
 }
 
 size_t gc_wire_key_len(const struct wire_key *k)
@@ -329,6 +334,8 @@ bool gc_wire_response(struct grid_bytes body, struct wire_response *ret_response
         [13] = FIELD(wire_response, location, BYTES),
         [14] = FIELD(wire_response, admin, BYTES),
         [15] = FIELD(wire_response, topology, NUMBER64),
+        [16] = FIELD(wire_response, type, NUMBER32),
+        [17] = FIELD(wire_response, media, BYTES),
     };
     *ret_response = (struct wire_response){0};
     return DECODE(body, fields, ret_response);
@@ -340,7 +347,8 @@ static bool item_decode(struct grid_bytes body, struct wire_item *ret_item)
         [1] = FIELD(wire_item, status, NUMBER32),      [2] = FIELD(wire_item, key, BYTES),
         [3] = FIELD(wire_item, value, BYTES),          [4] = FIELD(wire_item, version, NUMBER64),
         [5] = FIELD(wire_item, deadline_ms, NUMBER64), [6] = FIELD(wire_item, result, SIGNED),
-        [7] = FIELD(wire_item, affinity, BYTES),
+        [7] = FIELD(wire_item, affinity, BYTES),       [8] = FIELD(wire_item, type, NUMBER32),
+        [9] = FIELD(wire_item, media, BYTES),
     };
     *ret_item = (struct wire_item){0};
     return DECODE(body, fields, ret_item);

@@ -8,7 +8,7 @@
 
 #include "grid.h"
 
-enum { PROTOCOL_VERSION = 1, SESSION_BYTES = 16, KEY_BYTES_MAX = 480 };
+enum { PROTOCOL_VERSION = 1, SESSION_BYTES = 16, KEY_BYTES_MAX = 480, MEDIA_BYTES_MAX = 127 };
 
 /* --- out -------------------------------------------------------------------------------------- */
 
@@ -80,7 +80,8 @@ struct wire_response {
     uint64_t number, version, deadline_ms, topology;
     uint32_t status, failed_at, repeated;
     int64_t result;
-    struct grid_bytes value, detail, cursor;
+    uint32_t type;
+    struct grid_bytes value, detail, cursor, media;
     struct grid_bytes context, location, admin; /* messages; data NULL: not there */
     struct wire_list items;
 };
@@ -92,6 +93,8 @@ struct wire_item {
     uint64_t version, deadline_ms;
     int64_t result;
     struct grid_bytes affinity;
+    uint32_t type;
+    struct grid_bytes media;
 };
 /* False: no more, or (list->len is not 0) the next one is malformed. */
 bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item);

@@ -26,7 +26,7 @@ enum grid_err op_valid_write(const struct op *op, uint64_t value_max)
         return err;
     if (op->kind == OP_PUT && op->value.len > value_max)
         return GRID_ETOO_LARGE;
-    if (unlikely(op->type) && (op->type != VALUE_MEDIA || !value_valid(op->type, op->value)))
+    if (unlikely(op->type) && !value_valid(op->type, op->value))
         return GRID_EBAD_REQUEST;
     if ((unsigned)op->condition > IF_VERSION || (unsigned)op->ttl > TTL_KEEP)
         return GRID_EBAD_REQUEST;

@@ -82,7 +82,7 @@ struct op {
     uint32_t cache;      /* global cache id */
     uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
     uint16_t slot;       /* the slot it was computed from */
-    uint8_t type;        /* PUT: enum value_type, BYTES or MEDIA; `value` is its stored form */
+    uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;

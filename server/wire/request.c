@@ -77,6 +77,31 @@ static void check_ranges(struct wire_request *r, const struct op *op)
         refuse(r, GRID_EBAD_REQUEST, "time to live out of range");
 }
 
+/* Type and media type of what is put: op's value becomes the stored form. */
+static enum grid_err fill_value(struct wire_request *r, struct op *op, uint32_t type,
+                                struct slice media, struct arena *arena)
+{
+    if (likely(!type && !media.len) || op->kind != OP_PUT)
+        return GRID_OK;
+    if (type >= VALUE_TYPES || media.len > MEDIA_BYTES_MAX ||
+        (media.len ? type > VALUE_MEDIA : type == VALUE_MEDIA)) {
+        refuse(r, GRID_EBAD_REQUEST, "unknown type of value, or a media type that is none");
+        return GRID_OK;
+    }
+    op->type = media.len ? VALUE_MEDIA : (uint8_t)type;
+    if (!media.len)
+        return GRID_OK;
+    uint8_t *stored = arena_alloc(arena, 1 + media.len + op->value.len);
+    if (!stored)
+        return GRID_ENOMEM;
+    stored[0] = (uint8_t)media.len;
+    memcpy(stored + 1, media.data, media.len);
+    if (op->value.len)
+        memcpy(stored + 1 + media.len, op->value.data, op->value.len);
+    op->value = slice_make(stored, 1 + media.len + op->value.len);
+    return GRID_OK;
+}
+
 static const struct {
     const char *name;
     enum context_field field;
@@ -153,7 +178,8 @@ static enum op_kind item_kind(const struct wire_request *r, const Grid__Item *m)
     return r->code == OP_BATCH ? (enum op_kind)m->op : kinds[r->code];
 }
 
-static void fill_item(struct wire_request *r, const Grid__Item *m, struct op *op)
+static enum grid_err fill_item(struct wire_request *r, const Grid__Item *m, struct op *op,
+                               struct arena *arena)
 {
     op->kind = item_kind(r, m);
     op->condition = (enum op_condition)m->condition;
@@ -169,6 +195,7 @@ static void fill_item(struct wire_request *r, const Grid__Item *m, struct op *op
     check_ranges(r, op);
     if (r->code == OP_BATCH && !single_write(op->kind))
         refuse(r, GRID_EBAD_REQUEST, "a batch is made of put, delete, incr and expire");
+    return fill_value(r, op, m->type, wire_bytes(m->media), arena);
 }
 
 static enum grid_err fill_items(struct wire_request *r, const Grid__Request *m, struct arena *arena)
@@ -180,8 +207,11 @@ static enum grid_err fill_items(struct wire_request *r, const Grid__Request *m, 
     r->items = arena_calloc(arena, m->n_items, sizeof *r->items);
     if (!r->items)
         return GRID_ENOMEM;
-    for (size_t i = 0; i < m->n_items; i++)
-        fill_item(r, m->items[i], &r->items[i]);
+    for (size_t i = 0; i < m->n_items; i++) {
+        enum grid_err err = fill_item(r, m->items[i], &r->items[i], arena);
+        if (err)
+            return err;
+    }
     r->items_len = (uint32_t)m->n_items;
     if (r->code == OP_BATCH) {
         r->op.batch = r->items;
@@ -227,15 +257,18 @@ static void fill_request(const Grid__Request *m, struct wire_request *r)
     r->topology = m->topology;
     r->partition = m->partition;
     r->one_partition = m->one_partition;
+    r->media = wire_bytes(m->media);
+    r->type = m->type;
     fill_op(m, &r->op);
 }
 
 /* What the code and the number mean for the op, and whether its values are in range. */
-void request_settle(struct wire_request *r)
+enum grid_err request_settle(struct wire_request *r, struct arena *arena)
 {
     r->op.kind = (enum op_kind)r->code;
     r->op.session.number = r->number;
     check_ranges(r, &r->op);
+    return fill_value(r, &r->op, r->type, r->media, arena);
 }
 
 /* What only a request with messages in it has. */
@@ -261,8 +294,8 @@ enum grid_err request_unpack(struct slice body, struct arena *arena, struct wire
         return unpack_failed(arena);
     *r = (struct wire_request){.number = 0};
     fill_request(m, r);
-    request_settle(r);
-    return fill_rest(m, r, arena);
+    enum grid_err err = request_settle(r, arena);
+    return err ? err : fill_rest(m, r, arena);
 }
 
 enum grid_err wire_request_decode(struct slice body, struct arena *arena,
@@ -273,7 +306,7 @@ enum grid_err wire_request_decode(struct slice body, struct arena *arena,
         return GRID_ENOMEM;
     enum grid_err err = GRID_OK;
     if (likely(request_flat(body, r) && !needs_rest(r->code)))
-        request_settle(r);
+        err = request_settle(r, arena);
     else
         err = request_unpack(body, arena, r);
     if (!err)

@@ -43,6 +43,8 @@ struct wire_request {
     uint64_t topology;  /* revision the client has; 0: does not want to know */
     uint32_t partition; /* SCAN, COUNT with one_partition; as sent */
     bool one_partition;
+    struct slice media; /* PUT: as sent; op.value and op.type are what they mean */
+    uint32_t type;
     /* The request's fields. kind is `code`; session.number and session.lowest are set. The session
      * fills in partition, slot, has_session, session.id, all_partitions and ticket. BATCH: batch
      * points at the items. */

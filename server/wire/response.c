@@ -22,6 +22,8 @@ enum {
     RESPONSE_REPEATED = 11,
     RESPONSE_ADMIN = 14,
     RESPONSE_TOPOLOGY = 15,
+    RESPONSE_TYPE = 16,
+    RESPONSE_MEDIA = 17,
     ITEM_STATUS = 1,
     ITEM_KEY = 2,
     ITEM_VALUE = 3,
@@ -29,13 +31,15 @@ enum {
     ITEM_DEADLINE = 5,
     ITEM_RESULT = 6,
     ITEM_AFFINITY = 7,
+    ITEM_TYPE = 8,
+    ITEM_MEDIA = 9,
 };
 
 enum {
     VARINT_BYTES_MAX = 10,
     FIELD_BYTES_MAX = 1 + VARINT_BYTES_MAX, /* tag (field numbers < 16) and number or length */
-    FIXED_BYTES_MAX = FRAME_HEADER_BYTES + 12 * FIELD_BYTES_MAX,
-    ITEM_BYTES_MAX = 8 * FIELD_BYTES_MAX,
+    FIXED_BYTES_MAX = FRAME_HEADER_BYTES + 14 * FIELD_BYTES_MAX,
+    ITEM_BYTES_MAX = 10 * FIELD_BYTES_MAX,
 };
 
 static inline uint8_t *put_varint(uint8_t *at, uint64_t v)
@@ -77,6 +81,19 @@ static inline uint8_t *put_bytes(uint8_t *at, unsigned field, struct slice v)
     return at + v.len;
 }
 
+/* Type and media type of an answer: their tags take two bytes, lengths up to 127 one. */
+static uint8_t *put_type(uint8_t *at, enum value_type type, struct slice media)
+{
+    at = put_varint(at, RESPONSE_TYPE << 3);
+    at = put_varint(at, type);
+    if (!media.len)
+        return at;
+    at = put_varint(at, RESPONSE_MEDIA << 3 | 2);
+    at = put_varint(at, media.len);
+    memcpy(at, media.data, media.len);
+    return at + media.len;
+}
+
 /* Make room for a frame, leave its header open. */
 static uint8_t *frame_begin(struct buf *out, size_t bytes_max)
 {
@@ -105,7 +122,17 @@ struct item_view {
     msec_t deadline;
     int64_t number;
     struct slice affinity;
+    uint8_t type;
+    struct slice media;
 };
+
+/* `stored` as a client is shown it: the media type apart. */
+static void item_value(struct item_view *i, uint8_t type, struct slice stored)
+{
+    i->type = type;
+    i->media = value_media((enum value_type)type, stored);
+    i->value = value_bytes((enum value_type)type, stored);
+}
 
 static size_t varint_len(uint64_t v)
 {
@@ -126,7 +153,7 @@ static uint8_t *put_item(uint8_t *at, const struct item_view *i)
 {
     size_t len = number_len((uint64_t)i->status) + bytes_len(i->key) + bytes_len(i->value) +
                  number_len(i->version) + number_len(i->deadline) + number_len(zigzag(i->number)) +
-                 bytes_len(i->affinity);
+                 bytes_len(i->affinity) + number_len(i->type) + bytes_len(i->media);
     at = put_length(at, RESPONSE_ITEMS, len);
     at = put_number(at, ITEM_STATUS, (uint64_t)i->status);
     at = put_bytes(at, ITEM_KEY, i->key);
@@ -134,7 +161,9 @@ static uint8_t *put_item(uint8_t *at, const struct item_view *i)
     at = put_number(at, ITEM_VERSION, i->version);
     at = put_number(at, ITEM_DEADLINE, i->deadline);
     at = put_number(at, ITEM_RESULT, zigzag(i->number));
-    return put_bytes(at, ITEM_AFFINITY, i->affinity);
+    at = put_bytes(at, ITEM_AFFINITY, i->affinity);
+    at = put_number(at, ITEM_TYPE, i->type);
+    return put_bytes(at, ITEM_MEDIA, i->media);
 }
 
 static size_t scan_bytes(const struct result *res)
@@ -150,8 +179,11 @@ static uint8_t *put_scan(uint8_t *at, const struct result *res)
 {
     for (uint32_t i = 0; i < res->items_len; i++) {
         const struct scan_item *from = &res->items[i];
-        struct item_view item = {GRID_OK,        from->key, from->value,   from->version,
-                                 from->deadline, 0,         from->affinity};
+        struct item_view item = {.key = from->key,
+                                 .version = from->version,
+                                 .deadline = from->deadline,
+                                 .affinity = from->affinity};
+        item_value(&item, from->type, from->value);
         at = put_item(at, &item);
     }
     return at;
@@ -166,7 +198,7 @@ void wire_response_result(struct buf *out, uint64_t number, const struct result 
     uint8_t *at = frame_begin(out, bytes);
     at = put_head(at, number, res->status);
     at = put_number(at, RESPONSE_VERSION, res->version);
-    at = put_bytes(at, RESPONSE_VALUE, res->value);
+    at = put_bytes(at, RESPONSE_VALUE, value_bytes(res->type, res->value));
     at = put_number(at, RESPONSE_DEADLINE, res->deadline);
     at = put_number(at, RESPONSE_RESULT, zigzag(res->number));
     if (unlikely(res->items_len))
@@ -175,6 +207,8 @@ void wire_response_result(struct buf *out, uint64_t number, const struct result 
     at = put_number(at, RESPONSE_FAILED_AT, res->failed_at);
     at = put_number(at, RESPONSE_REPEATED, res->repeated);
     at = put_number(at, RESPONSE_TOPOLOGY, topology);
+    if (unlikely(res->type))
+        at = put_type(at, res->type, value_media(res->type, res->value));
     frame_end(out, at);
 }
 
@@ -210,8 +244,11 @@ void wire_response_items(struct buf *out, uint64_t number, const struct wire_ite
     at = put_head(at, number, GRID_OK);
     for (size_t i = 0; i < items_len; i++) {
         const struct wire_item *from = &items[i];
-        struct item_view item = {from->status,   {NULL, 0},    from->value, from->version,
-                                 from->deadline, from->number, {NULL, 0}};
+        struct item_view item = {.status = from->status,
+                                 .version = from->version,
+                                 .deadline = from->deadline,
+                                 .number = from->number};
+        item_value(&item, from->type, from->value);
         at = put_item(at, &item);
     }
     at = put_number(at, RESPONSE_TOPOLOGY, topology);

@@ -45,7 +45,7 @@ static void compare(struct slice body, struct arena *a)
     struct wire_request flat = {.number = 0}, whole;
     if (!request_flat(body, &flat))
         return;
-    request_settle(&flat);
+    CHECK(request_settle(&flat, a) == GRID_OK);
     CHECK(request_unpack(body, a, &whole) == GRID_OK);
     CHECK(flat.number == whole.number && flat.code == whole.code);
     CHECK(flat.topology == whole.topology && flat.partition == whole.partition);
@@ -58,7 +58,7 @@ static void compare(struct slice body, struct arena *a)
     CHECK(x->age_ms == y->age_ms);
     CHECK(slice_eq(x->key, y->key) && slice_eq(x->value, y->value));
     CHECK(slice_eq(x->affinity, y->affinity) && slice_eq(x->prefix, y->prefix));
-    CHECK(slice_eq(x->cursor, y->cursor));
+    CHECK(slice_eq(x->cursor, y->cursor) && x->type == y->type);
     bool more = whole.items_len || whole.admin || whole.name.len;
     CHECK(!more && (flat.refused == whole.refused || whole.items_len == 0));
 }

@@ -20,7 +20,12 @@ static bool same(ProtobufCBinaryData a, const char *text)
 
 START_TEST(a_request_reads_as_it_was_meant)
 {
-    struct grid_write how = {GRID_IF_VERSION, UINT64_MAX, GRID_TTL_SET, 1ull << 40, {NULL, 0}};
+    struct grid_write how = {.condition = GRID_IF_VERSION,
+                             .version = UINT64_MAX,
+                             .ttl = GRID_TTL_SET,
+                             .ttl_ms = 1ull << 40,
+                             .type = GRID_MEDIA,
+                             .media = bytes("text/plain")};
     struct wire_key k = {.op = 4,
                          .cache = 9,
                          .key = bytes("key"),
@@ -50,6 +55,7 @@ START_TEST(a_request_reads_as_it_was_meant)
     ck_assert_int_eq(q->delta, INT64_MIN);
     ck_assert_uint_eq(q->ttl, GRID_TTL_SET);
     ck_assert_uint_eq(q->ttl_ms, how.ttl_ms);
+    ck_assert(same(q->media, "text/plain") && q->type == GRID_MEDIA);
     ck_assert_uint_eq(q->n_items, 1);
     const Grid__Item *i = q->items[0];
     ck_assert_uint_eq(i->op, 4);
@@ -57,6 +63,7 @@ START_TEST(a_request_reads_as_it_was_meant)
     ck_assert(same(i->key, "key") && same(i->value, "value") && same(i->affinity, "affinity"));
     ck_assert_int_eq(i->delta, INT64_MIN);
     ck_assert_uint_eq(i->ttl_ms, how.ttl_ms);
+    ck_assert(same(i->media, "text/plain") && i->type == GRID_MEDIA);
     grid__request__free_unpacked(q, NULL);
 }
 END_TEST
@@ -73,7 +80,10 @@ START_TEST(a_response_reads_as_it_was_meant)
         grid__item_result__init(&items[i]);
         items[i].key = (ProtobufCBinaryData){3, key};
         items[i].result = -(int64_t)i;
+        items[i].type = GRID_HASH;
     }
+    a.type = GRID_MEDIA;
+    a.media = (ProtobufCBinaryData){3, key};
     a.number = UINT64_MAX;
     a.status = 2;
     a.value = (ProtobufCBinaryData){5, value};
@@ -96,8 +106,50 @@ START_TEST(a_response_reads_as_it_was_meant)
         ck_assert(gc_wire_item_next(&r.items, &item));
         ck_assert_int_eq(item.result, -i);
         ck_assert_uint_eq(item.key.len, 3);
+        ck_assert_uint_eq(item.type, GRID_HASH);
     }
+    ck_assert_uint_eq(r.type, GRID_MEDIA);
+    ck_assert_mem_eq(r.media.data, "key", r.media.len);
     ck_assert(!gc_wire_item_next(&r.items, &item));
+}
+END_TEST
+
+START_TEST(a_hash_is_walked_as_it_was_made)
+{
+    static uint8_t packed[40000], big[20000];
+    const struct grid_bytes parts[] = {bytes("field"), bytes("value"), bytes(""),
+                                       {big, 130},     {big, 17000},   bytes("")};
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < 6; i += 2) {
+        size_t need = grid_hash_add(NULL, parts[i], parts[i + 1]);
+        ck_assert_uint_eq(grid_hash_add(packed + len, parts[i], parts[i + 1]), need);
+        len += need;
+    }
+    struct grid_bytes hash = {packed, len}, field, value;
+    for (size_t i = 0; i < 6; i += 2) {
+        ck_assert(grid_hash_next(hash, &at, &field, &value));
+        ck_assert(field.len == parts[i].len && value.len == parts[i + 1].len);
+        ck_assert(!field.len || memcmp(field.data, parts[i].data, field.len) == 0);
+        ck_assert(!value.len || memcmp(value.data, parts[i + 1].data, value.len) == 0);
+    }
+    ck_assert(!grid_hash_next(hash, &at, &field, &value));
+    ck_assert_uint_eq(at, len);
+}
+END_TEST
+
+START_TEST(a_walk_over_bytes_that_are_no_hash_stops_before_their_end)
+{
+    static const char *const bad[] = {"\1", "\1a", "\1a\2b", "\xff\xff\xff\xff\xff\xff", "\x81"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct grid_bytes hash = bytes(bad[i]), field, value;
+        size_t at = 0;
+        char *copy = malloc(hash.len); /* of that length, for sanitizers */
+        memcpy(copy, bad[i], hash.len);
+        hash.data = copy;
+        ck_assert(!grid_hash_next(hash, &at, &field, &value));
+        ck_assert_uint_lt(at, hash.len);
+        free(copy);
+    }
 }
 END_TEST
 
@@ -157,4 +209,6 @@ START_TEST(slots_are_those_of_redis_cluster)
 END_TEST
 
 UNIT_MAIN("client/wire", a_request_reads_as_it_was_meant, a_response_reads_as_it_was_meant,
+          a_hash_is_walked_as_it_was_made,
+          a_walk_over_bytes_that_are_no_hash_stops_before_their_end,
           any_bytes_are_decoded_or_refused, slots_are_those_of_redis_cluster)

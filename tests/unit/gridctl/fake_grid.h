@@ -161,8 +161,8 @@ enum grid_err grid_get(struct grid_cache *c, struct grid_bytes key, struct grid_
         return fake.err;
     if (!e)
         return GRID_ENOT_FOUND;
-    *ret_value =
-        (struct grid_value){fake_copy(e->value, e->value_len), e->value_len, e->version, 0};
+    *ret_value = (struct grid_value){
+        .data = fake_copy(e->value, e->value_len), .len = e->value_len, .version = e->version};
     return GRID_OK;
 }
 

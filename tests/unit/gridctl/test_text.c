@@ -245,7 +245,7 @@ START_TEST(a_dump_is_read_back_as_it_was)
         struct records *records = records_new(&options, why);
         struct text line = {0};
         struct record record;
-        record_write(&line, options.format, &entry);
+        ck_assert(record_write(&line, options.format, &entry));
         ck_assert_ptr_eq(memchr(line.data, '\n', line.len), line.data + line.len - 1);
         ck_assert_msg(records_parse(records, line.data, line.len - 1, &record, why) == RECORD_OK,
                       "%s", why);
@@ -262,6 +262,58 @@ START_TEST(a_dump_is_read_back_as_it_was)
         text_release(&line);
         records_free(records);
     }
+}
+END_TEST
+
+/* A hash of the names and values given by turns, through a line and back. */
+static void hash_through(const struct grid_bytes *parts, size_t n, const char *form)
+{
+    struct text hash = {0}, line = {0};
+    for (size_t i = 0; i < n; i += 2) {
+        text_reserve(&hash, grid_hash_add(NULL, parts[i], parts[i + 1]));
+        hash.len += grid_hash_add(hash.data + hash.len, parts[i], parts[i + 1]);
+    }
+    struct grid_entry entry = {
+        .key = {"k", 1}, .value = {hash.data, hash.len}, .type = GRID_HASH, .deadline_ms = 7};
+    char why[RECORD_WHY_BYTES] = "";
+    struct record_options options = {.format = RECORD_JSONL};
+    struct records *records = records_new(&options, why);
+    struct record record;
+    ck_assert(!record_write(&line, RECORD_TSV, &entry));
+    ck_assert(record_write(&line, RECORD_JSONL, &entry));
+    ck_assert_ptr_nonnull(strstr(text_str(&line), form));
+    ck_assert_msg(records_parse(records, line.data, line.len - 1, &record, why) == RECORD_OK, "%s",
+                  why);
+    ck_assert(record.type == GRID_HASH && record.deadline_ms == 7);
+    ck_assert_uint_eq(record.value.len, hash.len);
+    ck_assert_mem_eq(record.value.data, hash.data, hash.len);
+    entry.value.len = 0; /* the grid did not show it */
+    ck_assert(!record_write(&line, RECORD_JSONL, &entry));
+    text_release(&hash);
+    text_release(&line);
+    records_free(records);
+}
+
+START_TEST(a_hash_and_a_media_type_come_back_from_a_line)
+{
+    const struct grid_bytes text[] = {{"a", 1}, {"1", 1}, {"", 0}, {"\xff", 1}};
+    const struct grid_bytes raw[] = {{"a", 1}, {"1", 1}, {"\xff\xfe", 2}, {"\0", 1}};
+    const struct grid_bytes zero[] = {{"\0", 1}, {"1", 1}};
+    hash_through(text, 4, "\"hash\": {\"a\": \"1\", \"\": {\"base64\": \"/w==\"}}");
+    hash_through(raw, 4, "\"hash\": [[\"a\", \"1\"], [{\"base64\": ");
+    hash_through(zero, 2, "\"hash\": [[");
+    struct grid_entry entry = {
+        .key = {"k", 1}, .value = {"v", 1}, .type = GRID_MEDIA, .media = {"text/plain", 10}};
+    struct record_options options = {.format = RECORD_JSONL};
+    struct records *records = records_new(&options, NULL);
+    char why[RECORD_WHY_BYTES];
+    struct record record;
+    struct text line = {0};
+    ck_assert(record_write(&line, RECORD_JSONL, &entry));
+    ck_assert_int_eq(records_parse(records, line.data, line.len - 1, &record, why), RECORD_OK);
+    ck_assert(record.type == GRID_MEDIA && record.media.len == 10 && record.value.len == 1);
+    text_release(&line);
+    records_free(records);
 }
 END_TEST
 
@@ -315,6 +367,29 @@ static const struct record_case record_cases[] = {
      "{\"key\": \"k\", \"value\": \"\", \"deadline_ms\": -1}",
      NULL,
      "deadline_ms",
+     ""},
+    {{.format = RECORD_JSONL},
+     "{\"key\":\"k\",\"hash\":{\"a\":1,\"b\":\"x\"}}",
+     "k",
+     "\1a\0011\1b\1x",
+     ""},
+    {{.format = RECORD_JSONL}, "{\"key\":\"k\",\"hash\":[[\"a\",\"1\"]]}", "k", "\1a\0011", ""},
+    {{.format = RECORD_JSONL}, "{\"key\":\"k\",\"hash\":{}}", NULL, "is empty", ""},
+    {{.format = RECORD_JSONL},
+     "{\"key\":\"k\",\"hash\":\"a\"}",
+     NULL,
+     "neither an object nor an array",
+     ""},
+    {{.format = RECORD_JSONL}, "{\"key\":\"k\",\"hash\":[\"a\"]}", NULL, "[field, value]", ""},
+    {{.format = RECORD_JSONL},
+     "{\"key\":\"k\",\"hash\":{\"a\":null}}",
+     NULL,
+     "field \"a\" of the hash",
+     ""},
+    {{.format = RECORD_JSONL},
+     "{\"key\":\"k\",\"value\":\"v\",\"media\":\"\"}",
+     NULL,
+     "media type has 0 bytes",
      ""},
     {{.format = RECORD_JSONL, .key = "id"}, "{\"id\": null}", NULL, "is neither a string", ""},
 };
@@ -392,5 +467,6 @@ UNIT_MAIN("gridctl/text", escapes_are_lossless_and_keep_to_one_line,
           base64_is_lossless_and_refuses_what_is_not_its_own, durations_have_units,
           sizes_have_units_of_1024, numbers_are_shown_for_people, words_follow_the_quoting_of_sh,
           more_words_than_there_is_room_for_are_refused, a_dump_is_read_back_as_it_was,
+          a_hash_and_a_media_type_come_back_from_a_line,
           records_are_read_or_refused_with_the_reason, a_header_names_the_columns,
           lines_end_at_newlines_and_at_the_end_of_the_file)

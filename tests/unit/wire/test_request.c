@@ -92,6 +92,54 @@ START_TEST(every_field_of_a_write_arrives)
 }
 END_TEST
 
+START_TEST(a_media_type_is_put_before_the_value_and_a_hash_says_that_it_is_one)
+{
+    start();
+    char key[] = "key", value[] = "bytes", media[] = "text/plain", hash[] = "\1f\1v";
+    Grid__Request m = request_of(1, GRID__OP__PUT);
+    m.key = bytes(key);
+    m.value = bytes(value);
+    m.media = bytes(media);
+    const struct wire_request *r = through(&m);
+    ck_assert_int_eq(r->refused, GRID_OK);
+    ck_assert_int_eq(r->op.type, VALUE_MEDIA);
+    ck_assert(slice_eq(r->op.value, slice_str("\012text/plainbytes")));
+    m.media.len = 0;
+    m.value = bytes(hash);
+    m.type = GRID__VALUE_TYPE__HASH;
+    r = through(&m);
+    ck_assert_int_eq(r->refused, GRID_OK);
+    ck_assert(r->op.type == VALUE_HASH && slice_eq(r->op.value, slice_str(hash)));
+    m.op = GRID__OP__GET; /* it puts nothing */
+    ck_assert_int_eq(through(&m)->op.type, VALUE_BYTES);
+    stop();
+}
+END_TEST
+
+START_TEST(a_type_that_is_none_or_does_not_go_with_its_media_type_is_refused)
+{
+    static const struct {
+        uint32_t type;
+        size_t media;
+    } cases[] = {{VALUE_TYPES, 0}, {UINT32_MAX, 0}, {VALUE_MEDIA, 0}, {VALUE_HASH, 1}, {0, 128}};
+    start();
+    char key[] = "key";
+    uint8_t media[128] = "a";
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        Grid__Item item, *list[] = {&item};
+        grid__item__init(&item);
+        Grid__Request m = request_of(1, i % 2 ? GRID__OP__PUT_MANY : GRID__OP__PUT);
+        item.key = m.key = bytes(key);
+        item.media = m.media = (ProtobufCBinaryData){cases[i / 2].media, media};
+        item.type = m.type = cases[i / 2].type;
+        m.items = list;
+        m.n_items = i % 2;
+        ck_assert_int_eq(through(&m)->refused, GRID_EBAD_REQUEST);
+    }
+    stop();
+}
+END_TEST
+
 START_TEST(every_field_of_a_scan_arrives)
 {
     start();
@@ -414,7 +462,10 @@ START_TEST(a_hello_arrives_and_its_strings_must_be_clean_text)
 }
 END_TEST
 
-UNIT_MAIN("wire/request", every_field_of_a_write_arrives, every_field_of_a_scan_arrives,
+UNIT_MAIN("wire/request", every_field_of_a_write_arrives,
+          a_media_type_is_put_before_the_value_and_a_hash_says_that_it_is_one,
+          a_type_that_is_none_or_does_not_go_with_its_media_type_is_refused,
+          every_field_of_a_scan_arrives,
           items_become_ops_of_the_kind_of_the_request_in_its_cache_unless_they_name_one,
           values_no_write_may_have_are_refused_by_name_and_not_looked_at_in_reads,
           more_items_than_a_record_can_have_are_refused,

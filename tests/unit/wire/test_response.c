@@ -77,6 +77,39 @@ START_TEST(values_of_any_length_arrive_whole)
 }
 END_TEST
 
+START_TEST(types_arrive_and_media_types_apart_from_the_bytes)
+{
+    static const struct {
+        uint8_t type;
+        const char *stored, *media, *value;
+    } cases[] = {{VALUE_BYTES, "\4text", "", "\4text"},
+                 {VALUE_MEDIA, "\4textbytes", "text", "bytes"},
+                 {VALUE_MEDIA, "\1t", "t", ""},
+                 {VALUE_HASH, "\1f\1v", "", "\1f\1v"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice stored = slice_str(cases[i].stored);
+        struct slice media = slice_str(cases[i].media), value = slice_str(cases[i].value);
+        struct scan_item item = {.key = slice_str("k"), .value = stored, .type = cases[i].type};
+        struct wire_item many = {.value = stored, .type = cases[i].type};
+        struct result res = {.value = stored, .type = cases[i].type};
+        res.items = &item;
+        res.items_len = 1;
+        struct buf b = BUF_INIT;
+        wire_response_result(&b, 1, &res, 7);
+        Grid__Response *m = read_back(&b);
+        ck_assert(m->type == cases[i].type && m->items[0]->type == cases[i].type);
+        ck_assert(slice_eq(got(m->media), media) && slice_eq(got(m->items[0]->media), media));
+        ck_assert(slice_eq(got(m->value), value) && slice_eq(got(m->items[0]->value), value));
+        grid__response__free_unpacked(m, NULL);
+        wire_response_items(&b, 1, &many, 1, 0);
+        m = read_back(&b);
+        ck_assert(m->items[0]->type == cases[i].type && slice_eq(got(m->items[0]->media), media));
+        ck_assert(slice_eq(got(m->items[0]->value), value));
+        grid__response__free_unpacked(m, NULL);
+    }
+}
+END_TEST
+
 START_TEST(a_page_of_a_scan_arrives_in_order)
 {
     enum { N = 300 };
@@ -251,7 +284,8 @@ START_TEST(a_hello_reply_arrives)
 END_TEST
 
 UNIT_MAIN("wire/response", a_result_arrives_with_every_field_at_every_size_of_number,
-          values_of_any_length_arrive_whole, a_page_of_a_scan_arrives_in_order,
+          values_of_any_length_arrive_whole, types_arrive_and_media_types_apart_from_the_bytes,
+          a_page_of_a_scan_arrives_in_order,
           items_of_a_many_key_answer_arrive_in_place_within_the_bound,
           frames_are_added_behind_what_waits_already, cache_and_location_arrive,
           a_whole_admin_reply_arrives, an_empty_admin_reply_is_there_and_a_failed_one_is_not,
