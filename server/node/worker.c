@@ -259,7 +259,7 @@ static void accepted_run(struct note *n, void *thread)
     } else {
         l->session = session_new(a->at->door, &w->ports, &w->node->view, &a->terms->limits, &p, l);
         list_push_back(&w->links, &l->all);
-        if (!session_greeted(l->session))
+        if (!session_greeted(l->session) || session_expects(l->session))
             conn_expect(l->conn);
     }
     free(a);

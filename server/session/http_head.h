@@ -25,6 +25,7 @@ enum {
     X(EXPECT, "expect")                                                                            \
     X(IF_MATCH, "if-match")                                                                        \
     X(IF_NONE_MATCH, "if-none-match")                                                              \
+    X(ORIGIN, "origin")                                                                            \
     X(TRANSFER_ENCODING, "transfer-encoding")                                                      \
     X(TTL, "ttl")
 

@@ -163,10 +163,6 @@ struct http_session {
         uint8_t len;
         char path[2 * 64 + 2];
     } cache;
-    struct { /* the last Authorization that was good */
-        uint32_t len;
-        char text[512];
-    } known;
     uint64_t date_s;
     char date[32];
     char allow[48]; /* a header line */

@@ -54,11 +54,16 @@ void *http_alloc(struct http_session *h, struct http_pending *p, size_t bytes)
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
-/* Basic (RFC 7617), asked of the node once for each connection and header field. */
-static enum grid_err credentials_check(struct http_session *h, struct slice field)
+/* Basic (RFC 7617). The node is asked each time, so that a user who is taken away is gone at
+ * once. */
+static enum grid_err who_asks(struct http_session *h, struct slice field)
 {
     char text[CREDENTIALS_MAX + 1];
     size_t len;
+    if (session_trusts(&h->base))
+        return GRID_OK;
+    if (field.len < 6 || !word_is(slice_make(field.data, 6), "basic "))
+        return GRID_EAUTH;
     struct slice rest = slice_make(field.data + 6, field.len - 6);
     while (rest.len && rest.data[0] == ' ')
         rest = slice_make(rest.data + 1, rest.len - 1);
@@ -72,24 +77,6 @@ static enum grid_err credentials_check(struct http_session *h, struct slice fiel
     return session_authenticate(&h->base, text, colon + 1);
 }
 
-static enum grid_err who_asks(struct http_session *h, struct slice field)
-{
-    if (session_trusts(&h->base))
-        return GRID_OK;
-    if (h->known.len && field.len == h->known.len &&
-        memcmp(field.data, h->known.text, field.len) == 0)
-        return GRID_OK;
-    if (field.len < 6 || field.len > sizeof h->known.text ||
-        !word_is(slice_make(field.data, 6), "basic "))
-        return GRID_EAUTH;
-    enum grid_err err = credentials_check(h, field);
-    if (!err) {
-        memcpy(h->known.text, field.data, field.len);
-        h->known.len = (uint32_t)field.len;
-    }
-    return err;
-}
-
 /* --- the request ------------------------------------------------------------------------------ */
 
 static struct slice at_span(const uint8_t *data, struct span s)
@@ -100,9 +87,13 @@ static struct slice at_span(const uint8_t *data, struct span s)
 /* The path and the query of a target in origin form, or in absolute form. */
 static bool target_split(struct slice target, struct slice *ret_path, struct slice *ret_query)
 {
-    static const char scheme[] = "http://";
-    size_t n = sizeof scheme - 1;
-    if (target.len > n && word_is(slice_make(target.data, n), scheme)) {
+    size_t n = 0;
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++)
+        if (target.len > strlen(schemes[i]) &&
+            word_is(slice_make(target.data, strlen(schemes[i])), schemes[i]))
+            n = strlen(schemes[i]);
+    if (n) {
         const uint8_t *slash = memchr(target.data + n, '/', target.len - n);
         if (!slash)
             return false;
@@ -152,6 +143,19 @@ static void allow(struct http_session *h, uint64_t methods)
     h->more = h->allow;
 }
 
+/* A browser says so when a page of another origin wants something changed; with a method and a type
+ * that it does not ask about first. */
+static bool is_foreign(const struct http_head *head, const struct http_request *r)
+{
+    struct slice origin = r->headers[HEADER_ORIGIN], host = r->headers[HEADER_HOST];
+    if (likely(!origin.data) || head->parser.method == HTTP_GET || head->parser.method == HTTP_HEAD)
+        return false;
+    const uint8_t *mark = origin.len > 3 ? memmem(origin.data, origin.len, "://", 3) : NULL;
+    size_t scheme = mark ? (size_t)(mark - origin.data) + 3 : origin.len;
+    struct slice authority = slice_make(origin.data + scheme, origin.len - scheme);
+    return !host.len || !slice_eq(authority, host);
+}
+
 /* What can be said without the body. */
 static void judge(struct http_session *h, const struct http_request *r, uint64_t allowed)
 {
@@ -167,6 +171,8 @@ static void judge(struct http_session *h, const struct http_request *r, uint64_t
         allow(h, allowed);
     } else if (!r->route) {
         refuse(h, 404, GRID_OK, "no such resource; GET /v1/openapi.json tells which there are");
+    } else if (is_foreign(head, r)) {
+        refuse(h, 403, GRID_OK, "a page of another origin asks");
     } else if ((err = r->route->open ? GRID_OK : who_asks(h, r->headers[HEADER_AUTHORIZATION]))) {
         refuse(h, 0, err, err == GRID_EBUSY ? "too many wrong passwords just now" : NULL);
     } else if (expect.data && !word_is(expect, "100-continue")) {
@@ -410,11 +416,14 @@ static void http_admin_result(struct session *s, uint64_t number, enum grid_err 
     p->admin(h, p, status, detail, reply);
 }
 
-/* A body is given longer as long as it comes on. */
+/* The first request is waited for, and one that has begun; a body is given longer as long as it
+ * comes on. */
 static bool http_expects(const struct session *s)
 {
     const struct http_session *h = http_of_const(s);
-    return h->stage == IN_HEAD || (h->stage == IN_BODY && !h->moves);
+    if (h->stage == IN_BODY)
+        return !h->moves;
+    return h->stage == IN_HEAD || !h->next;
 }
 
 static bool http_full(const struct session *s)

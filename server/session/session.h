@@ -124,8 +124,8 @@ size_t session_input(struct session *s, const uint8_t *data, size_t len, struct 
 /* False: too much is unanswered or unsent, or the session is moving; do not read, do not call
  * input. */
 bool session_wants_read(const struct session *s);
-/* A request has begun and is not whole yet: it deserves a short timeout only (doors that greet
- * nobody: HTTP). */
+/* A request has begun and is not whole yet, or none has ever come: it deserves a short timeout only
+ * (doors that greet nobody: HTTP). */
 bool session_expects(const struct session *s);
 
 /* The answer to an op or errand. Returns the session that may have output now or want to read

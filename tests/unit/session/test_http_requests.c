@@ -75,6 +75,9 @@ static const struct {
     {"PUT " KEY_PATH HOST "If-None-Match:\r\nContent-Length: 3\r\n\r\nabc", 400, false},
     {"POST " KEY_PATH "/incr?by=x" HOST "\r\n", 400, false},
     {"POST " KEY_PATH "/incr?by=9223372036854775808" HOST "\r\n", 400, false},
+    {"POST " KEY_PATH "/incr" HOST "Origin: http://evil\r\n\r\n", 403, false},
+    {"POST " KEY_PATH "/incr" HOST "Origin: null\r\n\r\n", 403, false},
+    {"POST " KEY_PATH "/incr" HOST "Origin: http://hh\r\n\r\n", 403, false},
     {"POST " KEY_PATH "/expire" HOST "\r\n", 400, false},
     {"POST " KEY_PATH "/expire?ttl=keep" HOST "\r\n", 400, false},
 };
@@ -316,6 +319,29 @@ START_TEST(a_large_body_is_expected_only_as_long_as_it_does_not_come)
 }
 END_TEST
 
+START_TEST(the_first_request_is_expected_later_ones_are_not)
+{
+    struct fake *f = fake_http();
+    ck_assert(session_expects(f->session));
+    fake_text(f, GET_K);
+    ck_assert(!session_expects(f->session));
+    fake_answer(f->ops[0], (struct result){.version = 1});
+    ck_assert(!session_expects(f->session));
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_page_of_this_server_may_change_things_and_every_page_may_look)
+{
+    struct fake *f = fake_http();
+    fake_text(f, "POST " KEY_PATH "/incr" HOST "Origin: http://h\r\n\r\n"
+                 "GET http://h" KEY_PATH HOST "Origin: http://evil\r\n\r\n"
+                 "GET https://h" KEY_PATH HOST "\r\n");
+    ck_assert_uint_eq(f->ops_len, 3);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(late_answers_of_a_closed_connection_are_dropped)
 {
     struct fake *f = fake_http();
@@ -372,5 +398,7 @@ UNIT_MAIN("session/http_requests", what_cannot_be_done_is_refused_with_its_statu
           what_will_be_refused_is_refused_instead_of_continued,
           a_small_body_that_nobody_wants_does_not_cost_the_connection,
           a_large_body_is_expected_only_as_long_as_it_does_not_come,
+          the_first_request_is_expected_later_ones_are_not,
+          a_page_of_this_server_may_change_things_and_every_page_may_look,
           late_answers_of_a_closed_connection_are_dropped,
           users_are_asked_for_where_there_are_users)
