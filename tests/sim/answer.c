@@ -32,13 +32,15 @@ static void outcome_apply(struct world *w, const struct request *r, const struct
 static void effect_agrees(struct world *w, const struct request *r, unsigned i,
                           const struct state *want, const struct effect *e)
 {
-    bool put = e->kind == EFFECT_PUT;
+    bool put = e->kind == EFFECT_PUT, deadline = e->kind == EFFECT_DEADLINE;
     bool there = model_state(&w->model, r->context, r->keys[i])->there;
     if (key_parse(e->key) != r->keys[i] || e->cache != cache_number(w->caches[r->context]) ||
-        put != want->there)
+        (put || deadline) != want->there || (deadline && want->type != VALUE_HASH))
         world_fail(w, "key %u: the record does something else", r->keys[i]);
-    else if (put && (value_hash(e->value) != want->value || e->deadline != want->deadline))
-        world_fail(w, "key %u: the record holds another value or deadline", r->keys[i]);
+    else if (put && (value_shown(e->type, e->value) != want->value))
+        world_fail(w, "key %u: the record holds another value", r->keys[i]);
+    else if (want->there && e->deadline != want->deadline)
+        world_fail(w, "key %u: the record holds another deadline", r->keys[i]);
     else if (put && e->created == there)
         world_fail(w, "key %u: created is %d", r->keys[i], e->created);
 }
@@ -68,7 +70,9 @@ void client_record(struct world *w, const struct record *r, uint64_t lsn)
     }
     version_grows(w, context, r->partition, r->version);
     if (!r->has_session) {
-        record_expiry(w, context, r, lsn);
+        bool own = !r->effects_len || r->effects[0].kind == EFFECT_EXPIRE ||
+                   r->effects[0].kind == EFFECT_SESSION_END;
+        (own ? record_expiry : call_record)(w, context, r, lsn);
         return;
     }
     const struct client *c = &w->clients[(unsigned)r->session.id.bytes[0] - 1];
@@ -162,7 +166,7 @@ static void get_reply(struct world *w, const struct delivery *d, const struct re
     if (seen.there) {
         seen.version = res->version;
         seen.deadline = res->deadline;
-        seen.value = value_hash(res->value);
+        seen.value = value_shown(res->type, res->value);
         seen.unknown = d->keys_only && !res->value.len;
     }
     if (!model_may_see(&w->model, d->context, d->key, d->step, d->since, w->now,
@@ -198,6 +202,8 @@ void client_reply(struct world *w, const struct ticket *to, const struct result 
         write_reply(w, d, res);
     else if (d->kind == OP_GET)
         get_reply(w, d, res);
+    else if (d->kind == OP_CALL)
+        call_reply(w, &w->calls[d->slot], res);
     else if (d->kind == OP_SCAN)
         scan_reply(w, &w->scans[d->slot], d, res);
     reply_count(w, d, res);

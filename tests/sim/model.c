@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/prng.h"
+#include "data/fields.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,52 @@ struct slice request_value(const struct request *r, unsigned at, uint8_t *out)
 uint64_t value_hash(struct slice value)
 {
     return hash_key(value, 7);
+}
+
+struct slice field_text(unsigned field, char *out)
+{
+    snprintf(out, 8, "f%u", field);
+    return slice_str(out);
+}
+
+struct slice field_value(uint32_t seed, uint8_t *out)
+{
+    size_t len = 1 + seed % SIM_FIELD_MAX;
+    struct prng p = {seed};
+    for (size_t i = 0; i < len; i++)
+        out[i] = (uint8_t)prng_next(&p);
+    return slice_make(out, len);
+}
+
+static uint64_t field_shown(unsigned field, struct slice value)
+{
+    return value_hash(value) * (2 * field + 3);
+}
+
+static void field_add(void *ctx, struct slice field, struct slice value)
+{
+    uint64_t *sum = ctx;
+    *sum += field_shown(field.len == 2 ? (unsigned)field.data[1] - '0' : SIM_FIELDS, value);
+}
+
+uint64_t value_shown(uint8_t type, struct slice stored)
+{
+    uint64_t sum = VALUE_HASH;
+    if (type != VALUE_HASH)
+        return value_hash(stored) + type;
+    if (fields_packed_valid(stored))
+        fields_each((struct fields_view){NULL, stored}, field_add, &sum);
+    return sum;
+}
+
+uint64_t fields_shown(const uint32_t *fields)
+{
+    uint8_t value[SIM_FIELD_MAX];
+    uint64_t sum = VALUE_HASH;
+    for (unsigned i = 0; i < SIM_FIELDS; i++)
+        if (fields[i])
+            sum += field_shown(i, field_value(fields[i], value));
+    return sum;
 }
 
 /* --- states ----------------------------------------------------------------------------------- */
@@ -99,7 +146,10 @@ static enum grid_err key_outcome(const struct model *m, const struct request *r,
     if ((kind == OP_DELETE || kind == OP_EXPIRE) && !is_live)
         return GRID_ENOT_FOUND;
     struct state *s = &o->states[at];
-    *s = (struct state){.there = kind != OP_DELETE, .value = old->value, .number = old->number};
+    *s = (struct state){0};
+    if (kind == OP_EXPIRE)
+        *s = *old; /* and what it holds stays */
+    s->there = kind != OP_DELETE;
     s->deadline = s->there ? deadline_of(r, kind, old, is_live, now) : 0;
     if (kind == OP_DELETE)
         o->result = 1;

@@ -8,15 +8,18 @@
 #include "shard/op.h"
 
 enum { SIM_CONTEXTS = 3, SIM_KEYS = 48, SIM_COUNTERS = 8, SIM_PARTITIONS = 4, SIM_BATCH = 3 };
+enum { SIM_FIELDS = 8, SIM_FIELD_MAX = 600 };
 enum { SIM_SYNC, SIM_ASYNC, SIM_MEMORY }; /* contexts by their durability */
 
 struct state { /* of a key, from `step` until the next state */
     uint64_t step;
     uint64_t lsn; /* 0: memory */
     uint64_t version;
-    uint64_t value; /* hash */
-    bool unknown;   /* seen without its value */
-    int64_t number; /* counters */
+    uint64_t value; /* as value_shown() has it */
+    uint8_t type;
+    uint32_t fields[SIM_FIELDS]; /* HASH: seeds of their values; 0: not there */
+    bool unknown;                /* seen without its value */
+    int64_t number;              /* counters */
     msec_t deadline;
     bool there;
 };
@@ -85,6 +88,12 @@ unsigned key_parse(struct slice text);
 /* The value that request writes to keys[at], `out` holds value_len bytes. */
 struct slice request_value(const struct request *r, unsigned at, uint8_t *out);
 uint64_t value_hash(struct slice value);
+/* Of a value in its stored form: the order of fields does not matter. */
+uint64_t value_shown(uint8_t type, struct slice stored);
+uint64_t fields_shown(const uint32_t *fields);
+/* A field's name, and its value; `out`: 8 and SIM_FIELD_MAX bytes. */
+struct slice field_text(unsigned field, char *out);
+struct slice field_value(uint32_t seed, uint8_t *out);
 
 /* The present state of a key. Borrowed until the next change. */
 const struct state *model_state(const struct model *m, unsigned context, unsigned key);

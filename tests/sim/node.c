@@ -16,7 +16,15 @@ static uint64_t port_append(void *ctx, const struct record *rec, bool sync)
 {
     struct node_shard *n = ctx;
     (void)sync;
-    uint64_t lsn = wal_batch_add(n->batches[n->batches_len - 1], rec);
+    struct record rest = *rec;
+    if (n->world->sabotage == SABOTAGE_SPLIT_RECORDS && !rec->has_session && rec->effects_len > 1) {
+        rest.effects_len = 1;
+        wal_batch_add(n->batches[n->batches_len - 1], &rest);
+        rest = *rec;
+        rest.effects++;
+        rest.effects_len--;
+    }
+    uint64_t lsn = wal_batch_add(n->batches[n->batches_len - 1], &rest);
     n->appended = lsn;
     if (!n->world->story)
         client_record(n->world, rec, lsn);

@@ -19,6 +19,7 @@ static void walk_begin(struct world *w, struct scan_walk *s)
                             .partition = (unsigned)below(w, SIM_PARTITIONS),
                             .prefix = prefixes[below(w, 4)],
                             .keys_only = chance(w, 20),
+                            .numbered = chance(w, 40),
                             .limit = 1 + (uint32_t)below(w, 8),
                             .from = w->step};
 }
@@ -38,6 +39,8 @@ void scan_send(struct world *w)
                     .partition = (uint16_t)s->partition,
                     .limit = s->limit,
                     .prefix = slice_make(key_text(s->partition, first).data, s->prefix),
+                    .numbered = s->numbered,
+                    .number_cursor = s->number,
                     .cursor = slice_make(s->cursor, s->cursor_len)};
     s->waiting = true;
     delivery_add(w, &op, s->context)->slot = at;
@@ -51,7 +54,7 @@ static void item_agrees(struct world *w, struct scan_walk *s, const struct deliv
     struct state seen = {.there = true,
                          .version = item->version,
                          .deadline = item->deadline,
-                         .value = value_hash(item->value),
+                         .value = value_shown(item->type, item->value),
                          .unknown = s->keys_only && !item->value.len};
     if (key >= SIM_KEYS || !in_walk(s, key)) {
         world_fail(w, "a scan gives a key of elsewhere");
@@ -83,17 +86,20 @@ void scan_reply(struct world *w, struct scan_walk *s, const struct delivery *d,
         s->open = false;
     if (res->status == GRID_EBUSY || (w->flipped && res->status == GRID_EDAMAGED))
         return;
-    if (res->status || res->items_len > s->limit || res->cursor.len > sizeof s->cursor) {
+    uint32_t most = s->limit + (s->numbered ? (uint32_t)SIM_KEYS : 0); /* whole buckets */
+    if (res->status || res->items_len > most || res->cursor.len > sizeof s->cursor) {
         world_fail(w, "a scan answers %s, %u items", err_name(res->status), res->items_len);
         return;
     }
     for (uint32_t i = 0; i < res->items_len; i++)
         item_agrees(w, s, d, &res->items[i]);
     w->tally.pages++;
+    w->tally.numbered += s->numbered;
+    s->number = (uint64_t)res->number;
     s->cursor_len = res->cursor.len;
     if (res->cursor.len)
         memcpy(s->cursor, res->cursor.data, res->cursor.len);
-    else
+    else if (!s->number)
         walk_end(w, s);
 }
 

@@ -52,6 +52,7 @@ static void mix_draw(struct world *w)
                       .write = draw(w, 10, 60),
                       .read = draw(w, 5, 40),
                       .scan = draw(w, 0, 20),
+                      .call = draw(w, 0, 40),
                       .log = draw(w, 20, 80),
                       .fold = draw(w, 1, 30),
                       .cold = draw(w, 5, 40),
@@ -175,7 +176,7 @@ static void event_run(struct world *w)
         {m->log * 10, event_log},      {m->fold * 10, event_fold},  {m->cold * 10, event_cold},
         {m->tick * 10, event_tick},    {m->crash * 3, event_crash}, {m->stop * 3, event_stop},
         {m->fault * 3, event_fault},   {m->full * 10, event_full},  {m->flip * 5, event_flip},
-        {m->leap, event_leap},         {m->drop * 4, event_drop}};
+        {m->leap, event_leap},         {m->drop * 4, event_drop},   {m->call * 10, client_call}};
     size_t n = w->calm ? CALM_EVENTS : sizeof events / sizeof *events;
     unsigned all = 0;
     for (size_t i = 0; i < n; i++)
@@ -253,4 +254,5 @@ void world_release(struct world *w)
     catalog_unref(w->catalog);
     model_release(&w->model);
     free(w->deliveries);
+    free(w->calls);
 }

@@ -6,6 +6,7 @@
 #include "base/prng.h"
 #include "shard/shard.h"
 #include "store/checkpoint.h"
+#include "tests/sim/call.h"
 #include "tests/sim/model.h"
 #include "tests/sim/sabotage.h"
 
@@ -21,7 +22,7 @@ struct tally {
 struct mix { /* what this seed is like; weights of events */
     unsigned shards, keys, value_max, ttl_percent, repeat_percent;
     uint64_t memory_limit, segment_bytes, changes_max;
-    unsigned write, read, scan, log, fold, cold, tick, leap;
+    unsigned write, read, scan, call, log, fold, cold, tick, leap;
     unsigned crash, stop, fault, full, drop, flip;
     unsigned steps;
 };
@@ -76,8 +77,9 @@ struct client {
 };
 
 struct scan_walk { /* of one partition, page by page */
-    bool open, waiting, keys_only;
+    bool open, waiting, keys_only, numbered;
     unsigned context, partition;
+    uint64_t number; /* the cursor, when it is one */
     unsigned prefix; /* length of the keys' text that must agree with key_text(first) */
     uint32_t limit;
     uint64_t from; /* keys there ever since this step must come */
@@ -103,6 +105,9 @@ struct world {
     struct scan_walk scans[SIM_SCANS];
     struct delivery *deliveries;
     size_t deliveries_len;
+    struct call_sent *calls;
+    size_t calls_len;
+    struct call_sent *running; /* the last that ran */
     msec_t now;
     uint64_t step, epoch;
     bool dead;    /* the disk failed: the process ends */
