@@ -120,7 +120,7 @@ static const char *value_fault(const struct resp_session *r, size_t i, struct sl
     return resp_string(value, text, KNOB_BYTES) ? NULL : "argument is too long";
 }
 
-static enum resp_taken set_refuse(struct resp_session *r, struct slice name, const char *why)
+static void set_refuse(struct resp_session *r, struct slice name, const char *why)
 {
     char line[256];
     int len = (int)(name.len < 64 ? name.len : 64);
@@ -133,10 +133,9 @@ static enum resp_taken set_refuse(struct resp_session *r, struct slice name, con
                  "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'", len,
                  len ? (const char *)name.data : "");
     resp_refuse(r, line);
-    return RESP_TAKEN;
 }
 
-/* args: names and values. */
+/* args: what struct wanted has of knobs. */
 static uint64_t set_run(struct errands *here, const struct errand *e, struct buf *out)
 {
     (void)out;
@@ -154,10 +153,13 @@ static uint64_t set_run(struct errands *here, const struct errand *e, struct buf
 static void set_result(struct resp_session *r, struct resp_slot *slot, uint64_t number,
                        uint32_t part, const struct result *res)
 {
-    (void)slot;
     (void)part;
-    struct buf *out = resp_open(r, number);
     if (res->status)
+        slot->error = res->status;
+    if (--slot->left)
+        return;
+    struct buf *out = resp_open(r, number);
+    if (slot->error)
         resp_error_text(out, "ERR CONFIG SET failed (possibly related to argument "
                              "'proto-max-bulk-len') - argument is out of the setting's range");
     else
@@ -165,49 +167,72 @@ static void set_result(struct resp_session *r, struct resp_slot *slot, uint64_t 
     resp_close(r, number);
 }
 
-static void value_max_set(struct resp_session *r, int64_t bytes)
+/* What a CONFIG SET asks for. */
+struct wanted {
+    bool named[PARAMETERS];
+    struct buf knobs; /* u16 parameter, KNOB_BYTES of text */
+    bool has_max;
+    int64_t max;
+};
+
+/* NULL, or the first parameter that cannot be set; *ret_why: see set_refuse(). */
+static const struct slice *set_read(struct resp_session *r, const struct resp_request *q,
+                                    struct wanted *want, const char **ret_why)
 {
-    struct admin_request a = {.op = ADMIN_SETTINGS_SET, .value = bytes};
+    for (uint32_t a = 2; a < q->args_len; a += 2) {
+        char text[KNOB_BYTES] = "";
+        size_t i = parameter_named(q->args[a]);
+        *ret_why = NULL;
+        if (i == PARAMETERS)
+            return &q->args[a];
+        *ret_why = want->named[i] ? "duplicate parameter" : value_fault(r, i, q->args[a + 1], text);
+        if (*ret_why)
+            return &q->args[a];
+        want->named[i] = true;
+        if (parameters[i].kind == VALUE_MAX) {
+            want->has_max = true;
+            want->max = strtoll(text, NULL, 10);
+        } else if (parameters[i].kind != FIXED) {
+            buf_add_u16(&want->knobs, (uint16_t)i);
+            buf_add(&want->knobs, text, sizeof text);
+        }
+    }
+    return NULL;
+}
+
+static void set_do(struct resp_session *r, const struct wanted *want)
+{
     uint64_t number;
+    struct errand e = {.run = set_run, .args_len = 1, .args = {buf_slice(&want->knobs)}};
+    struct admin_request a = {.op = ADMIN_SETTINGS_SET, .name = "max_value", .value = want->max};
     struct resp_slot *slot = resp_slot_new(r, &number);
     slot->result = set_result;
-    snprintf(a.name, sizeof a.name, "max_value");
-    session_admin(&r->base, number, &a);
+    slot->error = GRID_OK;
+    slot->left = (want->knobs.len ? 1u : 0u) + (want->has_max ? 1u : 0u);
+    if (want->knobs.len)
+        session_everywhere(&r->base, number, &e);
+    if (want->has_max)
+        session_admin(&r->base, number, &a);
 }
 
 enum resp_taken resp_config_set(struct resp_session *r, const struct resp_request *q)
 {
-    bool named[PARAMETERS] = {false};
-    int64_t max = 0;
-    struct buf told = BUF_INIT;
-    enum resp_taken refused = RESP_LATER;
+    struct wanted want = {.knobs = BUF_INIT};
+    const char *why = NULL;
     if (q->args_len % 2) {
         resp_refuse(r, "ERR wrong number of arguments for 'config|set' command");
         return RESP_TAKEN;
     }
-    for (uint32_t a = 2; a < q->args_len && refused == RESP_LATER; a += 2) {
-        char text[KNOB_BYTES] = "";
-        size_t i = parameter_named(q->args[a]);
-        const char *fault = NULL;
-        if (i < PARAMETERS)
-            fault = named[i] ? "duplicate parameter" : value_fault(r, i, q->args[a + 1], text);
-        if (i == PARAMETERS || fault) {
-            refused = set_refuse(r, q->args[a], fault);
-        } else if (parameters[i].kind == VALUE_MAX) {
-            max = strtoll(text, NULL, 10);
-        } else if (parameters[i].kind != FIXED) {
-            buf_add_u16(&told, (uint16_t)i);
-            buf_add(&told, text, sizeof text);
-        }
-        if (i < PARAMETERS)
-            named[i] = true;
+    const struct slice *refused = set_read(r, q, &want, &why);
+    if (refused) {
+        set_refuse(r, *refused, why);
+    } else if (want.knobs.len || want.has_max) {
+        set_do(r, &want);
+    } else {
+        resp_ok(resp_open_now(r)); /* all is as it was wanted */
+        resp_close_now(r);
     }
-    struct errand e = {.run = set_run, .args_len = 1, .args = {buf_slice(&told)}};
-    if (refused == RESP_LATER && max)
-        value_max_set(r, max);
-    else if (refused == RESP_LATER)
-        resp_everywhere(r, &e, set_result);
-    buf_release(&told);
+    buf_release(&want.knobs);
     return RESP_TAKEN;
 }
 

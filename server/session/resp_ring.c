@@ -155,7 +155,8 @@ struct buf *resp_open_now(struct resp_session *r)
 
 void resp_close_now(struct resp_session *r)
 {
-    if (unlikely(r->head != r->tail - 1)) {
+    if (unlikely(r->head != r->tail - 1)) { /* what was said may have turned replies on or off */
+        resp_slot_at(r, r->tail - 1)->silent = r->reply_off || r->reply_skip;
         resp_close(r, r->tail - 1);
         return;
     }

@@ -259,8 +259,10 @@ static size_t resp_take(struct session *s, const uint8_t *data, size_t len,
         turn->more = true;
         return 0;
     }
-    if (take_whole(r, data, turn) == RESP_LATER)
+    if (take_whole(r, data, turn) == RESP_LATER) {
+        CHECK(s->in_flight || turn->more || s->state == CLOSING); /* or nobody would call again */
         return 0;
+    }
     r->alone = false;
     turn->budget -= turn->budget > 0;
     session_count_request(s);
