@@ -98,6 +98,7 @@ struct resp_session {
     size_t subscribed[RESP_CHANNEL_KINDS], subscribed_all, subscribed_bytes;
     /* CLIENT REPLY */
     bool reply_off, reply_skip, reply_skip_next;
+    bool pushed; /* what is being said is told all the same */
     uint64_t id; /* of all clients of the node, never used again */
     uint64_t since_us, active_us;
     const struct resp_command *last;

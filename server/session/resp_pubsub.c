@@ -223,6 +223,7 @@ static void subscribe(struct resp_session *r, const struct resp_request *q, stru
         confirm(r, out, words[kind].subscribe, &q->args[i], kind);
     }
     gate_set(r);
+    r->pushed = true;
 }
 
 static void unsubscribe_all(struct resp_session *r, struct buf *out, enum resp_channel_kind kind)
@@ -256,6 +257,7 @@ static void unsubscribe(struct resp_session *r, const struct resp_request *q, st
         confirm(r, out, words[kind].unsubscribe, &q->args[i], kind);
     }
     gate_set(r);
+    r->pushed = true;
 }
 
 void resp_subscribe(struct resp_session *r, const struct resp_request *q, struct buf *out)

@@ -155,12 +155,14 @@ struct buf *resp_open_now(struct resp_session *r)
 
 void resp_close_now(struct resp_session *r)
 {
+    bool silent = (r->reply_off || r->reply_skip) && !r->pushed;
+    r->pushed = false;
     if (unlikely(r->head != r->tail - 1)) { /* what was said may have turned replies on or off */
-        resp_slot_at(r, r->tail - 1)->silent = r->reply_off || r->reply_skip;
+        resp_slot_at(r, r->tail - 1)->silent = silent;
         resp_close(r, r->tail - 1);
         return;
     }
-    if (unlikely(r->reply_off || r->reply_skip))
+    if (unlikely(silent))
         r->base.out.len = r->mark;
     r->head++;
 }
