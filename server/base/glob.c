@@ -46,6 +46,8 @@ static bool one_matches(struct slice p, size_t *at, uint8_t c)
 bool glob_matches(struct slice p, struct slice text)
 {
     size_t at = 0, i = 0, star = SIZE_MAX, star_took = 0;
+    if (text.len == 0)
+        return p.len == 0;
     while (i < text.len) {
         size_t next = at;
         if (at < p.len && p.data[at] == '*') {

@@ -5,7 +5,8 @@
 
 #include "base/slice.h"
 
-/* Takes at most pattern.len * text.len steps. */
+/* Takes at most pattern.len * text.len steps. An empty text is like the empty pattern only: "*" is
+ * at least one byte long there, as in Redis. */
 bool glob_matches(struct slice pattern, struct slice text);
 /* What every match begins with. Borrowed from the pattern. */
 struct slice glob_prefix(struct slice pattern);

@@ -349,10 +349,11 @@ enum resp_taken resp_client_kill(struct resp_session *r, const struct resp_reque
         return RESP_TAKEN;
     }
     struct buf id = BUF_INIT;
-    const char *fault = q->args_len % 2 ? "ERR syntax error" : NULL;
+    const char *fault = NULL;
     e.number = (int64_t)r->id;
     for (uint32_t i = 2; !fault && i < q->args_len; i += 2) {
-        fault = kill_filter(r, q->args[i], q->args[i + 1], &e, &id);
+        bool whole = i + 1 < q->args_len;
+        fault = whole ? kill_filter(r, q->args[i], q->args[i + 1], &e, &id) : "ERR syntax error";
         if (!fault && e.args[FILTER_TYPE].len && type_of(e.args[FILTER_TYPE]) < 0) {
             buf_release(&id);
             return refuse_type(r, e.args[FILTER_TYPE]);

@@ -205,6 +205,8 @@ void resp_everywhere(struct resp_session *r, const struct errand *e, resp_result
 enum resp_taken resp_do(struct resp_session *r, const struct resp_request *q);
 /* Error replies to what is taken now. */
 void resp_refuse(struct resp_session *r, const char *line);
+/* The arguments of a subcommand do not fit it; always RESP_TAKEN. */
+enum resp_taken resp_refuse_subcommand(struct resp_session *r, const struct resp_request *q);
 /* The arena of the turn is full: try again in the next one. */
 enum resp_taken resp_no_room(struct session_turn *turn);
 

@@ -457,9 +457,7 @@ static enum resp_taken names_ask(struct resp_session *r, const struct resp_reque
 {
     struct errand e = {.run = names_run, .number = kind};
     if (q->args_len > 3) {
-        resp_refuse(r, "ERR Unknown subcommand or wrong number of arguments for 'channels'. Try "
-                       "PUBSUB HELP.");
-        return RESP_TAKEN;
+        return resp_refuse_subcommand(r, q);
     }
     if (q->args_len == 3) {
         e.args_len = 1;

@@ -23,6 +23,8 @@ enum resp_taken resp_no_room(struct session_turn *turn)
     return RESP_LATER;
 }
 
+enum { TOLD_BYTES = 128 };
+
 /* As much of an argument as is told to people: up to `max` bytes or a NUL. */
 static void tell(struct buf *to, struct slice arg, size_t max)
 {
@@ -32,17 +34,21 @@ static void tell(struct buf *to, struct slice arg, size_t max)
         buf_add(to, arg.data, nul ? (size_t)(nul - arg.data) : len);
 }
 
+static void try_help(struct buf *line, const struct resp_command *parent)
+{
+    buf_printf(line, "'. Try ");
+    for (const char *c = parent->name; *c; c++)
+        buf_add_u8(line, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c));
+    buf_printf(line, " HELP.");
+}
+
 static void unknown_say(struct buf *line, const struct slice *args, uint32_t args_len,
                         const struct resp_command *parent)
 {
-    enum { TOLD_BYTES = 128 };
     buf_printf(line, parent ? "ERR unknown subcommand '" : "ERR unknown command '");
     tell(line, args[parent ? 1 : 0], TOLD_BYTES);
     if (parent) {
-        buf_printf(line, "'. Try ");
-        for (const char *c = parent->name; *c; c++)
-            buf_add_u8(line, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c));
-        buf_printf(line, " HELP.");
+        try_help(line, parent);
         return;
     }
     buf_printf(line, "', with args beginning with: ");
@@ -84,10 +90,22 @@ static enum resp_taken refuse_unknown(struct resp_session *r, const struct resp_
     return RESP_TAKEN;
 }
 
+enum resp_taken resp_refuse_subcommand(struct resp_session *r, const struct resp_request *q)
+{
+    struct buf line = BUF_INIT;
+    buf_printf(&line, "ERR unknown subcommand or wrong number of arguments for '");
+    tell(&line, q->args[1], TOLD_BYTES);
+    try_help(&line, resp_parent_of(q->command));
+    resp_error(resp_open_now(r), buf_slice(&line));
+    resp_close_now(r);
+    buf_release(&line);
+    return RESP_TAKEN;
+}
+
 static enum resp_taken refuse_arity(struct resp_session *r, const struct resp_command *c)
 {
     char line[160];
-    bool exec = (r->gate & GATE_MULTI) && c->act == resp_exec;
+    bool exec = c->act == resp_exec;
     snprintf(line, sizeof line, "%s wrong number of arguments for '%s' command",
              exec ? "EXECABORT Transaction discarded because of:" : "ERR", c->name);
     if (exec)

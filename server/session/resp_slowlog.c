@@ -98,10 +98,8 @@ static void reset_result(struct resp_session *r, struct resp_slot *slot, uint64_
 enum resp_taken resp_slowlog_get(struct resp_session *r, const struct resp_request *q)
 {
     int64_t most = GET_DEFAULT;
-    if (q->args_len > 3) {
-        resp_refuse(r, "ERR wrong number of arguments for 'slowlog|get' command");
-        return RESP_TAKEN;
-    }
+    if (q->args_len > 3)
+        return resp_refuse_subcommand(r, q);
     if (q->args_len == 3 && (!resp_number(q->args[2], &most) || most < -1)) {
         resp_refuse(r, "ERR count should be greater than or equal to -1");
         return RESP_TAKEN;

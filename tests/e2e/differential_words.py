@@ -27,6 +27,8 @@ POOLS = {
             HUGE + 1, "abc", "1.5", "", " 100"],
     "pttl": [0, -1, -100, 9223370399119966000, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
     "at": [32503680000, 33000000000, 1, 0, -1, 100, 9223372036854775, 9223372036854776, HUGE, TINY, "abc", ""],
+    "later": [32503680000, 33000000000, 0, -1, 9223372036854775, 9223372036854776, HUGE, TINY, "abc", ""],  # no past
+    "plater": [32503680000000, 33000000000000, 0, -1, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
     "pat": [32503680000000, 33000000000000, 1, 0, -1, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
     "count": [1, 2, 3, 10, 100, 0, -1, -3, -10, HUGE + 1, TINY - 1, "abc", ""],
     "several": [1, 2, 5, 10, 1000, 0, -1, "abc"],
@@ -47,13 +49,14 @@ VALUES = [b"", b"0", b"1", b"-1", b"10", b"abc", b"foo bar", b"\x00\xff\xfe", b"
 BIG = b"z" * 70000
 FIELDS = [b"f1", b"f2", b"f3", b"a", b"b", b"", b"\x00\xff", b"field" * 20, b"1", b"*"]
 KEYS = 8
+OF_ALL_KEYS = (b"KEYS", b"SCAN", b"FLUSHALL", b"FLUSHDB")  # done beside a transaction, not in it
 KINDS_OF_KEY = {"key": 0.07, "hash": 0.93, "any": 0.5}
 
 # family: name, weight, grammar. A name with a space is a command and its subcommand.
 GRAMMARS = """
 strings
 GET 20 key
-SET 30 key val (EX ttl|PX pttl|EXAT at|PXAT pat|KEEPTTL)? (NX|XX)? GET?
+SET 30 key val (EX ttl|PX pttl|EXAT later|PXAT plater|KEEPTTL)? (NX|XX)? GET?
 SET 10 key val
 SETNX 4 key val
 SETEX 4 key ttl val
@@ -126,17 +129,15 @@ ECHO 5 val
 SELECT 2 (0|00|abc|-1)
 CLIENT 2 SETNAME (abc|name1|(junk))
 CLIENT 2 GETNAME
-CLIENT 1 (NO-EVICT (ON|OFF|FOO)|FOO|REPLY (ON|FOO)|PAUSE abc|UNBLOCK (99999|abc))
+CLIENT 1 (NO-EVICT (ON|OFF|FOO)|FOO|REPLY (ON|FOO)|UNBLOCK (99999|abc))
 CLIENT 1 KILL (ID 999999|FOO|TYPE FOO|1.2.3.4:5)
 COMMAND 1 (GETKEYS (GET key|MSET key val key val|SET|FOO|PING|HSET key a b)|FOO)
 AUTH 1 (a b c d|junk)
 MEMORY 1 FOO
-CLUSTER 2 (KEYSLOT val|FOO)
 OBJECT 1 FOO
 CONFIG 1 (GET|FOO|SET a|RESETSTAT FOO)
 SLOWLOG 1 (FOO|LEN FOO|GET abc|GET -2)
 LATENCY 1 (FOO|LATEST FOO|HISTORY)
-DEBUG 1
 WAIT 1 (0 0|abc 0|0 abc|0 -1)
 PUBLISH 2 val val
 SPUBLISH 1 key val
@@ -219,8 +220,8 @@ KEYS_AT = {"MSET": (1, None, 2), "MSETNX": (1, None, 2), "LCS": (1, 3, 1), "RENA
            "COPY": (1, 3, 1), "SPUBLISH": (1, 2, 1), "OBJECT": (2, 3, 1), "MEMORY": (2, 3, 1)}
 KEYS_AT.update((name, (1, None, 1)) for name in ("MGET", "DEL", "UNLINK", "EXISTS", "TOUCH", "WATCH"))
 KEYS_AT.update((name, (1, 2, 1)) for family, name, _, _ in TABLE if family != "connection" and name not in KEYS_AT)
-for name in ("KEYS", "SCAN", "FLUSHALL", "FLUSHDB"):
-    del KEYS_AT[name]
+for name in OF_ALL_KEYS:
+    del KEYS_AT[name.decode()]
 
 
 def keys_of(words):
@@ -260,7 +261,8 @@ class Generator:
 
     def pushes(self, length):
         self.rows, self.weights = PUBSUB_TABLE, [row[2] for row in PUBSUB_TABLE]
-        return [(self.random.randrange(3), self.request()) for _ in range(length)]
+        steps = [(self.random.randrange(3), self.request()) for _ in range(length)]
+        return steps
 
     # --- requests
 
@@ -342,7 +344,9 @@ class Generator:
             steps.append((1, self.request()))
         steps.append((0, [b"MULTI"]))
         for _ in range(draw.randint(0, 6)):
-            steps.append((0, self.request()))
+            request = self.request()
+            if request[0].upper() not in OF_ALL_KEYS:
+                steps.append((0, request))
             if draw.random() < 0.1:
                 steps.append((1, self.request()))
         if draw.random() < 0.08:

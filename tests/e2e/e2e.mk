@@ -1,6 +1,7 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
 E2E := $(addprefix tests/e2e/,basics crash bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
+E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
 $(BUILD)/e2e/load: tests/e2e/load.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
