@@ -301,11 +301,11 @@ void resp_command_list(struct resp_session *r, const struct resp_request *q, str
     }
     uint64_t n = 0;
     for (uint32_t i = 0; i < resp_commands_len(); i++)
-        n += (by.len || is_top(i)) && wanted(resp_command_at(i), by, what);
+        n += wanted(resp_command_at(i), by, what);
     resp_array(out, n);
     for (uint32_t i = 0; i < resp_commands_len(); i++) {
         const struct resp_command *c = resp_command_at(i);
-        if ((by.len || is_top(i)) && wanted(c, by, what))
+        if (wanted(c, by, what))
             resp_bulk(out, slice_make(c->name, c->name_len));
     }
 }
@@ -341,6 +341,16 @@ static void keys_of_spec(const struct resp_request *q, const char *spec, uint32_
     *ret_step = (uint32_t)step;
 }
 
+/* What SET does to its key depends on its options. */
+static const char *variable_flags(const struct resp_request *q)
+{
+    for (uint32_t i = 5; i < q->args_len; i++) {
+        if (resp_word_is(q->args[i], "get"))
+            return "RW access update";
+    }
+    return "OW update";
+}
+
 static void getkeys(const struct resp_request *q, struct buf *out, bool flags, bool resp3)
 {
     const struct resp_command *c = getkeys_command(q, out);
@@ -359,6 +369,8 @@ static void getkeys(const struct resp_request *q, struct buf *out, bool flags, b
         const char *words = strchr(p, ':') + 1, *stop = strchr(words, ';');
         char text[64] = "";
         strncat(text, words, stop ? (size_t)(stop - words) : sizeof text - 1);
+        if (strstr(text, "variable_flags"))
+            snprintf(text, sizeof text, "%s", variable_flags(q));
         for (uint32_t i = first; i <= last; i += step) {
             if (flags)
                 resp_array(out, 2);
