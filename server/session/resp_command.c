@@ -3,6 +3,7 @@
 
 #include "base/glob.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- lists of words in one text --------------------------------------------------------------- */
