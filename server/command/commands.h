@@ -12,6 +12,8 @@ procedure_fn command_getdel, command_getex, command_getrange, command_getset, co
 procedure_fn command_incrby, command_incrbyfloat, command_lcs, command_mget, command_mset;
 procedure_fn command_msetnx, command_psetex, command_set, command_setex, command_setnx;
 procedure_fn command_setrange, command_strlen;
+/* bits.c */
+procedure_fn command_bitcount, command_bitop, command_bitpos, command_getbit, command_setbit;
 /* keys.c, dump.c */
 procedure_fn command_copy, command_del, command_exists, command_expire, command_expireat;
 procedure_fn command_expiretime, command_persist, command_pexpire, command_pexpireat;

@@ -159,10 +159,20 @@ void command_object_encoding(struct call *c)
         reply_bulk(c, slice_str(hash_encoding(e)));
 }
 
+/* Redis shares small numbers among all keys, and says so. */
+static bool is_small_number(const struct entry *e)
+{
+    enum { SHARED_NUMBERS = 10000 };
+    int64_t number;
+    return value_is_bytes(entry_type(e)) && arg_integer(entry_string(e), &number) && number >= 0 &&
+           number < SHARED_NUMBERS;
+}
+
 void command_object_refcount(struct call *c)
 {
-    if (call_entry(c, 0))
-        reply_integer(c, 1);
+    const struct entry *e = call_entry(c, 0);
+    if (e)
+        reply_integer(c, is_small_number(e) ? INT32_MAX : 1);
     else
         reply_null(c);
 }

@@ -51,9 +51,19 @@ static const struct category {
     const char *name;
     uint32_t flags; /* any of them implies it */
 } categories[] = {
-    {"keyspace", 0},    {"read", RESP_READONLY},     {"write", RESP_WRITE},     {"string", 0},
-    {"hash", 0},        {"pubsub", RESP_PUBSUB},     {"admin", RESP_ADMIN},     {"fast", RESP_FAST},
-    {"slow", 0},        {"blocking", RESP_BLOCKING}, {"dangerous", RESP_ADMIN}, {"connection", 0},
+    {"keyspace", 0},
+    {"read", RESP_READONLY},
+    {"write", RESP_WRITE},
+    {"string", 0},
+    {"hash", 0},
+    {"bitmap", 0},
+    {"pubsub", RESP_PUBSUB},
+    {"admin", RESP_ADMIN},
+    {"fast", RESP_FAST},
+    {"slow", 0},
+    {"blocking", RESP_BLOCKING},
+    {"dangerous", RESP_ADMIN},
+    {"connection", 0},
     {"transaction", 0},
 };
 enum { CATEGORIES = sizeof categories / sizeof *categories };

@@ -23,6 +23,7 @@ POOLS = {
               "99999999999999999", "0.00000000000000001", 2**53 + 1],
     "index": [0, 1, -1, 2, 3, -3, 5, -5, 10, 100, -100, 2**31, -2**31, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
     "offset": [0, 0, 1, 2, 5, 10, 100, 3000, -1, 536870912, HUGE, HUGE + 1, "abc", ""],
+    "bit": [0, 1, 6, 7, 8, 63, 64, 100, 1000, 30000, -1, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
     "ttl": [0, -1, -100, 9223372036854775, 9223372036854776, 9223370399119966, HUGE, TINY,
             HUGE + 1, "abc", "1.5", "", " 100"],
     "pttl": [0, -1, -100, 9223370399119966000, HUGE, TINY, HUGE + 1, "abc", "1.5", ""],
@@ -78,6 +79,13 @@ GETRANGE 8 key index index
 SETRANGE 6 key offset val
 SUBSTR 2 key index index
 LCS 5 key key LEN? IDX? (MINMATCHLEN least)? WITHMATCHLEN?
+bits
+SETBIT 10 key bit (0|1|1|2|abc)
+GETBIT 5 key bit
+BITCOUNT 6 key (index index (BIT|BYTE|junk)?)?
+BITCOUNT 1 key index
+BITPOS 6 key (0|1|2) (index (index (BIT|BYTE|junk)?)?)?
+BITOP 5 (AND|OR|XOR|NOT|junk) key key key?
 keys
 DEL 8 any+
 UNLINK 3 any+
@@ -149,7 +157,7 @@ DISCARD 1
 UNWATCH 1
 WATCH 0 key+
 """
-FAMILIES = ("strings", "keys", "hashes", "connection", "transactions")
+FAMILIES = ("strings", "bits", "keys", "hashes", "connection", "transactions")
 
 
 PUBSUB = """
