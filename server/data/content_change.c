@@ -204,10 +204,20 @@ static void entry_replace(struct content *c, struct entry **place, struct entry 
     entry_free(c->table.pool, old);
 }
 
+/* What is changed was looked at just before, mostly. */
+static inline struct entry **place_of(const struct content *c, const struct entry *e, uint64_t hash)
+{
+    struct entry **seen = c->seen;
+    if (likely(seen && c->seen_hash == hash && entry_cache(*seen) == entry_cache(e) &&
+               slice_eq(entry_key(*seen), entry_key(e))))
+        return seen;
+    return table_place(&c->table, entry_cache(e), entry_key(e), hash);
+}
+
 static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
 {
     struct entry *e = st->entry;
-    struct entry **old = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
+    struct entry **old = place_of(c, e, st->hash);
     if (effect->kind != EFFECT_PUT || effect->created)
         counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
     if (!old)

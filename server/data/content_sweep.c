@@ -242,6 +242,8 @@ void content_check(const struct content *c)
         cursor = table_scan(&c->table, cursor, entry_check, &sum);
     while (cursor);
     table_check(&c->table);
+    CHECK(!c->seen || table_place(&c->table, entry_cache(*c->seen), entry_key(*c->seen),
+                                  c->seen_hash) == c->seen);
     expiry_check(&c->expiry);
     sessions_check(c->sessions);
     counts_check(c, &sum.live);

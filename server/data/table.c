@@ -87,10 +87,13 @@ static inline void entries_prefetch(const struct table_bucket *b, uint64_t m, bo
     for (; m; m &= m - 1) {
         uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
         __builtin_prefetch((const void *)e);
-        __builtin_prefetch((const void *)(e + 64));
-        __builtin_prefetch((const void *)(e + 128)); /* 16 + 100 bytes lie on three lines mostly */
-        if (changes)                                 /* it will be given back */
+        if (changes) { /* its key is looked at, then it is given back to its page */
+            __builtin_prefetch((const void *)(e + 47));
             __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
+        } else { /* 16 + 100 bytes lie on three lines mostly */
+            __builtin_prefetch((const void *)(e + 64));
+            __builtin_prefetch((const void *)(e + 128));
+        }
     }
 }
 

@@ -69,8 +69,8 @@ static enum line line_without_number(const uint8_t *s, size_t len)
     return (size_t)(end - s) + 2 > len ? LINE_MORE : LINE_BAD;
 }
 
-static enum line line_any_number(const uint8_t *s, size_t len, int64_t *ret_number,
-                                 size_t *ret_used)
+/* A number up to a line end: no zeros in front, no plus. *ret_used: bytes with the line end. */
+static enum line line_number(const uint8_t *s, size_t len, int64_t *ret_number, size_t *ret_used)
 {
     size_t sign = len && s[0] == '-', i = sign;
     int64_t n = 0;
@@ -85,33 +85,16 @@ static enum line line_any_number(const uint8_t *s, size_t len, int64_t *ret_numb
     return LINE_GOOD;
 }
 
-/* A number up to a line end: no zeros in front, no plus. *ret_used: bytes with the line end. Most
- * have one to three digits. */
-static inline enum line line_number(const uint8_t *s, size_t len, int64_t *ret_number,
-                                    size_t *ret_used)
-{
-    unsigned n = 0;
-    if (unlikely(len < 5 || s[0] == '0'))
-        return line_any_number(s, len, ret_number, ret_used);
-    for (size_t i = 0; i < 4; i++) {
-        unsigned digit = s[i] - (unsigned)'0';
-        if (digit > 9) {
-            if (unlikely(!i || s[i] != '\r'))
-                break;
-            *ret_number = n;
-            *ret_used = i + 2;
-            return LINE_GOOD;
-        }
-        n = n * 10 + digit;
-    }
-    return line_any_number(s, len, ret_number, ret_used);
-}
-
 static enum resp_parsed array_begin(struct resp_parser *p, const uint8_t *data, size_t len,
                                     const struct resp_bounds *bounds)
 {
     int64_t n = 0;
     size_t used = 0;
+    if (likely(len > 3 && data[2] == '\r' && data[1] - (unsigned)'1' < 9)) {
+        p->at = 4;
+        p->args = data[1] - (unsigned)'0';
+        return RESP_WHOLE;
+    }
     enum line line = line_number(data + 1, len - 1, &n, &used);
     if (line == LINE_MORE)
         return RESP_MORE;
@@ -134,6 +117,29 @@ static enum resp_parsed expected_bulk(struct resp_parser *p, uint8_t got)
     return RESP_BROKEN;
 }
 
+/* The usual argument: one to three digits of length, and it is whole. Returns the bytes of its head,
+ * 0: another. */
+static inline size_t short_arg(const uint8_t *s, size_t left, size_t *ret_bulk)
+{
+    if (unlikely(left < 7 || s[0] != '$'))
+        return 0;
+    unsigned n = s[1] - (unsigned)'0', digit = s[2] - (unsigned)'0';
+    size_t head = 4;
+    if (unlikely(n - 1 > 8))
+        return 0;
+    if (digit <= 9) {
+        n = n * 10 + digit;
+        digit = s[3] - (unsigned)'0';
+        head = 5;
+        if (digit <= 9) {
+            n = n * 10 + digit;
+            head = 6;
+        }
+    }
+    *ret_bulk = n;
+    return likely(s[head - 2] == '\r' && left >= head + n + 2) ? head : 0;
+}
+
 /* The next argument; p->at moves on only when it is whole. */
 static enum resp_parsed array_arg(struct resp_parser *p, const uint8_t *data, size_t len,
                                   const struct resp_bounds *bounds)
@@ -141,6 +147,12 @@ static enum resp_parsed array_arg(struct resp_parser *p, const uint8_t *data, si
     const uint8_t *s = data + p->at;
     size_t left = len - p->at, used = 0;
     int64_t n = 0;
+    size_t bulk, head = short_arg(s, left, &bulk);
+    if (likely(head && p->at + head <= RESP_REQUEST_MAX - bulk - 2)) {
+        span_add(p, p->at + head, bulk);
+        p->at += head + bulk + 2;
+        return RESP_WHOLE;
+    }
     if (!left)
         return RESP_MORE;
     enum line line = line_number(s + 1, left - 1, &n, &used);
@@ -154,7 +166,8 @@ static enum resp_parsed array_arg(struct resp_parser *p, const uint8_t *data, si
         return broken(p, "Protocol error: invalid bulk length");
     if (unlikely(n > 16384 && bounds->stranger))
         return broken(p, "Protocol error: unauthenticated bulk length");
-    size_t head = 1 + used, bulk = (size_t)n;
+    head = 1 + used;
+    bulk = (size_t)n;
     if (unlikely(p->at + head > RESP_REQUEST_MAX - bulk - 2))
         return broken(p, "Protocol error: too big request");
     if (left < head + bulk + 2)

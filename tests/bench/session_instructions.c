@@ -1,8 +1,9 @@
 /* session_instructions.c - the path of a GET or PUT from the bytes of its request to the bytes of
  * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
  * callgrind by session_instructions.sh, which counts inside measured().
- *   session_instructions get|put|resp-get|resp-set: 10,000 requests with 100-byte values in turns
- *   of 16, a context in memory; the latter two as a Redis client asks
+ *   session_instructions get|put|resp-get|resp-set|resp-mset: 10,000 requests with 100-byte values
+ *   in turns of 16, a context in memory; the latter as a Redis client asks; resp-mset: keys, ten a
+ *   request
  * LINK: session wire command shard control replica data base frame pb */
 #include "base/buf.h"
 #include "client.pb-c.h"
@@ -189,6 +190,21 @@ static void add_resp(struct buf *b, bool set)
     }
 }
 
+/* Ten keys each. */
+static void add_resp_mset(struct buf *b)
+{
+    enum { EACH = 10 };
+    uint8_t value[VALUE_LEN];
+    memset(value, 'v', sizeof value);
+    for (unsigned long i = 0; i < REQUESTS; i++) {
+        if (i % EACH == 0)
+            buf_printf(b, "*%d\r\n$4\r\nMSET\r\n", 1 + 2 * EACH);
+        buf_printf(b, "$16\r\nkey:%012lu\r\n$%zu\r\n", i, sizeof value);
+        buf_add(b, value, sizeof value);
+        buf_printf(b, "\r\n");
+    }
+}
+
 static void make_cache(struct rig *r)
 {
     char why[WHY_BYTES];
@@ -202,12 +218,13 @@ static void make_cache(struct rig *r)
 
 int main(int argc, char **argv)
 {
-    static const char *const what[] = {"get", "put", "resp-get", "resp-set"};
+    static const char *const what[] = {"get", "put", "resp-get", "resp-set", "resp-mset"};
+    enum { KINDS = sizeof what / sizeof *what };
     unsigned at = 0;
-    while (at < 4 && (argc != 2 || strcmp(argv[1], what[at]) != 0))
+    while (at < KINDS && (argc != 2 || strcmp(argv[1], what[at]) != 0))
         at++;
-    if (at == 4) {
-        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set\n");
+    if (at == KINDS) {
+        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set|resp-mset\n");
         return 2;
     }
     bool put = at % 2, resp = at >= 2;
@@ -234,7 +251,10 @@ int main(int argc, char **argv)
     if (resp) {
         add_resp(&warm, true);
         add_resp(&warm, true);
-        add_resp(&stream, put);
+        if (at == 4)
+            add_resp_mset(&stream);
+        else
+            add_resp(&stream, put);
     } else {
         add_hello(&warm);
         add_requests(&warm, &r, true, 1);

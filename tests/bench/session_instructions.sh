@@ -28,7 +28,7 @@ count() {
     echo $((total / requests))
 }
 
-kinds="get put resp-get resp-set"
+kinds="get put resp-get resp-set resp-mset"
 figures=$(for what in $kinds; do echo "$what $(count "$what")"; done)
 
 if [ "$mode" = update ]; then
