@@ -179,7 +179,7 @@ void resp_reply(struct buf *out, const struct reply *r, bool resp3)
         buf_add(out, r->bytes.data, r->bytes.len);
         break;
     case REPLY_NONE:
-        CHECK(!"a procedure without a reply");
+        check_failed("a procedure without a reply", __FILE__, __LINE__, __func__);
     }
 }
 

@@ -51,8 +51,7 @@ const char *resp_config_value(const struct errands *here, const char *name)
     for (size_t i = 0; i < PARAMETERS; i++)
         if (strcmp(parameters[i].name, name) == 0)
             return here->knobs && here->knobs->set[i] ? here->knobs->text[i] : parameters[i].value;
-    CHECK(!"a parameter of the table");
-    return NULL;
+    check_failed("a parameter of the table", __FILE__, __LINE__, __func__);
 }
 
 /* --- GET -------------------------------------------------------------------------------------- */

@@ -308,7 +308,7 @@ static void resp_collected(struct session *s, uint64_t number, const struct coll
     (void)s;
     (void)number;
     (void)all;
-    CHECK(!"this door has no collectors");
+    check_failed("this door has no collectors", __FILE__, __LINE__, __func__);
 }
 
 static void resp_admin_result(struct session *s, uint64_t number, enum grid_err status,
