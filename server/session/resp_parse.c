@@ -117,8 +117,8 @@ static enum resp_parsed expected_bulk(struct resp_parser *p, uint8_t got)
     return RESP_BROKEN;
 }
 
-/* The usual argument: one to three digits of length, and it is whole. Returns the bytes of its head,
- * 0: another. */
+/* The usual argument: one to three digits of length, and it is whole. Returns the bytes of its
+ * head, 0: another. */
 static inline size_t short_arg(const uint8_t *s, size_t left, size_t *ret_bulk)
 {
     if (unlikely(left < 7 || s[0] != '$'))
