@@ -72,8 +72,8 @@ bool content_prefetch(const struct content *c, uint64_t hash, const struct sessi
 
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash)
 {
-    struct entry **place = table_place(&c->table, (uint16_t)cache, key, hash);
-    struct entry *e = place ? *place : NULL;
+    struct table_place place = table_place(&c->table, (uint16_t)cache, key, hash);
+    struct entry *e = place.bucket ? table_at(place) : NULL;
     c->seen = place;
     c->seen_hash = hash;
     if (e && !(e->bits & ENTRY_CLOCK))
@@ -162,7 +162,7 @@ void content_set_count(struct content *c, uint32_t cache, uint64_t count)
 
 void content_link(struct content *c, struct entry *e, uint64_t hash)
 {
-    c->seen = NULL;
+    c->seen.bucket = NULL;
     table_link(&c->table, e, hash);
     c->entry_bytes += entry_size(e);
     if (entry_is_tombstone(e))
@@ -173,7 +173,7 @@ void content_link(struct content *c, struct entry *e, uint64_t hash)
 
 void content_unlink(struct content *c, struct entry *e)
 {
-    c->seen = NULL;
+    c->seen.bucket = NULL;
     table_unlink(&c->table, e, table_hash(&c->table, entry_cache(e), entry_key(e)));
     c->entry_bytes -= entry_size(e);
     if (entry_is_tombstone(e))

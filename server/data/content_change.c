@@ -191,10 +191,10 @@ void content_unstage(struct content *c)
 
 /* --- applying --------------------------------------------------------------------------------- */
 
-static void entry_replace(struct content *c, struct entry **place, struct entry *e)
+static void entry_replace(struct content *c, struct table_place place, struct entry *e)
 {
-    struct entry *old = *place;
-    *place = e;
+    struct entry *old = table_at(place);
+    table_set(place, e);
     c->entry_bytes += entry_size(e) - entry_size(old);
     expiry_replace(&c->expiry, old, e);
     if (entry_is_tombstone(old))
@@ -205,35 +205,37 @@ static void entry_replace(struct content *c, struct entry **place, struct entry 
 }
 
 /* What is changed was looked at just before, mostly. */
-static inline struct entry **place_of(const struct content *c, const struct entry *e, uint64_t hash)
+static inline struct table_place place_of(const struct content *c, const struct entry *e,
+                                          uint64_t hash)
 {
-    struct entry **seen = c->seen;
-    if (likely(seen && c->seen_hash == hash && entry_cache(*seen) == entry_cache(e) &&
-               slice_eq(entry_key(*seen), entry_key(e))))
-        return seen;
+    if (likely(c->seen.bucket && c->seen_hash == hash)) {
+        const struct entry *seen = table_at(c->seen);
+        if (likely(entry_cache(seen) == entry_cache(e) && slice_eq(entry_key(seen), entry_key(e))))
+            return c->seen;
+    }
     return table_place(&c->table, entry_cache(e), entry_key(e), hash);
 }
 
 static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
 {
     struct entry *e = st->entry;
-    struct entry **old = place_of(c, e, st->hash);
+    struct table_place old = place_of(c, e, st->hash);
     if (effect->kind != EFFECT_PUT || effect->created)
         counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
-    if (!old)
+    if (!old.bucket)
         content_link(c, e, st->hash);
-    else if (entry_version(*old) <= entry_version(e))
+    else if (entry_version(table_at(old)) <= entry_version(e))
         entry_replace(c, old, e);
     else
         entry_free(c->table.pool, e);
 }
 
 /* A map that has become small; without memory it stays one. */
-ASIDE static void map_pack(struct content *c, struct entry **place)
+ASIDE static void map_pack(struct content *c, struct table_place place)
 {
-    struct entry_parts parts = parts_of(*place);
+    struct entry_parts parts = parts_of(table_at(place));
     struct buf *packed = entry_pool_scratch(c->table.pool);
-    fields_store(entry_fields(*place), packed);
+    fields_store(entry_fields(table_at(place)), packed);
     parts.map = NULL;
     parts.value = buf_slice(packed);
     struct entry *e = entry_new(c->table.pool, &parts);
@@ -255,10 +257,10 @@ ASIDE static void map_apply(struct content *c, const struct staged *st, uint64_t
 ASIDE static void change_apply(struct content *c, const struct staged *st)
 {
     struct entry *e = st->entry;
-    struct entry **place = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
-    if (maps_shared(*place, e)) {
+    struct table_place place = table_place(&c->table, entry_cache(e), entry_key(e), st->hash);
+    if (maps_shared(table_at(place), e)) {
         c->entry_bytes -= fields_bytes(entry_map(e));
-        entry_forget_map(*place);
+        entry_forget_map(table_at(place));
     }
     entry_replace(c, place, e);
 }

@@ -42,7 +42,7 @@ struct content {
     uint64_t last, commit, clean, left;
     uint64_t hand; /* CLOCK: cursor */
     msec_t cold_deadline;
-    struct entry **seen; /* where content_get() found what it gave last, NULL: look again */
+    struct table_place seen; /* where content_get() found what it gave last, or nowhere */
     uint64_t seen_hash;
     struct staged *staged;
     struct staged staged_one; /* place for the usual case */

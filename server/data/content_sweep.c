@@ -23,7 +23,7 @@ static void victims_add(struct victims *v, struct entry *e)
 
 static struct entry_links *links_of(const struct content *c, const struct entry *e)
 {
-    return (struct entry_links *)(uintptr_t)(e ? (const void *)e->data
+    return (struct entry_links *)(uintptr_t)(e ? (const void *)entry_extra_at(e)
                                                : (const void *)&c->tombstones);
 }
 
@@ -218,7 +218,6 @@ static void entry_check(void *ctx, struct entry *e)
         CHECK(!(e->bits & ENTRY_PINNED));
         fields_check(entry_map(e));
     }
-    CHECK(!(e->bits & ENTRY_UNLINKED));
     CHECK(entry_version(e) <= sum->content->last);
     sum->tombstones += entry_is_tombstone(e);
     sum->deadlines += entry_deadline(e) != 0;
@@ -242,8 +241,12 @@ void content_check(const struct content *c)
         cursor = table_scan(&c->table, cursor, entry_check, &sum);
     while (cursor);
     table_check(&c->table);
-    CHECK(!c->seen || table_place(&c->table, entry_cache(*c->seen), entry_key(*c->seen),
-                                  c->seen_hash) == c->seen);
+    if (c->seen.bucket) {
+        const struct entry *seen = table_at(c->seen);
+        struct table_place at =
+            table_place(&c->table, entry_cache(seen), entry_key(seen), c->seen_hash);
+        CHECK(at.bucket == c->seen.bucket && at.slot == c->seen.slot);
+    }
     expiry_check(&c->expiry);
     sessions_check(c->sessions);
     counts_check(c, &sum.live);

@@ -10,6 +10,7 @@
 struct pin {
     const struct entry *entry; /* NULL: free */
     size_t count;
+    bool unlinked; /* it left the table; freed with the last reference */
 };
 
 struct entry_pool {
@@ -89,25 +90,36 @@ __attribute__((noinline)) static void map_drop(struct entry_pool *p, struct fiel
 
 /* --- layout ----------------------------------------------------------------------------------- */
 
-static inline size_t parts_bytes(const struct entry_parts *parts)
+/* Where everything goes. */
+struct layout {
+    size_t value; /* bytes of it, type and form included */
+    size_t all;
+    bool wide;
+};
+
+static inline struct layout layout_of(const struct entry_parts *parts)
 {
-    size_t n = sizeof(struct entry) + parts->key.len;
+    struct layout l = {parts->tombstone ? 0 : parts->value.len, 0, false};
+    if (unlikely(parts->type && !parts->tombstone))
+        l.value = 1 + (parts->map ? sizeof parts->map : parts->value.len);
+    l.wide = l.value > UINT8_MAX || parts->cache > UINT8_MAX;
+    l.all = sizeof(struct entry) + parts->key.len + l.value;
+    l.all += l.wide ? (size_t)ENTRY_WIDE_BYTES : 0;
     if (parts->tombstone)
-        return n + ENTRY_LINK_BYTES;
-    n += parts->deadline ? (size_t)ENTRY_DEADLINE_BYTES : 0;
-    n += parts->affinity.len ? 2 + parts->affinity.len : 0;
-    n += parts->type ? 1 : 0;
-    return n + (parts->map ? sizeof parts->map : parts->value.len);
+        l.all += ENTRY_LINK_BYTES;
+    else
+        l.all += (parts->deadline ? (size_t)ENTRY_DEADLINE_BYTES : 0) +
+                 (parts->affinity.len ? 2 + parts->affinity.len : 0);
+    return l;
 }
 
 size_t entry_parts_size(const struct entry_parts *parts)
 {
-    size_t map = 0, bytes = parts_bytes(parts);
-    if (parts->type == VALUE_HASH && !parts->map && parts->value.len > FIELDS_PACKED_BYTES) {
-        map = fields_bytes_of(parts->value);
-        bytes += sizeof parts->map - parts->value.len;
-    }
-    return slab_size(bytes) + map;
+    if (parts->type != VALUE_HASH || parts->map || parts->value.len <= FIELDS_PACKED_BYTES)
+        return slab_size(layout_of(parts).all);
+    struct entry_parts of_map = *parts;
+    of_map.value = slice_make(NULL, sizeof parts->map);
+    return slab_size(layout_of(&of_map).all) + fields_bytes_of(parts->value);
 }
 
 static uint8_t *bytes_put(uint8_t *to, struct slice s)
@@ -117,16 +129,24 @@ static uint8_t *bytes_put(uint8_t *to, struct slice s)
     return to + s.len;
 }
 
-/* Type and form, and the value; returns their length. */
-__attribute__((noinline)) static uint32_t typed_put(uint8_t *at, const struct entry_parts *parts)
+/* Type and form, and the value. */
+__attribute__((noinline)) static void typed_put(uint8_t *at, const struct entry_parts *parts)
 {
     *at++ = (uint8_t)(parts->type | (parts->map ? ENTRY_MAP : 0));
-    if (!parts->map) {
+    if (parts->map)
+        memcpy(at, &parts->map, sizeof parts->map);
+    else
         bytes_put(at, parts->value);
-        return 1 + (uint32_t)parts->value.len;
-    }
-    memcpy(at, &parts->map, sizeof parts->map);
-    return 1 + sizeof parts->map;
+}
+
+/* Returns where what stands before the key goes. */
+__attribute__((noinline)) static uint8_t *wide_put(struct entry *e, const struct entry_parts *parts,
+                                                   size_t value)
+{
+    store_u32(e->data, (uint32_t)value);
+    store_u16(e->data + 4, parts->cache);
+    store_u16(e->data + 6, 0);
+    return e->data + ENTRY_WIDE_BYTES;
 }
 
 struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
@@ -135,14 +155,19 @@ struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
         entry_pool_tidy(p, DYING_STEPS);
     CHECK(parts->key.len > 0 && parts->key.len <= KEY_BYTES_MAX);
     CHECK(parts->affinity.len <= KEY_BYTES_MAX && parts->value.len < UINT32_MAX);
-    struct entry *e = slab_alloc(p->slab, parts_bytes(parts));
+    struct layout l = layout_of(parts);
+    struct entry *e = slab_alloc(p->slab, l.all);
     if (unlikely(!e))
         return NULL;
     unsigned bits = (unsigned)parts->key.len | ENTRY_CLOCK;
     uint8_t *at = e->data;
     e->version = parts->version;
-    e->cache = parts->cache;
-    e->value_len = 0;
+    e->cache = (uint8_t)parts->cache;
+    e->value_len = (uint8_t)l.value;
+    if (unlikely(l.wide)) {
+        bits |= ENTRY_WIDE;
+        at = wide_put(e, parts, l.value);
+    }
     if (parts->tombstone) {
         e->bits = (uint16_t)(bits | ENTRY_TOMBSTONE);
         bytes_put(at + ENTRY_LINK_BYTES, parts->key);
@@ -162,27 +187,26 @@ struct entry *entry_new(struct entry_pool *p, const struct entry_parts *parts)
     at = bytes_put(at, parts->key);
     at = bytes_put(at, parts->affinity);
     if (likely(!parts->type)) {
-        e->value_len = (uint32_t)parts->value.len;
         bytes_put(at, parts->value);
     } else {
         bits |= ENTRY_TYPED;
-        e->value_len = typed_put(at, parts);
+        typed_put(at, parts);
     }
     e->bits = (uint16_t)bits;
     return e;
 }
 
-void entry_free(struct entry_pool *p, struct entry *e)
+__attribute__((noinline)) struct slice entry_odd_value(const struct entry *e)
 {
-    if (unlikely(e->bits & (ENTRY_PINNED | ENTRY_TYPED))) {
-        if (e->bits & ENTRY_PINNED) {
-            e->bits |= ENTRY_UNLINKED;
-            return;
-        }
-        if (entry_is_map(e))
-            map_drop(p, entry_map(e));
-    }
-    slab_free(p->slab, e, entry_bytes(e));
+    const uint8_t *at = entry_value_at(e);
+    if (!(e->bits & ENTRY_TYPED))
+        return slice_make(at, entry_value_len(e));
+    return slice_make(at + 1, *at & ENTRY_MAP ? 0 : entry_value_len(e) - 1);
+}
+
+__attribute__((noinline)) size_t entry_odd_bytes(const struct entry *e)
+{
+    return (size_t)(entry_value_at(e) - (const uint8_t *)e) + entry_value_len(e);
 }
 
 size_t entry_map_bytes(const struct entry *e)
@@ -235,8 +259,21 @@ static void pin_erase(struct entry_pool *p, size_t at)
             at = next;
         }
     }
-    p->pins[at] = (struct pin){NULL, 0};
+    p->pins[at] = (struct pin){NULL, 0, false};
     p->pins_len--;
+}
+
+void entry_free(struct entry_pool *p, struct entry *e)
+{
+    if (unlikely(e->bits & (ENTRY_PINNED | ENTRY_TYPED))) {
+        if (e->bits & ENTRY_PINNED) {
+            pin_find(p, e)->unlinked = true;
+            return;
+        }
+        if (entry_is_map(e))
+            map_drop(p, entry_map(e));
+    }
+    slab_free(p->slab, e, entry_bytes(e));
 }
 
 void entry_ref(struct entry_pool *p, const struct entry *e)
@@ -247,7 +284,7 @@ void entry_ref(struct entry_pool *p, const struct entry *e)
             pins_resize(p, p->pins_cap ? p->pins_cap * 2 : 16);
         struct entry *mine = (struct entry *)(uintptr_t)e;
         mine->bits |= ENTRY_PINNED;
-        *pin_find(p, e) = (struct pin){e, 0};
+        *pin_find(p, e) = (struct pin){e, 0, false};
         p->pins_len++;
     }
     pin_find(p, e)->count++;
@@ -260,11 +297,12 @@ void entry_unref(struct entry_pool *p, const struct entry *e)
     CHECK(pin->entry == e && pin->count > 0);
     if (--pin->count)
         return;
+    bool unlinked = pin->unlinked;
     pin_erase(p, (size_t)(pin - p->pins));
     if (p->pins_cap > 1024 && p->pins_len < p->pins_cap / 8)
         pins_resize(p, p->pins_cap / 2);
     struct entry *mine = (struct entry *)(uintptr_t)e;
     mine->bits &= (uint16_t)~ENTRY_PINNED;
-    if (mine->bits & ENTRY_UNLINKED)
+    if (unlinked)
         entry_free(p, mine);
 }

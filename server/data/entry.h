@@ -1,7 +1,8 @@
 /* entry.h - one key with its value, or a tombstone: one allocation, immutable but for its flags
  * and links.
  *
- *   u64 version | u32 value length | u16 cache | 9 bits key length, 7 flags |
+ *   u64 version | 9 bits key length, 7 flags | u8 cache | u8 value length |
+ *   [wide, when these two are not enough: u32 value length, u16 cache, u16 0] |
  *   [deadline: u64, u32 place in the expiry heap | tombstone: 2 links] | [u16 affinity length] |
  *   key | affinity | [u8 type] value
  *
@@ -22,10 +23,16 @@ enum entry_flag {
     ENTRY_TOMBSTONE = 1 << 9,
     ENTRY_DEADLINE = 1 << 10,
     ENTRY_AFFINITY = 1 << 11,
-    ENTRY_CLOCK = 1 << 12,    /* used since the hand passed */
-    ENTRY_PINNED = 1 << 13,   /* has references */
-    ENTRY_UNLINKED = 1 << 14, /* left the table; freed with the last reference */
-    ENTRY_TYPED = 1 << 15,    /* the value begins with a byte that is its type, and its form */
+    ENTRY_CLOCK = 1 << 12,  /* used since the hand passed */
+    ENTRY_PINNED = 1 << 13, /* has references */
+    ENTRY_WIDE = 1 << 14,   /* value length and cache stand behind the head */
+    ENTRY_TYPED = 1 << 15,  /* the value begins with a byte that is its type, and its form */
+};
+
+/* What stands between head and key, or makes the value more than its bytes. */
+enum {
+    ENTRY_BEFORE_KEY = ENTRY_TOMBSTONE | ENTRY_DEADLINE | ENTRY_WIDE | ENTRY_AFFINITY,
+    ENTRY_ODD = ENTRY_BEFORE_KEY | ENTRY_TYPED,
 };
 
 enum { ENTRY_TYPE_MASK = 0x7f, ENTRY_MAP = 0x80 /* behind the type is a pointer to a map */ };
@@ -33,9 +40,9 @@ enum { ENTRY_TYPE_MASK = 0x7f, ENTRY_MAP = 0x80 /* behind the type is a pointer 
 /* Aligned to 4 only: that saves 2 bytes per entry on average. */
 struct __attribute__((packed, aligned(4))) entry {
     uint64_t version;
-    uint32_t value_len;
-    uint16_t cache;
     uint16_t bits;
+    uint8_t cache;     /* not when it is wide */
+    uint8_t value_len; /* neither */
     uint8_t data[];
 };
 
@@ -44,7 +51,11 @@ struct __attribute__((packed, aligned(4))) entry_links {
     struct entry *prev, *next;
 };
 
-enum { ENTRY_DEADLINE_BYTES = 12, ENTRY_LINK_BYTES = (int)sizeof(struct entry_links) };
+enum {
+    ENTRY_WIDE_BYTES = 8,
+    ENTRY_DEADLINE_BYTES = 12,
+    ENTRY_LINK_BYTES = (int)sizeof(struct entry_links),
+};
 
 /* What an entry is made of; slices are copied. */
 struct entry_parts {
@@ -96,7 +107,19 @@ static inline uint64_t entry_version(const struct entry *e)
 
 static inline uint16_t entry_cache(const struct entry *e)
 {
-    return e->cache;
+    return likely(!(e->bits & ENTRY_WIDE)) ? e->cache : load_u16(e->data + 4);
+}
+
+/* Type and form included. */
+static inline uint32_t entry_value_len(const struct entry *e)
+{
+    return likely(!(e->bits & ENTRY_WIDE)) ? e->value_len : load_u32(e->data);
+}
+
+/* Where deadline or links are. */
+static inline const uint8_t *entry_extra_at(const struct entry *e)
+{
+    return e->data + (e->bits & ENTRY_WIDE ? ENTRY_WIDE_BYTES : 0);
 }
 
 static inline size_t entry_key_len(const struct entry *e)
@@ -106,9 +129,11 @@ static inline size_t entry_key_len(const struct entry *e)
 
 static inline size_t entry_affinity_at(const struct entry *e)
 {
-    if (likely(!(e->bits & (ENTRY_TOMBSTONE | ENTRY_DEADLINE))))
+    if (likely(!(e->bits & (ENTRY_TOMBSTONE | ENTRY_DEADLINE | ENTRY_WIDE))))
         return 0;
-    return e->bits & ENTRY_TOMBSTONE ? (size_t)ENTRY_LINK_BYTES : (size_t)ENTRY_DEADLINE_BYTES;
+    size_t at = e->bits & ENTRY_WIDE ? ENTRY_WIDE_BYTES : 0;
+    at += e->bits & ENTRY_DEADLINE ? ENTRY_DEADLINE_BYTES : 0;
+    return at + (e->bits & ENTRY_TOMBSTONE ? ENTRY_LINK_BYTES : 0);
 }
 
 static inline size_t entry_affinity_len(const struct entry *e)
@@ -118,6 +143,8 @@ static inline size_t entry_affinity_len(const struct entry *e)
 
 static inline const uint8_t *entry_key_at(const struct entry *e)
 {
+    if (likely(!(e->bits & ENTRY_BEFORE_KEY)))
+        return e->data;
     return e->data + entry_affinity_at(e) + (e->bits & ENTRY_AFFINITY ? 2 : 0);
 }
 
@@ -149,13 +176,14 @@ static inline bool entry_is_map(const struct entry *e)
     return unlikely(e->bits & ENTRY_TYPED) && *entry_value_at(e) & ENTRY_MAP;
 }
 
+struct slice entry_odd_value(const struct entry *e);
+
 /* In its stored form; empty for one that is a map. */
 static inline struct slice entry_value(const struct entry *e)
 {
-    const uint8_t *at = entry_value_at(e);
-    if (likely(!(e->bits & ENTRY_TYPED)))
-        return slice_make(at, e->value_len);
-    return slice_make(at + 1, *at & ENTRY_MAP ? 0 : e->value_len - 1);
+    if (likely(!(e->bits & ENTRY_ODD)))
+        return slice_make(e->data + entry_key_len(e), e->value_len);
+    return entry_odd_value(e);
 }
 
 /* The bytes of a BYTES or MEDIA value. */
@@ -181,20 +209,23 @@ static inline struct fields_view entry_fields(const struct entry *e)
 /* Unix ms, 0: for ever. */
 static inline msec_t entry_deadline(const struct entry *e)
 {
-    return likely(!(e->bits & ENTRY_DEADLINE)) ? 0 : load_u64(e->data);
+    return likely(!(e->bits & ENTRY_DEADLINE)) ? 0 : load_u64(entry_extra_at(e));
 }
 
 /* Whether its deadline has passed: reads treat it as absent (R14). */
 static inline bool entry_expired(const struct entry *e, msec_t now)
 {
-    return unlikely(e->bits & ENTRY_DEADLINE) && load_u64(e->data) <= now;
+    return unlikely(e->bits & ENTRY_DEADLINE) && load_u64(entry_extra_at(e)) <= now;
 }
+
+size_t entry_odd_bytes(const struct entry *e);
 
 /* Bytes as allocated, without rounding. */
 static inline size_t entry_bytes(const struct entry *e)
 {
-    const uint8_t *end = entry_key_at(e) + entry_key_len(e) + entry_affinity_len(e) + e->value_len;
-    return (size_t)(end - (const uint8_t *)e);
+    if (likely(!(e->bits & ENTRY_BEFORE_KEY)))
+        return sizeof *e + entry_key_len(e) + e->value_len;
+    return entry_odd_bytes(e);
 }
 
 /* Of its map, when it is one. */

@@ -10,18 +10,18 @@ enum { CHILDREN = 4, NODES_MIN = 4 };
 
 static msec_t deadline_at(const struct expiry *x, uint32_t i)
 {
-    return load_u64(x->nodes[i]->data);
+    return load_u64(entry_extra_at(x->nodes[i]));
 }
 
 static uint32_t place_of(const struct entry *e)
 {
-    return load_u32(e->data + 8);
+    return load_u32(entry_extra_at(e) + 8);
 }
 
 static void node_set(struct expiry *x, uint32_t i, struct entry *e)
 {
     x->nodes[i] = e;
-    store_u32(e->data + 8, i);
+    store_u32(e->data + (entry_extra_at(e) - e->data) + 8, i);
 }
 
 static void node_up(struct expiry *x, uint32_t i)

@@ -20,31 +20,59 @@ uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key)
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
-/* High bit of byte i set: slot i has this tag. Free slots may match too. */
-static inline uint64_t bucket_match(const struct table_bucket *b, uint8_t tag)
+/* Bit i: slot i has this tag. Free slots may match too. */
+static inline unsigned bucket_match(const struct table_bucket *b, uint8_t tag)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * TAG_MASK;
     uint64_t differ = (load_u64(b->tags) & low) ^ ones * tag;
-    uint64_t same = ~(differ + low) & ~low;
-    return same & (bucket_chained(b) ? UINT64_C(0x0000ffffffffffff) : UINT64_C(0x00ffffffffffffff));
+    uint64_t same = (~(differ + low) & ~low) >> 7;                      /* bit 0 of each byte */
+    unsigned m = (unsigned)(same * UINT64_C(0x0102040810204080) >> 56); /* side by side */
+    bool last = (b->tags[LINK] & TAG_MASK) == tag && !bucket_chained(b);
+    return m | (unsigned)last << LINK;
 }
 
-static inline bool entry_matches(const struct entry *e, uint16_t cache, struct slice key)
+/* What is looked for, as the head of an entry that is not wide has it. */
+struct wanted {
+    struct slice key;
+    uint32_t head; /* key length, cache */
+    uint16_t cache;
+    uint8_t tag;
+};
+enum { HEAD_MASK = ENTRY_KEY_MASK | ENTRY_WIDE | 0xff << 16 };
+
+static inline struct wanted wanted_of(uint16_t cache, struct slice key, uint64_t hash)
 {
-    return e->cache == cache && entry_key_len(e) == key.len &&
-           memcmp(entry_key_at(e), key.data, key.len) == 0;
+    return (struct wanted){key, (uint32_t)key.len | (uint32_t)cache << 16, cache, hash_tag(hash)};
 }
 
-static inline struct table_place chain_find(struct table_bucket *b, uint16_t cache,
-                                            struct slice key, uint8_t tag)
+static inline bool entry_matches(const struct entry *e, const struct wanted *w)
 {
-    for (;; b = b->next) {
-        for (uint64_t m = bucket_match(b, tag); m; m &= m - 1) {
-            unsigned slot = (unsigned)__builtin_ctzll(m) / 8;
-            if (b->slots[slot] && entry_matches(b->slots[slot], cache, key))
-                return (struct table_place){b, slot};
-        }
-        if (likely(!bucket_chained(b)))
+    uint32_t head = e->bits | (uint32_t)e->cache << 16;
+    if (unlikely((head & HEAD_MASK) != w->head) &&
+        (!(e->bits & ENTRY_WIDE) || entry_key_len(e) != w->key.len || entry_cache(e) != w->cache))
+        return false;
+    return memcmp(entry_key_at(e), w->key.data, w->key.len) == 0;
+}
+
+/* The slot of `b` itself that has it; TABLE_SLOTS: none. */
+static inline unsigned bucket_find(const struct table_bucket *b, const struct wanted *w)
+{
+    for (unsigned m = bucket_match(b, w->tag); m; m &= m - 1) {
+        unsigned slot = (unsigned)__builtin_ctz(m);
+        const struct entry *e = slot_get(b, slot);
+        if (e && entry_matches(e, w))
+            return slot;
+    }
+    return TABLE_SLOTS;
+}
+
+static inline struct table_place chain_find(struct table_bucket *b, const struct wanted *w)
+{
+    for (;; b = bucket_next(b)) {
+        unsigned slot = bucket_find(b, w);
+        if (slot < TABLE_SLOTS)
+            return (struct table_place){b, slot};
+        if (!bucket_chained(b))
             return (struct table_place){NULL, 0};
     }
 }
@@ -54,45 +82,72 @@ static inline struct table_bucket *bucket_of(const struct table *t, uint64_t has
     return bucket_at(t, bucket_address(t->linear.buckets, hash_half(hash, second)));
 }
 
+/* Where it is when it is not in its first bucket itself. *ret_home: see place_find(). */
+__attribute__((noinline)) static struct table_place place_further(const struct table *t,
+                                                                  const struct wanted *w,
+                                                                  uint64_t hash,
+                                                                  struct table_bucket **ret_home)
+{
+    struct table_bucket *first = *ret_home;
+    struct table_place at = {NULL, 0};
+    if (bucket_chained(first))
+        at = chain_find(bucket_next(first), w);
+    if (at.bucket || !bucket_displaced(first))
+        return at;
+    *ret_home = bucket_of(t, hash, true);
+    return chain_find(*ret_home, w);
+}
+
 /* *ret_home is the bucket whose chain it is in. */
 static inline struct table_place place_find(const struct table *t, uint16_t cache, struct slice key,
                                             uint64_t hash, struct table_bucket **ret_home)
 {
     if (unlikely(!t->linear.buckets))
         return (struct table_place){NULL, 0};
-    uint8_t tag = hash_tag(hash);
-    *ret_home = bucket_of(t, hash, false);
-    struct table_place at = chain_find(*ret_home, cache, key, tag);
-    if (at.bucket || !bucket_displaced(*ret_home))
-        return at;
-    *ret_home = bucket_of(t, hash, true);
-    return chain_find(*ret_home, cache, key, tag);
+    struct wanted w = wanted_of(cache, key, hash);
+    struct table_bucket *first = *ret_home = bucket_of(t, hash, false);
+    unsigned slot = bucket_find(first, &w);
+    if (likely(slot < TABLE_SLOTS))
+        return (struct table_place){first, slot};
+    if (!bucket_chained(first) && !bucket_displaced(first))
+        return (struct table_place){NULL, 0};
+    return place_further(t, &w, hash, ret_home);
 }
 
-struct entry **table_place(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
+struct table_place table_place(const struct table *t, uint16_t cache, struct slice key,
+                               uint64_t hash)
 {
     struct table_bucket *home;
-    struct table_place at = place_find(t, cache, key, hash, &home);
-    return at.bucket ? &at.bucket->slots[at.slot] : NULL;
+    return place_find(t, cache, key, hash, &home);
+}
+
+struct entry *table_at(struct table_place at)
+{
+    return slot_get(at.bucket, at.slot);
+}
+
+void table_set(struct table_place at, struct entry *e)
+{
+    slot_set(at.bucket, at.slot, e);
 }
 
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash)
 {
-    struct entry **place = table_place(t, cache, key, hash);
-    return place ? *place : NULL;
+    struct table_place at = table_place(t, cache, key, hash);
+    return at.bucket ? table_at(at) : NULL;
 }
 
-static inline void entries_prefetch(const struct table_bucket *b, uint64_t m, bool changes)
+static inline void entries_prefetch(const struct table_bucket *b, unsigned m, bool changes)
 {
     for (; m; m &= m - 1) {
-        uintptr_t e = (uintptr_t)b->slots[__builtin_ctzll(m) / 8]; /* 0 in a free slot: harmless */
+        uintptr_t e = (uintptr_t)slot_get(b, (unsigned)__builtin_ctz(m)); /* 0: harmless */
         __builtin_prefetch((const void *)e);
         if (changes) { /* its key is looked at, then it is given back to its page */
             __builtin_prefetch((const void *)(e + 47));
             __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
-        } else { /* 16 + 100 bytes lie on three lines mostly */
+        } else { /* 12 + 16 + 100 bytes lie on two lines, or three */
             __builtin_prefetch((const void *)(e + 64));
-            __builtin_prefetch((const void *)(e + 128));
+            __builtin_prefetch((const void *)(e + 127));
         }
     }
 }
@@ -101,7 +156,7 @@ static inline void entries_prefetch(const struct table_bucket *b, uint64_t m, bo
 static inline bool bucket_prefetch(const struct table *t, const struct table_bucket *b,
                                    uint64_t hash, bool changes)
 {
-    uint64_t m = bucket_match(b, hash_tag(hash));
+    unsigned m = bucket_match(b, hash_tag(hash));
     entries_prefetch(b, m, changes);
     if (m || !bucket_displaced(b))
         return false;
@@ -143,7 +198,7 @@ void table_link(struct table *t, struct entry *e, uint64_t hash)
         }
     }
     if (likely(at.bucket)) {
-        at.bucket->slots[at.slot] = e;
+        slot_set(at.bucket, at.slot, e);
         at.bucket->tags[at.slot] = tag;
     } else {
         bucket_put(t, first, e, tag);
@@ -156,7 +211,7 @@ void table_unlink(struct table *t, const struct entry *e, uint64_t hash)
 {
     struct table_bucket *home;
     struct table_place at = place_find(t, entry_cache(e), entry_key(e), hash, &home);
-    CHECK(at.bucket && at.bucket->slots[at.slot] == e);
+    CHECK(at.bucket && table_at(at) == e);
     bool second = at.bucket->tags[at.slot] & SECOND;
     bucket_take(t, home, at);
     struct table_bucket *first = bucket_of(t, hash, false);
@@ -172,7 +227,7 @@ void table_release(struct table *t)
     for (uint32_t i = 0; i < t->linear.buckets; i++) {
         struct table_bucket *b = bucket_at(t, i);
         while (bucket_chained(b)) {
-            struct table_bucket *next = b->next;
+            struct table_bucket *next = bucket_next(b);
             *b = *next;
             slab_free(entry_pool_slab(t->pool), next, sizeof *next);
             t->overflow--;
@@ -187,10 +242,12 @@ void table_release(struct table *t)
 
 static void chain_visit(const struct table_bucket *b, table_each_fn *each, void *ctx)
 {
-    for (;; b = b->next) {
-        for (unsigned i = 0; i < bucket_slots(b); i++)
-            if (b->slots[i])
-                each(ctx, b->slots[i]);
+    for (;; b = bucket_next(b)) {
+        for (unsigned i = 0; i < bucket_slots(b); i++) {
+            struct entry *e = slot_get(b, i);
+            if (e)
+                each(ctx, e);
+        }
         if (!bucket_chained(b))
             return;
     }
@@ -213,10 +270,10 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each,
 static size_t chain_check(const struct table *t, uint32_t a, uint32_t *chained)
 {
     size_t len = 0;
-    for (const struct table_bucket *b = bucket_at(t, a);; b = b->next) {
+    for (const struct table_bucket *b = bucket_at(t, a);; b = bucket_next(b)) {
         size_t here = 0;
         for (unsigned i = 0; i < bucket_slots(b); i++) {
-            const struct entry *e = b->slots[i];
+            const struct entry *e = slot_get(b, i);
             if (!e)
                 continue;
             uint64_t hash = table_hash(t, entry_cache(e), entry_key(e));

@@ -1,6 +1,6 @@
 /* table.h - (cache, key) -> entry, of one partition. Pure; used by the owning shard only. Owns
  * neither entries nor pool.
- * Buckets of one cache line: 7 entries, 7 tags. A key lives in its first bucket, or in its second
+ * Buckets of one cache line: 9 entries, 9 tags. A key lives in its first bucket, or in its second
  * one when the first was full, or in a chain behind the first. Grows and shrinks by linear
  * hashing, one bucket at a time.
  * Source: Litwin, Linear Hashing (1980); Azar et al., Balanced Allocations (1994).
@@ -12,7 +12,15 @@
 #include "data/entry.h"
 #include "data/linear.h"
 
-enum { TABLE_SLOTS = 7 };
+enum { TABLE_SLOTS = 9 };
+
+struct table_bucket;
+
+/* Where an entry stands; good until the next call that changes the table. */
+struct table_place {
+    struct table_bucket *bucket; /* NULL: it is not there */
+    unsigned slot;
+};
 
 struct table {
     struct entry_pool *pool;
@@ -37,14 +45,16 @@ bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stag
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
 /* Link `e`, whose key must be absent. */
 void table_link(struct table *t, struct entry *e, uint64_t hash);
-/* Where it stands, or NULL. Another entry of the same key may be put there; good until the next
- * call that changes the table. */
-struct entry **table_place(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
+struct table_place table_place(const struct table *t, uint16_t cache, struct slice key,
+                               uint64_t hash);
+struct entry *table_at(struct table_place at);
+/* Put another entry of the same key there. */
+void table_set(struct table_place at, struct entry *e);
 /* Unlink `e`, which is in the table. */
 void table_unlink(struct table *t, const struct entry *e, uint64_t hash);
 
 typedef void table_each_fn(void *ctx, struct entry *e);
-/* Visit the entries of one bucket (7, seldom more) and return the cursor to go on with; 0: the
+/* Visit the entries of one bucket (9, seldom more) and return the cursor to go on with; 0: the
  * table is done. Start with 0.
  * An entry that is in the table during the whole scan is visited at least once, however the table
  * grows or shrinks between calls; exactly once when it does not change. Any number is a safe

@@ -29,7 +29,7 @@ static void bucket_drop(struct table *t)
 static void bucket_prefetch(const struct table_bucket *b)
 {
     for (unsigned i = 0; i < bucket_slots(b); i++)
-        __builtin_prefetch(b->slots[i]);
+        __builtin_prefetch(slot_get(b, i));
 }
 
 /* Put the entries of `old` (a copy) and its chain where they belong now; the chain's buckets are
@@ -40,7 +40,7 @@ static void bucket_spread(struct table *t, const struct table_bucket *old)
     for (bool more = true; more;) {
         more = bucket_chained(&copy);
         for (unsigned i = 0; i < bucket_slots(&copy); i++) {
-            struct entry *e = copy.slots[i];
+            struct entry *e = slot_get(&copy, i);
             if (!e)
                 continue;
             uint8_t tag = copy.tags[i];
@@ -49,7 +49,7 @@ static void bucket_spread(struct table *t, const struct table_bucket *old)
             bucket_put(t, bucket_at(t, to), e, tag);
         }
         if (more) {
-            struct table_bucket *next = copy.next;
+            struct table_bucket *next = bucket_next(&copy);
             copy = *next;
             slab_free(entry_pool_slab(t->pool), next, sizeof *next);
             t->overflow--;

@@ -1,7 +1,8 @@
 /* table_priv.h - buckets and their addresses, shared by table.c and its growth.
  *
- *   bucket, 64 bytes:  7 tags of one byte | meta | 7 entries        (chained: the 7th is the next
- *   bucket of the chain)
+ *   bucket, 64 bytes:  9 tags of one byte | meta | 9 entries of 6 bytes: their addresses, which
+ *   have no more on any machine that gives 48 bits to programs (table_set() looks)
+ *   chained: the 9th is the next bucket of the chain
  *   tag = 7 bits of the hash, and whether the entry is here by its second address
  *   meta = how many keys whose first address this is stand in their second one (127: or more), and
  *   whether chained
@@ -13,31 +14,38 @@
 #include "data/linear.h"
 #include "data/table.h"
 
+#include <stddef.h>
+
 enum {
     META = TABLE_SLOTS,
     CHAINED = 0x80,
     DISPLACED_MAX = 0x7f,
     SECOND = 0x80,
     TAG_MASK = 0x7f,
+    SLOT_BYTES = 6,
+    LINK = TABLE_SLOTS - 1, /* slot of the next bucket of a chain */
 };
 
 struct table_bucket {
-    uint8_t tags[TABLE_SLOTS + 1]; /* the last is meta */
-    union {
-        struct entry *slots[TABLE_SLOTS]; /* NULL: free */
-        struct {
-            struct entry *unused[TABLE_SLOTS - 1];
-            struct table_bucket *next;
-        };
-    };
+    uint8_t tags[TABLE_SLOTS + 1];          /* the last is meta */
+    uint8_t slots[TABLE_SLOTS][SLOT_BYTES]; /* 0: free */
 };
 _Static_assert(sizeof(struct table_bucket) == 64, "a bucket is a cache line");
 
-/* Where an entry stands. */
-struct table_place {
-    struct table_bucket *bucket;
-    unsigned slot;
-};
+/* The two bytes before a slot are read with it, and dropped: so no read goes beyond the bucket. */
+static inline void *slot_get(const struct table_bucket *b, unsigned slot)
+{
+    const uint8_t *at = (const uint8_t *)b + offsetof(struct table_bucket, slots);
+    return (void *)(uintptr_t)(load_u64(at + slot * SLOT_BYTES - 2) >> 16);
+}
+
+static inline void slot_set(struct table_bucket *b, unsigned slot, const void *p)
+{
+    uintptr_t v = (uintptr_t)p;
+    CHECK(v >> 16 <= UINT32_MAX);
+    store_u16(b->slots[slot], (uint16_t)v);
+    store_u32(b->slots[slot] + 2, (uint32_t)(v >> 16));
+}
 
 static inline struct table_bucket *bucket_at(const struct table *t, uint32_t b)
 {
@@ -69,6 +77,11 @@ static inline bool bucket_chained(const struct table_bucket *b)
 static inline unsigned bucket_slots(const struct table_bucket *b)
 {
     return bucket_chained(b) ? TABLE_SLOTS - 1 : TABLE_SLOTS;
+}
+
+static inline struct table_bucket *bucket_next(const struct table_bucket *b)
+{
+    return slot_get(b, LINK);
 }
 
 static inline unsigned bucket_displaced(const struct table_bucket *b)

@@ -111,6 +111,41 @@ START_TEST(an_entry_keeps_all_its_parts)
 }
 END_TEST
 
+START_TEST(values_and_caches_of_any_size_keep_all_their_parts)
+{
+    static const size_t lengths[] = {0, 1, 254, 255, 256, 1000, 70000};
+    static const uint32_t caches[] = {0, 255, 256, UINT16_MAX};
+    static uint8_t value[70000];
+    struct world w = world_new(1);
+    for (unsigned n = 0; n < 7 * 4 * 4; n++) {
+        struct effect e = put("key", "", n < 4);
+        e.cache = caches[n % 4];
+        e.created = n < 4;
+        e.value = slice_make(value, lengths[n / 4 % 7]);
+        e.deadline = n % 3 ? 1000 + n : 0;
+        e.affinity = slice_str(n % 5 ? "affinity" : "");
+        apply_one(&w, e);
+        const struct entry *found = get(&w, e.cache, "key");
+        ck_assert_uint_eq(entry_cache(found), e.cache);
+        ck_assert(slice_eq(entry_key(found), e.key) && slice_eq(entry_value(found), e.value));
+        ck_assert(slice_eq(entry_affinity(found), e.affinity));
+        ck_assert_uint_eq(entry_deadline(found), e.deadline);
+        content_check(w.c);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        struct effect e = removal("key");
+        e.cache = caches[i];
+        apply_one(&w, e);
+        ck_assert(entry_is_tombstone(get(&w, caches[i], "key")));
+        ck_assert_uint_eq(entry_cache(get(&w, caches[i], "key")), caches[i]);
+        content_check(w.c);
+    }
+    content_committed(w.c, w.version);
+    ck_assert_ptr_null(get(&w, UINT16_MAX, "key"));
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(a_staged_record_that_is_given_back_leaves_nothing)
 {
     struct world w = world_new(1);
@@ -569,8 +604,8 @@ START_TEST(a_random_history_agrees_with_the_model)
 }
 END_TEST
 
-UNIT_MAIN("data/content", an_entry_keeps_all_its_parts,
-          a_staged_record_that_is_given_back_leaves_nothing,
+UNIT_MAIN("data/content", values_and_caches_of_any_size_keep_all_their_parts,
+          an_entry_keeps_all_its_parts, a_staged_record_that_is_given_back_leaves_nothing,
           a_record_may_borrow_from_the_entry_it_replaces,
           a_referenced_entry_outlives_its_replacement_and_its_content,
           many_references_are_counted_apart, a_tombstone_stays_while_its_removal_is_pending,

@@ -144,7 +144,7 @@ static void walk_randomly(uint64_t seed)
             link_entry(&t, model[i] = make(pool, 1, key_of(i), step));
         } else if (put) {
             struct entry *e = make(pool, 1, key_of(i), step);
-            *table_place(&t, 1, entry_key(e), table_hash(&t, 1, entry_key(e))) = e;
+            table_set(table_place(&t, 1, entry_key(e), table_hash(&t, 1, entry_key(e))), e);
             entry_free(pool, model[i]);
             model[i] = e;
         } else if (model[i]) {
