@@ -56,6 +56,15 @@ static inline void reply_raw(struct call *c)
     c->reply.kind = REPLY_RAW;
 }
 
+/* Whether an answer in c->raw may grow by `more`; else that is the reply. */
+static inline bool answer_fits(struct call *c, size_t more)
+{
+    if (likely(c->raw->len + more <= ANSWER_BYTES_MAX))
+        return true;
+    reply_error(c, TOO_MUCH);
+    return false;
+}
+
 static inline bool resp3(const struct call *c)
 {
     return c->flags & CALL_RESP3;

@@ -54,6 +54,8 @@ static void any_fields(struct call *c, struct fields_view v, uint64_t count, boo
     for (uint64_t i = 0; i < count; i++) {
         struct pair p;
         fields_random(v, call_random(c), &p.field, &p.value);
+        if (!answer_fits(c, p.field.len + p.value.len))
+            return;
         pair_write(c, &p, values);
     }
     reply_raw(c);

@@ -268,6 +268,8 @@ void command_hmget(struct call *c)
     for (uint32_t i = 2; i < c->args_len; i++) {
         bool there;
         struct slice value = value_of(e, c->args[i], &there);
+        if (!answer_fits(c, value.len))
+            return;
         if (there)
             resp_bulk(c->raw, value);
         else

@@ -58,7 +58,10 @@ void command_mget(struct call *c)
     resp_array(c->raw, c->keys_len);
     for (uint32_t i = 0; i < c->keys_len; i++) {
         const struct entry *e = call_entry(c, i);
-        if (e && value_is_bytes(entry_type(e)))
+        bool there = e && value_is_bytes(entry_type(e));
+        if (there && !answer_fits(c, entry_string(e).len))
+            return;
+        if (there)
             resp_bulk(c->raw, entry_string(e));
         else
             resp_null(c->raw, resp3(c));

@@ -395,6 +395,35 @@ START_TEST(hrandfield_reaches_every_field_and_favours_none)
 }
 END_TEST
 
+/* The same field or key again and again. */
+START_TEST(an_answer_does_not_grow_beyond_its_limit)
+{
+    enum { VALUE = 12 << 20, TIMES = 50 };
+    static uint8_t value[VALUE];
+    struct world *w = world_new();
+    struct words words = {.len = 0};
+    words_read(&words, "HSET h f");
+    words.at[words.len++] = slice_make(value, VALUE);
+    ask_words(w, &words);
+    words.len = 0;
+    words_read(&words, "SET k");
+    words.at[words.len++] = slice_make(value, VALUE);
+    ask_words(w, &words);
+    static const char *const heads[] = {"HMGET h", "MGET k"};
+    for (int i = 0; i < 2; i++) {
+        words.len = 0;
+        words_read(&words, heads[i]);
+        while (words.len < TIMES)
+            word_add(&words, slice_str(i ? "k" : "f"));
+        ask_words(w, &words);
+        ck_assert_str_eq(w->text, "-ERR the answer would be too large");
+    }
+    ask(w, "HRANDFIELD h 1");
+    ck_assert_str_eq(w->text, "*1 $1 f");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(an_answer_that_would_be_too_large_is_refused_before_it_is_made)
 {
     struct world *w = large_hash();
@@ -436,6 +465,6 @@ UNIT_MAIN("command/hashes", hset_counts_new_fields_once, a_string_is_no_hash,
           a_change_costs_what_it_changes_whatever_the_hash_is,
           many_fields_in_one_command_are_counted_once,
           hrandfield_gives_different_fields_or_with_repetitions,
-          hrandfield_reaches_every_field_and_favours_none,
+          hrandfield_reaches_every_field_and_favours_none, an_answer_does_not_grow_beyond_its_limit,
           an_answer_that_would_be_too_large_is_refused_before_it_is_made,
           hscan_finds_each_field_while_the_hash_grows_and_shrinks)
