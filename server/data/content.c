@@ -70,6 +70,12 @@ bool content_prefetch(const struct content *c, uint64_t hash, const struct sessi
     return table_prefetch(&c->table, hash, changes, stage);
 }
 
+const struct fields *content_guess_map(const struct content *c, uint64_t hash)
+{
+    const struct entry *e = table_guess(&c->table, hash);
+    return e && entry_is_map(e) ? entry_map(e) : NULL;
+}
+
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash)
 {
     struct table_place place = table_place(&c->table, (uint16_t)cache, key, hash);

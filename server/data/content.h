@@ -41,6 +41,9 @@ enum { CONTENT_STAGES = 4 };
 void content_prefetch_self(const struct content *c);
 bool content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,
                       bool changes, int stage);
+/* After these stages: the map of fields that the key has, if it has one. A guess, to be prefetched
+ * as fields.h says, no more. NULL: none. */
+const struct fields *content_guess_map(const struct content *c, uint64_t hash);
 /* The entry or tombstone, or NULL. Borrowed until the next call that applies, evicts or purges;
  * entry_ref() keeps it longer. Marks it as used for eviction. */
 const struct entry *content_get(struct content *c, uint32_t cache, struct slice key, uint64_t hash);

@@ -85,6 +85,10 @@ enum grid_err fields_stage(struct fields *f, struct slice edits);
 void fields_unstage(struct fields *f);
 /* Apply what was staged; cannot fail. */
 void fields_apply(struct fields *f);
+/* Bring what looking at one field needs into the processor's caches. Each stage waits for the one
+ * before: for many, each stage for all. `changes`: it will be written. */
+enum { FIELDS_STAGES = 5 };
+void fields_prefetch(const struct fields *f, struct slice field, bool changes, int stage);
 /* All memory it takes, with rounding, but for what is staged. O(1). */
 size_t fields_bytes(const struct fields *f);
 /* About what a map of the packed form takes, at least. O(fields). */

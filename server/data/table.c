@@ -180,6 +180,15 @@ bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stag
     return stage < 2;
 }
 
+const struct entry *table_guess(const struct table *t, uint64_t hash)
+{
+    if (!t->linear.buckets)
+        return NULL;
+    const struct table_bucket *b = bucket_of(t, hash, false);
+    unsigned m = bucket_match(b, hash_tag(hash));
+    return m ? slot_get(b, (unsigned)__builtin_ctz(m)) : NULL;
+}
+
 /* --- changing --------------------------------------------------------------------------------- */
 
 void table_link(struct table *t, struct entry *e, uint64_t hash)

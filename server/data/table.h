@@ -41,6 +41,8 @@ uint64_t table_hash(const struct table *t, uint16_t cache, struct slice key);
 /* Stages 0 to 3, each for all hashes of a turn that ask for more (true); then look up. `changes`:
  * it will be replaced. */
 bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stage);
+/* After these stages: an entry that may be the one, or NULL. Another one is seldom. */
+const struct entry *table_guess(const struct table *t, uint64_t hash);
 /* The entry or tombstone, or NULL. Borrowed. */
 struct entry *table_find(const struct table *t, uint16_t cache, struct slice key, uint64_t hash);
 /* Link `e`, whose key must be absent. */

@@ -4,12 +4,13 @@
  * overlap. A group is small enough for what it fetched to be in the first cache when it is used. */
 #include "shard/shard_priv.h"
 
-enum { GROUP = 64 };
+enum { GROUP = 64, FIELD_ARG = 2 };
 
 /* An op and where it will look. */
 struct ahead {
     struct op *op;
     const struct partition *partition;
+    const struct fields *map;
 };
 
 static const struct partition *partition_ahead(struct shard *s, const struct op *op)
@@ -31,20 +32,43 @@ static size_t group_begin(struct shard *s, struct op *const *ops, size_t len, st
             continue;
         __builtin_prefetch(p);
         __builtin_prefetch(&p->bytes);
-        group[n++] = (struct ahead){ops[i], p};
+        group[n++] = (struct ahead){ops[i], p, NULL};
     }
     return n;
 }
 
+/* What a call names behind its key is a field of it, if it has any. */
+static bool names_field(const struct op *op)
+{
+    return op->kind == OP_CALL && op->args_len > FIELD_ARG && op->keys_len <= 1;
+}
+
+static void group_fetch_fields(struct ahead *group, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        group[i].map = content_guess_map(group[i].partition->content, group[i].op->hash);
+        if (group[i].map)
+            group[n++] = group[i];
+    }
+    for (int stage = 0; stage < FIELDS_STAGES; stage++) {
+        for (size_t i = 0; i < n; i++)
+            fields_prefetch(group[i].map, group[i].op->args[FIELD_ARG], !group[i].op->reads_only,
+                            stage);
+    }
+}
+
 static void group_fetch(struct shard *s, struct op *const *ops, size_t len)
 {
-    struct ahead group[GROUP];
-    size_t n = group_begin(s, ops, len, group);
+    struct ahead group[GROUP], fields[GROUP];
+    size_t n = group_begin(s, ops, len, group), fields_len = 0;
     for (size_t i = 0; i < n; i++)
         content_prefetch_self(group[i].partition->content);
     for (size_t i = 0; i < n; i++) {
         struct op *op = group[i].op;
         op->hash = content_hash(group[i].partition->content, cache_number(op->cache), op->key);
+        if (names_field(op))
+            fields[fields_len++] = group[i];
     }
     for (int stage = 0; stage < CONTENT_STAGES; stage++) {
         size_t left = 0;
@@ -57,6 +81,7 @@ static void group_fetch(struct shard *s, struct op *const *ops, size_t len)
         }
         n = left;
     }
+    group_fetch_fields(fields, fields_len);
 }
 
 void shard_submit_all(struct shard *s, struct op *const *ops, size_t len, msec_t now)
