@@ -63,6 +63,7 @@ struct worker {
     size_t done_len, done_cap;
     struct list links;
     struct list dirty;
+    struct list sleepers;
     bool stopping;
     bool ended;     /* its thread has: what is under way is answered, nothing is begun */
     msec_t stop_by; /* loop time at which stopping becomes impolite */
@@ -180,6 +181,11 @@ void doors_close(struct node *n);
 
 /* everywhere.c */
 void everywhere(void *worker, const struct ticket *to, const struct errand *errand);
+
+/* sleeping.c: a port of the sessions; wake all now; forget all */
+void sleeping(void *worker, const struct ticket *to, msec_t ms);
+void sleeping_end(struct worker *w);
+void sleeping_release(struct worker *w);
 
 /* administration.c */
 void administration(void *worker, const struct ticket *to, const struct admin_request *request);

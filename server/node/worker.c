@@ -356,6 +356,7 @@ static void stop_run(struct note *n, void *thread)
         session_stop(l->session, "the node is stopping");
         link_dirty(l);
     }
+    sleeping_end(w);
     loop_timer_set(&w->tick, 0);
     free(n);
 }
@@ -376,6 +377,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
     w->arena = arena_new(ARENA_BYTES);
     list_init(&w->links);
     list_init(&w->dirty);
+    list_init(&w->sleepers);
     loop_timer_init(&w->tick, w->loop, worker_tick, w);
     pressure_init(w);
     w->ports = (struct session_ports){
@@ -387,6 +389,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .move = link_move,
         .catalog = worker_catalog,
         .everywhere = everywhere,
+        .sleep = sleeping,
         .wake = session_wake,
         .now_us = session_now_us,
         .errands = errands_new(),
@@ -406,6 +409,7 @@ void worker_release(struct worker *w)
     if (w->loop) {
         loop_timer_stop(&w->tick);
         pressure_release(w);
+        sleeping_release(w);
         loop_free(w->loop);
     }
     shard_free(w->shard);

@@ -1,8 +1,11 @@
 /* resp_server.c - commands about the server as a whole that need nobody else. */
 #include "session/resp_priv.h"
 
+#include "control/settings.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void resp_time(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
@@ -29,6 +32,40 @@ void resp_wait(struct resp_session *r, const struct resp_request *q, struct buf 
         resp_error_text(out, "ERR timeout is negative");
     else
         resp_integer(out, 0);
+}
+
+/* --- DEBUG SLEEP ------------------------------------------------------------------------------ */
+
+enum { SLEEP_SECONDS_MAX = 3600 };
+
+/* Redis reads it as strtod() does: what is no number sleeps not at all. */
+static msec_t sleep_of(struct slice text)
+{
+    char word[32];
+    size_t len = text.len < sizeof word ? text.len : sizeof word - 1;
+    memcpy(word, text.data, len);
+    word[len] = 0;
+    double seconds = strtod(word, NULL);
+    if (!(seconds > 0))
+        return 0;
+    return (msec_t)((seconds < SLEEP_SECONDS_MAX ? seconds : SLEEP_SECONDS_MAX) * 1000);
+}
+
+enum resp_taken resp_debug(struct resp_session *r, const struct resp_request *q)
+{
+    if (!catalog_setting(session_catalog(&r->base), SETTING_debug_commands)) {
+        resp_refuse(r, "ERR DEBUG command not allowed. An administrator can allow it: gridctl "
+                       "settings set debug_commands 1");
+        return RESP_TAKEN;
+    }
+    if (q->args_len != 3 || !resp_word_is(q->args[1], "sleep")) {
+        resp_refuse(r, "ERR DEBUG knows one subcommand: DEBUG SLEEP seconds");
+        return RESP_TAKEN;
+    }
+    uint64_t number;
+    resp_slot_new(r, &number);
+    session_sleep(&r->base, number, sleep_of(q->args[2]));
+    return RESP_TAKEN;
 }
 
 /* --- there is one database -------------------------------------------------------------------- */

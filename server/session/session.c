@@ -131,6 +131,14 @@ void session_everywhere(struct session *s, uint64_t number, const struct errand 
     s->ports->everywhere(s->ports->ctx, &to, errand);
 }
 
+void session_sleep(struct session *s, uint64_t number, msec_t ms)
+{
+    struct ticket to = session_ticket(s, number, 0);
+    to.meter += METER_ADMIN;
+    s->in_flight++;
+    s->ports->sleep(s->ports->ctx, &to, ms);
+}
+
 enum grid_err session_authenticate(struct session *s, const char *user, const char *password)
 {
     if (!s->ports->authenticate)

@@ -178,6 +178,7 @@ static inline void session_submit_again(struct session *s, const struct op *op,
 
 void session_admin(struct session *s, uint64_t number, const struct admin_request *request);
 void session_everywhere(struct session *s, uint64_t number, const struct errand *errand);
+void session_sleep(struct session *s, uint64_t number, msec_t ms);
 
 /* --- place.c: where an op goes ---------------------------------------------------------------- */
 

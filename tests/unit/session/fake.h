@@ -28,6 +28,8 @@ struct fake {
     struct ticket admin_ticket;
     struct admin_request admin;
     unsigned admins;
+    struct ticket sleep_ticket;
+    msec_t sleep_ms;
     int moved_to; /* -1: nowhere */
     const char *password;
     uint32_t budget;
@@ -76,6 +78,13 @@ static inline uint64_t fake_now_us(void *ctx)
     return ((struct fake *)ctx)->now_us;
 }
 
+static inline void fake_sleep(void *ctx, const struct ticket *to, msec_t ms)
+{
+    struct fake *f = ctx;
+    f->sleep_ticket = *to;
+    f->sleep_ms = ms;
+}
+
 static inline void fake_admin(void *ctx, const struct ticket *to, const struct admin_request *r)
 {
     struct fake *f = ctx;
@@ -112,6 +121,7 @@ static inline struct fake *fake_new(void)
                                       .submit = fake_submit,
                                       .submit_again = fake_submit_again,
                                       .now_us = fake_now_us,
+                                      .sleep = fake_sleep,
                                       .admin = fake_admin,
                                       .move = fake_move,
                                       .catalog = fake_catalog,

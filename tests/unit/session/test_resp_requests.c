@@ -58,6 +58,36 @@ START_TEST(a_call_has_the_whole_command_and_its_keys)
 }
 END_TEST
 
+START_TEST(debug_sleep_is_refused_until_an_administrator_allows_it)
+{
+    struct fake *f = fake_resp();
+    char why[WHY_BYTES];
+    ck_asks(f, "DEBUG SLEEP 0.5",
+            "-ERR DEBUG command not allowed. An administrator can allow it: gridctl settings set "
+            "debug_commands 1|");
+    ck_assert_int_eq(catalog_setting_set(f->catalog, slice_str("debug_commands"), 1, why), GRID_OK);
+    fake_ask(f, "DEBUG SLEEP 0.5");
+    fake_ask(f, "PING");
+    fake_expect_nothing(f);
+    ck_assert_uint_eq(f->sleep_ms, 500);
+    session_result(&f->sleep_ticket, &(struct result){.reply = REPLY_OK});
+    fake_offer(f);
+    ck_says(f, "+OK|+PONG|");
+    ck_asks(f, "DEBUG JMAP", "-ERR DEBUG knows one subcommand: DEBUG SLEEP seconds|");
+    const struct {
+        const char *line;
+        msec_t ms;
+    } cases[] = {{"DEBUG SLEEP -1", 0}, {"DEBUG SLEEP x", 0}, {"debug sleep 1e9", 3600000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_ask(f, cases[i].line);
+        ck_assert_uint_eq(f->sleep_ms, cases[i].ms);
+        session_result(&f->sleep_ticket, &(struct result){.reply = REPLY_OK});
+        ck_says(f, "+OK|");
+    }
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(keys_of_several_partitions_are_asked_for_one_by_one)
 {
     struct fake *f = fake_resp();
@@ -401,6 +431,7 @@ END_TEST
 UNIT_MAIN("session/resp_requests",
           replies_keep_the_order_of_requests_whatever_order_results_come_in,
           a_call_has_the_whole_command_and_its_keys,
+          debug_sleep_is_refused_until_an_administrator_allows_it,
           keys_of_several_partitions_are_asked_for_one_by_one,
           the_first_error_of_a_split_command_is_its_reply, what_lies_in_one_partition_is_one_call,
           what_must_be_atomic_does_not_cross_partitions,
