@@ -153,6 +153,16 @@ uint64_t content_left(const struct content *c)
     return c->left;
 }
 
+void content_set_copying(struct content *c)
+{
+    c->copying = true;
+}
+
+bool content_copying(const struct content *c)
+{
+    return c->copying;
+}
+
 void content_set_complete(struct content *c, bool complete)
 {
     c->complete = complete;

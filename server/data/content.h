@@ -81,7 +81,8 @@ enum grid_err content_stage(struct content *c, const struct record *rec);
 void content_unstage(struct content *c);
 /* Apply the staged record: effects, counts and session result. Its entries are pending until
  * committed. Versions need not grow (recovery): an effect older than what is resident is counted
- * but not linked. */
+ * but not linked. A record that restates is applied whatever is resident: as record.h says. One
+ * with WIPE asks for a new content that is set to copying. */
 void content_apply(struct content *c, const struct record *rec);
 /* Stage and apply one effect of a record that may name a key more than once (a transaction): call
  * for each in order, then with effects_len for what else is in it. Errors as content_stage(); then
@@ -94,6 +95,10 @@ enum grid_err content_replay(struct content *c, const struct record *rec, size_t
 bool content_committed(struct content *c, uint64_t version);
 bool content_cleaned(struct content *c, uint64_t version);
 bool content_tidy(struct content *c);
+/* The content is new and a copy comes in: between the records of WIPE and COPIED. Counts mean
+ * nothing until then. */
+void content_set_copying(struct content *c);
+bool content_copying(const struct content *c);
 /* Tell that not everything is resident (recovery), or that now it is (warm-up done). */
 void content_set_complete(struct content *c, bool complete);
 void content_set_count(struct content *c, uint32_t cache, uint64_t count);

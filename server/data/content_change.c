@@ -7,8 +7,8 @@
  *                                                                    again when it is small
  *   DEADLINE          a new entry; a map is shared for the moment    replaces, and has the map
  *
- * What an EDIT or a DEADLINE changes must be there; an effect older than what is there is left
- * out. */
+ * What an EDIT or a DEADLINE changes must be there, but in a content that is still being copied; an
+ * effect older than what is there is left out, but one of a record that restates. */
 #include "base/alloc.h"
 #include "data/content_priv.h"
 
@@ -26,6 +26,8 @@ enum {
 
 static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
 {
+    if (unlikely(e->kind == EFFECT_ADOPT))
+        version = e->number;
     return (struct entry_parts){.key = e->key,
                                 .affinity = e->affinity,
                                 .value = e->value,
@@ -33,7 +35,7 @@ static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
                                 .version = version,
                                 .deadline = e->deadline,
                                 .cache = (uint16_t)e->cache,
-                                .tombstone = e->kind != EFFECT_PUT};
+                                .tombstone = !effect_puts(e)};
 }
 
 size_t content_need(const struct content *c, const struct record *rec)
@@ -42,7 +44,7 @@ size_t content_need(const struct content *c, const struct record *rec)
     size_t n = rec->has_session ? (size_t)SESSION_BYTES : 0;
     for (size_t i = 0; i < rec->effects_len; i++) {
         struct entry_parts parts = effect_parts(&rec->effects[i], rec->version);
-        if (rec->effects[i].kind >= EFFECT_EDIT)
+        if (effect_changes(&rec->effects[i]))
             n += FIELD_BYTES + parts.value.len; /* the rest replaces what is there */
         else
             n += entry_parts_size(&parts) + LINK_BYTES;
@@ -116,7 +118,7 @@ ASIDE static enum grid_err change_stage(struct content *c, const struct effect *
     if (base && entry_version(base) > version)
         return GRID_OK;
     if (!base || entry_is_tombstone(base))
-        return GRID_ECORRUPT;
+        return c->copying ? GRID_OK : GRID_ECORRUPT;
     return e->kind == EFFECT_EDIT ? edit_stage(c, base, e, version, st)
                                   : deadline_stage(c, base, e, version, st);
 }
@@ -125,10 +127,10 @@ static enum grid_err effect_stage(struct content *c, const struct effect *e, uin
                                   struct staged *st)
 {
     *st = (struct staged){NULL, 0, STAGED_NOTHING};
-    if (e->kind == EFFECT_SESSION_END)
+    if (unlikely(!effect_has_key(e)))
         return GRID_OK;
     st->hash = e->hash ? e->hash : table_hash(&c->table, (uint16_t)e->cache, e->key);
-    if (unlikely(e->kind >= EFFECT_EDIT))
+    if (unlikely(effect_changes(e)))
         return change_stage(c, e, version, st);
     struct entry_parts parts = effect_parts(e, version);
     st->how = STAGED_ENTRY;
@@ -216,15 +218,16 @@ static inline struct table_place place_of(const struct content *c, const struct 
     return table_place(&c->table, entry_cache(e), entry_key(e), hash);
 }
 
-static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st)
+static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st,
+                        bool restates)
 {
     struct entry *e = st->entry;
     struct table_place old = place_of(c, e, st->hash);
-    if (effect->kind != EFFECT_PUT || effect->created)
-        counts_add(&c->counts, effect->cache, effect->kind == EFFECT_PUT ? 1 : -1);
+    if (!effect_puts(effect) || effect->created)
+        counts_add(&c->counts, effect->cache, effect_puts(effect) ? 1 : -1);
     if (!old.bucket)
         content_link(c, e, st->hash);
-    else if (entry_version(table_at(old)) <= entry_version(e))
+    else if (entry_version(table_at(old)) <= entry_version(e) || restates)
         entry_replace(c, old, e);
     else
         entry_free(c->table.pool, e);
@@ -265,38 +268,63 @@ ASIDE static void change_apply(struct content *c, const struct staged *st)
     entry_replace(c, place, e);
 }
 
-static void session_end(struct content *c, const struct effect *effect)
+/* What is about no key. A copy comes into a content that is empty: see content.h. */
+ASIDE static void other_apply(struct content *c, const struct effect *effect)
 {
     struct session_id id;
-    CHECK(effect->key.len == sizeof id.bytes);
-    memcpy(id.bytes, effect->key.data, sizeof id.bytes);
-    sessions_end(c->sessions, &id);
+    if (effect->kind == EFFECT_SESSION_END || effect->kind == EFFECT_SESSION) {
+        CHECK(effect->key.len == sizeof id.bytes);
+        memcpy(id.bytes, effect->key.data, sizeof id.bytes);
+    }
+    if (effect->kind == EFFECT_SESSION_END) {
+        sessions_end(c->sessions, &id);
+    } else if (effect->kind == EFFECT_SESSION) {
+        enum grid_err err = sessions_restore(c->sessions, id, effect->value);
+        CHECK(!err); /* it was found valid */
+    } else if (effect->kind == EFFECT_WIPE) {
+        CHECK(c->copying && !c->table.len);
+    } else if (effect->kind == EFFECT_COUNT) {
+        counts_set(&c->counts, effect->cache, effect->number);
+    } else if (effect->kind == EFFECT_COPIED) {
+        c->copying = false;
+    }
 }
 
-static void effect_apply(struct content *c, const struct effect *effect, const struct staged *st,
-                         uint64_t version)
+static inline void effect_apply(struct content *c, const struct effect *effect,
+                                const struct staged *st, const struct record *rec)
 {
     if (likely(st->how == STAGED_ENTRY))
-        entry_apply(c, effect, st);
+        entry_apply(c, effect, st, rec->restates);
     else if (st->how == STAGED_CHANGE)
         change_apply(c, st);
     else if (st->how == STAGED_IN_MAP)
-        map_apply(c, st, version);
-    else if (effect->kind == EFFECT_SESSION_END)
-        session_end(c, effect);
+        map_apply(c, st, rec->version);
+    else
+        other_apply(c, effect);
+}
+
+/* What is cut was never committed, so never in the checkpoint: `clean` stays what it is. At a start
+ * it may have been taken for committed. */
+ASIDE static void restate(struct content *c, uint64_t version)
+{
+    c->last = version;
+    if (c->commit > version)
+        c->commit = version;
 }
 
 void content_apply(struct content *c, const struct record *rec)
 {
     CHECK(c->staged && c->staged_len == rec->effects_len);
     for (size_t i = 0; i < rec->effects_len; i++)
-        effect_apply(c, &rec->effects[i], &c->staged[i], rec->version);
+        effect_apply(c, &rec->effects[i], &c->staged[i], rec);
     staged_clear(c);
     if (rec->has_session) {
         struct session_change change = {rec->session, rec->version, rec->time_ms};
         sessions_apply(c->sessions, &change);
     }
-    if (rec->version > c->last)
+    if (unlikely(rec->restates))
+        restate(c, rec->version);
+    else if (rec->version > c->last)
         c->last = rec->version;
 }
 

@@ -48,7 +48,8 @@ struct content {
     struct staged staged_one; /* place for the usual case */
     uint32_t staged_len;
     bool complete;
-    bool stored; /* there is a checkpoint */
+    bool stored;  /* there is a checkpoint */
+    bool copying; /* a copy of another replica's is coming in */
 };
 
 /* --- content.c -------------------------------------------------------------------------------- */

@@ -3,33 +3,43 @@
 
 #include "base/hash.h"
 #include "data/codec_priv.h"
+#include "data/sessions.h"
 
-enum { RECORD_SESSION = 1 };
+enum { RECORD_SESSION = 1, RECORD_RESTATES = 2 };
 enum {
     EFFECT_CREATED = 1,
     EFFECT_HAS_AFFINITY = 2,
     EFFECT_HAS_DEADLINE = 4,
     EFFECT_HAS_TYPE = 8,
+    OF_ENTRY = EFFECT_CREATED | EFFECT_HAS_AFFINITY | EFFECT_HAS_DEADLINE | EFFECT_HAS_TYPE,
 };
 enum {
     HEAD_BYTES_MAX = 1 + 5 + 3 + 8 + 8 + VARINT_BYTES_MAX,
     SESSION_BYTES_MAX = SESSION_ID_BYTES + 2 * VARINT_BYTES_MAX + 1 + 8,
-    EFFECT_BYTES_MAX = 2 + 4 * VARINT_BYTES_MAX + 8,
-    EFFECT_BYTES_MIN = 4,
+    EFFECT_BYTES_MAX = 2 + 4 * VARINT_BYTES_MAX + 8 + 8,
+    EFFECT_BYTES_MIN = 2,
 };
+
+enum named { NOTHING, A_KEY, A_SESSION };
 
 /* What an effect of each kind has. */
 static const struct shape {
     uint8_t must, may; /* flags */
-    bool value;
+    uint8_t key;       /* enum named */
+    bool value, number, restates;
 } shapes[] = {
-    [EFFECT_PUT] = {0, EFFECT_CREATED | EFFECT_HAS_AFFINITY | EFFECT_HAS_DEADLINE | EFFECT_HAS_TYPE,
-                    true},
-    [EFFECT_REMOVE] = {0, 0, false},
-    [EFFECT_EXPIRE] = {0, 0, false},
-    [EFFECT_SESSION_END] = {0, 0, false},
-    [EFFECT_EDIT] = {EFFECT_HAS_TYPE, EFFECT_HAS_TYPE, true},
-    [EFFECT_DEADLINE] = {0, EFFECT_HAS_DEADLINE, false},
+    [EFFECT_PUT] = {.may = OF_ENTRY, .key = A_KEY, .value = true},
+    [EFFECT_REMOVE] = {.key = A_KEY},
+    [EFFECT_EXPIRE] = {.key = A_KEY},
+    [EFFECT_SESSION_END] = {.key = A_SESSION},
+    [EFFECT_EDIT] = {.must = EFFECT_HAS_TYPE, .may = EFFECT_HAS_TYPE, .key = A_KEY, .value = true},
+    [EFFECT_DEADLINE] = {.may = EFFECT_HAS_DEADLINE, .key = A_KEY},
+    [EFFECT_ADOPT] =
+        {.may = OF_ENTRY, .key = A_KEY, .value = true, .number = true, .restates = true},
+    [EFFECT_SESSION] = {.key = A_SESSION, .value = true, .restates = true},
+    [EFFECT_WIPE] = {.restates = true},
+    [EFFECT_COUNT] = {.number = true, .restates = true},
+    [EFFECT_COPIED] = {.restates = true},
 };
 enum { KINDS = sizeof shapes / sizeof *shapes };
 
@@ -64,7 +74,8 @@ static uint8_t *effect_write(uint8_t *p, const struct effect *e)
     flags &= shape->may;
     *p++ = (uint8_t)((unsigned)e->kind | flags << 4);
     p = write_varint(p, e->cache);
-    p = write_slice(p, e->key);
+    if (shape->key)
+        p = write_slice(p, e->key);
     if (flags & EFFECT_HAS_AFFINITY)
         p = write_slice(p, e->affinity);
     if (flags & EFFECT_HAS_TYPE)
@@ -73,13 +84,15 @@ static uint8_t *effect_write(uint8_t *p, const struct effect *e)
         p = write_slice(p, e->value);
     if (flags & EFFECT_HAS_DEADLINE)
         p = write_u64(p, e->deadline);
+    if (shape->number)
+        p = write_u64(p, e->number);
     return p;
 }
 
 void record_encode(const struct record *r, struct buf *out)
 {
     uint8_t *start = buf_reserve(out, record_size_max(r)), *p = start;
-    *p++ = r->has_session ? RECORD_SESSION : 0;
+    *p++ = (uint8_t)((r->has_session ? RECORD_SESSION : 0) | (r->restates ? RECORD_RESTATES : 0));
     p = write_varint(p, r->context);
     p = write_varint(p, r->partition);
     p = write_u64(p, r->version);
@@ -109,6 +122,8 @@ static void session_read(struct reader *r, struct record_session *s)
 
 static bool value_well(const struct effect *e)
 {
+    if (e->kind == EFFECT_SESSION)
+        return sessions_valid(e->value);
     return e->kind == EFFECT_EDIT ? value_edits_valid(e->type, e->value)
                                   : value_valid(e->type, e->value);
 }
@@ -123,25 +138,35 @@ static void effect_read(struct reader *r, struct effect *e)
     }
     *e = (struct effect){.kind = (enum effect_kind)kind, .created = flags & EFFECT_CREATED};
     e->cache = (uint32_t)read_varint(r, UINT16_MAX);
-    e->key = kind == EFFECT_SESSION_END ? read_slice(r, SESSION_ID_BYTES, SESSION_ID_BYTES)
-                                        : read_slice(r, 1, KEY_BYTES_MAX);
+    if (shapes[kind].key)
+        e->key = shapes[kind].key == A_SESSION ? read_slice(r, SESSION_ID_BYTES, SESSION_ID_BYTES)
+                                               : read_slice(r, 1, KEY_BYTES_MAX);
     if (flags & EFFECT_HAS_AFFINITY)
         e->affinity = read_slice(r, 1, KEY_BYTES_MAX);
     e->type = flags & EFFECT_HAS_TYPE ? read_u8(r) : 0;
     if (shapes[kind].value)
         e->value = read_slice(r, 0, UINT32_MAX - 1);
     e->deadline = flags & EFFECT_HAS_DEADLINE ? read_u64(r) : 0;
+    e->number = shapes[kind].number ? read_u64(r) : 0;
     if ((flags & EFFECT_HAS_TYPE && !e->type) || (flags & EFFECT_HAS_DEADLINE && !e->deadline) ||
         (!r->bad && shapes[kind].value && !value_well(e)))
         r->bad = true;
 }
 
+/* Whether the record may have such an effect there. */
+static bool effect_fits(const struct record *rec, size_t at)
+{
+    const struct effect *e = &rec->effects[at];
+    return (rec->restates || !shapes[e->kind].restates) && (e->kind != EFFECT_WIPE || at == 0);
+}
+
 static void head_read(struct reader *r, struct record *rec)
 {
     uint8_t flags = read_u8(r);
-    if (flags & ~RECORD_SESSION)
+    if (flags & ~(RECORD_SESSION | RECORD_RESTATES) || flags == (RECORD_SESSION | RECORD_RESTATES))
         r->bad = true;
     rec->has_session = flags & RECORD_SESSION;
+    rec->restates = flags & RECORD_RESTATES;
     rec->context = (uint32_t)read_varint(r, UINT32_MAX);
     rec->partition = (uint16_t)read_varint(r, SLOTS - 1);
     rec->version = read_u64(r);
@@ -163,8 +188,11 @@ enum grid_err record_decode(struct slice in, struct effect *effects, size_t effe
         return GRID_ECORRUPT;
     if (rec.effects_len > effects_cap)
         return GRID_ETOO_LARGE;
-    for (size_t i = 0; i < rec.effects_len && !r.bad; i++)
+    for (size_t i = 0; i < rec.effects_len && !r.bad; i++) {
         effect_read(&r, &effects[i]);
+        if (!r.bad && !effect_fits(&rec, i))
+            r.bad = true;
+    }
     if (r.bad || read_left(&r))
         return GRID_ECORRUPT;
     *ret_record = rec;

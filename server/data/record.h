@@ -7,9 +7,17 @@
  * On disk and on the wire (little-endian; v = LEB128 varint):
  *   u8 flags | v context | v partition | u64 version | u64 time_ms |
  *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] | v effects |
- *   effects x { u8 kind|flags<<4, v cache, v klen, key, [v alen, affinity], [u8 type],
- *               [v vlen, value], [u64 deadline] }
- * The type stands where it is not BYTES; the value of PUT and EDIT is well-formed (value.h). */
+ *   effects x { u8 kind|flags<<4, v cache, [v klen, key], [v alen, affinity], [u8 type],
+ *               [v vlen, value], [u64 deadline], [u64 number] }
+ * The type stands where it is not BYTES; the value of PUT, EDIT, ADOPT and SESSION is well-formed.
+ *
+ * A record that restates is not the partition's next: it stands in one node's log alone and says
+ * what the partition is there from then on, whatever came before. `version` is its last record
+ * then. So a replica cuts what was never committed and is brought what others have (R9, R11):
+ *   WIPE, then in the order of the primary's records ADOPT, SESSION ... COUNT, COPIED: a whole copy
+ *   ADOPT, REMOVE, SESSION, SESSION_END: the keys and sessions that a cut tail had touched
+ * Between WIPE and COPIED a change of a key that is not there (EDIT, DEADLINE) is passed over: the
+ * key comes later, with it. */
 #ifndef GRIDD_DATA_RECORD_H
 #define GRIDD_DATA_RECORD_H
 
@@ -38,6 +46,12 @@ enum effect_kind {
     EFFECT_EDIT = 5,        /* the value of the key, which exists, is changed by `value` as its type
                           * says (HASH: edits of fields.h); affinity and deadline stay */
     EFFECT_DEADLINE = 6,    /* the key, which exists, has this deadline now; all else stays */
+    /* only in records that restate: */
+    EFFECT_ADOPT = 7,   /* as PUT; the version of the entry is `number` */
+    EFFECT_SESSION = 8, /* `key` is a session id, `value` all its results (sessions.h) */
+    EFFECT_WIPE = 9,    /* nothing is there, a copy follows; the first of its record */
+    EFFECT_COUNT = 10,  /* the cache has `number` entries */
+    EFFECT_COPIED = 11, /* the copy is whole */
 };
 
 struct effect {
@@ -46,9 +60,10 @@ struct effect {
     uint32_t cache;        /* number of the cache within the context */
     struct slice key;      /* 1..480 bytes */
     struct slice affinity; /* empty: the key itself */
-    uint8_t type;          /* PUT, EDIT: enum value_type */
-    struct slice value;    /* PUT: stored form (value.h); EDIT: edits */
-    msec_t deadline;       /* PUT, DEADLINE; unix ms, 0: for ever */
+    uint8_t type;          /* PUT, ADOPT, EDIT: enum value_type */
+    struct slice value;    /* PUT, ADOPT: stored form (value.h); EDIT: edits; SESSION: results */
+    msec_t deadline;       /* PUT, ADOPT, DEADLINE; unix ms, 0: for ever */
+    uint64_t number;       /* ADOPT: version; COUNT: entries */
     uint64_t hash;         /* content_hash() of cache and key, 0: not known; not in the record */
 };
 
@@ -70,12 +85,33 @@ struct record {
     uint32_t context;
     uint16_t partition;
     bool has_session;
+    bool restates;
     uint64_t version; /* epoch and seq, see above */
     msec_t time_ms;   /* wall clock of the primary when it decided; session age counts from it */
     struct record_session session;
     const struct effect *effects;
     size_t effects_len;
 };
+
+/* The effect leaves the key with the entry that it holds. */
+static inline bool effect_puts(const struct effect *e)
+{
+    return e->kind == EFFECT_PUT || e->kind == EFFECT_ADOPT;
+}
+/* It is about a key of a cache. */
+static inline bool effect_has_key(const struct effect *e)
+{
+    return e->kind <= EFFECT_ADOPT && e->kind != EFFECT_SESSION_END;
+}
+/* It changes what must be there. */
+static inline bool effect_changes(const struct effect *e)
+{
+    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
+}
+static inline bool record_wipes(const struct record *r)
+{
+    return r->effects_len && r->effects[0].kind == EFFECT_WIPE;
+}
 
 /* Append the encoded form to `out`. */
 void record_encode(const struct record *r, struct buf *out);

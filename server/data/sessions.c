@@ -240,6 +240,15 @@ enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct 
     return GRID_OK;
 }
 
+bool sessions_valid(struct slice stored)
+{
+    struct results one;
+    results_init(&one, &(struct session_id){.bytes = {0}});
+    bool valid = results_decode(&one, stored) == GRID_OK;
+    results_release(&one);
+    return valid;
+}
+
 bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out)
 {
     const struct results *one = find(s, id);

@@ -61,6 +61,8 @@ msec_t sessions_due_at(const struct sessions *s, msec_t ttl);
  * */
 MUST_USE
 enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct slice stored);
+/* Whether bytes from outside are a stored form. */
+bool sessions_valid(struct slice stored);
 /* Append the stored form of a session. False: there is no such session, nothing added. */
 bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out);
 /* Fold changes of one session, in order of version, into its stored form (empty: none yet) and

@@ -26,6 +26,8 @@ static void head_each(void *ctx, const struct checkpoint_head *head)
     else
         shard_recover_checkpoint(d->w->shard, head->context, head->partition, head->version,
                                  head->counts, head->caches, head->caches_len);
+    if (head->copying)
+        shard_recover_copying(d->w->shard, head->context, head->partition);
 }
 
 static void session_each(void *ctx, uint32_t context, uint16_t partition, struct session_id id,

@@ -20,6 +20,13 @@ void replica_recover(struct replica *r, uint64_t version)
         r->last = r->acked = r->commit = version;
 }
 
+void replica_restate(struct replica *r, uint64_t version)
+{
+    r->last = r->acked = version;
+    if (r->commit > version)
+        r->commit = version;
+}
+
 uint64_t replica_peek(const struct replica *r)
 {
     uint64_t seq = (r->last & SEQ_MASK) + 1;

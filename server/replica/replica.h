@@ -22,6 +22,9 @@ void replica_init(struct replica *r, uint64_t epoch);
 /* A record found on disk at start; it was or may have been acknowledged, so it counts as
  * committed (R10). Any order. */
 void replica_recover(struct replica *r, uint64_t version);
+/* A record of this node's own said what the partition's last one is now (data/record.h): more was
+ * cut, or a copy came in. Not below the commit, but at a start. */
+void replica_restate(struct replica *r, uint64_t version);
 /* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the
  * numbers are used up or a record of a later epoch was recovered. */
 uint64_t replica_peek(const struct replica *r);

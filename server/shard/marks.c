@@ -5,7 +5,9 @@
  *
  * An era names each partition it saw once, with its last version in it, so memory is bounded by
  * the partitions touched per era and not by the records. The checkpoint may end inside an era;
- * then the era counts with the next checkpoint: a partition's clean version may lag, never lead. */
+ * then the era counts with the next checkpoint: a partition's clean version may lag, never lead.
+ * Nothing of a partition is clean before all of a copy that comes in is in the checkpoint: what is
+ * brought later may have any older version. So marks_add() comes after the change. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
@@ -74,6 +76,10 @@ void marks_add(struct marks *m, struct partition *p, uint64_t version, uint64_t 
     e->records++;
     e->bytes += bytes;
     era_add(e, p, version);
+    if (unlikely(content_copying(p->content)))
+        p->clean_era = UINT64_MAX;
+    else if (unlikely(p->clean_era == UINT64_MAX))
+        p->clean_era = e->number;
 }
 
 static void era_free(struct era *e, partition_mark_fn *done, void *ctx)
@@ -84,7 +90,7 @@ static void era_free(struct era *e, partition_mark_fn *done, void *ctx)
         p->holds--;
         if (p->era == e->number)
             p->era = 0;
-        if (done)
+        if (done && e->number >= p->clean_era)
             done(ctx, p, e->marks[i].version);
     }
     free(e->marks);

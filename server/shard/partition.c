@@ -84,6 +84,20 @@ void partition_empty(struct shard *s, struct partition *p)
     partition_account(s, p);
 }
 
+/* A copy begins to come in. */
+void partition_wipe(struct shard *s, struct partition *p)
+{
+    content_free(p->content);
+    p->content = content_make(s, p->context);
+    content_set_copying(p->content);
+    p->tidy = p->damaged = false;
+    p->warm_retry_at = p->warm_failures = 0;
+    p->evictions++; /* scans and the warm-up must look again */
+    cold_ask_again(s, p);
+    sweep_forget(s, p);
+    partition_account(s, p);
+}
+
 /* Count what changed in memory, and when the next deadline is. */
 void partition_account(struct shard *s, struct partition *p)
 {

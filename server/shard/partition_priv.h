@@ -28,8 +28,9 @@ struct partition {
     uint64_t bytes;          /* content's, as counted in shard and context */
     uint64_t evictions;      /* entries that left memory so far */
     uint64_t purge_cursor;
-    unsigned holds; /* marks, in-flight writes and cold reads that name this partition */
-    uint64_t era;   /* marks.c */
+    unsigned holds;     /* marks, in-flight writes and cold reads that name this partition */
+    uint64_t era;       /* marks.c */
+    uint64_t clean_era; /* marks of earlier eras say nothing: it was wiped since */
     uint32_t era_at;
     uint64_t warm_evictions; /* evictions when the warm-up began */
     msec_t warm_retry_at;    /* after reads that failed: when to try again */
@@ -70,6 +71,7 @@ enum grid_err partition_insert_cold(struct shard *s, struct partition *p, uint32
 void partition_damage(struct shard *s, struct partition *p);
 /* Forget what it holds in memory, and that it was damaged. */
 void partition_empty(struct shard *s, struct partition *p);
+void partition_wipe(struct shard *s, struct partition *p);
 /* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
 void warm_start(struct shard *s, struct partition *p, msec_t now);
 

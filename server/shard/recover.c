@@ -32,6 +32,13 @@ void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partit
     partition_account(s, p);
 }
 
+void shard_recover_copying(struct shard *s, uint32_t context, uint16_t partition)
+{
+    struct partition *p = recover_partition(s, context, partition);
+    if (p)
+        content_set_copying(p->content);
+}
+
 void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition,
                            struct session_id id, struct slice stored)
 {
@@ -48,8 +55,7 @@ static bool names_dropped(const struct shard *s, const struct partition *p,
                           const struct record *rec)
 {
     for (size_t i = 0; i < rec->effects_len; i++) {
-        if (rec->effects[i].kind != EFFECT_SESSION_END &&
-            !partition_has_cache(s, p, rec->effects[i].cache))
+        if (effect_has_key(&rec->effects[i]) && !partition_has_cache(s, p, rec->effects[i].cache))
             return true;
     }
     return false;
@@ -69,11 +75,6 @@ static enum grid_err base_bring(struct shard *s, struct partition *p, const stru
     return partition_insert_cold(s, p, e->cache, &found, hash);
 }
 
-static bool changes(const struct effect *e)
-{
-    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
-}
-
 /* Effect by effect: one may change what another one made, or what is in the checkpoint alone. */
 static enum grid_err effects_replay(struct shard *s, struct partition *p, const struct record *rec,
                                     shard_base_fn *base, void *ctx)
@@ -81,9 +82,9 @@ static enum grid_err effects_replay(struct shard *s, struct partition *p, const 
     enum grid_err err = GRID_OK;
     for (size_t i = 0; i < rec->effects_len && !err; i++) {
         const struct effect *e = &rec->effects[i];
-        if (changes(e) && !partition_has_cache(s, p, e->cache))
+        if (effect_changes(e) && !partition_has_cache(s, p, e->cache))
             continue; /* what it changes may be purged already */
-        if (changes(e))
+        if (effect_changes(e))
             err = base_bring(s, p, e, base, ctx);
         if (!err)
             err = content_replay(p->content, rec, i);
@@ -95,7 +96,7 @@ static enum grid_err record_replay(struct shard *s, struct partition *p, const s
                                    shard_base_fn *base, void *ctx)
 {
     for (size_t i = 0; i < rec->effects_len; i++)
-        if (unlikely(changes(&rec->effects[i])))
+        if (unlikely(effect_changes(&rec->effects[i])))
             return effects_replay(s, p, rec, base, ctx);
     enum grid_err err = content_stage(p->content, rec);
     if (!err)
@@ -107,8 +108,10 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
                           shard_base_fn *base, void *ctx)
 {
     struct partition *p = recover_partition(s, rec->context, rec->partition);
-    if (!p || rec->version <= content_clean(p->content))
+    if (!p || (rec->version <= content_clean(p->content) && !rec->restates))
         return true; /* dropped, or in the checkpoint */
+    if (record_wipes(rec))
+        partition_wipe(s, p);
     bool whole = p->damaged || record_replay(s, p, rec, base, ctx) == GRID_OK;
     if (!whole)
         partition_damage(s, p); /* never serve a hole */
@@ -116,7 +119,10 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         p->purge = true;
         content_set_complete(p->content, false); /* its count was not told */
     }
-    replica_recover(&p->replica, rec->version);
+    if (rec->restates)
+        replica_restate(&p->replica, rec->version);
+    else
+        replica_recover(&p->replica, rec->version);
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);
     return whole;

@@ -317,6 +317,7 @@ static void head_each(void *ctx, struct slice key, struct slice row)
     struct checkpoint_head head = {.context = load_be16(key.data),
                                    .partition = load_be16(key.data + 2),
                                    .damaged = bad || w->row.damaged,
+                                   .copying = !bad && w->row.copying,
                                    .version = bad ? 0 : w->row.version,
                                    .caches = w->row.caches,
                                    .counts = w->row.counts,

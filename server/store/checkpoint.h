@@ -15,7 +15,7 @@
 
 struct checkpoint; /* opaque */
 
-enum { CHECKPOINT_FORMAT = 2 }; /* 1: without types of values; read as well */
+enum { CHECKPOINT_FORMAT = 3 }; /* 1: without types of values, 2: without copies; read as well */
 
 /* Takes the kv over, closes it on an error too. `create`: the shard is new and the store empty.
  * Else one without our own rows is GRID_ECORRUPT. A newer format: GRID_ENEWER; an older one is of
@@ -135,6 +135,7 @@ struct checkpoint_head {
     uint32_t context;
     uint16_t partition;
     bool damaged;     /* marked, or this row itself was: then version and counts are 0 */
+    bool copying;     /* between WIPE and COPIED */
     uint64_t version; /* of its last record */
     const uint32_t *caches;
     const uint64_t *counts;

@@ -24,11 +24,16 @@ enum {
     BASES_SHARE = 4, /* bytes of rows read to be edited may be so many times those of records */
 };
 
+/* What hangs on a partition besides its head. */
+static const enum kv_table wiped_tables[] = {KV_ENTRIES, KV_PARTS, KV_SESSIONS};
+
 /* What a record did to one session. */
 struct folded {
     uint32_t place; /* context, partition */
-    bool end;
+    bool end;       /* what was before is nothing, or `stored` */
+    bool changed;   /* by `change` */
     struct session_id id;
+    struct slice stored;
     struct session_change change;
 };
 
@@ -202,9 +207,11 @@ static struct folded *session_add(struct fold *f, const struct record *r)
 static void count_effect(struct head_row *h, const struct effect *e)
 {
     uint64_t *count = head_row_count(h, e->cache);
-    if (e->kind == EFFECT_PUT)
+    if (e->kind == EFFECT_COUNT)
+        *count = e->number;
+    else if (effect_puts(e))
         *count += e->created;
-    else if (!builds_on(e) && *count)
+    else if (!effect_changes(e) && *count)
         --*count;
 }
 
@@ -229,7 +236,7 @@ static enum grid_err record_bases(struct fold *f, const struct record *r)
     enum grid_err err = GRID_OK;
     for (size_t i = 0; i < r->effects_len && !err; i++) {
         const struct effect *e = &r->effects[i];
-        if (builds_on(e) && alive(f, r->context, e->cache))
+        if (effect_changes(e) && alive(f, r->context, e->cache))
             err = bases_count(&f->bases, &f->rows,
                               entry_key(bytes, r->context, r->partition, e->cache, e->key), e);
     }
@@ -239,19 +246,25 @@ static enum grid_err record_bases(struct fold *f, const struct record *r)
 static void gather_effect(struct fold *f, struct head_row *head, const struct record *r,
                           const struct effect *e)
 {
-    if (e->kind == EFFECT_SESSION_END) {
+    if (e->kind == EFFECT_SESSION_END || e->kind == EFFECT_SESSION) {
         struct folded *s = session_add(f, r);
         s->end = true;
+        s->stored = e->value;
         memcpy(s->id.bytes, e->key.data, SESSION_ID_BYTES);
         return;
     }
-    if (!alive(f, r->context, e->cache))
+    if (e->kind == EFFECT_COPIED)
+        head->copying = false;
+    if (!(effect_has_key(e) || e->kind == EFFECT_COUNT) || !alive(f, r->context, e->cache))
         return;
     count_effect(head, e);
+    if (e->kind == EFFECT_COUNT)
+        return;
     f->changes = grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
     common_shorten(f, e->key);
-    f->changes[f->changes_len++] = (struct change){
-        (uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache, r->version, *e};
+    f->changes[f->changes_len++] =
+        (struct change){(uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache,
+                        e->kind == EFFECT_ADOPT ? e->number : r->version, *e};
 }
 
 static bool record_sane(const struct record *r, const struct wal_item *item)
@@ -260,12 +273,41 @@ static bool record_sane(const struct record *r, const struct wal_item *item)
         return false;
     for (size_t i = 0; i < r->effects_len; i++) {
         const struct effect *e = &r->effects[i];
-        if (e->kind == EFFECT_SESSION_END
-                ? e->key.len != SESSION_ID_BYTES
-                : e->key.len == 0 || e->key.len > KEY_BYTES_MAX || e->cache > UINT16_MAX)
+        if (effect_has_key(e) &&
+            (e->key.len == 0 || e->key.len > KEY_BYTES_MAX || e->cache > UINT16_MAX))
             return false;
     }
     return true;
+}
+
+/* Forget what was gathered of a partition. */
+static void gathered_forget(struct fold *f, uint32_t place)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->changes_len; i++)
+        if (f->changes[i].place >> 16 != place)
+            f->changes[n++] = f->changes[i];
+    f->changes_len = n;
+    n = 0;
+    for (size_t i = 0; i < f->sessions_len; i++)
+        if (f->sessions[i].place != place)
+            f->sessions[n++] = f->sessions[i];
+    f->sessions_len = n;
+}
+
+/* Nothing is left of a partition, its damage neither; a copy follows. */
+static enum grid_err place_wipe(struct fold *f, struct fold_head *h)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice prefix = head_key(bytes, h->key >> 16, (uint16_t)h->key);
+    gathered_forget(f, h->key);
+    enum grid_err err = GRID_OK;
+    for (size_t i = 0; i < sizeof wiped_tables / sizeof *wiped_tables && !err; i++)
+        err = rows_wipe(f->kv, f->txn, wiped_tables[i], prefix);
+    h->row.len = 0;
+    h->row.damaged = h->hurt = false;
+    h->row.copying = true;
+    return err;
 }
 
 static enum grid_err gather(struct fold *f, const struct wal_item *item)
@@ -283,7 +325,11 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     err = record_bases(f, &r);
     if (err)
         return err;
-    if (r.version > head->row.version)
+    if (record_wipes(&r))
+        err = place_wipe(f, head);
+    if (err)
+        return err;
+    if (r.version > head->row.version || r.restates)
         head->row.version = r.version;
     f->records++;
     for (size_t i = 0; i < r.effects_len; i++)
@@ -292,6 +338,7 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
         return GRID_OK;
     struct folded *s = session_add(f, &r);
     s->id = r.session.id;
+    s->changed = true;
     s->change = (struct session_change){r.session, r.version, r.time_ms};
     return GRID_OK;
 }
@@ -360,6 +407,14 @@ static enum grid_err place_hurt(struct fold *f, uint32_t context, uint16_t parti
     return err;
 }
 
+/* What is changed is not there: it comes later while a copy comes in, else it is damage. */
+static enum grid_err place_lacks(struct fold *f, uint32_t context, uint16_t partition)
+{
+    struct fold_head *h;
+    enum grid_err err = head_of(f, context, partition, &h);
+    return err || h->row.copying ? err : GRID_ECORRUPT;
+}
+
 /* Whether an entry at the place of the next change may have parts. */
 static enum grid_err parts_look(struct fold *f, struct slice key, uint64_t place)
 {
@@ -388,6 +443,8 @@ static enum grid_err run_write(struct fold *f, size_t n)
     enum grid_err err = parts_look(f, key, c->place);
     if (!err)
         err = key_write(&f->rows, key, f->run, n, f->parts_there);
+    if (err == GRID_ENOT_FOUND)
+        err = place_lacks(f, context, partition);
     return err == GRID_ECORRUPT ? place_hurt(f, context, partition) : err;
 }
 
@@ -450,16 +507,19 @@ static enum grid_err session_write(struct fold *f, const struct sorted *run, siz
     for (size_t i = 0; i < n; i++) {
         const struct folded *s = &f->sessions[run[i].at];
         ended |= s->end;
-        len = s->end ? 0 : len + 1;
-        if (!s->end)
-            changes[len - 1] = s->change;
+        if (s->end) {
+            stored = s->stored;
+            len = 0;
+        }
+        if (s->changed)
+            changes[len++] = s->change;
     }
-    enum grid_err err = f->kv->ops->get(f->txn, KV_SESSIONS, key, &row);
+    enum grid_err err = ended ? GRID_OK : f->kv->ops->get(f->txn, KV_SESSIONS, key, &row);
     if (!err && !ended)
         err = row_open(key, row, &stored);
     if (err == GRID_ENOT_FOUND)
         err = GRID_OK;
-    if (!err && len) {
+    if (!err && (len || stored.len)) {
         row_begin(&f->rows.row);
         err = sessions_fold(stored, changes, len, &f->rows.row);
         if (!err) {

@@ -91,9 +91,7 @@ static enum grid_err base_read(struct rows *r, struct slice key, struct entry_ro
 {
     struct slice row;
     enum grid_err err = r->kv->ops->get(r->txn, KV_ENTRIES, key, &row);
-    if (err)
-        return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
-    return entry_row_get(key, row, ret_row);
+    return err ? err : entry_row_get(key, row, ret_row);
 }
 
 static struct entry_row base_of(const struct effect *e)
@@ -154,11 +152,11 @@ enum grid_err key_write(struct rows *r, struct slice key, const struct change *c
     struct entry_row row;
     enum grid_err err = GRID_OK;
     size_t from = n;
-    while (from && builds_on(&run[from - 1]->effect))
+    while (from && effect_changes(&run[from - 1]->effect))
         from--;
     const struct effect *base = from ? &run[from - 1]->effect : NULL;
-    if (base && base->kind != EFFECT_PUT)
-        return from < n ? GRID_ECORRUPT : entry_remove(r, key, had_parts);
+    if (base && !effect_puts(base))
+        return from < n ? GRID_ENOT_FOUND : entry_remove(r, key, had_parts);
     if (base)
         row = base_of(base);
     else

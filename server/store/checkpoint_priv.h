@@ -30,6 +30,7 @@ struct checkpoint {
 struct head_row {
     uint64_t version;
     bool damaged;
+    bool copying; /* a copy is coming in */
     size_t len;
     size_t cap;
     uint32_t *caches; /* in no order, those with entries */
@@ -143,14 +144,8 @@ struct change {
     struct effect effect;
 };
 
-/* Whether what it makes of the key depends on what was there. */
-static inline bool builds_on(const struct effect *e)
-{
-    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
-}
-
-/* All changes of one key, in the order of the log. GRID_ECORRUPT: what they build on is missing,
- * unreadable or of another type. */
+/* All changes of one key, in the order of the log. GRID_ENOT_FOUND: what they build on is missing;
+ * GRID_ECORRUPT: it is unreadable or of another type. */
 MUST_USE
 enum grid_err key_write(struct rows *r, struct slice key, const struct change *const *run, size_t n,
                         bool had_parts);
@@ -167,6 +162,14 @@ MUST_USE
 enum grid_err bases_count(struct bases *b, const struct rows *r, struct slice key,
                           const struct effect *e);
 void bases_clear(struct bases *b);
+
+/* Remove all rows that begin with `prefix`. */
+MUST_USE
+enum grid_err rows_wipe(struct kv *kv, struct kv_txn *t, enum kv_table table, struct slice prefix);
+/* At most *left of them. GRID_EBUSY: there are more. */
+MUST_USE
+enum grid_err rows_wipe_some(struct kv *kv, struct kv_txn *t, enum kv_table table,
+                             struct slice prefix, size_t *left);
 
 MUST_USE
 enum grid_err number_get(struct kv_txn *t, struct kv *kv, const char *name, uint64_t *ret_number);

@@ -172,28 +172,38 @@ static void head_each(void *ctx, const struct checkpoint_head *h)
     p->places[p->places_len++] = (struct wal_place){h->context, h->partition};
 }
 
-/* Remove the rows that begin with `prefix`. GRID_EBUSY: the limit was reached first. */
-static enum grid_err rows_remove(struct purge *p, enum kv_table table, struct slice prefix)
+enum grid_err rows_wipe_some(struct kv *kv, struct kv_txn *t, enum kv_table table,
+                             struct slice prefix, size_t *left)
 {
-    const struct kv_ops *ops = p->cp->kv->ops;
     struct kv_cursor *c;
     struct slice key, row;
-    enum grid_err err = ops->cursor(p->txn, table, &c);
+    enum grid_err err = kv->ops->cursor(t, table, &c);
     if (err)
         return err;
-    err = ops->seek(c, prefix, &key, &row);
+    err = kv->ops->seek(c, prefix, &key, &row);
     while (!err && slice_has_prefix(key, prefix)) {
-        if (p->left == 0) {
+        if (*left == 0) {
             err = GRID_EBUSY;
             break;
         }
-        p->left--;
-        err = ops->cursor_del(c);
+        --*left;
+        err = kv->ops->cursor_del(c);
         if (!err)
-            err = ops->next(c, &key, &row);
+            err = kv->ops->next(c, &key, &row);
     }
-    ops->cursor_close(c);
+    kv->ops->cursor_close(c);
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+enum grid_err rows_wipe(struct kv *kv, struct kv_txn *t, enum kv_table table, struct slice prefix)
+{
+    size_t left = SIZE_MAX;
+    return rows_wipe_some(kv, t, table, prefix, &left);
+}
+
+static enum grid_err rows_remove(struct purge *p, enum kv_table table, struct slice prefix)
+{
+    return rows_wipe_some(p->cp->kv, p->txn, table, prefix, &p->left);
 }
 
 /* Parts go after their entries: nobody meets an entry that lacks some. */

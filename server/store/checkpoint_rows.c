@@ -163,10 +163,12 @@ enum grid_err entry_row_get(struct slice key, struct slice row, struct entry_row
     return GRID_OK;
 }
 
+enum { HEAD_DAMAGED = 1, HEAD_COPYING = 2 };
+
 void head_row_put(struct buf *row, struct slice key, const struct head_row *h)
 {
     row_begin(row);
-    buf_add_u8(row, h->damaged);
+    buf_add_u8(row, (uint8_t)((h->damaged ? HEAD_DAMAGED : 0) | (h->copying ? HEAD_COPYING : 0)));
     buf_add_u64(row, h->version);
     buf_add_u32(row, (uint32_t)h->len);
     for (size_t i = 0; i < h->len; i++) {
@@ -209,7 +211,8 @@ enum grid_err head_row_get(struct slice key, struct slice row, struct head_row *
         rest.len != 13 + (uint64_t)load_u32(rest.data + 9) * 12)
         return GRID_ECORRUPT;
     size_t n = load_u32(rest.data + 9);
-    h->damaged = rest.data[0] != 0;
+    h->damaged = rest.data[0] & HEAD_DAMAGED;
+    h->copying = rest.data[0] & HEAD_COPYING;
     h->version = load_u64(rest.data + 1);
     h->len = 0;
     for (size_t i = 0; i < n; i++) {

@@ -146,6 +146,10 @@ static void visit_record(struct recovery *r, const struct wal_item *item)
         return;
     }
     struct fate *fate = fate_of(r, rec.context, rec.partition);
+    if (record_wipes(&rec)) { /* what was before does not matter */
+        fate->holes = r->fates->holes;
+        fate->damaged = false;
+    }
     if (fate->holes < r->fates->holes && !fate->damaged) {
         if (seq_follows(fate->version, rec.version))
             fate->holes = r->fates->holes;

@@ -39,11 +39,26 @@ static void change_random(struct prng *r, struct effect *e)
     }
 }
 
+/* One of those that only records which restate have. */
+static void restating_random(struct prng *r, struct effect *e, bool first)
+{
+    static const uint8_t results[] = {1, 0, 0, 0};
+    if (e->kind == EFFECT_ADOPT || e->kind == EFFECT_COUNT)
+        e->number = prng_next(r);
+    if (e->kind == EFFECT_SESSION)
+        e->value = slice_make(results, sizeof results);
+    if (e->kind == EFFECT_WIPE && !first)
+        e->kind = EFFECT_COPIED;
+    if (e->kind >= EFFECT_WIPE)
+        e->key.len = 0;
+}
+
 static void record_random(struct prng *r, struct effect *effects, struct record *ret)
 {
     *ret = (struct record){.context = (uint32_t)prng_next(r) >> prng_below(r, 32),
                            .partition = (uint16_t)prng_below(r, 16384),
                            .has_session = prng_below(r, 2),
+                           .restates = false,
                            .version = prng_next(r),
                            .time_ms = prng_next(r),
                            .effects = effects,
@@ -55,15 +70,18 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
                                     .lowest = prng_next(r) >> prng_below(r, 64),
                                     .status = (enum grid_err)prng_below(r, 35),
                                     .result = (int64_t)prng_next(r)};
+    ret->restates = !ret->has_session && prng_below(r, 2);
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
-        *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, 6))};
+        unsigned kinds = ret->restates ? EFFECT_COPIED : EFFECT_DEADLINE;
+        *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, kinds))};
         e->cache = (uint32_t)prng_below(r, 65536);
         e->key = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));
-        if (e->kind == EFFECT_SESSION_END)
+        if (e->kind == EFFECT_SESSION_END || e->kind == EFFECT_SESSION)
             e->key.len = SESSION_ID_BYTES;
         change_random(r, e);
-        if (e->kind != EFFECT_PUT)
+        restating_random(r, e, i == 0);
+        if (!effect_puts(e))
             continue;
         e->created = prng_below(r, 2);
         e->affinity = slice_make(bytes, prng_below(r, 2) * prng_below(r, KEY_BYTES_MAX + 1));
@@ -82,6 +100,7 @@ static void effect_same(const struct effect *a, const struct effect *b)
     ck_assert(slice_eq(a->affinity, b->affinity));
     ck_assert(slice_eq(a->value, b->value));
     ck_assert_uint_eq(a->deadline, b->deadline);
+    ck_assert_uint_eq(a->number, b->number);
 }
 
 static void record_same(const struct record *a, const struct record *b)
@@ -91,6 +110,7 @@ static void record_same(const struct record *a, const struct record *b)
     ck_assert_uint_eq(a->version, b->version);
     ck_assert_uint_eq(a->time_ms, b->time_ms);
     ck_assert_int_eq(a->has_session, b->has_session);
+    ck_assert_int_eq(a->restates, b->restates);
     ck_assert_mem_eq(a->session.id.bytes, b->session.id.bytes, SESSION_ID_BYTES);
     ck_assert_uint_eq(a->session.number, b->session.number);
     ck_assert_uint_eq(a->session.lowest, b->session.lowest);

@@ -128,7 +128,7 @@ static inline void check_value(struct bench *b, uint32_t cache, const char *key,
 
 struct heads_found {
     unsigned len;
-    bool damaged;
+    bool damaged, copying;
     uint64_t version;
     uint64_t counts[8];
 };
@@ -138,6 +138,7 @@ static inline void head_found(void *ctx, const struct checkpoint_head *h)
     struct heads_found *f = ctx;
     f->len++;
     f->damaged |= h->damaged;
+    f->copying |= h->copying;
     f->version = h->version;
     for (size_t i = 0; i < h->caches_len; i++)
         f->counts[h->caches[i]] += h->counts[i];
