@@ -63,8 +63,8 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
 void shard_free(struct shard *s); /* NULL is fine; parked ops are forgotten unanswered */
 
 /* Recovery, before the first submit, in this order: shard_recover_checkpoint for each partition
- * in the checkpoint (then shard_recover_copying, if it is so), shard_recover_session for each stored
- * session, shard_recover_record for each record of the log behind the checkpoint,
+ * in the checkpoint (then shard_recover_copying, if it is so), shard_recover_session for each
+ * stored session, shard_recover_record for each record of the log behind the checkpoint,
  * shard_recover_damage for each damaged partition. */
 void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partition,
                               uint64_t version, const uint64_t *cache_counts,
