@@ -283,6 +283,8 @@ ASIDE static void other_apply(struct content *c, const struct effect *effect)
         CHECK(!err); /* it was found valid */
     } else if (effect->kind == EFFECT_WIPE) {
         CHECK(c->copying && !c->table.len);
+    } else if (effect->kind == EFFECT_MEND) {
+        c->copying = true;
     } else if (effect->kind == EFFECT_COUNT) {
         counts_set(&c->counts, effect->cache, effect->number);
     } else if (effect->kind == EFFECT_COPIED) {

@@ -40,6 +40,7 @@ static const struct shape {
     [EFFECT_WIPE] = {.restates = true},
     [EFFECT_COUNT] = {.number = true, .restates = true},
     [EFFECT_COPIED] = {.restates = true},
+    [EFFECT_MEND] = {.restates = true},
 };
 enum { KINDS = sizeof shapes / sizeof *shapes };
 
@@ -157,7 +158,8 @@ static void effect_read(struct reader *r, struct effect *e)
 static bool effect_fits(const struct record *rec, size_t at)
 {
     const struct effect *e = &rec->effects[at];
-    return (rec->restates || !shapes[e->kind].restates) && (e->kind != EFFECT_WIPE || at == 0);
+    bool begins = e->kind == EFFECT_WIPE || e->kind == EFFECT_MEND;
+    return (rec->restates || !shapes[e->kind].restates) && (!begins || at == 0);
 }
 
 static void head_read(struct reader *r, struct record *rec)
@@ -173,6 +175,15 @@ static void head_read(struct reader *r, struct record *rec)
     rec->time_ms = read_u64(r);
     if (rec->has_session)
         session_read(r, &rec->session);
+}
+
+bool record_peek(struct slice in, struct record *ret_record)
+{
+    struct reader r = {in.data, in.data + in.len, false};
+    *ret_record = (struct record){.effects = NULL};
+    if (in.len)
+        head_read(&r, ret_record);
+    return in.len && !r.bad;
 }
 
 enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,

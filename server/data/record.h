@@ -13,11 +13,14 @@
  *
  * A record that restates is not the partition's next: it stands in one node's log alone and says
  * what the partition is there from then on, whatever came before. `version` is its last record
- * then. So a replica cuts what was never committed and is brought what others have (R9, R11):
- *   WIPE, then in the order of the primary's records ADOPT, SESSION ... COUNT, COPIED: a whole copy
- *   ADOPT, REMOVE, SESSION, SESSION_END: the keys and sessions that a cut tail had touched
- * Between WIPE and COPIED a change of a key that is not there (EDIT, DEADLINE) is passed over: the
- * key comes later, with it. */
+ * then. So a replica is brought what others have (R11):
+ *   WIPE, COUNT..., then among the records of the stream ADOPT, SESSION..., COPIED: a whole copy
+ *   MEND, REMOVE..., SESSION_END..., COUNT..., then the same: keys and sessions that it has
+ *   otherwise than others, since it had applied what was never committed
+ * Counts are the primary's as of the beginning, so ADOPT does not count. What is adopted may be
+ * ahead of the stream, never behind it: records up to it come after it, and change it into what it
+ * is. Until COPIED a change of a key that is not there (EDIT, DEADLINE) is passed over, for the key
+ * comes later, with it. */
 #ifndef GRIDD_DATA_RECORD_H
 #define GRIDD_DATA_RECORD_H
 
@@ -52,6 +55,7 @@ enum effect_kind {
     EFFECT_WIPE = 9,    /* nothing is there, a copy follows; the first of its record */
     EFFECT_COUNT = 10,  /* the cache has `number` entries */
     EFFECT_COPIED = 11, /* the copy is whole */
+    EFFECT_MEND = 12,   /* keys are missing, and come as a copy does; the first of its record */
 };
 
 struct effect {
@@ -121,6 +125,8 @@ void record_encode(const struct record *r, struct buf *out);
 MUST_USE
 enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
                             struct record *ret_record);
+/* Decode all but the effects. False: malformed. */
+bool record_peek(struct slice in, struct record *ret_record);
 /* Upper bound of the bytes record_encode() will add. */
 size_t record_size_max(const struct record *r);
 

@@ -135,6 +135,18 @@ void results_apply(struct results *s, const struct session_change *change)
         lowest_raise(s, result_at(s, 0)->number + 1);
 }
 
+void results_merge(struct results *s, const struct results *other)
+{
+    if (other->last_used > s->last_used)
+        s->last_used = other->last_used;
+    lowest_raise(s, other->lowest);
+    for (uint32_t i = 0; i < other->len; i++)
+        if (result_at(other, i)->number >= s->lowest)
+            result_put(s, result_at(other, i));
+    while (s->len > SESSION_RESULTS_MAX)
+        lowest_raise(s, result_at(s, 0)->number + 1);
+}
+
 /* --- the stored form -------------------------------------------------------------------------- */
 
 static uint64_t zigzag(int64_t v)

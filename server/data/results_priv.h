@@ -31,6 +31,8 @@ void results_release(struct results *s);
 /* The result of `number`, or NULL. */
 const struct session_result *results_find(const struct results *s, uint64_t number);
 void results_apply(struct results *s, const struct session_change *change);
+/* As if it had seen the records of the other, too. */
+void results_merge(struct results *s, const struct results *other);
 void results_encode(const struct results *s, struct buf *out);
 /* Into an initialised, empty session. On GRID_ECORRUPT it is to be released all the same. */
 MUST_USE

@@ -258,6 +258,20 @@ bool sessions_store(const struct sessions *s, const struct session_id *id, struc
     return true;
 }
 
+void sessions_merge(const struct sessions *s, const struct session_id *id, struct slice stored,
+                    struct buf *out)
+{
+    struct results one;
+    const struct results *mine = find(s, id);
+    results_init(&one, id);
+    enum grid_err err = results_decode(&one, stored);
+    CHECK(!err);
+    if (mine)
+        results_merge(&one, mine);
+    results_encode(&one, out);
+    results_release(&one);
+}
+
 enum grid_err sessions_fold(struct slice stored, const struct session_change *changes, size_t len,
                             struct buf *out)
 {

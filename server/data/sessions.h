@@ -65,6 +65,10 @@ enum grid_err sessions_restore(struct sessions *s, struct session_id id, struct 
 bool sessions_valid(struct slice stored);
 /* Append the stored form of a session. False: there is no such session, nothing added. */
 bool sessions_store(const struct sessions *s, const struct session_id *id, struct buf *out);
+/* Append the stored form of a session that has seen the records of both: what is here, if anything,
+ * and `stored`, which was found valid. */
+void sessions_merge(const struct sessions *s, const struct session_id *id, struct slice stored,
+                    struct buf *out);
 /* Fold changes of one session, in order of version, into its stored form (empty: none yet) and
  * append the new one to `out`.
  * GRID_ECORRUPT: `stored` is malformed, nothing added. */

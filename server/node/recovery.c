@@ -117,7 +117,7 @@ static enum grid_err partitions_recover(struct worker *w, struct found *d,
                  err_text(err));
         return err;
     }
-    struct wal_visit visit = {d, record_each, head_version};
+    struct wal_visit visit = {.ctx = d, .record = record_each, .head = head_version};
     err = wal_recover(w->wal, checkpoint_applied(w->checkpoint), &visit, why, report);
     if (err)
         return err;

@@ -10,6 +10,7 @@
 #ifndef GRIDD_STORE_CHECKPOINT_H
 #define GRIDD_STORE_CHECKPOINT_H
 
+#include "data/cuts.h"
 #include "store/kv.h"
 #include "store/wal.h"
 
@@ -41,7 +42,8 @@ struct checkpoint_limits {
     bool (*alive)(void *ctx, uint32_t context, uint32_t cache);
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
-    size_t changes_max; /* keys per transaction, 0: 250,000 */
+    const struct cuts *cuts; /* records that are left out; NULL: none */
+    size_t changes_max;      /* keys per transaction, 0: 250,000 */
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB; about four times
                          * that of rows may be read to be edited */
     size_t whole_bytes; /* a larger hash is stored in parts of a sixteenth each, 0: 16 KiB */

@@ -253,8 +253,8 @@ static void gather_effect(struct fold *f, struct head_row *head, const struct re
         memcpy(s->id.bytes, e->key.data, SESSION_ID_BYTES);
         return;
     }
-    if (e->kind == EFFECT_COPIED)
-        head->copying = false;
+    if (e->kind == EFFECT_COPIED || e->kind == EFFECT_MEND)
+        head->copying = e->kind == EFFECT_MEND;
     if (!(effect_has_key(e) || e->kind == EFFECT_COUNT) || !alive(f, r->context, e->cache))
         return;
     count_effect(head, e);
@@ -322,6 +322,8 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item))
         return GRID_ECORRUPT;
+    if (f->limits->cuts && cuts_have(f->limits->cuts, r.context, r.partition, r.version, item->lsn))
+        return GRID_OK;
     err = record_bases(f, &r);
     if (err)
         return err;

@@ -89,6 +89,9 @@ struct wal_visit {
     /* Version the checkpoint has for a partition, 0: none. NULL: none has any. Lets unharmed
      * partitions be proven so. */
     uint64_t (*head)(void *ctx, uint32_t context, uint16_t partition);
+    /* Every record, without effects, in lsn order; all of them before the first call of `record`.
+     * NULL: the log is read once. */
+    void (*survey)(void *ctx, const struct record *head, uint64_t lsn);
 };
 
 /* Damage must be accounted for (checkpoint_mark_damaged) before the first wal_prepare(): new

@@ -245,6 +245,21 @@ static enum grid_err cursor_fail(const struct wal_cursor *c, enum grid_err err, 
     return err;
 }
 
+/* What cannot be read is met again. */
+static enum grid_err survey(struct wal *w, uint64_t from_lsn, const struct wal_visit *visit)
+{
+    struct wal_cursor c;
+    struct wal_item item;
+    struct record head;
+    enum grid_err err;
+    cursor_init(&c, w, from_lsn);
+    while (!(err = cursor_next(&c, &item)))
+        if (!item.lost && record_peek(item.payload, &head))
+            visit->survey(visit->ctx, &head, item.lsn);
+    cursor_release(&c);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
 enum grid_err wal_recover(struct wal *w, uint64_t from_lsn, const struct wal_visit *visit,
                           char *why, struct wal_report *report)
 {
@@ -255,8 +270,8 @@ enum grid_err wal_recover(struct wal *w, uint64_t from_lsn, const struct wal_vis
     report->proven = r.fates = xcalloc(1, sizeof *r.fates);
     r.effects = xcalloc(RECORD_EFFECTS_MAX, sizeof *r.effects);
     cursor_init(&c, w, from_lsn);
-    enum grid_err err;
-    while (!(err = cursor_next(&c, &item))) {
+    enum grid_err err = visit->survey ? survey(w, from_lsn, visit) : GRID_OK;
+    while (!err && !(err = cursor_next(&c, &item))) {
         if (item.lost)
             visit_lost(&r, &item);
         else

@@ -106,7 +106,7 @@ static enum grid_err shard_recover(struct world *w, struct node_shard *n, char *
 {
     struct finding f = {.n = n};
     struct wal_report report = {0};
-    struct wal_visit visit = {&f, record_each, head_version};
+    struct wal_visit visit = {.ctx = &f, .record = record_each, .head = head_version};
     enum grid_err err = checkpoint_heads(n->checkpoint, head_each, &f);
     if (!err)
         err = checkpoint_sessions(n->checkpoint, session_each, &f);

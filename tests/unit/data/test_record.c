@@ -47,7 +47,7 @@ static void restating_random(struct prng *r, struct effect *e, bool first)
         e->number = prng_next(r);
     if (e->kind == EFFECT_SESSION)
         e->value = slice_make(results, sizeof results);
-    if (e->kind == EFFECT_WIPE && !first)
+    if ((e->kind == EFFECT_WIPE || e->kind == EFFECT_MEND) && !first)
         e->kind = EFFECT_COPIED;
     if (e->kind >= EFFECT_WIPE)
         e->key.len = 0;
@@ -73,7 +73,7 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
     ret->restates = !ret->has_session && prng_below(r, 2);
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
-        unsigned kinds = ret->restates ? EFFECT_COPIED : EFFECT_DEADLINE;
+        unsigned kinds = ret->restates ? EFFECT_MEND : EFFECT_DEADLINE;
         *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, kinds))};
         e->cache = (uint32_t)prng_below(r, 65536);
         e->key = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));

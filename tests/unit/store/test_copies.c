@@ -19,6 +19,8 @@ struct copies {
     uint64_t epoch;
     struct buf value;
     bool mirrored; /* the copy gets what the origin does */
+    bool no_folds; /* but those asked for */
+    const struct cuts *cuts;
 };
 
 static void copies_init(struct copies *w, uint64_t seed)
@@ -51,14 +53,15 @@ static void fold(struct copies *w)
 {
     struct checkpoint_report report;
     bench_sync(&w->bench);
-    ck_assert_int_eq(bench_run(&w->bench, NULL, &report), GRID_OK);
+    struct checkpoint_limits limits = {.cuts = w->cuts};
+    ck_assert_int_eq(bench_run(&w->bench, &limits, &report), GRID_OK);
     ck_assert_uint_eq(report.damaged_len, 0);
 }
 
 /* The copy's node logs and applies a record as a node does. */
 static void receive(struct copies *w, struct record *rec)
 {
-    static struct effect effects[16];
+    struct effect effects[16];
     struct buf bytes = BUF_INIT;
     struct record back;
     rec->context = 1;
@@ -76,7 +79,7 @@ static void receive(struct copies *w, struct record *rec)
     content_do(w->copy, &back);
     content_check(w->copy);
     buf_release(&bytes);
-    if (prng_below(&w->r, 20) == 0)
+    if (!w->no_folds && prng_below(&w->r, 20) == 0)
         fold(w);
 }
 
@@ -136,6 +139,37 @@ static struct effect effect_draw(struct copies *w, struct content *c, char *key)
     return e;
 }
 
+enum { LATE_MAX = 64 };
+
+/* Records on their way to the copy, which is told what is adopted ahead of them. */
+static struct buf late[LATE_MAX];
+static size_t late_len;
+
+/* All but the last `left` of them come. */
+static void late_come(struct copies *w, uint64_t left)
+{
+    static struct effect effects[16];
+    size_t n = 0;
+    for (; late_len - n > left; n++) {
+        struct record rec;
+        ck_assert_int_eq(record_decode(buf_slice(&late[n]), effects, 16, &rec), GRID_OK);
+        receive(w, &rec);
+        buf_release(&late[n]);
+    }
+    memmove(late, late + n, (late_len - n) * sizeof *late);
+    late_len -= n;
+}
+
+static void late_add(struct copies *w, const struct record *rec)
+{
+    if (late_len == LATE_MAX)
+        late_come(w, LATE_MAX / 2);
+    late[late_len] = (struct buf)BUF_INIT;
+    record_encode(rec, &late[late_len++]);
+    if (!content_copying(w->copy))
+        late_come(w, 0);
+}
+
 /* A random record, given to the copy as well when it listens. Returns its version. */
 static uint64_t origin_step(struct copies *w)
 {
@@ -153,83 +187,83 @@ static uint64_t origin_step(struct copies *w)
     }
     content_do(w->origin, &rec);
     if (w->mirrored)
-        receive(w, &rec);
+        late_add(w, &rec);
     return w->version;
 }
 
 /* --- the copy --------------------------------------------------------------------------------- */
 
-/* Its slices borrow from the entry, or from `value`. */
-static struct effect adoption(const struct entry *e, bool created, struct buf *value)
-{
-    if (entry_type(e) == VALUE_HASH)
-        fields_store(entry_fields(e), value);
-    return (struct effect){.kind = EFFECT_ADOPT,
-                           .created = created,
-                           .cache = entry_cache(e),
-                           .key = entry_key(e),
-                           .affinity = entry_affinity(e),
-                           .type = (uint8_t)entry_type(e),
-                           .value = entry_type(e) == VALUE_HASH ? buf_slice(value) : entry_value(e),
-                           .deadline = entry_deadline(e),
-                           .number = entry_version(e)};
-}
-
-static void adopt_each(void *ctx, const struct entry *e)
+static void adopt(void *ctx, const struct entry *e)
 {
     struct copies *w = ctx;
     struct buf value = BUF_INIT;
-    if (!entry_is_tombstone(e)) {
-        struct effect adopted = adoption(e, false, &value);
-        restate(w, w->version, &adopted, 1);
-    }
+    if (entry_is_tombstone(e))
+        return;
+    if (entry_type(e) == VALUE_HASH)
+        fields_store(entry_fields(e), &value);
+    else
+        buf_add(&value, entry_value(e).data, entry_value(e).len);
+    struct effect adopted = {.kind = EFFECT_ADOPT,
+                             .cache = entry_cache(e),
+                             .key = entry_key(e),
+                             .type = (uint8_t)entry_type(e),
+                             .value = buf_slice(&value),
+                             .deadline = entry_deadline(e),
+                             .number = entry_version(e)};
+    restate(w, content_last(w->copy), &adopted, 1);
     buf_release(&value);
 }
 
-/* `id` and `stored` are what its slices borrow from. */
-static struct effect session_effect(struct copies *w, unsigned n, struct session_id *id,
-                                    struct buf *stored)
+static void adopt_session(struct copies *w, unsigned n)
 {
-    *id = (struct session_id){.bytes = {(uint8_t)n}};
-    struct effect e = {.kind = EFFECT_SESSION, .key = slice_make(id->bytes, sizeof id->bytes)};
-    if (!sessions_store(content_sessions(w->origin), id, stored))
-        e.kind = EFFECT_SESSION_END;
-    else
-        e.value = buf_slice(stored);
-    return e;
+    struct session_id id = {.bytes = {(uint8_t)n}};
+    struct buf stored = BUF_INIT;
+    if (sessions_store(content_sessions(w->origin), &id, &stored)) {
+        struct effect e = {.kind = EFFECT_SESSION,
+                           .key = slice_make(id.bytes, sizeof id.bytes),
+                           .value = buf_slice(&stored)};
+        restate(w, content_last(w->copy), &e, 1);
+    }
+    buf_release(&stored);
 }
 
-static void session_send(struct copies *w, unsigned n)
+static void copy_begin(struct copies *w, struct effect *effects, size_t len)
 {
-    struct session_id id;
-    struct buf stored = BUF_INIT;
-    struct effect e = session_effect(w, n, &id, &stored);
+    for (uint32_t i = 0; i < CACHES; i++)
+        effects[len++] = (struct effect){.kind = EFFECT_COUNT,
+                                         .cache = CACHE_FIRST + i,
+                                         .number = content_count(w->origin, CACHE_FIRST + i)};
+    restate(w, w->version, effects, len);
+    ck_assert(content_copying(w->copy));
+    w->mirrored = true;
+}
+
+static void copy_end(struct copies *w)
+{
+    struct effect e = {.kind = EFFECT_COPIED};
+    late_come(w, 0);
     restate(w, w->version, &e, 1);
-    buf_release(&stored);
+    ck_assert(!content_copying(w->copy));
+    content_check(w->copy);
 }
 
 static void copy_all(struct copies *w)
 {
-    struct effect e = {.kind = EFFECT_WIPE}, end[CACHES + 1];
-    restate(w, w->version, &e, 1);
-    w->mirrored = true;
+    struct effect effects[1 + CACHES] = {{.kind = EFFECT_WIPE}};
+    copy_begin(w, effects, 1);
     uint64_t cursor = 0;
     do {
         for (uint64_t n = prng_below(&w->r, 4); n; n--)
             origin_step(w);
-        cursor = content_scan(w->origin, cursor, adopt_each, w);
+        cursor = content_scan(w->origin, cursor, adopt, w);
+        late_come(w, prng_below(&w->r, 10));
     } while (cursor);
     for (unsigned n = 1; n <= SESSIONS; n++) {
         origin_step(w);
-        session_send(w, n);
+        adopt_session(w, n);
     }
-    for (unsigned i = 0; i < CACHES; i++)
-        end[i] = (struct effect){.kind = EFFECT_COUNT,
-                                 .cache = CACHE_FIRST + i,
-                                 .number = content_count(w->origin, CACHE_FIRST + i)};
-    end[CACHES] = (struct effect){.kind = EFFECT_COPIED};
-    restate(w, w->version, end, CACHES + 1);
-    ck_assert(!content_copying(w->copy));
+    origin_step(w);
+    copy_end(w);
 }
 
 /* --- what must be the same -------------------------------------------------------------------- */
@@ -372,8 +406,9 @@ START_TEST(a_copy_that_was_given_up_begins_anew)
             origin_step(&w);
         restate(&w, w.version, &e, 1);
         w.mirrored = true;
-        content_scan(w.origin, 0, adopt_each, &w);
+        content_scan(w.origin, 0, adopt, &w);
         origin_step(&w);
+        late_come(&w, 0);
         fold(&w);
         ck_assert(heads(&w.bench).copying);
         w.mirrored = false; /* cut off for a while */
@@ -386,12 +421,12 @@ START_TEST(a_copy_that_was_given_up_begins_anew)
 }
 END_TEST
 
-/* --- cutting ---------------------------------------------------------------------------------- */
+/* --- mending ---------------------------------------------------------------------------------- */
 
-enum { STRAYS = 8 };
+enum { STRAYS = 6 };
 
 /* One that the copy alone has. */
-static void stray(struct copies *w, unsigned n, struct effect *e)
+static void stray(struct copies *w, unsigned n, struct effect *e, bool applied)
 {
     struct record rec = {.context = 1,
                          .partition = 5,
@@ -401,37 +436,22 @@ static void stray(struct copies *w, unsigned n, struct effect *e)
                          .effects_len = 1,
                          .has_session = true};
     rec.session = (struct record_session){.id.bytes[0] = (uint8_t)(1 + n), .number = 1000000 + n};
-    content_do(w->copy, &rec);
+    if (applied)
+        content_do(w->copy, &rec);
     wal_batch_add(&w->bench.b, &rec);
 }
 
-/* What a touched key is at the origin; false: nowhere. */
-static bool cut_key(struct copies *w, const struct effect *t, struct buf *value,
-                    struct effect *ret_effect)
-{
-    uint64_t hash = content_hash(w->copy, t->cache, t->key);
-    bool there = !entry_is_tombstone(content_get(w->copy, t->cache, t->key, hash));
-    hash = content_hash(w->origin, t->cache, t->key);
-    const struct entry *was = content_get(w->origin, t->cache, t->key, hash);
-    if (was && !entry_is_tombstone(was))
-        *ret_effect = adoption(was, !there, value);
-    else
-        *ret_effect = (struct effect){.kind = EFFECT_REMOVE, .cache = t->cache, .key = t->key};
-    return there || ret_effect->kind == EFFECT_ADOPT;
-}
-
-/* Records that only the copy has, then what they touched as the origin has it. */
-static void stray_and_cut(struct copies *w)
+/* Records that only the copy has, then all that they touched is forgotten and comes back. */
+static void stray_and_mend(struct copies *w)
 {
     char keys[STRAYS][16];
-    struct effect touched[STRAYS], cut[2 * STRAYS];
-    struct buf values[2 * STRAYS];
+    struct effect touched[STRAYS], effects[1 + 2 * STRAYS + CACHES] = {{.kind = EFFECT_MEND}};
     struct session_id ids[STRAYS];
-    size_t len = 0;
-    memset(values, 0, sizeof values);
+    size_t len = 1;
+    memset(ids, 0, sizeof ids);
     for (unsigned i = 0; i < STRAYS; i++) {
         touched[i] = effect_draw(w, w->copy, keys[i]);
-        stray(w, i, &touched[i]);
+        stray(w, i, &touched[i], true);
     }
     for (unsigned i = 0; i < STRAYS; i++) {
         bool named = false;
@@ -439,16 +459,29 @@ static void stray_and_cut(struct copies *w)
             named |=
                 touched[j].cache == touched[i].cache && slice_eq(touched[j].key, touched[i].key);
         if (!named)
-            len += cut_key(w, &touched[i], &values[i], &cut[len]);
+            effects[len++] = (struct effect){
+                .kind = EFFECT_REMOVE, .cache = touched[i].cache, .key = touched[i].key};
+        ids[i].bytes[0] = (uint8_t)(1 + i);
     }
+    w->epoch++;
     for (unsigned i = 0; i < STRAYS; i++)
-        cut[len++] = session_effect(w, 1 + i, &ids[i], &values[STRAYS + i]);
-    restate(w, w->version, cut, len);
-    for (unsigned i = 0; i < 2 * STRAYS; i++)
-        buf_release(&values[i]);
+        effects[len++] = (struct effect){.kind = EFFECT_SESSION_END,
+                                         .key = slice_make(ids[i].bytes, sizeof ids[i].bytes)};
+    copy_begin(w, effects, len);
+    for (unsigned i = 0; i < STRAYS; i++) {
+        origin_step(w);
+        const struct entry *e =
+            content_get(w->origin, touched[i].cache, touched[i].key,
+                        content_hash(w->origin, touched[i].cache, touched[i].key));
+        if (e)
+            adopt(w, e);
+        adopt_session(w, 1 + i);
+        late_come(w, prng_below(&w->r, 4));
+    }
+    copy_end(w);
 }
 
-START_TEST(a_tail_that_is_cut_leaves_nothing)
+START_TEST(what_others_never_had_is_mended)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
         struct copies w;
@@ -456,16 +489,92 @@ START_TEST(a_tail_that_is_cut_leaves_nothing)
         w.mirrored = true;
         for (unsigned n = 0; n < 100; n++)
             origin_step(&w);
-        stray_and_cut(&w);
-        all_same(&w);
-        w.epoch++;
-        for (unsigned n = 0; n < 100; n++)
+        for (unsigned n = 0; n < 3; n++) {
+            stray_and_mend(&w);
+            all_same(&w);
+        }
+        copies_release(&w);
+    }
+}
+END_TEST
+
+/* --- cutting ---------------------------------------------------------------------------------- */
+
+struct replayed {
+    struct copies *w;
+    struct cuts_survey survey;
+    struct cuts cuts;
+    unsigned left_out;
+};
+
+static void survey(void *ctx, const struct record *head, uint64_t lsn)
+{
+    struct replayed *r = ctx;
+    cuts_survey_add(&r->survey, head, lsn, &r->cuts);
+}
+
+static void replay(void *ctx, const struct record *rec, uint64_t lsn)
+{
+    struct replayed *r = ctx;
+    if (cuts_have(&r->cuts, rec->context, rec->partition, rec->version, lsn))
+        r->left_out++;
+    else
+        content_do(r->w->copy, rec);
+}
+
+/* Start anew from the log alone. */
+static struct replayed restart(struct copies *w)
+{
+    struct replayed r = {.w = w};
+    struct wal_report report = {0};
+    struct wal_visit visit = {.ctx = &r, .survey = survey, .record = replay};
+    bench_sync(&w->bench);
+    wal_free(w->bench.w);
+    w->bench.w = log_open(w->bench.d, false, w->version);
+    content_free(w->copy);
+    w->copy = content_new(w->pool, 3);
+    content_set_stored(w->copy);
+    ck_assert_int_eq(wal_recover(w->bench.w, 0, &visit, NULL, &report), GRID_OK);
+    ck_assert_int_eq(wal_prepare(w->bench.w, NULL), GRID_OK);
+    wal_batch_release(&w->bench.b);
+    wal_batch_init(&w->bench.b, w->bench.w);
+    wal_report_release(&report);
+    cuts_survey_release(&r.survey);
+    cuts_check(&r.cuts);
+    return r;
+}
+
+START_TEST(a_tail_that_was_cut_is_left_out_by_a_start_and_by_folds)
+{
+    char key[16];
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct copies w;
+        copies_init(&w, seed);
+        w.mirrored = true;
+        w.no_folds = true;
+        unsigned strays = 0;
+        for (unsigned n = 0; n < 5; n++) {
+            for (uint64_t m = 1 + prng_below(&w.r, 30); m; m--)
+                origin_step(&w);
+            unsigned len = (unsigned)prng_below(&w.r, STRAYS);
+            for (unsigned i = 0; i < len; i++) {
+                struct effect e = effect_draw(&w, w.copy, key);
+                stray(&w, i, &e, false);
+            }
+            strays += len;
+            w.epoch++;
             origin_step(&w);
+        }
+        struct replayed r = restart(&w);
+        ck_assert_uint_eq(r.left_out, strays);
+        w.cuts = &r.cuts;
         all_same(&w);
+        cuts_release(&r.cuts);
         copies_release(&w);
     }
 }
 END_TEST
 
 UNIT_MAIN("store/copies", a_copy_of_what_changes_meanwhile_is_what_it_copies,
-          a_copy_that_was_given_up_begins_anew, a_tail_that_is_cut_leaves_nothing)
+          a_copy_that_was_given_up_begins_anew, what_others_never_had_is_mended,
+          a_tail_that_was_cut_is_left_out_by_a_start_and_by_folds)
