@@ -95,8 +95,8 @@ enum grid_err content_replay(struct content *c, const struct record *rec, size_t
 bool content_committed(struct content *c, uint64_t version);
 bool content_cleaned(struct content *c, uint64_t version);
 bool content_tidy(struct content *c);
-/* The content is new and a copy comes in: between the records of WIPE and COPIED. Counts are
- * ahead of the entries until then. */
+/* The content is new and a copy comes in: between the records of WIPE and COPIED. Tombstones
+ * stay until then. */
 void content_set_copying(struct content *c);
 bool content_copying(const struct content *c);
 /* Tell that not everything is resident (recovery), or that now it is (warm-up done). */

@@ -218,16 +218,28 @@ static inline struct table_place place_of(const struct content *c, const struct 
     return table_place(&c->table, entry_cache(e), entry_key(e), hash);
 }
 
+/* How many entries more there are when `e` takes the place. */
+static int entries_more(const struct content *c, const struct effect *effect,
+                        struct table_place old)
+{
+    if (likely(!c->copying) || (!old.bucket && !c->complete))
+        return effect_puts(effect) ? effect->created : -1;
+    bool there = old.bucket && !entry_is_tombstone(table_at(old));
+    return effect_puts(effect) - there;
+}
+
 static void entry_apply(struct content *c, const struct effect *effect, const struct staged *st,
                         bool restates)
 {
     struct entry *e = st->entry;
     struct table_place old = place_of(c, e, st->hash);
-    if (!effect_puts(effect) || effect->created)
-        counts_add(&c->counts, effect->cache, effect_puts(effect) ? 1 : -1);
+    bool newer = !old.bucket || entry_version(table_at(old)) <= entry_version(e) || restates;
+    int more = newer || !c->copying ? entries_more(c, effect, old) : 0;
+    if (more)
+        counts_add(&c->counts, effect->cache, more);
     if (!old.bucket)
         content_link(c, e, st->hash);
-    else if (entry_version(table_at(old)) <= entry_version(e) || restates)
+    else if (newer)
         entry_replace(c, old, e);
     else
         entry_free(c->table.pool, e);
@@ -285,8 +297,6 @@ ASIDE static void other_apply(struct content *c, const struct effect *effect)
         CHECK(c->copying && !c->table.len);
     } else if (effect->kind == EFFECT_MEND) {
         c->copying = true;
-    } else if (effect->kind == EFFECT_COUNT) {
-        counts_set(&c->counts, effect->cache, effect->number);
     } else if (effect->kind == EFFECT_COPIED) {
         c->copying = false;
     }

@@ -65,6 +65,8 @@ static void version_raise(uint64_t *at, uint64_t version)
 
 bool content_tidy(struct content *c)
 {
+    if (c->copying) /* they tell what is not there */
+        return false;
     for (unsigned steps = 0; steps < TIDY_STEPS; steps++) {
         struct entry *oldest = c->tombstones.next;
         if (!oldest || tombstone_needed(c, oldest))
@@ -227,10 +229,9 @@ static void entry_check(void *ctx, struct entry *e)
 
 static void counts_check(const struct content *c, struct counts *live)
 {
-    bool exact = c->complete && !c->copying;
-    for (uint32_t i = 0; exact && i < c->counts.len; i++)
+    for (uint32_t i = 0; c->complete && i < c->counts.len; i++)
         CHECK(c->counts.items[i].count == counts_get(live, c->counts.items[i].cache));
-    for (uint32_t i = 0; exact && i < live->len; i++)
+    for (uint32_t i = 0; c->complete && i < live->len; i++)
         CHECK(live->items[i].count == counts_get(&c->counts, live->items[i].cache));
 }
 

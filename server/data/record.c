@@ -38,9 +38,8 @@ static const struct shape {
         {.may = OF_ENTRY, .key = A_KEY, .value = true, .number = true, .restates = true},
     [EFFECT_SESSION] = {.key = A_SESSION, .value = true, .restates = true},
     [EFFECT_WIPE] = {.restates = true},
-    [EFFECT_COUNT] = {.number = true, .restates = true},
-    [EFFECT_COPIED] = {.restates = true},
     [EFFECT_MEND] = {.restates = true},
+    [EFFECT_COPIED] = {.restates = true},
 };
 enum { KINDS = sizeof shapes / sizeof *shapes };
 

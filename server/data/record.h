@@ -14,13 +14,13 @@
  * A record that restates is not the partition's next: it stands in one node's log alone and says
  * what the partition is there from then on, whatever came before. `version` is its last record
  * then. So a replica is brought what others have (R11):
- *   WIPE, COUNT..., then among the records of the stream ADOPT, SESSION..., COPIED: a whole copy
- *   MEND, REMOVE..., SESSION_END..., COUNT..., then the same: keys and sessions that it has
- *   otherwise than others, since it had applied what was never committed
- * Counts are the primary's as of the beginning, so ADOPT does not count. What is adopted may be
- * ahead of the stream, never behind it: records up to it come after it, and change it into what it
- * is. Until COPIED a change of a key that is not there (EDIT, DEADLINE) is passed over, for the key
- * comes later, with it. */
+ *   WIPE, then among the records of the stream ADOPT, SESSION..., COPIED: a whole copy
+ *   MEND, REMOVE..., SESSION_END..., then the same: keys and sessions that it has otherwise than
+ *   others, since it had applied what was never committed
+ * What is adopted may be ahead of the stream, never behind it: records up to it come after it, and
+ * change it into what it is. Until COPIED a change of a key that is not there (EDIT, DEADLINE) is
+ * passed over, for the key comes later, with it; and entries are counted by looking, for `created`
+ * and removals tell what happened elsewhere. */
 #ifndef GRIDD_DATA_RECORD_H
 #define GRIDD_DATA_RECORD_H
 
@@ -53,9 +53,8 @@ enum effect_kind {
     EFFECT_ADOPT = 7,   /* as PUT; the version of the entry is `number` */
     EFFECT_SESSION = 8, /* `key` is a session id, `value` all its results (sessions.h) */
     EFFECT_WIPE = 9,    /* nothing is there, a copy follows; the first of its record */
-    EFFECT_COUNT = 10,  /* the cache has `number` entries */
+    EFFECT_MEND = 10,   /* keys are missing, and come as a copy does; the first of its record */
     EFFECT_COPIED = 11, /* the copy is whole */
-    EFFECT_MEND = 12,   /* keys are missing, and come as a copy does; the first of its record */
 };
 
 struct effect {
@@ -67,7 +66,7 @@ struct effect {
     uint8_t type;          /* PUT, ADOPT, EDIT: enum value_type */
     struct slice value;    /* PUT, ADOPT: stored form (value.h); EDIT: edits; SESSION: results */
     msec_t deadline;       /* PUT, ADOPT, DEADLINE; unix ms, 0: for ever */
-    uint64_t number;       /* ADOPT: version; COUNT: entries */
+    uint64_t number;       /* ADOPT: version */
     uint64_t hash;         /* content_hash() of cache and key, 0: not known; not in the record */
 };
 
@@ -115,6 +114,11 @@ static inline bool effect_changes(const struct effect *e)
 static inline bool record_wipes(const struct record *r)
 {
     return r->effects_len && r->effects[0].kind == EFFECT_WIPE;
+}
+
+static inline bool record_mends(const struct record *r)
+{
+    return r->effects_len && r->effects[0].kind == EFFECT_MEND;
 }
 
 /* Append the encoded form to `out`. */

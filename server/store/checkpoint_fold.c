@@ -47,7 +47,8 @@ struct sorted {
 struct fold_head {
     uint32_t key; /* context, partition */
     bool used;
-    bool hurt; /* found damaged in this transaction */
+    bool hurt;   /* found damaged in this transaction */
+    bool looked; /* a copy was coming in: entries are counted by their rows, not by effects */
     struct head_row row;
 };
 
@@ -207,9 +208,7 @@ static struct folded *session_add(struct fold *f, const struct record *r)
 static void count_effect(struct head_row *h, const struct effect *e)
 {
     uint64_t *count = head_row_count(h, e->cache);
-    if (e->kind == EFFECT_COUNT)
-        *count = e->number;
-    else if (effect_puts(e))
+    if (effect_puts(e))
         *count += e->created;
     else if (!effect_changes(e) && *count)
         --*count;
@@ -243,7 +242,25 @@ static enum grid_err record_bases(struct fold *f, const struct record *r)
     return err;
 }
 
-static void gather_effect(struct fold *f, struct head_row *head, const struct record *r,
+/* The counts are those of before the transaction again. */
+static enum grid_err counts_look(struct fold *f, struct fold_head *h)
+{
+    uint8_t bytes[KV_KEY_BYTES_MAX];
+    struct slice row, name = head_key(bytes, h->key >> 16, (uint16_t)h->key);
+    struct head_row before = {0};
+    if (h->looked)
+        return GRID_OK;
+    h->looked = true;
+    h->row.len = 0;
+    enum grid_err err = f->kv->ops->get(f->txn, KV_HEADS, name, &row);
+    if (!err && !head_row_get(name, row, &before))
+        for (size_t i = 0; i < before.len; i++)
+            *head_row_count(&h->row, before.caches[i]) = before.counts[i];
+    head_row_release(&before);
+    return err == GRID_ENOT_FOUND ? GRID_OK : err;
+}
+
+static void gather_effect(struct fold *f, struct fold_head *h, const struct record *r,
                           const struct effect *e)
 {
     if (e->kind == EFFECT_SESSION_END || e->kind == EFFECT_SESSION) {
@@ -253,13 +270,12 @@ static void gather_effect(struct fold *f, struct head_row *head, const struct re
         memcpy(s->id.bytes, e->key.data, SESSION_ID_BYTES);
         return;
     }
-    if (e->kind == EFFECT_COPIED || e->kind == EFFECT_MEND)
-        head->copying = e->kind == EFFECT_MEND;
-    if (!(effect_has_key(e) || e->kind == EFFECT_COUNT) || !alive(f, r->context, e->cache))
+    if (e->kind == EFFECT_COPIED)
+        h->row.copying = false;
+    if (!effect_has_key(e) || !alive(f, r->context, e->cache))
         return;
-    count_effect(head, e);
-    if (e->kind == EFFECT_COUNT)
-        return;
+    if (!h->looked)
+        count_effect(&h->row, e);
     f->changes = grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
     common_shorten(f, e->key);
     f->changes[f->changes_len++] =
@@ -306,7 +322,7 @@ static enum grid_err place_wipe(struct fold *f, struct fold_head *h)
         err = rows_wipe(f->kv, f->txn, wiped_tables[i], prefix);
     h->row.len = 0;
     h->row.damaged = h->hurt = false;
-    h->row.copying = true;
+    h->row.copying = h->looked = true;
     return err;
 }
 
@@ -329,13 +345,16 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
         return err;
     if (record_wipes(&r))
         err = place_wipe(f, head);
+    else if (head->row.copying || record_mends(&r))
+        err = counts_look(f, head);
+    head->row.copying |= record_mends(&r);
     if (err)
         return err;
     if (r.version > head->row.version || r.restates)
         head->row.version = r.version;
     f->records++;
     for (size_t i = 0; i < r.effects_len; i++)
-        gather_effect(f, &head->row, &r, &r.effects[i]);
+        gather_effect(f, head, &r, &r.effects[i]);
     if (!r.has_session)
         return GRID_OK;
     struct folded *s = session_add(f, &r);
@@ -435,6 +454,33 @@ static enum grid_err parts_look(struct fold *f, struct slice key, uint64_t place
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
 }
 
+static bool row_there(const struct fold *f, struct slice key)
+{
+    struct slice row;
+    return f->kv->ops->get(f->txn, KV_ENTRIES, key, &row) == GRID_OK;
+}
+
+/* The row of `key` is, or is not, there any more. */
+static enum grid_err row_count(struct fold *f, const struct change *c, struct slice key,
+                               bool before)
+{
+    struct fold_head *h;
+    enum grid_err err = head_of(f, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16), &h);
+    if (err || !h->looked)
+        return err;
+    uint64_t *count = head_row_count(&h->row, (uint16_t)c->place);
+    bool after = row_there(f, key);
+    if (after != before)
+        *count += after ? 1 : *count ? UINT64_MAX : 0;
+    return GRID_OK;
+}
+
+static bool looked(struct fold *f, const struct change *c)
+{
+    struct fold_head *h;
+    return !head_of(f, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16), &h) && h->looked;
+}
+
 static enum grid_err run_write(struct fold *f, size_t n)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
@@ -443,8 +489,11 @@ static enum grid_err run_write(struct fold *f, size_t n)
     uint16_t partition = (uint16_t)(c->place >> 16);
     struct slice key = entry_key(bytes, context, partition, (uint16_t)c->place, c->effect.key);
     enum grid_err err = parts_look(f, key, c->place);
+    bool look = looked(f, c), before = look && row_there(f, key);
     if (!err)
         err = key_write(&f->rows, key, f->run, n, f->parts_there);
+    if (!err && look)
+        err = row_count(f, c, key, before);
     if (err == GRID_ENOT_FOUND)
         err = place_lacks(f, context, partition);
     return err == GRID_ECORRUPT ? place_hurt(f, context, partition) : err;

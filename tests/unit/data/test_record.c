@@ -43,7 +43,7 @@ static void change_random(struct prng *r, struct effect *e)
 static void restating_random(struct prng *r, struct effect *e, bool first)
 {
     static const uint8_t results[] = {1, 0, 0, 0};
-    if (e->kind == EFFECT_ADOPT || e->kind == EFFECT_COUNT)
+    if (e->kind == EFFECT_ADOPT)
         e->number = prng_next(r);
     if (e->kind == EFFECT_SESSION)
         e->value = slice_make(results, sizeof results);
@@ -73,7 +73,7 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
     ret->restates = !ret->has_session && prng_below(r, 2);
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
-        unsigned kinds = ret->restates ? EFFECT_MEND : EFFECT_DEADLINE;
+        unsigned kinds = ret->restates ? EFFECT_COPIED : EFFECT_DEADLINE;
         *e = (struct effect){.kind = (enum effect_kind)(1 + prng_below(r, kinds))};
         e->cache = (uint32_t)prng_below(r, 65536);
         e->key = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));

@@ -229,10 +229,6 @@ static void adopt_session(struct copies *w, unsigned n)
 
 static void copy_begin(struct copies *w, struct effect *effects, size_t len)
 {
-    for (uint32_t i = 0; i < CACHES; i++)
-        effects[len++] = (struct effect){.kind = EFFECT_COUNT,
-                                         .cache = CACHE_FIRST + i,
-                                         .number = content_count(w->origin, CACHE_FIRST + i)};
     restate(w, w->version, effects, len);
     ck_assert(content_copying(w->copy));
     w->mirrored = true;
@@ -249,8 +245,8 @@ static void copy_end(struct copies *w)
 
 static void copy_all(struct copies *w)
 {
-    struct effect effects[1 + CACHES] = {{.kind = EFFECT_WIPE}};
-    copy_begin(w, effects, 1);
+    struct effect wipe = {.kind = EFFECT_WIPE};
+    copy_begin(w, &wipe, 1);
     uint64_t cursor = 0;
     do {
         for (uint64_t n = prng_below(&w->r, 4); n; n--)
@@ -445,7 +441,7 @@ static void stray(struct copies *w, unsigned n, struct effect *e, bool applied)
 static void stray_and_mend(struct copies *w)
 {
     char keys[STRAYS][16];
-    struct effect touched[STRAYS], effects[1 + 2 * STRAYS + CACHES] = {{.kind = EFFECT_MEND}};
+    struct effect touched[STRAYS], effects[1 + 2 * STRAYS] = {{.kind = EFFECT_MEND}};
     struct session_id ids[STRAYS];
     size_t len = 1;
     memset(ids, 0, sizeof ids);
