@@ -121,6 +121,11 @@ $(BUILD)/lib/client.a: $(BUILD)/libgridclient.a
 $(BUILD)/lib/certs.a: $(BUILD)/obj/tests/lib/certs.o
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
+# judges of what clients were told, for the simulator, the unit tests and check-history
+HISTORY_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/lib/history*.c)))
+$(BUILD)/lib/history.a: $(HISTORY_OBJS)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
 # gridctl without its main(), and what it needs of the library without a grid, for tests and the fuzzer
 $(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS)) $(BUILD)/obj/client/lib/hash.o
 	@mkdir -p $(@D)
@@ -167,6 +172,8 @@ unit-%:
 ifneq ($(wildcard tests/sim/main.c),)
 $(eval $(call PROGRAM,$(BUILD)/sim,tests/sim/main.c))
 endif
+$(BUILD)/check-history: $(BUILD)/obj/tests/lib/check_history.o $(BUILD)/lib/history.a $(BUILD)/lib/base.a
+	$(CC) $(LDFLAGS) -fno-lto -o $@ $^
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 -include $(wildcard tests/bench/*.mk)
 -include tests/fuzz/fuzz.mk

@@ -14,6 +14,6 @@ $(BUILD)/e2e/hiredis: tests/clients/hiredis.c
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis
 .PHONY: e2e e2e-programs
 e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(BUILD)/e2e/load
-all: $(BUILD)/e2e/load
+all: $(BUILD)/e2e/load $(BUILD)/check-history
 e2e: e2e-programs
 	@BUILD=$(BUILD) scripts/run-tests $(E2E)
