@@ -1,8 +1,9 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
-E2E := $(addprefix tests/e2e/,basics crash bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
+E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
-$(BUILD)/e2e/load: tests/e2e/load.c $(BUILD)/libgridclient.a
+E2E_PROGRAMS := $(BUILD)/e2e/load $(BUILD)/e2e/recorder
+$(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 # Only where hiredis is installed; redis-clients says when it is not there.
@@ -13,7 +14,7 @@ $(BUILD)/e2e/hiredis: tests/clients/hiredis.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis
 .PHONY: e2e e2e-programs
-e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(BUILD)/e2e/load
-all: $(BUILD)/e2e/load $(BUILD)/check-history
+e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(E2E_PROGRAMS) $(BUILD)/check-history
+all: $(E2E_PROGRAMS) $(BUILD)/check-history
 e2e: e2e-programs
 	@BUILD=$(BUILD) scripts/run-tests $(E2E)

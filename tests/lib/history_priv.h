@@ -61,7 +61,7 @@ static inline bool op_is_void(const struct history_op *op)
            (op->outcome == HISTORY_IN_DOUBT && op->kind == HISTORY_READ);
 }
 
-/* --- search.c --------------------------------------------------------------------------------- */
+/* --- history_search.c ------------------------------------------------------------------------- */
 
 /* Look for an order that explains `ops`, sorted by time of invocation, none of them void. BAD:
  * *ret_at is the index of the first to return that none explains. *steps counts on. */
@@ -69,13 +69,13 @@ enum history_verdict history_search(const struct history_op *ops, size_t n,
                                     const struct history_limits *limits, size_t *ret_at,
                                     uint64_t *steps);
 
-/* --- quick.c ---------------------------------------------------------------------------------- */
+/* --- history_quick.c -------------------------------------------------------------------------- */
 
 /* Look for what contradicts itself at a glance: versions, values that nobody wrote, counters,
  * what was acknowledged and is gone. Returns whether something does, with words. `ops` as above. */
 bool history_glance(const struct history_op *ops, size_t n, struct buf *words);
 
-/* --- words.c ---------------------------------------------------------------------------------- */
+/* --- history_words.c -------------------------------------------------------------------------- */
 
 /* Say why `ops` has no explanation, ops[at] being the first to have none: as few of them as a
  * bounded effort finds. */

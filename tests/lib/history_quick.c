@@ -1,6 +1,6 @@
 /* history_quick.c - what contradicts itself at a glance, in n log n steps whatever the key. Each
- * rule follows from there being an order, so that none is ever wrong; they find what a search would, but
- * also where a search is too hard, and they can say it in one sentence.
+ * rule follows from there being an order, so that none is ever wrong; they find what a search
+ * would, but also where a search is too hard, and they can say it in one sentence.
  *
  *   Q1 versions grow: who comes after somebody meets no less, and makes more
  *   Q2 no version is made twice
