@@ -1,6 +1,7 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
 E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
+E2E += tests/e2e/netns-selftest
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
 E2E_PROGRAMS := $(BUILD)/e2e/load $(BUILD)/e2e/recorder
 $(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a

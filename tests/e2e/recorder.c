@@ -27,7 +27,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CLIENTS_MAX = 1000, KEYS_MAX = 100000, SECONDS_MAX = 36000, KEY_BYTES = 16 };
+enum { CLIENTS_MAX = 1000, KEYS_MAX = 100000, SECONDS_MAX = 36000, KEY_BYTES = 96 };
 enum { NO_CONNECTION = 2 };
 
 enum kind { READ, PUT, DELETE, ABSENT, VERSION, INCR };
@@ -42,9 +42,10 @@ static const struct {
 } mix[] = {{READ, 45}, {PUT, 25}, {VERSION, 15}, {ABSENT, 8}, {DELETE, 7}};
 
 static struct {
-    const char *endpoints, *cache, *history, *ca, *cert, *key, *user, *password;
+    const char *endpoints, *cache, *history, *prefix, *ca, *cert, *key, *user, *password;
     long clients, keys, counters, seconds, timeout, settle, rate, seed, first;
 } options = {.cache = "default/default",
+             .prefix = "",
              .clients = 10,
              .keys = 40,
              .counters = 25,
@@ -230,7 +231,7 @@ static void send_put(struct client *c, struct request *q, struct grid_bytes key)
 static enum outcome ask(struct client *c, enum kind kind, size_t key)
 {
     struct request q = {.kind = kind, .key = key, .client = c};
-    snprintf(q.name, sizeof q.name, "%c%zu", is_counter(key) ? 'c' : 'r', key);
+    snprintf(q.name, sizeof q.name, "%.64s%c%zu", options.prefix, is_counter(key) ? 'c' : 'r', key);
     if (kind == VERSION && !(q.expected = c->versions[key]))
         q.kind = ABSENT;
     struct grid_bytes name = {q.name, strlen(q.name)};
@@ -343,6 +344,7 @@ static const struct {
     {"endpoints", &options.endpoints, NULL, 0, 0},
     {"history", &options.history, NULL, 0, 0},
     {"cache", &options.cache, NULL, 0, 0},
+    {"prefix", &options.prefix, NULL, 0, 0}, /* of all keys, which must be new to the cache */
     {"ca", &options.ca, NULL, 0, 0},
     {"cert", &options.cert, NULL, 0, 0},
     {"key", &options.key, NULL, 0, 0},

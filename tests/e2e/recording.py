@@ -1,5 +1,6 @@
 """recording.py - the recorder of histories as an object, and the judge. Both are programs of their own (recorder.c,
 tests/lib/check_history.c); `before` is a command that starts the recorder, such as `ip netns exec NAME`."""
+import os
 import re
 import subprocess
 
@@ -26,6 +27,8 @@ class Report:
 
 
 class Recorder:
+    """All keys must be new to the cache: `prefix` tells them from those of another history."""
+
     def __init__(self, endpoints, path, before=(), **options):
         self.path, self.log = path, path + ".out"
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
@@ -35,6 +38,10 @@ class Recorder:
 
     def running(self):
         return self.process.poll() is None
+
+    def records(self):
+        """Whether something is written down by now."""
+        return os.path.exists(self.path) and os.path.getsize(self.path) > 0
 
     def wait(self, seconds=120):
         """Wait until it is done by itself."""

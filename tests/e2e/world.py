@@ -60,6 +60,12 @@ def wait_until(condition, seconds=DEADLINE):
     return True
 
 
+def let_pass(seconds):
+    """Let a fault last; never to wait for something."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end, seconds + DEADLINE)
+
+
 def free_ports(n=4):
     """The first of n free ports in a row, below those the kernel gives to outgoing connections: none of these can
     take the place of a server while it is down."""
@@ -135,10 +141,10 @@ def conf_text(sections):
 class Node:
     """A gridd with a configuration file; `sections` are added to it: {"limits": {"connections": 10}}."""
 
-    def __init__(self, directory=None, host="127.0.0.1", data=None, **sections):
+    def __init__(self, directory=None, host="127.0.0.1", data=None, port=None, **sections):
         self.dir = directory or fresh_directory()
         self.data = data or self.dir + "/data"
-        self.port = free_ports()
+        self.port = port or free_ports()
         self.endpoint = f"{host}:{self.port}"
         self.conf, self.log = self.dir + "/gridd.conf", self.dir + "/log"
         self.credentials = []
@@ -188,8 +194,8 @@ class Node:
         """Start it where it should refuse: its outcome, with stderr."""
         return run(GRIDD, "--config", self.conf, env=self.environment)
 
-    def ctl(self, *words, feed=None, timeout=5000, seconds=DEADLINE):
-        return run(GRIDCTL, "--endpoints", self.endpoint, "--timeout", str(timeout), *self.credentials, *words,
+    def ctl(self, *words, feed=None, timeout=5000, seconds=DEADLINE, before=()):
+        return run(*before, GRIDCTL, "--endpoints", self.endpoint, "--timeout", str(timeout), *self.credentials, *words,
                    feed=feed, seconds=seconds)
 
     def connect(self):
