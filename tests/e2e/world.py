@@ -50,13 +50,13 @@ def fresh_directory():
     return path
 
 
-def wait_until(condition, seconds=DEADLINE):
+def wait_until(condition, seconds=DEADLINE, every=0.01):
     """Whether condition() came true in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.01)
+        time.sleep(every)
     return True
 
 
