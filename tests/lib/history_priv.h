@@ -61,6 +61,41 @@ static inline bool op_is_void(const struct history_op *op)
            (op->outcome == HISTORY_IN_DOUBT && op->kind == HISTORY_READ);
 }
 
+/* --- history_configs.c ------------------------------------------------------------------------ */
+
+/* A state, and what has happened: a bit for each firm operation on its way, and of each sort of
+ * those in doubt how many. */
+struct config {
+    struct key_state state;
+    uint64_t words[];
+};
+
+struct config_shape { /* of all configurations of a search */
+    size_t firm_words, sorts, bytes;
+};
+
+struct configs { /* in the order they came */
+    uint8_t *all;
+    size_t len, cap;
+    uint32_t *table; /* index + 1; 0: free */
+    size_t places;   /* a power of two, twice `cap` */
+};
+
+void config_shape_init(struct config_shape *shape, size_t firm, size_t sorts);
+static inline uint32_t *config_used(const struct config_shape *shape, struct config *c)
+{
+    return (uint32_t *)(void *)(c->words + shape->firm_words);
+}
+/* Borrowed until the next configs_add(). */
+struct config *configs_at(const struct config_shape *shape, const struct configs *set, size_t i);
+/* Add `c` unless one is there that is like it and needs no more of what is in doubt. With
+ * `replace`, `c` takes the place of one that needs more. Returns how many it was compared to. */
+size_t configs_add(const struct config_shape *shape, struct configs *set, const struct config *c,
+                   bool replace);
+void configs_clear(struct configs *set);
+size_t configs_bytes(const struct config_shape *shape, const struct configs *set);
+void configs_release(struct configs *set);
+
 /* --- history_search.c ------------------------------------------------------------------------- */
 
 /* Look for an order that explains `ops`, sorted by time of invocation, none of them void. BAD:

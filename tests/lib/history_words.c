@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 
-enum { EFFORT = 20 * 1000 * 1000 }; /* steps of searches, about a second */
+enum {
+    EFFORT = 100 * 1000 * 1000, /* steps of searches, about a second */
+    SHOWN_MAX = 40              /* operations, the latest */
+};
 
 struct piece {
     struct history_op op; /* as it is told to the search */
@@ -19,7 +22,7 @@ struct piece {
 struct story {
     struct piece *pieces, *before;
     size_t n;
-    struct history_op *room;
+    struct history_op *room; /* for a search */
     uint64_t steps;
 };
 
@@ -30,7 +33,7 @@ static bool still_bad(struct story *y)
     for (size_t i = 0; i < y->n; i++)
         if (!y->pieces[i].out)
             y->room[len++] = y->pieces[i].op;
-    y->steps += y->n;
+    y->steps += y->n + 8 * len;
     return history_search(y->room, len, &limits, &at, &y->steps) == HISTORY_BAD;
 }
 
@@ -73,37 +76,44 @@ static void shrink(struct story *y, bool pure)
             at = try_run(y, at, len, pure);
 }
 
-/* Whether one of the needed met what `p` wrote. */
-static bool is_met(const struct story *y, const struct piece *p)
+/* Whether `op` met what `write` wrote. */
+static bool has_met(const struct history_op *op, const struct history_op *write)
 {
-    for (size_t i = 0; i < y->n; i++) {
-        const struct history_op *op = y->pieces[i].told;
-        if (!is_needed(&y->pieces[i]) || op == p->told)
-            continue;
-        if (op_made(p->told) && op_met(op) == op_made(p->told))
-            return true;
-        bool sees = op->kind == HISTORY_READ && op->outcome == HISTORY_OK;
-        if (sees && p->told->kind != HISTORY_DELETE && op->value == p->told->value)
-            return true;
-    }
-    return false;
+    if (op == write)
+        return false;
+    bool sees = op->kind == HISTORY_READ && op->outcome == HISTORY_OK;
+    return (op_made(write) && op_met(op) == op_made(write)) ||
+           (sees && write->kind != HISTORY_DELETE && op->value == write->value);
 }
 
+/* The latest of the needed, and of the others those that they met. */
 static void tell(const struct story *y, struct buf *words)
 {
-    size_t silent = 0;
+    const struct history_op *needed[SHOWN_MAX];
+    size_t needed_len = 0, before = 0, silent = 0;
+    for (size_t i = y->n; i-- > 0;) {
+        if (is_needed(&y->pieces[i]) && needed_len < SHOWN_MAX)
+            needed[needed_len++] = y->pieces[i].told;
+        else
+            before += is_needed(&y->pieces[i]);
+    }
+    if (before)
+        buf_printf(words, "    (%zu before these matter, too)\n", before);
     for (size_t i = 0; i < y->n; i++) {
         const struct piece *p = &y->pieces[i];
-        if (!is_needed(p) && (p->out || !is_met(y, p))) {
-            silent++;
+        bool shown = false;
+        for (size_t j = 0; j < needed_len && !shown; j++)
+            shown = needed[j] == p->told || (!p->out && has_met(needed[j], p->told));
+        silent += !shown;
+        if (!shown)
             continue;
-        }
         buf_add_text(words, "    ");
         history_op_words(p->told, words);
         buf_add_text(words, "\n");
     }
-    if (silent)
-        buf_printf(words, "    (%zu more until then, done or not, explain nothing)\n", silent);
+    if (silent > before)
+        buf_printf(words, "    (%zu more until then, done or not, explain nothing)\n",
+                   silent - before);
 }
 
 void history_explain(const struct history_op *ops, size_t n, size_t at, struct buf *words)

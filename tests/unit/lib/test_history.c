@@ -290,10 +290,10 @@ END_TEST
 START_TEST(an_explanation_leaves_out_what_is_not_needed)
 {
     struct buf text = BUF_INIT, words = BUF_INIT;
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 20000; i++)
         buf_printf(&text, "1 k %d %d ok put %d - -\n2 k %d %d ok read - %d -\n", i * 10, i * 10 + 1,
                    i, i * 10 + 2, i * 10 + 3, i);
-    buf_add_text(&text, "3 k 2001 2009 ok read - 150 -\n");
+    buf_add_text(&text, "3 k 180001 180009 ok read - 150 -\n");
     buf_add_u8(&text, '\0');
     ck_assert_int_eq(judge_text((const char *)text.data, &words), HISTORY_BAD);
     const char *said = (const char *)words.data;
@@ -301,10 +301,55 @@ START_TEST(an_explanation_leaves_out_what_is_not_needed)
     for (const char *c = said; *c; c++)
         lines += *c == '\n';
     ck_assert_msg(lines <= 7, "%s", said);
-    ck_assert_msg(strstr(said, "from 2001 to 2009 client 3: read: 150"), "%s", said);
+    ck_assert_msg(strstr(said, "from 180001 to 180009 client 3: read: 150"), "%s", said);
     ck_assert_msg(strstr(said, "put 150: done"), "%s", said);
     buf_release(&text);
     buf_release(&words);
+}
+END_TEST
+
+static struct config *config_of(const struct config_shape *shape, uint32_t used, uint32_t also,
+                                int64_t value)
+{
+    struct config *c = xcalloc(1, shape->bytes);
+    c->state.value = value;
+    config_used(shape, c)[0] = used;
+    config_used(shape, c)[2] = also;
+    return c;
+}
+
+START_TEST(of_configurations_alike_those_that_need_least_are_kept)
+{
+    static const struct {
+        uint32_t used, also;
+        int64_t value;
+        bool replace;
+        size_t len; /* afterwards */
+    } steps[] = {
+        {2, 2, 7, false, 1}, {2, 2, 7, false, 1}, {2, 3, 7, false, 1}, {3, 1, 7, false, 2},
+        {2, 2, 8, false, 3}, {1, 2, 7, false, 4}, {9, 9, 7, true, 4},  {0, 0, 8, true, 4},
+        {1, 1, 8, true, 4},  {0, 0, 9, true, 5},
+    };
+    struct config_shape shape;
+    struct configs set = {0};
+    config_shape_init(&shape, 70, 3);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct config *c = config_of(&shape, steps[i].used, steps[i].also, steps[i].value);
+        (void)configs_add(&shape, &set, c, steps[i].replace);
+        ck_assert_uint_eq(set.len, steps[i].len);
+        free(c);
+    }
+    configs_clear(&set);
+    ck_assert_uint_eq(set.len, 0);
+    for (int64_t i = 0; i < 1000; i++) {
+        struct config *c = config_of(&shape, 0, 0, i);
+        (void)configs_add(&shape, &set, c, false);
+        (void)configs_add(&shape, &set, c, false);
+        ck_assert_uint_eq(set.len, (size_t)i + 1);
+        ck_assert_int_eq(configs_at(&shape, &set, (size_t)i)->state.value, i);
+        free(c);
+    }
+    configs_release(&set);
 }
 END_TEST
 
@@ -714,6 +759,7 @@ int main(void)
     tcase_add_test(tcase, lines_that_are_none_are_refused_by_number);
     tcase_add_test(tcase, a_line_that_is_read_is_written_as_it_was);
     tcase_add_test(tcase, an_explanation_leaves_out_what_is_not_needed);
+    tcase_add_test(tcase, of_configurations_alike_those_that_need_least_are_kept);
     tcase_add_test(tcase, tiny_histories_are_judged_as_all_orders_say);
     tcase_add_loop_test(tcase, a_hundred_thousand_operations_take_seconds, 0, 4);
     tcase_add_test(tcase, what_is_too_hard_is_said_to_be);
