@@ -13,9 +13,8 @@
  *               is enough to know how many of a sort have happened
  *
  * What keeps the configurations few, and loses no order:
- *   - told versions grow: of those on their way, the write with the least is the next
- *   - one that asks for a version below the present one, or on a key that only grows for a smaller
- *     number, can never happen: the configuration is dead
+ *   - one that has still to make or meet a version below the present one, or on a key that only
+ *     grows a smaller number, can never happen: the configuration is dead
  *   - a write in doubt that is overwritten unseen may as well not have happened
  *   - of two that differ in nothing else, the one that needs less of what is in doubt is enough */
 #include "base/alloc.h"
@@ -105,18 +104,6 @@ static bool settle(const struct search *s, struct config *c)
     return true;
 }
 
-/* The least version that an operation on its way has still to make; UINT64_MAX: none. */
-static uint64_t least_to_make(const struct search *s, const struct config *c)
-{
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < s->going_len; i++) {
-        uint64_t made = op_made(&s->ops[s->going[i]]);
-        if (made && made < least && !has_happened(s, c, s->going[i]))
-            least = made;
-    }
-    return least;
-}
-
 /* --- events ----------------------------------------------------------------------------------- */
 
 static bool within_limits(const struct search *s)
@@ -163,11 +150,9 @@ static bool happens_next(struct search *s, const struct history_op *op)
 /* Let each of those on their way happen next in s->from. */
 static void expand(struct search *s, uint32_t returning)
 {
-    uint64_t least = least_to_make(s, s->from);
     for (size_t i = 0; i < s->going_len; i++) {
         uint32_t x = s->going[i];
-        if (has_happened(s, s->from, x) || op_made(&s->ops[x]) > least ||
-            !happens_next(s, &s->ops[x]))
+        if (has_happened(s, s->from, x) || !happens_next(s, &s->ops[x]))
             continue;
         let_happen(s, s->to, x);
         if (settle(s, s->to))
