@@ -4,6 +4,7 @@
 void replica_config_check(const struct replica_config *c)
 {
     CHECK(c->in_sync <= c->complete && c->complete <= c->len && c->len <= REPLICA_MEMBERS_MAX);
+    CHECK(c->born <= c->epoch);
     CHECK(!c->led || (c->in_sync > 0 && !c->lost));
     for (int i = 0; i < c->len; i++) {
         CHECK(c->members[i].node > 0 && c->members[i].boot > 0);

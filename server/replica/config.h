@@ -26,6 +26,8 @@ struct replica_member {
 
 struct replica_config {
     uint64_t epoch; /* 1..2^24-1; 0: none is known */
+    uint64_t born;  /* what was recorded in an epoch before this one is void: then the partition
+                       was made, or reset; 0: nothing is void. <= epoch */
     bool led;       /* the first member is primary; else nobody is: all copies are down, or lost */
     bool lost;      /* no copy is left: operations say so until an operator resets it */
     uint8_t in_sync;
