@@ -149,16 +149,6 @@ void results_merge(struct results *s, const struct results *other)
 
 /* --- the stored form -------------------------------------------------------------------------- */
 
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
-}
-
-static int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
-}
-
 void results_encode(const struct results *s, struct buf *out)
 {
     size_t max = 1 + 3 * VARINT_BYTES_MAX + (size_t)s->len * (3 * VARINT_BYTES_MAX + 1);

@@ -1,10 +1,12 @@
 /* seed.c - writes the seed corpus of the targets that read protobuf: make fuzz-seeds, then commit
  * what changed.
- * LINK: wire control data base pb frame */
+ * LINK: wire command shard control replica data base pb frame */
 #include "base/buf.h"
 #include "client.pb-c.h"
+#include "command/commands.h"
 #include "data/record.h"
 #include "proto/frame.h"
+#include "wire/forward.h"
 #include "wire/response.h"
 #include "wire/snapshot.h"
 
@@ -224,6 +226,66 @@ static void save_records(void)
     buf_release(&b);
 }
 
+static void save_forward(const char *file, struct buf *b)
+{
+    save("forward", file, buf_slice(b));
+    b->len = 0;
+}
+
+static void save_calls(struct buf *b)
+{
+    struct slice args[] = {slice_str("exec"), slice_str("8 bytes!"), slice_str("set"),
+                           slice_str(key), slice_str(value)};
+    struct slice keys[] = {slice_str(name), args[3]};
+    struct op_step step = {command_set, 2, 3, 1, 1};
+    struct op op = {.kind = OP_CALL, .cache = 65537, .procedure = command_set};
+    op.args = args + 2;
+    op.args_len = 3;
+    op.keys = keys + 1;
+    op.keys_len = 1;
+    op.key = args[3];
+    wire_forward_ask(b, 1, 2, &op);
+    save_forward("call", b);
+    op.procedure = command_exec;
+    op.args = args;
+    op.args_len = 5;
+    op.keys = keys;
+    op.keys_len = 2;
+    op.steps = &step;
+    op.steps_len = 1;
+    wire_forward_ask(b, 1, 2, &op);
+    save_forward("exec", b);
+}
+
+static void save_forwards(void)
+{
+    struct buf b = BUF_INIT;
+    struct op item = {.kind = OP_PUT, .cache = 65537, .key = slice_str(key)};
+    item.value = slice_str(value);
+    struct op put = item, batch = {.kind = OP_BATCH, .batch = &item, .batch_len = 1};
+    put.has_session = true;
+    put.session.number = 300;
+    put.session.lowest = 299;
+    struct op scan = {.kind = OP_SCAN, .limit = 10, .prefix = slice_str(key), .numbered = true};
+    struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6, slice_str(key), 0};
+    struct result res = {.items = &scanned, .items_len = 1, .number = -4};
+    struct wire_errand errand = {1, 2, 2, {slice_str(name), slice_str(value)}};
+    wire_forward_ask(&b, 1, 2, &put);
+    save_forward("put", &b);
+    wire_forward_ask(&b, 1, 2, &batch);
+    save_forward("batch", &b);
+    wire_forward_ask(&b, 1, 2, &scan);
+    save_forward("scan", &b);
+    wire_forward_answer(&b, 1, 2, &res);
+    save_forward("answer", &b);
+    wire_forward_errand(&b, 1, 2, &errand);
+    save_forward("errand", &b);
+    wire_forward_told(&b, 1, 2, 3, slice_str(value));
+    save_forward("told", &b);
+    save_calls(&b);
+    buf_release(&b);
+}
+
 int main(void)
 {
     struct catalog *c = catalog_new();
@@ -232,6 +294,7 @@ int main(void)
     save_admin();
     save_replies(c);
     save_records();
+    save_forwards();
     catalog_unref(c);
     return 0;
 }

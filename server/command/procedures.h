@@ -1,0 +1,22 @@
+/* procedures.h - procedures by number, so that a call can be told to another node. */
+#ifndef GRIDD_COMMAND_PROCEDURES_H
+#define GRIDD_COMMAND_PROCEDURES_H
+
+#include "shard/call.h"
+
+/* What the caller of a procedure has to see to; as in procedures.def. */
+struct procedure_info {
+    procedure_fn *procedure;
+    uint16_t number;
+    bool writes;
+    int8_t arity; /* with the name; negative: at least */
+    int8_t first, last, step;
+};
+
+/* NULL: there is none. */
+const struct procedure_info *procedure_numbered(uint64_t number);
+const struct procedure_info *procedure_info_of(procedure_fn *procedure);
+/* Whether so many arguments and keys go together; not for command_exec. */
+bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t keys_len);
+
+#endif
