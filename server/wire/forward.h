@@ -9,7 +9,8 @@
  *   TOLD     z sum | slice
  *   op       u8 kind | v which fields are there | those, in the order of their bits |
  *            [session: 16 bytes, v number, v lowest] | [v ops of the batch, each an op] |
- *            [v procedure | v args, each a slice | v keys, each v 1 + its argument, or 0 and a slice |
+ *            [v procedure | v args, each a slice |
+ *             v keys, each v 1 + its argument, or 0 and a slice |
  *             v own args, v own keys, v steps | steps x { v procedure, v args, v keys }]
  *   result   u8 status | v which fields are there | those | [v items, each which fields, those]
  *
