@@ -5,9 +5,9 @@
  *
  *   events: tick, message, written, submit, change, transfer, read, snapshot
  *                               | raft_step()
- *   update: write (one transaction) | messages | restore, entries to apply | reads | refused
+ *   update: persist (one transaction) | messages | restore, entries to apply | reads | refused
  *
- * The disk may be slow: the caller hands `write` on, goes on with other events, and says
+ * The disk may be slow: the caller hands `persist` on, goes on with other events, and says
  * RAFT_EVENT_PERSISTED when it is synced. Messages go out at once: what promises something that is
  * not on disk yet (a vote, an acknowledgement) the engine keeps back itself (C1).
  * One thread. All that an update points at is borrowed until the next raft_step(). */
@@ -78,7 +78,7 @@ struct raft_message {
 
 /* One transaction, synced before RAFT_EVENT_PERSISTED (C1): all of it or nothing, in the order of
  * the numbers; several may be joined into one. A write that fails ends the process (C8). */
-struct raft_write {
+struct raft_persist {
     uint64_t number; /* 1.. in each life of the engine; 0: there is nothing to write */
     uint64_t term;   /* always set: put both */
     uint32_t vote;
@@ -113,7 +113,7 @@ struct raft_conf {
 };
 
 /* What the disk holds, in one read transaction. Of an empty disk: all zero. */
-struct raft_persisted {
+struct raft_stored {
     uint64_t term;
     uint32_t vote;
     struct raft_snapshot snapshot;
@@ -125,7 +125,7 @@ struct raft_persisted {
  * each founding node (the same on each) before raft_new(); everyone else starts empty, and is told
  * by a leader once it is added. Borrows `data`. */
 void raft_found(const struct raft_membership *members, struct slice data,
-                struct raft_persisted *ret_persisted);
+                struct raft_stored *ret_stored);
 
 struct raft; /* opaque */
 
@@ -133,7 +133,7 @@ struct raft; /* opaque */
  * disk.snapshot first (if it has an index) and is given the entries behind it to apply, again.
  * GRID_ECORRUPT: `disk` contradicts itself. *ret_raft is the caller's; release with raft_free(). */
 MUST_USE
-enum grid_err raft_new(const struct raft_conf *conf, const struct raft_persisted *disk, msec_t now,
+enum grid_err raft_new(const struct raft_conf *conf, const struct raft_stored *disk, msec_t now,
                        struct raft **ret_raft);
 void raft_free(struct raft *r); /* NULL is fine */
 
@@ -182,7 +182,7 @@ enum raft_refusal {
 };
 
 struct raft_update {
-    struct raft_write write;
+    struct raft_persist persist;
     const struct raft_message *messages; /* to be sent now, in order; may be lost */
     size_t messages_len;
     /* The state becomes this first; NULL: it stays. It is on disk. */
