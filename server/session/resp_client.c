@@ -76,10 +76,36 @@ void resp_client_no_evict(struct resp_session *r, const struct resp_request *q, 
     on_or_off(q, out);
 }
 
+/* The options behind CLIENT TRACKING ON or OFF: NULL, or the error. */
+static const char *tracking_fault(const struct resp_request *q)
+{
+    static const char *const alone[] = {"bcast", "optin", "optout", "noloop"};
+    for (uint32_t i = 3; i < q->args_len; i++) {
+        bool known = false, more = i + 1 < q->args_len;
+        int64_t id;
+        for (size_t k = 0; k < sizeof alone / sizeof *alone; k++)
+            known |= resp_word_is(q->args[i], alone[k]);
+        if (known)
+            continue;
+        if (more && resp_word_is(q->args[i], "redirect")) {
+            if (!resp_number(q->args[++i], &id))
+                return "ERR value is not an integer or out of range";
+        } else if (more && resp_word_is(q->args[i], "prefix")) {
+            i++;
+        } else {
+            return "ERR syntax error";
+        }
+    }
+    return NULL;
+}
+
 void resp_client_tracking(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
+    const char *fault = tracking_fault(q);
     (void)r;
-    if (resp_word_is(q->args[2], "on"))
+    if (fault)
+        resp_error_text(out, fault);
+    else if (resp_word_is(q->args[2], "on"))
         resp_error_text(out, "ERR client side caching is not supported");
     else
         on_or_off(q, out);
@@ -119,7 +145,7 @@ void resp_client_unblock(struct resp_session *r, const struct resp_request *q, s
     int64_t id;
     (void)r;
     if (q->args_len > 4)
-        resp_error_text(out, "ERR wrong number of arguments for 'client|unblock' command");
+        resp_error_subcommand(out, q);
     else if (q->args_len == 4 && !resp_word_is(q->args[3], "timeout") &&
              !resp_word_is(q->args[3], "error"))
         resp_error_text(out, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
@@ -273,18 +299,15 @@ static enum resp_taken refuse(struct resp_session *r, const char *line)
 
 static enum resp_taken refuse_type(struct resp_session *r, struct slice type)
 {
-    char line[96];
-    snprintf(line, sizeof line, "ERR Unknown client type '%.*s'",
-             (int)(type.len < 60 ? type.len : 60), type.len ? (const char *)type.data : "");
-    return refuse(r, line);
+    return resp_refuse_word(r, "ERR Unknown client type ", type, "");
 }
 
-/* Numbers of clients, side by side. */
-static bool ids_read(const struct slice *args, uint32_t len, struct buf *ids)
+/* Numbers of clients, side by side, none below `least`. */
+static bool ids_read(const struct slice *args, uint32_t len, int64_t least, struct buf *ids)
 {
     for (uint32_t i = 0; i < len; i++) {
         int64_t id;
-        if (!resp_number(args[i], &id) || id < 1)
+        if (!resp_number(args[i], &id) || id < least)
             return false;
         buf_add_u64(ids, (uint64_t)id);
     }
@@ -300,7 +323,7 @@ enum resp_taken resp_client_list(struct resp_session *r, const struct resp_reque
             return refuse_type(r, q->args[3]);
         e.args[FILTER_TYPE] = q->args[3];
     } else if (q->args_len > 3 && resp_word_is(q->args[2], "id")) {
-        if (!ids_read(q->args + 3, q->args_len - 3, &ids)) {
+        if (!ids_read(q->args + 3, q->args_len - 3, INT64_MIN, &ids)) {
             buf_release(&ids);
             return refuse(r, "ERR Invalid client ID");
         }
@@ -313,56 +336,73 @@ enum resp_taken resp_client_list(struct resp_session *r, const struct resp_reque
     return RESP_TAKEN;
 }
 
-/* NULL, or the error. */
-static const char *kill_filter(struct resp_session *r, struct slice name, struct slice value,
-                               struct errand *e, struct buf *id)
+/* An address that is empty is nobody's, where an empty filter lets all through. */
+static struct slice address_wanted(struct slice value)
+{
+    return value.len ? value : slice_str("?");
+}
+
+/* Where passwords are asked for, nobody is told who may come in: a stranger has no connections. */
+static bool user_known(const struct resp_session *r, struct slice user)
+{
+    return r->base.ports->authenticate ? user.len != 0 : slice_eq(user, slice_str("default"));
+}
+
+/* False: refused. */
+static bool kill_filter(struct resp_session *r, struct slice name, struct slice value,
+                        struct errand *e, struct buf *id)
 {
     if (resp_word_is(name, "id")) {
         id->len = 0;
-        if (!ids_read(&value, 1, id))
-            return "ERR client-id should be greater than 0";
+        if (!ids_read(&value, 1, 1, id)) {
+            resp_refuse(r, "ERR client-id should be greater than 0");
+            return false;
+        }
         e->args[FILTER_IDS] = buf_slice(id);
     } else if (resp_word_is(name, "type")) {
+        if (type_of(value) < 0) {
+            refuse_type(r, value);
+            return false;
+        }
         e->args[FILTER_TYPE] = value;
     } else if (resp_word_is(name, "addr")) {
-        e->args[FILTER_ADDR] = value;
+        e->args[FILTER_ADDR] = address_wanted(value);
     } else if (resp_word_is(name, "laddr")) {
-        e->args[FILTER_LADDR] = value;
+        e->args[FILTER_LADDR] = address_wanted(value);
     } else if (resp_word_is(name, "user")) {
+        if (!user_known(r, value)) {
+            resp_refuse_word(r, "ERR No such user ", value, "");
+            return false;
+        }
         e->args[FILTER_USER] = value;
     } else if (resp_word_is(name, "skipme") && resp_word_is(value, "yes")) {
         e->number = (int64_t)r->id;
     } else if (resp_word_is(name, "skipme") && resp_word_is(value, "no")) {
         e->number = 0;
     } else {
-        return "ERR syntax error";
+        resp_refuse(r, "ERR syntax error");
+        return false;
     }
-    return NULL;
+    return true;
 }
 
 enum resp_taken resp_client_kill(struct resp_session *r, const struct resp_request *q)
 {
     struct errand e = {.run = kill_run, .args_len = FILTERS};
     if (q->args_len == 3) {
-        e.args[FILTER_ADDR] = q->args[2].len ? q->args[2] : slice_str("?");
+        e.args[FILTER_ADDR] = address_wanted(q->args[2]);
         resp_everywhere(r, &e, kill_one_result);
         return RESP_TAKEN;
     }
     struct buf id = BUF_INIT;
-    const char *fault = NULL;
     e.number = (int64_t)r->id;
-    for (uint32_t i = 2; !fault && i < q->args_len; i += 2) {
-        bool whole = i + 1 < q->args_len;
-        fault = whole ? kill_filter(r, q->args[i], q->args[i + 1], &e, &id) : "ERR syntax error";
-        if (!fault && e.args[FILTER_TYPE].len && type_of(e.args[FILTER_TYPE]) < 0) {
-            buf_release(&id);
-            return refuse_type(r, e.args[FILTER_TYPE]);
-        }
-    }
-    if (fault)
-        resp_refuse(r, fault);
-    else
+    uint32_t i = 2;
+    while (i + 1 < q->args_len && kill_filter(r, q->args[i], q->args[i + 1], &e, &id))
+        i += 2;
+    if (i == q->args_len)
         resp_everywhere(r, &e, kill_result);
+    else if (i + 1 == q->args_len)
+        resp_refuse(r, "ERR syntax error"); /* a filter without its value */
     buf_release(&id);
     return RESP_TAKEN;
 }

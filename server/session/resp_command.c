@@ -1,8 +1,6 @@
 /* resp_command.c - COMMAND and HELP: the table, told to clients as Redis tells its own. */
 #include "session/resp_priv.h"
 
-#include "base/glob.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -183,7 +181,10 @@ static void info_say(struct buf *out, const struct resp_command *c, bool resp3)
     for (const char *tips = resp_docs_of(c)->tips; *tips;)
         resp_bulk(out, word_next(&tips, ' '));
     key_specs_say(out, c, resp3);
-    resp_set(out, subs, resp3);
+    if (subs)
+        resp_array(out, subs);
+    else
+        resp_set(out, 0, resp3);
     for (uint32_t i = 1; i <= subs; i++)
         info_say(out, c + i, resp3);
 }
@@ -289,7 +290,7 @@ static bool wanted(const struct resp_command *c, struct slice by, struct slice w
     if (!by.len)
         return true;
     if (resp_word_is(by, "pattern"))
-        return glob_matches(what, slice_make(c->name, c->name_len));
+        return resp_name_fits(what, c->name);
     for (size_t i = 0; i < CATEGORIES && resp_word_is(by, "aclcat"); i++)
         if (resp_word_is(what, categories[i].name))
             return in_category(c, &categories[i]);

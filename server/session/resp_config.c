@@ -3,7 +3,6 @@
 #include "session/resp_priv.h"
 
 #include "base/alloc.h"
-#include "base/glob.h"
 #include "control/settings.h"
 
 #include <inttypes.h>
@@ -56,12 +55,19 @@ const char *resp_config_value(const struct errands *here, const char *name)
 
 /* --- GET -------------------------------------------------------------------------------------- */
 
-static bool asked_for(const struct resp_request *q, size_t i)
+/* What parameter `i` is called in the answer: as it was asked for; empty: it was not. */
+static struct slice asked_as(const struct resp_request *q, size_t i)
 {
-    for (uint32_t a = 2; a < q->args_len; a++)
-        if (glob_matches(q->args[a], slice_str(parameters[i].name)))
-            return true;
-    return false;
+    for (uint32_t a = 2; a < q->args_len; a++) {
+        bool pattern = false;
+        for (size_t at = 0; at < q->args[a].len; at++)
+            pattern |= strchr("[*?", q->args[a].data[at]) && q->args[a].data[at];
+        if (pattern && resp_name_fits(q->args[a], parameters[i].name))
+            return slice_str(parameters[i].name);
+        if (!pattern && resp_word_is(q->args[a], parameters[i].name))
+            return q->args[a];
+    }
+    return slice_make(NULL, 0);
 }
 
 void resp_config_get(struct resp_session *r, const struct resp_request *q, struct buf *out)
@@ -69,12 +75,13 @@ void resp_config_get(struct resp_session *r, const struct resp_request *q, struc
     uint64_t n = 0;
     char text[KNOB_BYTES];
     for (size_t i = 0; i < PARAMETERS; i++)
-        n += asked_for(q, i);
+        n += asked_as(q, i).len != 0;
     resp_map(out, n, r->resp3);
     for (size_t i = 0; i < PARAMETERS; i++) {
-        if (!asked_for(q, i))
+        struct slice name = asked_as(q, i);
+        if (!name.len)
             continue;
-        resp_bulk(out, slice_str(parameters[i].name));
+        resp_bulk(out, name);
         resp_bulk(out, slice_str(value_of(r, i, text)));
     }
 }
@@ -121,17 +128,14 @@ static const char *value_fault(const struct resp_session *r, size_t i, struct sl
 
 static void set_refuse(struct resp_session *r, struct slice name, const char *why)
 {
-    char line[256];
-    int len = (int)(name.len < 64 ? name.len : 64);
-    if (why)
-        snprintf(line, sizeof line,
-                 "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", len,
-                 (const char *)name.data, why);
-    else
-        snprintf(line, sizeof line,
-                 "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'", len,
-                 len ? (const char *)name.data : "");
-    resp_refuse(r, line);
+    char behind[64];
+    if (why) {
+        snprintf(behind, sizeof behind, ") - %s", why);
+        resp_refuse_word(r, "ERR CONFIG SET failed (possibly related to argument ", name, behind);
+    } else {
+        resp_refuse_word(r, "ERR Unknown option or number of arguments for CONFIG SET - ", name,
+                         "");
+    }
 }
 
 /* args: what struct wanted has of knobs. */
@@ -178,16 +182,19 @@ struct wanted {
 static const struct slice *set_read(struct resp_session *r, const struct resp_request *q,
                                     struct wanted *want, const char **ret_why)
 {
+    for (uint32_t a = 2; a < q->args_len; a += 2) { /* names first, as Redis does */
+        size_t i = parameter_named(q->args[a]);
+        *ret_why = i < PARAMETERS && want->named[i] ? "duplicate parameter" : NULL;
+        if (i == PARAMETERS || *ret_why)
+            return &q->args[a];
+        want->named[i] = true;
+    }
     for (uint32_t a = 2; a < q->args_len; a += 2) {
         char text[KNOB_BYTES] = "";
         size_t i = parameter_named(q->args[a]);
-        *ret_why = NULL;
-        if (i == PARAMETERS)
-            return &q->args[a];
-        *ret_why = want->named[i] ? "duplicate parameter" : value_fault(r, i, q->args[a + 1], text);
+        *ret_why = value_fault(r, i, q->args[a + 1], text);
         if (*ret_why)
             return &q->args[a];
-        want->named[i] = true;
         if (parameters[i].kind == VALUE_MAX) {
             want->has_max = true;
             want->max = strtoll(text, NULL, 10);
@@ -219,7 +226,7 @@ enum resp_taken resp_config_set(struct resp_session *r, const struct resp_reques
     struct wanted want = {.knobs = BUF_INIT};
     const char *why = NULL;
     if (q->args_len % 2) {
-        resp_refuse(r, "ERR wrong number of arguments for 'config|set' command");
+        resp_refuse(r, "ERR syntax error");
         return RESP_TAKEN;
     }
     const struct slice *refused = set_read(r, q, &want, &why);

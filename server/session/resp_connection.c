@@ -80,36 +80,45 @@ void resp_auth(struct resp_session *r, const struct resp_request *q, struct buf 
 
 /* --- what it speaks --------------------------------------------------------------------------- */
 
-struct hello {
-    bool resp3;
-    const struct slice *auth; /* user and password */
-    const struct slice *name;
-};
+/* Do the options, each as it comes, as Redis does: NULL, or the error. *ret_unknown: the option
+ * that is none, or NULL. */
+static const char *hello_options(struct resp_session *r, const struct resp_request *q,
+                                 const struct slice **ret_unknown)
+{
+    const char *fault = NULL;
+    *ret_unknown = NULL;
+    for (uint32_t i = 2; !fault && i < q->args_len; i++) {
+        uint32_t behind = q->args_len - i - 1;
+        if (resp_word_is(q->args[i], "auth") && behind >= 2) {
+            fault = admit(r, q->args[i + 1], q->args[i + 2]);
+            i += 2;
+        } else if (resp_word_is(q->args[i], "setname") && behind >= 1) {
+            fault = resp_client_rename(r, q->args[++i]);
+        } else {
+            *ret_unknown = &q->args[i];
+            break;
+        }
+    }
+    return fault;
+}
 
-/* NULL, or the error. */
-static const char *hello_read(const struct resp_session *r, const struct resp_request *q,
-                              struct hello *h, char line[160])
+/* NULL, or the error, if it is not *ret_unknown. */
+static const char *hello_do(struct resp_session *r, const struct resp_request *q,
+                            const struct slice **ret_unknown)
 {
     int64_t version = r->resp3 ? 3 : 2;
     if (q->args_len > 1 && !resp_number(q->args[1], &version))
         return "ERR Protocol version is not an integer or out of range";
     if (version < 2 || version > 3)
         return "NOPROTO unsupported protocol version";
-    h->resp3 = version == 3;
-    for (uint32_t i = 2; i < q->args_len; i++) {
-        uint32_t behind = q->args_len - i - 1;
-        if (resp_word_is(q->args[i], "auth") && behind >= 2) {
-            h->auth = &q->args[i + 1];
-            i += 2;
-        } else if (resp_word_is(q->args[i], "setname") && behind >= 1) {
-            h->name = &q->args[++i];
-        } else {
-            snprintf(line, 160, "ERR Syntax error in HELLO option '%.*s'",
-                     (int)(q->args[i].len < 100 ? q->args[i].len : 100),
-                     q->args[i].len ? (const char *)q->args[i].data : "");
-            return line;
-        }
-    }
+    const char *fault = hello_options(r, q, ret_unknown);
+    if (fault || *ret_unknown)
+        return fault;
+    if (r->gate & GATE_STRANGER)
+        return "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+               "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client "
+               "and select the RESP protocol version at the same time";
+    r->resp3 = version == 3;
     return NULL;
 }
 
@@ -134,23 +143,14 @@ static void hello_say(const struct resp_session *r, struct buf *out)
 
 void resp_hello(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
-    struct hello h = {false, NULL, NULL};
-    char line[160];
-    const char *fault = hello_read(r, q, &h, line);
-    if (!fault && h.auth)
-        fault = admit(r, h.auth[0], h.auth[1]);
-    if (!fault && (r->gate & GATE_STRANGER))
-        fault = "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-                "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client "
-                "and select the RESP protocol version at the same time";
-    if (!fault && h.name)
-        fault = resp_client_rename(r, *h.name);
-    if (fault) {
+    const struct slice *unknown = NULL;
+    const char *fault = hello_do(r, q, &unknown);
+    if (unknown)
+        resp_error_word(out, "ERR Syntax error in HELLO option ", *unknown, "");
+    else if (fault)
         resp_error_text(out, fault);
-        return;
-    }
-    r->resp3 = h.resp3;
-    hello_say(r, out);
+    else
+        hello_say(r, out);
 }
 
 void resp_reset(struct resp_session *r, const struct resp_request *q, struct buf *out)

@@ -207,6 +207,11 @@ enum resp_taken resp_do(struct resp_session *r, const struct resp_request *q);
 void resp_refuse(struct resp_session *r, const char *line);
 /* The arguments of a subcommand do not fit it; always RESP_TAKEN. */
 enum resp_taken resp_refuse_subcommand(struct resp_session *r, const struct resp_request *q);
+void resp_error_subcommand(struct buf *out, const struct resp_request *q);
+/* `before` 'word' `behind`; always RESP_TAKEN. */
+enum resp_taken resp_refuse_word(struct resp_session *r, const char *before, struct slice word,
+                                 const char *behind);
+void resp_error_word(struct buf *out, const char *before, struct slice word, const char *behind);
 /* The arena of the turn is full: try again in the next one. */
 enum resp_taken resp_no_room(struct session_turn *turn);
 

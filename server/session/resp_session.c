@@ -90,15 +90,40 @@ static enum resp_taken refuse_unknown(struct resp_session *r, const struct resp_
     return RESP_TAKEN;
 }
 
-enum resp_taken resp_refuse_subcommand(struct resp_session *r, const struct resp_request *q)
+void resp_error_subcommand(struct buf *out, const struct resp_request *q)
 {
     struct buf line = BUF_INIT;
     buf_printf(&line, "ERR unknown subcommand or wrong number of arguments for '");
     tell(&line, q->args[1], TOLD_BYTES);
     try_help(&line, resp_parent_of(q->command));
-    resp_error(resp_open_now(r), buf_slice(&line));
-    resp_close_now(r);
+    resp_error(out, buf_slice(&line));
     buf_release(&line);
+}
+
+enum resp_taken resp_refuse_subcommand(struct resp_session *r, const struct resp_request *q)
+{
+    resp_error_subcommand(resp_open_now(r), q);
+    resp_close_now(r);
+    return RESP_TAKEN;
+}
+
+void resp_error_word(struct buf *out, const char *before, struct slice word, const char *behind)
+{
+    struct buf line = BUF_INIT;
+    buf_add_text(&line, before);
+    buf_add_u8(&line, '\'');
+    tell(&line, word, SIZE_MAX);
+    buf_add_u8(&line, '\'');
+    buf_add_text(&line, behind);
+    resp_error(out, buf_slice(&line));
+    buf_release(&line);
+}
+
+enum resp_taken resp_refuse_word(struct resp_session *r, const char *before, struct slice word,
+                                 const char *behind)
+{
+    resp_error_word(resp_open_now(r), before, word, behind);
+    resp_close_now(r);
     return RESP_TAKEN;
 }
 

@@ -151,15 +151,14 @@ void resp_latency_doctor(struct resp_session *r, const struct resp_request *q, s
                   r->resp3);
 }
 
-/* LATENCY HISTOGRAM: by kind of operation, over all threads. */
+/* LATENCY HISTOGRAM: by kind of operation, over all threads. `e->number`: which, a bit for each. */
 static uint64_t histogram_run(struct errands *here, const struct errand *e, struct buf *out)
 {
-    (void)e;
     for (unsigned op = 0; op < METER_OPERATIONS; op++) {
         const struct histogram *h =
             &here->meters.latency[METER_RESP * (unsigned)METER_OPERATIONS + op];
         for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
-            buf_add_u64(out, metric_read(&h->buckets[i]));
+            buf_add_u64(out, e->number >> op & 1 ? metric_read(&h->buckets[i]) : 0);
     }
     return 0;
 }
@@ -225,7 +224,15 @@ static void histogram_result(struct resp_session *r, struct resp_slot *slot, uin
 
 enum resp_taken resp_latency_histogram(struct resp_session *r, const struct resp_request *q)
 {
-    (void)q;
-    resp_everywhere(r, &(struct errand){.run = histogram_run}, histogram_result);
+    int64_t wanted = q->args_len == 2 ? -1 : 0;
+    _Static_assert(METER_OPERATIONS <= 63, "a bit for each");
+    for (uint32_t i = 2; i < q->args_len; i++) {
+        for (unsigned op = 0; op < METER_OPERATIONS; op++) {
+            const char *name = meter_operation_text(op);
+            if (name && resp_word_is(q->args[i], name))
+                wanted |= (int64_t)1 << op;
+        }
+    }
+    resp_everywhere(r, &(struct errand){.run = histogram_run, .number = wanted}, histogram_result);
     return RESP_TAKEN;
 }

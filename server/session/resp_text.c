@@ -1,11 +1,25 @@
 /* resp_text.c - words and numbers, as Redis reads them. */
 #include "session/resp_text.h"
 
+#include "base/buf.h"
+#include "base/glob.h"
+
+#include <ctype.h>
 #include <strings.h>
 
 bool resp_word_is(struct slice s, const char *word)
 {
     return s.len == strlen(word) && strncasecmp((const char *)s.data, word, s.len) == 0;
+}
+
+bool resp_name_fits(struct slice pattern, const char *name)
+{
+    struct buf small = BUF_INIT;
+    for (size_t i = 0; i < pattern.len; i++)
+        buf_add_u8(&small, (uint8_t)tolower(pattern.data[i]));
+    bool fits = glob_matches(buf_slice(&small), slice_str(name));
+    buf_release(&small);
+    return fits;
 }
 
 bool resp_number(struct slice s, int64_t *ret_number)

@@ -6,6 +6,8 @@
 
 /* Letters compare regardless of case. */
 bool resp_word_is(struct slice s, const char *word);
+/* Whether `name`, in small letters, is like the pattern (base/glob.h), regardless of case. */
+bool resp_name_fits(struct slice pattern, const char *name);
 /* A decimal number of 64 bits, written in the one shortest way. */
 bool resp_number(struct slice s, int64_t *ret_number);
 /* A number of bytes with a unit: "100", "64kb", "1gb". */

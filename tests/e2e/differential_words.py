@@ -37,7 +37,8 @@ POOLS = {
     "pattern": ["*", "*a*", "k?", "[a-c]*", "[^a]*", "{*", "*}*", "nothing", "", "\\*", "[", "[a", "f[1-3]", "**", "?",
                 "*1", "*[0-9]", b"\xff*", "{t}k\\1"],
     "type": ["string", "hash", "list", "STRING", "abc"],
-    "junk": ["FOO", "", "0", "-1", b"\xff\x00", "NX", "GET", "COUNT", "a" * 200],
+    "junk": ["FOO", "", "0", "-1", b"\xff\x00", "NX", "GET", "COUNT", "a" * 200, "a b", b"a\0b", b"a\r\nb", "'", "%s",
+             HUGE + 1],
     "mode": ["SYNC", "ASYNC", "FOO"],
     "least": [0, 1, 2, 5, 100, -1, "abc"],
     "channel": ["{t}a", "{t}b", "{t}news.it", "{t}", b"{t}\xff"],
@@ -137,15 +138,21 @@ ECHO 5 val
 SELECT 2 (0|00|abc|-1)
 CLIENT 2 SETNAME (abc|name1|(junk))
 CLIENT 2 GETNAME
-CLIENT 1 (NO-EVICT (ON|OFF|FOO)|FOO|REPLY (ON|FOO)|UNBLOCK (99999|abc))
-CLIENT 1 KILL (ID 999999|FOO|TYPE FOO|1.2.3.4:5)
+CLIENT 1 (NO-EVICT (ON|OFF|junk)|junk|REPLY (ON|FOO)|UNBLOCK (99999|abc) (TIMEOUT|ERROR|junk)*|GETREDIR junk*)
+CLIENT 1 (TRACKING (OFF|junk) (BCAST|NOLOOP|OPTIN|PREFIX val|junk)*|CACHING (YES|NO|junk)|ID|LIST ID (0|-1|abc)+)
+CLIENT 2 KILL ((ID|TYPE|ADDR|LADDR|USER|SKIPME|junk) (junk|999999|1.2.3.4:5))*
+CLIENT 1 (KILL (1.2.3.4:5|junk)|LIST (TYPE|ID|junk) junk)
 COMMAND 1 (GETKEYS (GET key|MSET key val key val|SET|FOO|PING|HSET key a b)|FOO)
+COMMAND 1 (GETKEYS|GETKEYSANDFLAGS) (GET|SET|MGET|DEL|BITOP|COPY|LCS|HSET|PING|CLIENT|junk) (key|junk)*
+COMMAND 1 (LIST FILTERBY (PATTERN|ACLCAT|MODULE|junk) junk|INFO GET junk+|DOCS junk junk+|junk)
+HELLO 1 (2|3|2|3|junk) (SETNAME (abc|junk)|AUTH default junk|AUTH junk junk|junk)*
 AUTH 1 (a b c d|junk)
 MEMORY 1 FOO
 OBJECT 1 FOO
-CONFIG 1 (GET|FOO|SET a|RESETSTAT FOO)
-SLOWLOG 1 (FOO|LEN FOO|GET abc|GET -2)
-LATENCY 1 (FOO|LATEST FOO|HISTORY)
+MEMORY 1 (USAGE key (SAMPLES several|junk)*|junk)
+CONFIG 1 (GET junk*|junk|SET junk*|RESETSTAT FOO)
+SLOWLOG 1 (junk|LEN FOO|GET abc|GET -2|GET junk junk)
+LATENCY 1 (junk|LATEST FOO|HISTORY junk|RESET junk+|HISTOGRAM junk junk+)
 WAIT 1 (0 0|abc 0|0 abc|0 -1)
 PUBLISH 2 val val
 SPUBLISH 1 key val
@@ -247,6 +254,7 @@ class Generator:
         self.favourite = self.random.choice(FAMILIES)
         self.families = {w.lower() for w in only if w.lower() in FAMILIES}
         commands = {w.upper() for w in only if w.lower() not in FAMILIES}
+        self.mistakes = self.random.choice((0.03, 0.03, 0.03, 0.4))
         rows = [row for row in TABLE if row[0] in self.families or row[1] in commands or not only]
         if not rows:
             rows = [row for row in TABLE if row[0] != "connection"]  # transactions alone: of anything
@@ -275,11 +283,11 @@ class Generator:
     # --- requests
 
     def request(self):
-        """One request; one in thirty has a mistake in it."""
+        """One request; some have a mistake in them."""
         _, name, _, grammar = self.random.choices(self.rows, self.weights)[0]
         words = [name]
         self._emit(grammar, words)
-        if self.random.random() < 0.03:
+        if self.random.random() < self.mistakes:
             mistaken = self.mistaken(words)
             if all(key.startswith(self.tag) and len(key) <= 480 for key in keys_of(mistaken)):
                 words = mistaken

@@ -55,6 +55,17 @@ def reply_end(data, at):
     return at
 
 
+def items_of(raw):
+    """The replies that an aggregate holds, each as it came."""
+    at = raw.index(b"\r\n") + 2
+    items = []
+    while at < len(raw):
+        end = reply_end(raw, at)
+        items.append(raw[at:end])
+        at = end
+    return items
+
+
 def parse(raw):
     """One whole reply as (type byte, content): lists for aggregates, bytes else, None for every null."""
     item, end = _parse(raw, 0)

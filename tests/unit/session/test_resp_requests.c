@@ -1,6 +1,7 @@
 /* test_resp_requests.c - requests of Redis clients become calls, results become replies in order.
  * LINK: session wire command shard control replica data base pb frame */
 #include "base/prng.h"
+#include "session/meters.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_resp.h"
 
@@ -238,6 +239,10 @@ START_TEST(refusals_are_worded_as_in_redis)
         {"hello 4", "-NOPROTO unsupported protocol version|"},
         {"client setname 'a b'",
          "-ERR Client names cannot contain spaces, newlines or special characters.|"},
+        {"client kill type ''", "-ERR Unknown client type ''|"},
+        {"client kill user ''", "-ERR No such user ''|"},
+        {"config set a", "-ERR wrong number of arguments for 'config|set' command|"},
+        {"config set a b c", "-ERR syntax error|"},
         {"grid.use no/such", "-ERR no such cache: name it CONTEXT/CACHE|"},
     };
     struct fake *f = fake_resp();
@@ -418,12 +423,46 @@ START_TEST(clients_are_listed_and_ended_by_each_other)
     const char *list = fake_said(f);
     ck_assert_ptr_nonnull(strstr(list, " name=first "));
     ck_assert_ptr_nonnull(strstr(list, " cmd=client|list "));
+    fake_ask(f, "CLIENT KILL ADDR '' SKIPME no"); /* nobody's */
+    fake_errands();
+    ck_says(f, ":0|");
     fake_ask(f, "CLIENT KILL TYPE normal");
     fake_errands();
     ck_says(f, ":1|");
     ck_assert(session_finished(first));
     ck_assert(!session_finished(f->session));
     session_free(first);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_histogram_is_of_the_operations_that_are_named)
+{
+    struct fake *f = fake_resp();
+    fake_ask(f, "GET k");
+    meters_turn(errands_meters(f->ports.errands), 100);
+    fake_bulk(f->ops[0], "v");
+    ck_says(f, "$1|v|");
+    fake_ask(f, "LATENCY HISTOGRAM nosuch Call_Reads");
+    fake_errands();
+    ck_says(f, "*2|$10|call_reads|*4|$5|calls|:1|$14|histogram_usec|*2|:100|:1|");
+    fake_ask(f, "LATENCY HISTOGRAM nosuch ''");
+    fake_errands();
+    ck_says(f, "*0|");
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(subcommands_are_an_array_and_no_subcommands_a_set)
+{
+    struct fake *f = fake_resp();
+    fake_ask(f, "HELLO 3");
+    fake_said(f);
+    fake_ask(f, "COMMAND INFO memory");
+    ck_assert_ptr_nonnull(strstr(fake_said(f), "~1|+@slow|~0|~0|*2|*10|$11|memory|help|"));
+    fake_ask(f, "COMMAND INFO ping");
+    const char *ping = fake_said(f);
+    ck_assert_str_eq(ping + strlen(ping) - 6, "~0|~0|");
     fake_free(f);
 }
 END_TEST
@@ -436,7 +475,9 @@ UNIT_MAIN("session/resp_requests",
           the_first_error_of_a_split_command_is_its_reply, what_lies_in_one_partition_is_one_call,
           what_must_be_atomic_does_not_cross_partitions,
           a_long_split_command_waits_for_room_and_loses_no_key,
-          a_turn_takes_its_budget_and_says_that_more_is_there, refusals_are_worded_as_in_redis,
+          a_turn_takes_its_budget_and_says_that_more_is_there,
+          a_histogram_is_of_the_operations_that_are_named,
+          subcommands_are_an_array_and_no_subcommands_a_set, refusals_are_worded_as_in_redis,
           a_broken_stream_ends_the_connection_behind_the_answers,
           values_beyond_the_output_limit_are_refused_and_writes_are_answered,
           no_replies_are_given_to_who_wants_none, a_stranger_is_asked_who_he_is,
