@@ -1,43 +1,223 @@
-/* replica.h - one partition's replication: which version comes next, what is acknowledged, what
- * is committed. Pure. Rules R1-R14: README.md. The in-sync set holds this node alone, so the
- * lowest acknowledgement over it is its own. Versions of a partition only grow, over epochs too,
- * so they are compared whole. Invariant (replica_check): commit <= acked <= last; the next
- * version is greater than every one before. */
+/* replica.h - one member's side of the replication of one partition. Pure; embedded by the shard in
+ * its partition. Rules R1-R12 and where they live: README.md.
+ *
+ *              replica_configure()
+ *   NONE ----> JOINING ----> BACKUP <----> PRIMARY: TAKEOVER --> SERVING <--> STOPPED (R12)
+ *    ^            |            |  ^           |
+ *    +------------+------------+--|-----------+     BACKUP --> ELIGIBLE (below min_in_sync)
+ *    +-- WAITING (nobody leads) <-+-----------+
+ *
+ * The shard tells it what happens and asks what is allowed. What it wants goes out by ports, which
+ * only enqueue; after any call that may have changed something it says wake() once, and the shard
+ * calls replica_flush() before its turn ends. So many records cost one message and one ack.
+ *
+ * A record at the primary:  replica_peek -> log, apply -> replica_advance ... replica_ack when
+ * stored -> commit moved?. At another member: replica_receive says TAKE -> for each record
+ * replica_take -> log, apply -> replica_advance ... replica_ack -> flush sends the ack.
+ *
+ * Without ports (NULL), and in a configuration with one member, nothing is ever sent.
+ * Invariant (replica_check): commit <= last; acked <= last; of a primary commit <= the ack of every
+ * member that counts (R5, R8); nobody but a primary has an ask or serves. */
 #ifndef GRIDD_REPLICA_REPLICA_H
 #define GRIDD_REPLICA_REPLICA_H
 
-#include "base/err.h"
+#include "base/clock.h"
+#include "replica/message.h"
 
-#include <stdint.h>
+struct replica;
 
-struct replica {
-    uint64_t epoch;  /* of the configuration in force (R1) */
-    uint64_t last;   /* version of the last record given or recovered; 0: none */
-    uint64_t acked;  /* last record this node holds as safely as the context asks (R4) */
-    uint64_t commit; /* last record every in-sync member has acknowledged (R5) */
+enum replica_ask {
+    REPLICA_ASK_NONE,
+    REPLICA_ASK_SHRINK,   /* PART_SHRINK (R8) */
+    REPLICA_ASK_PROMOTE,  /* PART_PROMOTE (R11) */
+    REPLICA_ASK_HAND_OVER /* PART_HAND_OVER (R12) */
 };
 
-/* An empty partition. `epoch` > 0. */
+/* One table for all partitions of a shard. */
+struct replica_ports {
+    void *ctx;
+    /* To the shard of `to` that has the partition. When it cannot, it is lost. */
+    void (*send)(void *ctx, struct replica *r, struct replica_member to,
+                 const struct replica_message *m);
+    /* The same with the records after m->version, in order, as many as the link takes now. Returns
+     * the version of the last one (m->version: none now; called again at the next flush or tick),
+     * or UINT64_MAX: what follows m->version is not kept any more. With nothing to add
+     * (m->version is the last) send the message all the same. */
+    uint64_t (*stream)(void *ctx, struct replica *r, struct replica_member to,
+                       const struct replica_message *m);
+    /* Whether the records after `version` are all kept, up to the last. */
+    bool (*kept)(void *ctx, struct replica *r, uint64_t version);
+    /* Propose to the control plane, compare-and-set on the epoch; then replica_answered(). */
+    void (*ask)(void *ctx, struct replica *r, enum replica_ask what, struct replica_member member);
+    /* R11, at the primary: begin to send all content to `to`, in the link that the stream goes by:
+     * what is read when the last record was v goes before any record later than v. Each piece
+     * carries `round`. The COPY message was sent just before. It stands until copy_end. */
+    void (*copy)(void *ctx, struct replica *r, struct replica_member to, uint32_t round);
+    void (*copy_end)(void *ctx, struct replica *r, struct replica_member to);
+    /* R9, at another member: records after `common` never happened. Fetch from the primary the keys
+     * and sessions that they touched, together with those that its own records after `common`
+     * touched, as they are when its last record is v, and its history then. When all is here, bring
+     * content and log there in one turn, and say replica_mended(). Until then this member has what
+     * it had, and may become primary with it. Replaces the cut before. A piece carries `round`. */
+    void (*cut)(void *ctx, struct replica *r, uint64_t common, uint32_t round);
+    /* Forget the content, in the log too. copying: a copy follows (its pieces carry `round`), and
+     * the last record is replica_last() then: a WIPE of that version. Else there is none, and
+     * nothing follows. */
+    void (*wipe)(void *ctx, struct replica *r, bool copying, uint32_t round);
+    /* Call replica_flush() before this turn ends, and look at commit, role and phase again. */
+    void (*wake)(void *ctx, struct replica *r);
+    /* R7. Whether `by` grants this node reads at `now`, as of the grid state that `r` was
+     * configured from (grid_lease_held). True for a life that this state calls gone: such a one is
+     * no member in sync, and leads again only after who is has come back. */
+    bool (*lease_held)(void *ctx, struct replica *r, struct replica_member by, msec_t now);
+    /* R9. When what this node granted to `to` ends (grid_lease_granted), the past: nothing. `to`
+     * {0, 0}: to anybody; now + GRID_GRACE_MS is right, 0 when the grid never had another node. */
+    msec_t (*lease_granted)(void *ctx, struct replica *r, struct replica_member to);
+};
+
+/* R8 and the other times; one for all partitions. */
+struct replica_times {
+    msec_t timeout_ms; /* replica_timeout: who does not ack for so long is asked out */
+    msec_t retry_ms;   /* a question without an answer is asked again */
+    msec_t stop_ms;    /* R12: for so long a hand-over may stop writes */
+};
+
+enum replica_role {
+    REPLICA_NONE,     /* no member: what it has is material for catching up (R10) */
+    REPLICA_JOINING,  /* catches up (R11) */
+    REPLICA_ELIGIBLE, /* complete, out of the set: as joining, but it may lead */
+    REPLICA_BACKUP,   /* in sync */
+    REPLICA_PRIMARY,
+    REPLICA_WAITING /* nobody leads; tell the planner replica_last() (R10) */
+};
+
+enum replica_phase {
+    REPLICA_IDLE,     /* not primary */
+    REPLICA_TAKEOVER, /* R9: waits for the old lease to end and for its tail to be acked */
+    REPLICA_SERVING,
+    REPLICA_STOPPED /* R12: reads only, until the hand-over was made or given up */
+};
+
+struct replica {
+    const struct replica_ports *ports; /* NULL: a sole member without others */
+    const struct replica_times *times;
+    struct replica_history history; /* .last: version of the last record */
+    uint64_t acked;                 /* this node holds the records so far, as R4 asks */
+    uint64_t commit;                /* every member in sync does (R5) */
+    struct replica_set *set;        /* the other members, and what is under way; NULL: none */
+    struct replica_member self;
+    uint32_t epoch; /* of the configuration in force (R1); 0: none */
+    uint32_t round; /* last one begun or answered */
+    uint8_t role;   /* enum replica_role */
+    uint8_t phase;  /* enum replica_phase */
+    uint8_t min_in_sync;
+    bool copying;     /* the content is a part of a copy */
+    bool broken;      /* the content cannot be relied on */
+    bool woken;       /* wake() was said, flush() did not follow yet */
+    uint64_t scratch; /* private */
+};
+
+/* An empty partition with no configuration. `ports` and `times` outlive it; NULL: see above. */
+void replica_open(struct replica *r, const struct replica_ports *ports,
+                  const struct replica_times *times);
+void replica_close(struct replica *r);
+/* A sole member that serves, in `epoch` > 0, whatever is configured elsewhere. */
 void replica_init(struct replica *r, uint64_t epoch);
-/* A record found on disk at start; it was or may have been acknowledged, so it counts as
- * committed (R10). Any order. */
+
+/* R10: at a start, before the first configuration. A record found on disk, or in the checkpoint, in
+ * order of their versions (others are passed over). */
 void replica_recover(struct replica *r, uint64_t version);
-/* A record of this node's own said what the partition's last one is now (data/record.h): more was
- * cut, or a copy came in. Not below the commit, but at a start. */
+/* A record of this node's own said what the last one is (data/record.h: WIPE, MEND, ADOPT). */
 void replica_restate(struct replica *r, uint64_t version);
-/* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the
- * numbers are used up or a record of a later epoch was recovered. */
+/* What was found is a part of a copy that never ended. */
+void replica_recover_copying(struct replica *r);
+
+/* R1: the control state says `c`; `self` is this node's present life. NULL: the partition is no
+ * more, or this node's life is over. Older epochs than the one in force are passed over, so is the
+ * same one again but for min_in_sync. */
+void replica_configure(struct replica *r, const struct replica_config *c,
+                       struct replica_member self, unsigned min_in_sync, msec_t now);
+
+/* Primary. Whether it takes writes now: SERVING. */
+static inline bool replica_admits(const struct replica *r)
+{
+    return r->phase == REPLICA_SERVING;
+}
+/* Fewer are in sync than min_in_sync: nothing will be committed for now (R5). Refuse writes. */
+bool replica_short(const struct replica *r);
+/* Primary. Whether an answer to a read that was done at `now` or before may be given (R7): ask when
+ * the read is done. False: park it and ask again soon; a member whose lease is missing for long is
+ * asked out. */
+bool replica_reads(struct replica *r, msec_t now);
+/* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the numbers
+ * are used up or a record of a later epoch is there. */
 uint64_t replica_peek(const struct replica *r);
-/* The record of that version is made: it is the last one now. */
+/* The record of that version is in the log and applied: it is the last one now. */
 void replica_advance(struct replica *r, uint64_t version);
-/* This node holds every record up to `version` (R4). True when commit moved (R5). Older ones are
- * fine. */
+/* This node holds every record up to `version` (R4). True: commit moved (R5). Older ones and
+ * such as were cut since are fine. */
 bool replica_ack(struct replica *r, uint64_t version);
 /* Whether a record is not committed yet: who read it must wait (R6). */
 static inline bool replica_pending(const struct replica *r, uint64_t version)
 {
     return version > r->commit;
 }
+
+static inline uint64_t replica_last(const struct replica *r)
+{
+    return r->history.last;
+}
+
+/* Send what there is to send. Call when woken, and whenever a link takes more again. */
+void replica_flush(struct replica *r, msec_t now);
+/* When replica_tick() is due; UINT64_MAX: never. Changes with any call. */
+msec_t replica_next(const struct replica *r);
+void replica_tick(struct replica *r, msec_t now);
+/* The link to a node came up, or went down with what was in it. */
+void replica_linked(struct replica *r, uint32_t node, bool up, msec_t now);
+
+enum replica_verdict {
+    REPLICA_DONE,    /* nothing more to do */
+    REPLICA_TAKE,    /* RECORDS: take them, one by one */
+    REPLICA_EARLY,   /* of a newer epoch than this node knows: drop, or keep until configured */
+    REPLICA_STALE,   /* of an older one: refused, and the sender was told */
+    REPLICA_STRANGER /* nobody who may say that */
+};
+/* A message came in; any bytes that decode are fine. Also for pieces of copies and cuts: see
+ * replica_current(). */
+enum replica_verdict replica_receive(struct replica *r, const struct replica_message *m,
+                                     msec_t now);
+/* Of a RECORDS that is to be taken, for each record in order. True: it is new; log it, apply it and
+ * say replica_advance(). False: it is there already, or does not follow. */
+bool replica_take(const struct replica *r, uint64_t version);
+/* Whether a piece of a copy or of a cut, sent by `from` in `epoch` for `round`, is still wanted. */
+bool replica_current(const struct replica *r, struct replica_member from, uint64_t epoch,
+                     uint32_t round);
+/* The cut that cut() asked for is done: log and content are what the primary's were at
+ * `history`. False: it is not wanted any more, nothing may be changed; so ask before. */
+bool replica_mendable(const struct replica *r, uint32_t round);
+void replica_mended(struct replica *r, const struct replica_history *history, msec_t now);
+/* The copy is whole, and stored as R4 asks. */
+void replica_copied(struct replica *r, msec_t now);
+/* Content or log cannot be relied on: no more acks, a copy is needed. Of a primary: it goes on as
+ * it is, refusing is the shard's. */
+void replica_break(struct replica *r, msec_t now);
+
+/* What became of the ask in force. GRID_OK: the configuration that shows it comes, or came.
+ * GRID_EIN_DOUBT, or not retryable: see R8. */
+void replica_answered(struct replica *r, enum grid_err err, msec_t now);
+/* R12: hand over to `to`, a backup. Again for the same is fine. False: not possible now. */
+bool replica_hand_over(struct replica *r, struct replica_member to, msec_t now);
+
+struct replica_view { /* of one other member, for people and planners */
+    struct replica_member member;
+    uint64_t acked;
+    bool in_sync, joining, copying;
+};
+/* By index; false: no more. */
+bool replica_view(const struct replica *r, unsigned index, struct replica_view *ret_view);
+/* {0, 0}: nobody, or not known. */
+struct replica_member replica_primary(const struct replica *r);
 
 void replica_check(const struct replica *r);
 

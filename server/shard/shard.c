@@ -202,7 +202,7 @@ bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t part
     *ret_info = (struct shard_partition_info){.epoch = s->conf.epoch, .state = "ok"};
     if (!p)
         return true;
-    ret_info->version = p->replica.last;
+    ret_info->version = replica_last(&p->replica);
     ret_info->entries = content_total(p->content);
     ret_info->bytes = p->bytes;
     ret_info->damaged = p->damaged;
@@ -241,8 +241,8 @@ static void partition_check(const struct partition *p)
     heap_check(&p->waiting);
     struct heap_node *n = heap_min(&p->waiting);
     CHECK(!n || replica_pending(&p->replica, n->key));
-    CHECK(content_clean(p->content) <= p->replica.last);
-    CHECK(content_last(p->content) <= p->replica.last);
+    CHECK(content_clean(p->content) <= replica_last(&p->replica));
+    CHECK(content_last(p->content) <= replica_last(&p->replica));
     CHECK(p->bytes == content_bytes(p->content));
     CHECK(!p->expiry.place || p->expiry.key == content_expiry_next(p->content));
     CHECK(p->expiry.place || !p->context || p->damaged || !content_expiry_next(p->content));
@@ -264,7 +264,7 @@ void shard_check(const struct shard *s)
     uint64_t lsn = 0;
     for (size_t i = 0; i < s->inflight_len; i++) {
         const struct inflight *f = &s->inflight[(s->inflight_first + i) & (s->inflight_cap - 1)];
-        CHECK(f->lsn > lsn && f->version <= f->partition->replica.last);
+        CHECK(f->lsn > lsn && f->version <= replica_last(&f->partition->replica));
         lsn = f->lsn;
     }
     CHECK(s->parked <= PARKED_MAX && s->parked_bytes <= PARKED_BYTES_MAX);
