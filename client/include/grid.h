@@ -70,7 +70,8 @@ enum grid_err {
     GRID_ENEWER = 32,
     GRID_EIN_USE = 33,
     GRID_ENO_SETTING = 34,
-    GRID_EWRONG_TYPE = 35
+    GRID_EWRONG_TYPE = 35,
+    GRID_EFEW_COPIES = 36 /* not done: fewer copies in sync than min_in_sync */
 };
 
 struct grid;       /* one client */

@@ -192,6 +192,8 @@ struct slice resp_error_of(enum grid_err err)
         return slice_str("ERR value is not an integer or out of range");
     case GRID_EOVERFLOW:
         return slice_str("ERR increment or decrement would overflow");
+    case GRID_EFEW_COPIES:
+        return slice_str("NOREPLICAS Not enough good replicas to write.");
     case GRID_EFULL:
     case GRID_ENOMEM:
         return slice_str("OOM command not allowed when used memory > 'maxmemory'.");

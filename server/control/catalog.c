@@ -126,6 +126,17 @@ const struct cache_info *catalog_cache_named(const struct catalog *c, struct sli
     return NULL;
 }
 
+bool catalog_dropped(const struct catalog *c, uint32_t context_id, uint32_t cache)
+{
+    const struct context_info *info = catalog_context(c, context_id);
+    if (!info)
+        return context_id < c->context_next;
+    if (cache == UINT32_MAX)
+        return false;
+    return cache > UINT16_MAX ||
+           (cache < info->cache_next && !catalog_cache(c, context_id << 16 | cache));
+}
+
 int64_t catalog_setting(const struct catalog *c, unsigned index)
 {
     CHECK(index < SETTINGS_LEN);

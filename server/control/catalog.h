@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -87,6 +88,10 @@ const struct context_info *catalog_context_named(const struct catalog *c, struct
 const struct cache_info *catalog_cache(const struct catalog *c, uint32_t cache_id);
 /* `path` is "context/cache". */
 const struct cache_info *catalog_cache_named(const struct catalog *c, struct slice path);
+/* Whether a cache was there once and is no more: ids are never used again, so one that is greater
+ * than all that were given is one that this catalog does not know yet. `cache`: number within the
+ * context; UINT32_MAX: the context. */
+bool catalog_dropped(const struct catalog *c, uint32_t context_id, uint32_t cache);
 /* The value of a setting by its index (enum setting_index of settings.h). */
 int64_t catalog_setting(const struct catalog *c, unsigned index);
 

@@ -136,6 +136,11 @@ enum evict_mode {
 size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsigned steps,
                      unsigned *ret_steps, uint64_t *ret_entries);
 
+/* The same way, but nothing leaves: up to `max` committed entries that would, for a record that
+ * removes them. Borrowed until the next call that changes anything. Returns how many. */
+size_t content_victims(struct content *c, unsigned steps, const struct entry **ret_entries,
+                       size_t max, unsigned *ret_steps);
+
 typedef bool content_gone_fn(void *ctx, uint16_t cache);
 /* Drop all entries, tombstones and counts of the caches that are `gone`, `buckets` at a time.
  * *cursor: 0 to start.

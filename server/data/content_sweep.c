@@ -166,6 +166,23 @@ size_t content_evict(struct content *c, enum evict_mode mode, size_t bytes, unsi
     return freed;
 }
 
+size_t content_victims(struct content *c, unsigned steps, const struct entry **ret_entries,
+                       size_t max, unsigned *ret_steps)
+{
+    size_t len = 0;
+    *ret_steps = 0;
+    while (c->table.len && len + BUCKET_VICTIMS_MAX <= max && *ret_steps < steps) {
+        struct clock clock = {.version_max = c->commit};
+        c->hand = table_scan(&c->table, c->hand, clock_pass, &clock);
+        for (unsigned i = 0; i < clock.victims.len; i++)
+            ret_entries[len++] = clock.victims.entries[i];
+        *ret_steps += clock.victims.seen + 1;
+        if (!c->hand)
+            break; /* who was given is not given again */
+    }
+    return len;
+}
+
 /* --- dropped caches --------------------------------------------------------------------------- */
 
 struct purge {

@@ -292,6 +292,12 @@ size_t sessions_len(const struct sessions *s)
     return s->len;
 }
 
+void sessions_ids(const struct sessions *s, struct buf *out)
+{
+    list_for_each (it, &s->by_use)
+        buf_add(out, list_entry(it, struct results, link)->id.bytes, SESSION_ID_BYTES);
+}
+
 size_t sessions_bytes(const struct sessions *s)
 {
     return s->bytes;

@@ -77,6 +77,8 @@ enum grid_err sessions_fold(struct slice stored, const struct session_change *ch
                             struct buf *out);
 
 size_t sessions_len(const struct sessions *s);
+/* Append the ids of all, SESSION_ID_BYTES each, in any order. */
+void sessions_ids(const struct sessions *s, struct buf *out);
 /* All memory taken, allocator's rounding included. */
 size_t sessions_bytes(const struct sessions *s);
 void sessions_check(const struct sessions *s);

@@ -36,10 +36,7 @@ void folding_set_catalog(struct worker *w, struct catalog *c)
 
 bool folding_alive(void *ctx, uint32_t context, uint32_t cache)
 {
-    const struct catalog *c = ctx;
-    if (cache == UINT32_MAX)
-        return catalog_context(c, context) != NULL;
-    return catalog_cache(c, context << 16 | cache) != NULL;
+    return !catalog_dropped(ctx, context, cache);
 }
 
 struct checkpointed {

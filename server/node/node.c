@@ -103,10 +103,18 @@ static enum grid_err data_open(struct node *n, char *why)
 
 static struct shard *shard_make(struct worker *w, uint64_t seed)
 {
-    struct shard_conf conf = {w->index, w->node->shards, w->node->view.epoch,
-                              w->node->memory_bytes / w->node->shards, seed};
-    struct shard_ports ports = {w,        worker_reply, log_append,  log_has_room,
-                                cold_get, cold_scan,    folding_soon};
+    struct shard_conf conf = {.index = w->index,
+                              .shards = w->node->shards,
+                              .epoch = w->node->view.epoch,
+                              .memory_limit = w->node->memory_bytes / w->node->shards,
+                              .hash_seed = seed};
+    struct shard_ports ports = {.ctx = w,
+                                .reply = worker_reply,
+                                .log_append = log_append,
+                                .log_has_room = log_has_room,
+                                .cold_get = cold_get,
+                                .cold_scan = cold_scan,
+                                .checkpoint_soon = folding_soon};
     return shard_new(&conf, &ports, w->catalog);
 }
 

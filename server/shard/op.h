@@ -79,10 +79,12 @@ struct op {
     bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
     bool numbered;       /* SCAN: by number_cursor; pages may be some items larger than limit */
     bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
-    uint32_t cache;      /* global cache id */
-    uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
-    uint16_t slot;       /* the slot it was computed from */
-    uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
+    bool local;         /* GET, SCAN, COUNT of one partition: any copy that is in sync answers, with
+                          * what it knows to be committed (read = local) */
+    uint32_t cache;     /* global cache id */
+    uint16_t partition; /* of the context; by the session, from key or affinity or as given */
+    uint16_t slot;      /* the slot it was computed from */
+    uint8_t type;       /* PUT: enum value_type; `value` is its stored form, which is checked */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;

@@ -120,7 +120,7 @@ void partition_account(struct shard *s, struct partition *p)
 
 bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache)
 {
-    return cache <= UINT16_MAX && catalog_cache(s->catalog, p->context_id << 16 | cache);
+    return !catalog_dropped(s->catalog, p->context_id, cache);
 }
 
 void partition_committed(struct shard *s, struct partition *p)

@@ -58,8 +58,8 @@ void partition_free(struct shard *s, struct partition *p);
 /* Its context is gone: nothing reaches it but what is under way. */
 void partition_drop(struct shard *s, struct partition *p);
 void partition_account(struct shard *s, struct partition *p);
-/* Whether the cache (number in the context) exists: a dropped one may still be in the checkpoint
- * and in the log. */
+/* Whether the cache (number in the context) was not dropped: a dropped one may still be in the
+ * checkpoint and in the log; one that a primary knows earlier than this node is there. */
 bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache);
 /* Everything up to the commit of `p` is visible now: drop tombstones, answer who waited. */
 void partition_committed(struct shard *s, struct partition *p);

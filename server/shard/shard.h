@@ -8,8 +8,9 @@
 #ifndef GRIDD_SHARD_SHARD_H
 #define GRIDD_SHARD_SHARD_H
 
-#include "control/catalog.h"
+#include "control/plan.h"
 #include "data/record.h"
+#include "shard/message.h"
 #include "shard/op.h"
 
 struct shard; /* opaque */
@@ -48,14 +49,46 @@ struct shard_ports {
                       size_t bytes);
     /* Memory is short: checkpoint soon, so that dirty entries become clean. May be called often. */
     void (*checkpoint_soon)(void *ctx);
+    const struct shard_grid_ports *grid; /* NULL: no other nodes; ctx is the same */
+};
+
+/* Another node's shard that holds the same partition. */
+struct shard_to {
+    struct replica_member member;
+    uint32_t shard; /* partition % its shards */
+};
+
+/* What a shard wants done with other nodes; of these, too, none calls back into the shard. */
+struct shard_grid_ports {
+    /* clock_mono_ms(), as it is now: leases are looked at after the read (R7). */
+    msec_t (*mono)(void *ctx);
+    /* Give a message to the link; all of a turn may travel together. When the link is down, it is
+     * dropped. What it borrows is good for the call. */
+    void (*peer_send)(void *ctx, const struct shard_to *to, enum shard_class class,
+                      const struct shard_message *m);
+    /* Bytes of that class that the link would take now, about; 0: none, or it is down. When it was
+     * 0, shard_peer_room() tells that there is room again. */
+    size_t (*peer_room)(void *ctx, const struct shard_to *to, enum shard_class class);
+    /* Propose to the grid; answered by shard_answered() with the same number. */
+    void (*ask)(void *ctx, const struct part_change *change, uint64_t number);
+    /* For the leader's planner. Both may be said again when the leader has changed: ask
+     * shard_say_again(). */
+    void (*report)(void *ctx, const struct plan_report *r);
+    void (*progress)(void *ctx, const struct plan_progress *p);
+    /* grid/leases.h: grid_lease_held(), grid_lease_granted(); {0, 0}: to anybody. */
+    bool (*lease_held)(void *ctx, struct replica_member by, uint64_t revision, msec_t now);
+    msec_t (*lease_granted)(void *ctx, struct replica_member to);
 };
 
 struct shard_conf {
     unsigned index;        /* this shard, 0.. */
     unsigned shards;       /* of the node; owns the partitions with index % shards == index */
-    uint64_t epoch;        /* of all partitions: number of this start of the node (R10) */
+    uint64_t epoch;        /* number of this start of the node; without a grid, of all partitions,
+                            * too (R10) */
     uint64_t memory_limit; /* bytes for this shard; 0: none */
     uint64_t hash_seed;
+    /* With grid ports: nothing is served before shard_set_grid() says what. */
+    size_t tail_bytes; /* records kept in memory for replicas that were away; 0: 64 MiB */
 };
 
 struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports *ports,
@@ -89,8 +122,13 @@ void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition)
  * not damaged. */
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition);
 
-/* A new catalog: contexts and caches may have come or gone. Takes its own reference. */
+/* A new catalog: contexts and caches may have come or gone. Takes its own reference. Without a grid
+ * only. */
 void shard_set_catalog(struct shard *s, struct catalog *catalog);
+/* A newer state of the grid, and this node's present life in it ({0, 0}: it is in no grid, or not
+ * any more: nothing is served). Takes its own reference. `now`: unix ms, as everywhere. */
+void shard_set_grid(struct shard *s, struct grid_state *state, struct replica_member self,
+                    msec_t now);
 
 /* Do `op`: replies through the port, at once or later. `now`: unix ms. */
 void shard_submit(struct shard *s, const struct op *op, msec_t now);
@@ -108,6 +146,27 @@ void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,
 void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
                         const struct cold_entry *entries, const uint32_t *caches, size_t len,
                         bool done, msec_t now);
+/* --- other nodes ------------------------------------------------------------------------------ */
+
+/* At the end of each turn: send what the turn made for other nodes. Returns the ms until it wants
+ * to be called again (UINT64_MAX: when something happens). */
+msec_t shard_turn(struct shard *s, msec_t now);
+/* A message came from the life that it names (the link proves it). Any bytes that decode are
+ * fine. */
+void shard_receive(struct shard *s, const struct shard_message *m, msec_t now);
+/* A link to a shard of `node` (number) came up, or went down with all that waited in it. */
+void shard_peer_linked(struct shard *s, uint32_t node, bool up, msec_t now);
+/* Links have room again. */
+void shard_peer_room(struct shard *s);
+/* What became of an ask. */
+void shard_answered(struct shard *s, uint64_t number, enum grid_err err, msec_t now);
+/* R12, the planner asks: stop, drain, hand over. False: not possible now, or out of date. */
+bool shard_hand_over(struct shard *s, const struct plan_ask *ask, msec_t now);
+/* Say reports and progress again. */
+void shard_say_again(struct shard *s);
+/* Everything in the log up to here is committed, or was cut: fold no further (R9). */
+uint64_t shard_settled(const struct shard *s, uint64_t durable);
+
 /* Bounded background work: expiry, session ends, eviction, warm-up, purging dropped caches.
  * Returns the ms until it wants to be called again (0: there is more to do now). */
 msec_t shard_tick(struct shard *s, msec_t now);
@@ -122,9 +181,14 @@ void shard_stats(const struct shard *s, struct shard_stats *ret_stats);
 struct shard_partition_info {
     uint64_t epoch;
     uint64_t version; /* of the last record; 0: none */
+    uint64_t commit;  /* of the last one that is committed, as far as known here */
     uint64_t entries, bytes;
     bool damaged;
-    const char *state; /* "ok", "warming" or "damaged"; static */
+    const char *role; /* "primary", "backup", "joining", "eligible", "waiting", "none"; static */
+    const char
+        *state; /* "ok", "warming", "damaged", "taking over", "stopped", "copying"...; static */
+    unsigned members;    /* others, of a primary */
+    uint64_t bytes_left; /* joining members of a primary: about what they still need */
 };
 /* False: no such context or partition, or another shard's. */
 bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t partition,

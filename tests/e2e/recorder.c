@@ -151,11 +151,11 @@ static bool is_counter(size_t key)
 static bool not_done(enum grid_err err)
 {
     static const enum grid_err refusals[] = {
-        GRID_EFULL,     GRID_ETOO_LARGE, GRID_EBAD_REQUEST, GRID_ENO_CONTEXT,
-        GRID_ENO_CACHE, GRID_EBUSY,      GRID_ENOT_NUMBER,  GRID_EOVERFLOW,
-        GRID_EDENIED,   GRID_EAUTH,      GRID_EPROTOCOL,    GRID_EDAMAGED,
-        GRID_ELOST,     GRID_ESTOPPING,  GRID_ETIMEOUT,     GRID_EUNREACHABLE,
-        GRID_ETLS,      GRID_ENO_SPACE,  GRID_EWRONG_TYPE,  GRID_ENOT_PRIMARY};
+        GRID_EFULL,        GRID_ETOO_LARGE,  GRID_EBAD_REQUEST, GRID_ENO_CONTEXT, GRID_ENO_CACHE,
+        GRID_EBUSY,        GRID_ENOT_NUMBER, GRID_EOVERFLOW,    GRID_EDENIED,     GRID_EAUTH,
+        GRID_EPROTOCOL,    GRID_EDAMAGED,    GRID_ELOST,        GRID_ESTOPPING,   GRID_ETIMEOUT,
+        GRID_EUNREACHABLE, GRID_ETLS,        GRID_ENO_SPACE,    GRID_EWRONG_TYPE, GRID_ENOT_PRIMARY,
+        GRID_EFEW_COPIES};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (err == refusals[i])
             return true;

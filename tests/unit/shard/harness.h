@@ -383,8 +383,8 @@ static inline void h_open(struct harness *h, uint64_t memory_limit, uint64_t epo
 {
     struct shard_conf conf = {
         .index = 0, .shards = 1, .epoch = epoch, .memory_limit = memory_limit, .hash_seed = 42};
-    h->ports = (struct shard_ports){h,          h_reply,     h_log_append,     h_log_has_room,
-                                    h_cold_get, h_cold_scan, h_checkpoint_soon};
+    h->ports = (struct shard_ports){h,          h_reply,     h_log_append,      h_log_has_room,
+                                    h_cold_get, h_cold_scan, h_checkpoint_soon, NULL};
     h->s = shard_new(&conf, &h->ports, h->catalog);
 }
 
