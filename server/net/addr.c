@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,26 @@ const char *net_local_text(int fd, char ret_text[NET_ADDR_BYTES])
     if (getsockname(fd, &u.sa, &len) == 0)
         net_addr_from(&a, &u.sa, len);
     return net_addr_text(&a, ret_text);
+}
+
+void net_tune_link(int fd, uint64_t lost_ms)
+{
+    enum { NOTSENT_BYTES = 256 << 10, PROBES = 3 };
+    int lost = lost_ms > INT32_MAX ? INT32_MAX : (int)lost_ms;
+    int every = lost / 1000 / PROBES > 0 ? lost / 1000 / PROBES : 1;
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, every},
+        {IPPROTO_TCP, TCP_KEEPINTVL, every},
+        {IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, lost},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
 enum grid_err net_resolve(const char *text, struct net_addr ret_addrs[NET_ADDRS_MAX],

@@ -32,6 +32,9 @@ socklen_t net_addr_len(const struct net_addr *a);
 /* False for a family that is neither IPv4 nor IPv6. */
 bool net_addr_from(struct net_addr *ret_addr, const struct sockaddr *sa, socklen_t len);
 
+/* Make the socket one of a link between nodes; see conn_conf.lost_ms. */
+void net_tune_link(int fd, uint64_t lost_ms);
+
 /* Where the connected socket `fd` was accepted, for people; "unknown" when the system does not say.
  * Returns `ret_text`. */
 const char *net_local_text(int fd, char ret_text[NET_ADDR_BYTES]);

@@ -1,6 +1,8 @@
 /* conn.c - the life of a connection.
  *
- *                     conn_finish, failed handshake
+ *   conn_dial -> CONNECTING
+ *                |    conn_finish, failed handshake
+ *                v
  *            HANDSHAKE ------------------------------> FINISHING --> LINGERING
  *                |                                      ^   ^
  *                v            conn_finish               |   |
@@ -17,15 +19,17 @@
 #include "base/alloc.h"
 #include "base/sm.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *const STATES[] = {"handshake", "open",      "moving",
-                                     "finishing", "lingering", "ended"};
+static const char *const STATES[] = {"connecting", "handshake", "open", "moving",
+                                     "finishing",  "lingering", "ended"};
 
 #define TO(state) (1u << CONN_##state)
 static const uint32_t MOVES[] = {
+    [CONN_CONNECTING] = TO(HANDSHAKE) | TO(OPEN) | TO(FINISHING) | TO(ENDED),
     [CONN_HANDSHAKE] = TO(OPEN) | TO(FINISHING) | TO(ENDED),
     [CONN_OPEN] = TO(MOVING) | TO(FINISHING) | TO(ENDED),
     [CONN_MOVING] = TO(OPEN) | TO(FINISHING) | TO(ENDED),
@@ -80,7 +84,9 @@ static struct deadline next_deadline(const struct conn *c)
         earlier(&d, c->state_at, c->conf->linger_ms, CONN_ENDED_OWNER, NULL);
         return d;
     }
-    if (c->state == CONN_HANDSHAKE)
+    if (c->state == CONN_CONNECTING)
+        earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE, "no connection in time");
+    else if (c->state == CONN_HANDSHAKE)
         earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE,
                 "no TLS handshake in time");
     else
@@ -164,10 +170,11 @@ static void join_loop(struct conn *c, struct loop *l)
     loop_timer_init(&c->deadline, l, on_deadline, c);
     CHECK(event_assign(&c->read_event, l->base, c->fd, EV_READ | EV_PERSIST, on_readable, c) == 0);
     c->read_turn = l->turn - 1;
-    conn_watch(c, true);
+    conn_watch(c, c->state != CONN_CONNECTING);
     loop_count(l, STAT_OPENED, 1);
     conn_arm(c);
-    conn_make_ready(c);
+    if (c->state != CONN_CONNECTING)
+        conn_make_ready(c);
 }
 
 static void leave_loop(struct conn *c)
@@ -186,17 +193,20 @@ static void leave_loop(struct conn *c)
     c->loop = NULL;
 }
 
-enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
-                       const struct conn_conf *conf, const struct conn_handler *handler, void *ctx,
-                       struct conn **ret_conn)
+static struct conn *make(struct loop *l, int fd, const struct net_addr *peer,
+                         const struct conn_conf *conf, const struct conn_handler *handler,
+                         void *ctx, enum conn_state state)
 {
-    struct tls_link *tls = conf->tls ? tls_link_new(conf->tls) : NULL;
+    bool dialled = state == CONN_CONNECTING;
+    struct tls_link *tls = conf->tls ? tls_link_new(conf->tls, dialled) : NULL;
     if (conf->tls && !tls) {
         close(fd);
-        if (conf->quota)
+        if (conf->quota && !dialled)
             quota_give(conf->quota);
-        return GRID_ENOMEM;
+        return NULL;
     }
+    if (conf->lost_ms)
+        net_tune_link(fd, conf->lost_ms);
     CHECK(conf->read_bytes <= LOOP_READ_BYTES);
     struct conn *c = xcalloc(1, sizeof *c);
     list_init(&c->all);
@@ -211,11 +221,61 @@ enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
     c->peer = *peer;
     c->id = ++last_id;
     c->idle_ms = conf->idle_ms;
-    c->state = tls ? CONN_HANDSHAKE : CONN_OPEN;
+    c->state = state;
+    c->dialled = dialled;
     c->state_at = c->active_at = c->taken_at = loop_mono_ms(l);
     join_loop(c, l);
+    return c;
+}
+
+enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
+                       const struct conn_conf *conf, const struct conn_handler *handler, void *ctx,
+                       struct conn **ret_conn)
+{
+    enum conn_state state = conf->tls ? CONN_HANDSHAKE : CONN_OPEN;
+    struct conn *c = make(l, fd, peer, conf, handler, ctx, state);
+    if (!c)
+        return GRID_ENOMEM;
     *ret_conn = c;
     return GRID_OK;
+}
+
+enum grid_err conn_dial(struct loop *l, const struct net_addr *to, const struct conn_conf *conf,
+                        const struct conn_handler *handler, void *ctx, struct conn **ret_conn)
+{
+    int fd = socket(to->u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return GRID_EIO;
+    struct conn *c = make(l, fd, to, conf, handler, ctx, CONN_CONNECTING);
+    if (!c)
+        return GRID_ENOMEM;
+    if (connect(fd, &to->u.sa, net_addr_len(to)) != 0 && errno != EINPROGRESS)
+        conn_fail(c, CONN_ENDED_BROKEN, strerror(errno));
+    else
+        conn_await_writable(c);
+    *ret_conn = c;
+    return GRID_OK;
+}
+
+void conn_connected(struct conn *c)
+{
+    int e = 0;
+    socklen_t len = sizeof e;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
+        e = errno;
+    if (e) {
+        c->broken = true;
+        conn_fail(c, CONN_ENDED_BROKEN, strerror(e));
+        return;
+    }
+    c->state_at = c->active_at = loop_mono_ms(c->loop);
+    conn_state_set(c, c->tls ? CONN_HANDSHAKE : CONN_OPEN);
+    conn_watch(c, true);
+    conn_arm(c);
+    if (c->tls)
+        conn_handshake_begin(c);
+    else
+        conn_opened(c);
 }
 
 /* --- the connections' part of a turn ---------------------------------------------------------- */
@@ -224,6 +284,11 @@ static void look(struct conn *c)
 {
     if (c->state == CONN_OPEN && !c->opened)
         conn_opened(c);
+    if (c->has_room) {
+        c->has_room = false;
+        if (c->state == CONN_OPEN)
+            c->handler->room(c->ctx, c);
+    }
     conn_read(c);
 }
 
@@ -246,7 +311,7 @@ static void end(struct conn *c)
     c->handler->closed(c->ctx, c, c->end, c->why ? c->why : conn_end_text(c->end));
     leave_loop(c);
     close(c->fd);
-    if (c->conf->quota)
+    if (c->conf->quota && !c->dialled)
         quota_give(c->conf->quota);
     loop_buf_give(l, &c->out);
     loop_buf_give(l, &c->wire);
@@ -320,6 +385,13 @@ struct buf *conn_output(struct conn *c)
 size_t conn_unsent(const struct conn *c)
 {
     return c->out.len + c->wire.len - c->sent;
+}
+
+void conn_want_room(struct conn *c)
+{
+    CHECK(c->handler->room);
+    c->wants_room = true;
+    conn_make_dirty(c);
 }
 
 void conn_pause(struct conn *c)

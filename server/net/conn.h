@@ -4,7 +4,9 @@
  *                             |  ^
  *              conn_detach -> MOVING -> handler.detached -> conn_attach
  *
- * Plain connections begin as OPEN. Any state -> freed, when broken or timed out.
+ *   conn_dial -> CONNECTING -> HANDSHAKE, or OPEN when plain
+ *
+ * Plain connections that were accepted begin as OPEN. Any state -> freed, when broken or timed out.
  *
  * Every connection ends with exactly one call of handler.closed, made at the end of a turn, never
  * from inside another callback or a conn_ function; until then the pointer is good. All functions
@@ -51,6 +53,8 @@ struct conn_handler {
     /* The peer will send no more but may still read: the owner answers what it has, then calls
      * conn_finish(). NULL: the connection ends at once, CONN_ENDED_PEER. */
     void (*input_ended)(void *ctx, struct conn *c);
+    /* See conn_want_room(). NULL: that is not used. */
+    void (*room)(void *ctx, struct conn *c);
     /* Off its loop, after conn_detach(): the owner hands it to the thread of another loop, which
      * calls conn_attach(). NULL: conn_detach() is not used. */
     void (*detached)(void *ctx, struct conn *c);
@@ -71,6 +75,11 @@ struct conn_conf {
     size_t read_bytes;  /* per turn; 0: 64 KiB, which is also the most */
     size_t input_max;   /* untaken bytes kept; 0: 128 MiB */
     size_t output_high; /* reading stops above it, goes on below half of it; 0: 1 MiB */
+    size_t output_low;  /* see conn_want_room() */
+    /* A link between nodes: broken when what was sent is not acknowledged for so long, or
+     * keep-alives are not answered; and the system queues little that is not on its way. 0: as
+     * the listener made it */
+    msec_t lost_ms;
 };
 
 /* Take over the connected non-blocking socket `fd` and its place in the quota. `conf` and `handler`
@@ -81,12 +90,23 @@ enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
                        const struct conn_conf *conf, const struct conn_handler *handler, void *ctx,
                        struct conn **ret_conn);
 
+/* Connect to `to`; else as conn_new(), without a place in a quota. handler.open is called when the
+ * connection is there, after the handshake with TLS (conf->tls is of TLS_PEER_NODE then), or
+ * handler.closed: CONN_ENDED_BROKEN with the system's reason, CONN_ENDED_IDLE after handshake_ms.
+ * GRID_ENOMEM; GRID_EIO: the system gives no socket. */
+MUST_USE
+enum grid_err conn_dial(struct loop *l, const struct net_addr *to, const struct conn_conf *conf,
+                        const struct conn_handler *handler, void *ctx, struct conn **ret_conn);
+
 /* Where to append what shall be sent. Borrowed: the buffer may be appended to until control returns
  * to the loop; ask anew each time. What is appended to a connection that is ending is thrown
  * away. */
 struct buf *conn_output(struct conn *c);
 /* Bytes that wait for the peer to take them, this turn's included. */
 size_t conn_unsent(const struct conn *c);
+
+/* Call handler.room in a later turn, once, when at most output_low bytes are unsent. */
+void conn_want_room(struct conn *c);
 
 /* Stop giving input; idempotent. conn_resume: go on, first with what was left, in the next turn (in
  * this one when called from mail or open). */

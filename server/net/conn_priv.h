@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 
 enum conn_state {
+    CONN_CONNECTING,
     CONN_HANDSHAKE,
     CONN_OPEN,
     CONN_MOVING,    /* to be taken off its loop, or off it */
@@ -50,19 +51,22 @@ struct conn {
     enum conn_end end;
     struct net_addr peer;
     bool end_known; /* end and why are final */
+    bool dialled;   /* by us: no place in the quota */
     bool opened;    /* handler.open was called */
     bool stranger;  /* something is expected of it: see conn_expect() */
     msec_t stranger_at;
-    bool watching;  /* read_event is added */
-    bool blocked;   /* the socket is full; write_event is added */
-    bool paused;    /* by the owner */
-    bool throttled; /* too much unsent */
-    bool again;     /* offer `in` without new bytes */
-    bool broken;    /* the socket is of no more use */
-    bool waits;     /* something unsent was left by a send */
-    bool eof;       /* the peer sends no more */
-    bool eof_told;  /* and the owner knows */
-    bool said_bye;  /* TLS close_notify is in the output */
+    bool watching;   /* read_event is added */
+    bool blocked;    /* the socket is full; write_event is added */
+    bool paused;     /* by the owner */
+    bool throttled;  /* too much unsent */
+    bool again;      /* offer `in` without new bytes */
+    bool broken;     /* the socket is of no more use */
+    bool waits;      /* something unsent was left by a send */
+    bool eof;        /* the peer sends no more */
+    bool eof_told;   /* and the owner knows */
+    bool said_bye;   /* TLS close_notify is in the output */
+    bool wants_room; /* the owner does */
+    bool has_room;   /* and is to be told */
 };
 
 /* What is on its way to the socket. */
@@ -82,6 +86,12 @@ void conn_watch(struct conn *c, bool on);
 /* Handler.open, once. */
 void conn_opened(struct conn *c);
 
+/* conn_write.c: see to it that on_writable is called. */
+void conn_await_writable(struct conn *c);
+/* The socket that was dialled is connected, or not. */
+void conn_connected(struct conn *c);
+/* conn_read.c: we speak first. */
+void conn_handshake_begin(struct conn *c);
 /* conn_read.c: read what there is, offer it. At most once per turn. */
 void conn_read(struct conn *c);
 /* conn_write.c: encrypt and send what there is. */

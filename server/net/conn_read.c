@@ -139,6 +139,16 @@ static void handshake(struct conn *c)
     conn_opened(c);
 }
 
+void conn_handshake_begin(struct conn *c)
+{
+    if (!c->wire.cap)
+        loop_buf_take(c->loop, &c->wire);
+    tls_link_set_out(c->tls, &c->wire);
+    tls_link_feed(c->tls, NULL, 0);
+    handshake(c);
+    conn_make_dirty(c);
+}
+
 /* Decrypt all that was fed; it fits, plaintext being shorter than ciphertext. */
 static void decrypt(struct conn *c, struct place *p, size_t room)
 {
@@ -229,7 +239,7 @@ void conn_read(struct conn *c)
         conn_make_ready(c);
         return;
     }
-    if (c->state > CONN_OPEN || c->paused || c->throttled) {
+    if (c->state == CONN_CONNECTING || c->state > CONN_OPEN || c->paused || c->throttled) {
         conn_watch(c, false);
         return;
     }

@@ -16,6 +16,8 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
     struct conn *c = ctx;
     loop_begin(c->loop);
     c->blocked = false;
+    if (c->state == CONN_CONNECTING)
+        conn_connected(c);
     conn_make_dirty(c);
 }
 
@@ -29,8 +31,7 @@ bool conn_queue_moved(struct conn *c)
     return c->queued < before;
 }
 
-/* The rest waits for the socket. */
-static void block(struct conn *c)
+void conn_await_writable(struct conn *c)
 {
     if (!c->write_event) {
         c->write_event = event_new(c->loop->base, c->fd, EV_WRITE, on_writable, c);
@@ -38,6 +39,12 @@ static void block(struct conn *c)
     }
     CHECK(event_add(c->write_event, NULL) == 0);
     c->blocked = true;
+}
+
+/* The rest waits for the socket. */
+static void block(struct conn *c)
+{
+    conn_await_writable(c);
     if (!c->waits)
         c->taken_at = loop_mono_ms(c->loop);
     c->waits = true;
@@ -99,6 +106,15 @@ static void throttle(struct conn *c)
     }
 }
 
+static void tell_room(struct conn *c)
+{
+    if (!c->wants_room || conn_unsent(c) > c->conf->output_low)
+        return;
+    c->wants_room = false;
+    c->has_room = true;
+    conn_make_ready(c);
+}
+
 /* Everything is sent: tell the peer, and let it read in peace. Closing with input unread would
  * reset the connection, and the peer might lose the answer that says why. */
 static void finished(struct conn *c)
@@ -140,6 +156,8 @@ void conn_flush(struct conn *c)
     if (b->len > c->sent && !c->blocked)
         send_some(c);
     throttle(c);
+    if (c->state == CONN_OPEN)
+        tell_room(c);
     if (c->state == CONN_FINISHING && b->len == c->sent)
         finished(c);
 }

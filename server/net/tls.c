@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@ struct tls {
     pthread_mutex_t lock; /* over `ctx` and `expires`: taken once per new connection */
     SSL_CTX *ctx;
     int64_t expires;
+    enum tls_peer peer; /* never changes between nodes and clients */
 };
 
 /* TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else. */
@@ -174,6 +175,20 @@ static enum grid_err load_key(SSL_CTX *ctx, const struct tls_conf *conf, char *r
     return fail(ret_why, ROLE, conf->key, text);
 }
 
+/* Only who may be a server is a node: a certificate that was issued to a client says clientAuth
+ * alone, and one that says nothing was not issued for this. */
+static int verify_node(int ok, X509_STORE_CTX *store)
+{
+    if (!ok || X509_STORE_CTX_get_error_depth(store) != 0)
+        return ok;
+    X509 *cert = X509_STORE_CTX_get_current_cert(store);
+    bool says = X509_get_extension_flags(cert) & EXFLAG_XKUSAGE;
+    if (says && X509_get_extended_key_usage(cert) & XKU_SSL_SERVER)
+        return ok;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+    return 0;
+}
+
 static void set_options(SSL_CTX *ctx, enum tls_peer peer)
 {
     static const unsigned char SESSIONS[] = "gridd";
@@ -181,6 +196,7 @@ static void set_options(SSL_CTX *ctx, enum tls_peer peer)
         [TLS_PEER_REQUIRED] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
         [TLS_PEER_OPTIONAL] = SSL_VERIFY_PEER,
         [TLS_PEER_NONE] = SSL_VERIFY_NONE,
+        [TLS_PEER_NODE] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     };
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -190,15 +206,16 @@ static void set_options(SSL_CTX *ctx, enum tls_peer peer)
     CHECK(SSL_CTX_set_cipher_list(ctx, CIPHERS_12) == 1);
     /* Tickets only: no table of sessions to fill. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_num_tickets(ctx, peer == TLS_PEER_NODE ? 0 : 1);
     SSL_CTX_set_session_id_context(ctx, SESSIONS, sizeof SESSIONS - 1);
-    SSL_CTX_set_verify(ctx, VERIFY[peer], NULL);
+    SSL_CTX_set_verify(ctx, VERIFY[peer], peer == TLS_PEER_NODE ? verify_node : NULL);
 }
 
 static enum grid_err load(const struct tls_conf *conf, SSL_CTX **ret_ctx, int64_t *ret_expires,
                           char *ret_why)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    bool nodes = conf->peer == TLS_PEER_NODE;
+    SSL_CTX *ctx = SSL_CTX_new(nodes ? TLS_method() : TLS_server_method());
     if (!ctx)
         return fail(ret_why, "TLS", "", "out of memory");
     ERR_clear_error();
@@ -231,12 +248,14 @@ enum grid_err tls_new(const struct tls_conf *conf, struct tls **ret_tls,
     CHECK(pthread_mutex_init(&t->lock, NULL) == 0);
     t->ctx = ctx;
     t->expires = expires;
+    t->peer = conf->peer;
     *ret_tls = t;
     return GRID_OK;
 }
 
 enum grid_err tls_reload(struct tls *t, const struct tls_conf *conf, char ret_why[NET_WHY_BYTES])
 {
+    CHECK((t->peer == TLS_PEER_NODE) == (conf->peer == TLS_PEER_NODE));
     SSL_CTX *ctx = NULL;
     int64_t expires = 0;
     enum grid_err err = load(conf, &ctx, &expires, ret_why);
@@ -266,6 +285,11 @@ int64_t tls_expires(struct tls *t)
     int64_t expires = t->expires;
     pthread_mutex_unlock(&t->lock);
     return expires;
+}
+
+bool tls_between_nodes(const struct tls *t)
+{
+    return t->peer == TLS_PEER_NODE;
 }
 
 SSL_CTX *tls_ctx_ref(struct tls *t)

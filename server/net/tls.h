@@ -1,6 +1,6 @@
 /* tls.h - what new TLS connections of a server are made from: certificates, and who may connect.
  * TLS 1.2 or 1.3, forward-secret ciphers only, no compression, no renegotiation, stateless session
- * tickets. Safe for use by several threads: a connection takes the state as it is when the
+ * tickets. Between nodes both sides are servers: TLS_PEER_NODE, also for dialling. Safe for use by several threads: a connection takes the state as it is when the
  * connection begins. */
 #ifndef GRIDD_NET_TLS_H
 #define GRIDD_NET_TLS_H
@@ -13,6 +13,9 @@ enum tls_peer {
     TLS_PEER_REQUIRED, /* a client without a certificate of our authority is refused */
     TLS_PEER_OPTIONAL, /* a client may show one; one of another authority is refused */
     TLS_PEER_NONE,     /* clients are not asked */
+    /* both ways: the other shows a certificate of our authority that says it may be a server (its
+     * extended key usage names serverAuth); one that was issued to a client is refused */
+    TLS_PEER_NODE,
 };
 
 struct tls_conf {

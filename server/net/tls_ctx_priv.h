@@ -8,5 +8,7 @@
 
 /* A reference to the context in force; release with SSL_CTX_free(). Any thread. */
 SSL_CTX *tls_ctx_ref(struct tls *t);
+/* Made with TLS_PEER_NODE. */
+bool tls_between_nodes(const struct tls *t);
 
 #endif

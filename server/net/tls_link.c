@@ -22,6 +22,7 @@ struct tls_link {
     size_t in_len;
     struct buf *out;
     char *user; /* NULL: no certificate */
+    bool nodes; /* between nodes */
 };
 
 static int bio_read(BIO *bio, char *data, size_t room, size_t *ret_len)
@@ -66,8 +67,9 @@ static void method_make(void)
     BIO_meth_set_ctrl(method, bio_ctrl);
 }
 
-struct tls_link *tls_link_new(struct tls *t)
+struct tls_link *tls_link_new(struct tls *t, bool dialled)
 {
+    CHECK(!dialled || tls_between_nodes(t));
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, method_make);
     SSL_CTX *ctx = tls_ctx_ref(t);
@@ -80,10 +82,14 @@ struct tls_link *tls_link_new(struct tls *t)
     }
     struct tls_link *k = xcalloc(1, sizeof *k);
     k->ssl = ssl;
+    k->nodes = tls_between_nodes(t);
     BIO_set_data(bio, k);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_accept_state(ssl);
+    if (dialled)
+        SSL_set_connect_state(ssl);
+    else
+        SSL_set_accept_state(ssl);
     return k;
 }
 
@@ -114,11 +120,15 @@ static void explain(const struct tls_link *k, char ret_why[NET_WHY_BYTES])
     const char *reason = e ? ERR_reason_error_string(e) : "connection lost";
     long verdict = SSL_get_verify_result(k->ssl);
     if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-        snprintf(ret_why, NET_WHY_BYTES, "the client's certificate is refused: %s",
-                 X509_verify_cert_error_string(verdict));
+        snprintf(ret_why, NET_WHY_BYTES, "the %s's certificate is refused: %s",
+                 k->nodes ? "node" : "client",
+                 k->nodes && verdict == X509_V_ERR_INVALID_PURPOSE
+                     ? "it is a client's, not a node's"
+                     : X509_verify_cert_error_string(verdict));
     else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
              ERR_GET_REASON(e) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
-        snprintf(ret_why, NET_WHY_BYTES, "the client showed no certificate");
+        snprintf(ret_why, NET_WHY_BYTES, "the %s showed no certificate",
+                 k->nodes ? "node" : "client");
     else
         snprintf(ret_why, NET_WHY_BYTES, "%s", reason ? reason : "unknown TLS error");
     ERR_clear_error();

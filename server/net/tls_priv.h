@@ -18,8 +18,8 @@ enum tls_step {
 
 enum { TLS_RECORD_BYTES = 16 << 10 };
 
-/* NULL: out of memory. */
-struct tls_link *tls_link_new(struct tls *t);
+/* `dialled`: we speak first (TLS_PEER_NODE only). NULL: out of memory. */
+struct tls_link *tls_link_new(struct tls *t, bool dialled);
 void tls_link_free(struct tls_link *k); /* NULL is fine */
 
 /* Ciphertext from the peer, borrowed until the next call, which forgets what was not used. */
