@@ -39,7 +39,7 @@ CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto
 CTL_LIBS := $(CLIENT_LIBS) -ljansson -ledit
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
 
-PROTOS := client control
+PROTOS := client control peer
 PB_OBJS := $(PROTOS:%=$(BUILD)/obj/gen/%.pb-c.o)
 PB_HEADERS := $(PROTOS:%=$(BUILD)/gen/%.pb-c.h)
 FRAME_OBJS := $(BUILD)/obj/proto/frame.o

@@ -115,6 +115,22 @@ const char *net_local_text(int fd, char ret_text[NET_ADDR_BYTES])
     return net_addr_text(&a, ret_text);
 }
 
+bool net_addr_parse(const char *text, struct net_addr *ret_addr)
+{
+    char host[HOST_BYTES], port[8];
+    if (!split(text, host, port) || !host[0])
+        return false;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    struct addrinfo *list = NULL;
+    if (getaddrinfo(host, port, &hints, &list) != 0)
+        return false;
+    bool ok = net_addr_from(ret_addr, list->ai_addr, list->ai_addrlen);
+    freeaddrinfo(list);
+    return ok;
+}
+
 void net_tune_link(int fd, uint64_t lost_ms)
 {
     enum { NOTSENT_BYTES = 256 << 10, PROBES = 3 };

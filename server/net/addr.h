@@ -32,6 +32,9 @@ socklen_t net_addr_len(const struct net_addr *a);
 /* False for a family that is neither IPv4 nor IPv6. */
 bool net_addr_from(struct net_addr *ret_addr, const struct sockaddr *sa, socklen_t len);
 
+/* The address that "1.2.3.4:7401" or "[::1]:7401" is; false: another text, maybe a name. Never
+ * blocks. */
+bool net_addr_parse(const char *text, struct net_addr *ret_addr);
 /* Make the socket one of a link between nodes; see conn_conf.lost_ms. */
 void net_tune_link(int fd, uint64_t lost_ms);
 

@@ -1,7 +1,7 @@
 /* tls.h - what new TLS connections of a server are made from: certificates, and who may connect.
  * TLS 1.2 or 1.3, forward-secret ciphers only, no compression, no renegotiation, stateless session
- * tickets. Between nodes both sides are servers: TLS_PEER_NODE, also for dialling. Safe for use by several threads: a connection takes the state as it is when the
- * connection begins. */
+ * tickets. Between nodes both sides are servers: TLS_PEER_NODE, also for dialling. Safe for use by
+ * several threads: a connection takes the state as it is when the connection begins. */
 #ifndef GRIDD_NET_TLS_H
 #define GRIDD_NET_TLS_H
 

@@ -11,8 +11,10 @@
  * pair never are up at once here: of two that are made at the same time the one that the smaller
  * node id dialled stays; one of a newer boot, or dialled anew by the same side, replaces what was.
  *
- * Used by the thread of its loop only, unless it says otherwise. Callbacks come from inside
- * loop turns; every function below may be called from them, peers_free() excepted. */
+ * Order at the end: peers_stop() of all, resolver_free(), loop_free() of the shards and of control,
+ * peers_free() of the shards and of control.
+ * Used by the thread of its loop only. Callbacks come from inside loop turns, never from inside a
+ * function of this file; all of these may be called from them, peers_free() excepted. */
 #ifndef GRIDD_NODE_PEERS_H
 #define GRIDD_NODE_PEERS_H
 
@@ -73,6 +75,9 @@ void peers_set_nodes(struct peers *p, const struct peers_node *nodes, size_t len
 /* CONTROL: addresses where nodes may be found ("host:port"; a name may stand for several). Each
  * one is dialled until a link to who answers there is up; again when it is down. Copied. */
 void peers_set_seeds(struct peers *p, const char *const *addresses, size_t len);
+/* CONTROL: the link to the node that was last met at `address`, or NULL; then it is dialled, and
+ * for a while from now on again and again. */
+struct peers_link *peers_want(struct peers *p, const char *address);
 /* What is said in Hellos from now on. Links that are up stay. */
 void peers_set_grid_id(struct peers *p, const uint8_t id[PEER_ID_BYTES]);
 /* CONTROL: the peers of the shards' threads, by shard: where accepted data links are brought, by a

@@ -10,50 +10,20 @@
  * delays a record. A message is opaque here (wire/peer.h knows them).
  *
  * Credit: a receiver lets at most `window` bytes of a class be under way that it has not said to
- * have consumed; a message that is larger goes alone. What finds no credit waits here, in order.
- * Invariant (peer_check): granted <= sent <= granted + window, but for one message that is
- * alone. */
+ * have consumed; only while no more than half of that is, a message may go beyond it (so the
+ * largest one can go at all). What finds no credit waits here, in order.
+ * Invariant (peer_check): granted <= sent, sent - granted <= window / 2 + the largest message or
+ * <= window; likewise for what came. */
 #ifndef GRIDD_SESSION_PEER_H
 #define GRIDD_SESSION_PEER_H
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/err.h"
-
-enum peer_class {
-    PEER_URGENT,  /* beacons, heartbeats, consensus, acknowledgements */
-    PEER_RECORDS, /* records, operations and their answers */
-    PEER_BULK,    /* copies, snapshots */
-    PEER_CLASSES
-};
-enum peer_kind { PEER_CONTROL = 1, PEER_DATA = 2 };
+#include "wire/peer_frame.h"
 
 enum {
-    PEER_ID_BYTES = 16,
-    PEER_NAME_BYTES = 64,
-    PEER_ADDRESS_BYTES = 320, /* host name and port */
-    PEER_WHY_BYTES = 256,
-    PEER_MESSAGE_BYTES_MAX = 64 << 20,
-    PEER_SHARDS_MAX = 1024,
     PEER_VERSION_MIN = 1, /* of the protocol between nodes */
     PEER_VERSION_MAX = 1,
-};
-
-/* How one node presents itself. Text is never longer than the wire allows, nor anything but what
- * people can read. */
-struct peer_hello {
-    uint32_t version, version_min;  /* spoken; in the answer: the one chosen, and the lowest */
-    char grid[PEER_NAME_BYTES + 1]; /* name of the grid */
-    uint8_t grid_id[PEER_ID_BYTES]; /* all zero: not founded yet, as far as this node knows */
-    uint8_t node_id[PEER_ID_BYTES];
-    uint8_t boot_id[PEER_ID_BYTES];
-    char node[PEER_NAME_BYTES + 1];
-    char address[PEER_ADDRESS_BYTES]; /* where it listens for peers, as others see it; may be "" */
-    char software[PEER_NAME_BYTES + 1];
-    uint32_t shards;               /* 1..PEER_SHARDS_MAX */
-    enum peer_kind kind;           /* of the connection */
-    uint32_t from_shard, to_shard; /* DATA: as the node that says it sees it; else 0 */
-    uint32_t window[PEER_CLASSES]; /* credit it gives */
+    PEER_BULK_AHEAD = 256 << 10, /* bulk waits while so much is unsent in front of it */
 };
 
 struct peer; /* opaque */
@@ -96,10 +66,10 @@ bool peer_open(const struct peer *p);
 bool peer_dialled(const struct peer *p);
 
 /* Give a message: append its body (at most PEER_MESSAGE_BYTES_MAX) to what peer_begin() returns,
- * then say peer_end(); nothing else of `p` may be called between. An empty one is taken back. Only
- * when open. */
+ * then say peer_end(), which returns its length; nothing else of `p` may be called between. An
+ * empty one is taken back. Only when open. */
 struct buf *peer_begin(struct peer *p, enum peer_class class);
-void peer_end(struct peer *p);
+size_t peer_end(struct peer *p);
 /* The same with a body that is there already: copied. */
 void peer_send(struct peer *p, enum peer_class class, struct slice body);
 /* Bytes of `class` that wait here: for credit, or for their turn. */

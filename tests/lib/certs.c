@@ -63,6 +63,8 @@ static X509 *make_cert(const struct cert_spec *spec, EVP_PKEY *key)
          "subject");
     add_extension(cert, NID_basic_constraints,
                   spec->authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
+    if (spec->usage)
+        add_extension(cert, NID_ext_key_usage, spec->usage);
     add_extension(cert, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1");
     return cert;
 }
@@ -106,6 +108,7 @@ void certs_issue(const char *dir, const struct cert_spec *spec)
 void certs_make(const char *dir)
 {
     certs_issue(dir, &(struct cert_spec){.name = "ca", .authority = 1});
-    certs_issue(dir, &(struct cert_spec){.name = "server", .issuer = "ca"});
-    certs_issue(dir, &(struct cert_spec){.name = "client", .issuer = "ca"});
+    certs_issue(dir, &(struct cert_spec){
+                         .name = "server", .issuer = "ca", .usage = "serverAuth,clientAuth"});
+    certs_issue(dir, &(struct cert_spec){.name = "client", .issuer = "ca", .usage = "clientAuth"});
 }

@@ -13,12 +13,13 @@ struct cert_spec {
     int authority;      /* may sign others */
     long from_seconds;  /* validity, counted from now; both 0: one day, begun an hour ago */
     long until_seconds;
+    const char *usage; /* extended key usage; NULL: says nothing of it */
 };
 
 /* Write DIR/NAME.crt and DIR/NAME.key; a failure ends the process with a message. Subject
  * alternative names: localhost, 127.0.0.1, ::1. */
 void certs_issue(const char *dir, const struct cert_spec *spec);
-/* ca, server and client, as most tests want them. */
+/* ca, server (also a node) and client, as most tests want them. */
 void certs_make(const char *dir);
 /* DIR/FILE in a static ring of a few buffers. */
 const char *certs_path(const char *dir, const char *file);
