@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "control/settings.h"
+#include "control/state_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static bool name_char(uint8_t c, bool first)
     return !first && (c == '_' || c == '-' || c == '.');
 }
 
-static bool name_good(struct slice name)
+bool control_name_good(struct slice name)
 {
     if (name.len < 1 || name.len > NAME_BYTES_MAX)
         return false;
@@ -88,7 +89,7 @@ enum grid_err catalog_context_create(struct catalog *c, const struct context_inf
         info.partitions = PARTITIONS_DEFAULT;
     if (!info.min_in_sync)
         info.min_in_sync = 1;
-    if (!name_good(slice_str(info.name)))
+    if (!control_name_good(slice_str(info.name)))
         return name_refuse(why);
     if (context_find(c, slice_str(info.name)))
         return refuse(why, GRID_EEXISTS, "context %s exists already", info.name);
@@ -166,7 +167,7 @@ enum grid_err catalog_cache_create(struct catalog *c, struct slice path, msec_t 
     enum grid_err err = path_split(c, path, why, &info, &name);
     if (err)
         return err;
-    if (!name_good(name))
+    if (!control_name_good(name))
         return name_refuse(why);
     if (catalog_cache_named(c, path))
         return refuse(why, GRID_EEXISTS, "cache %.*s exists already", (int)path.len,
@@ -226,15 +227,15 @@ enum grid_err catalog_restore_context(struct catalog *c, const struct context_in
     char why[WHY_BYTES];
     bool good = info->id >= 1 && info->id <= CONTEXT_ID_MAX &&
                 (!c->contexts_len || c->contexts[c->contexts_len - 1].id < info->id) &&
-                c->contexts_len < CONTEXTS_MAX && name_good(slice_str(info->name)) &&
+                c->contexts_len < CONTEXTS_MAX && control_name_good(slice_str(info->name)) &&
                 !context_find(c, slice_str(info->name)) &&
                 context_values_check(info, why) == GRID_OK && info->caches_len <= CACHES_MAX &&
                 info->cache_next <= CACHE_NUMBER_MAX + 1;
     for (size_t i = 0; good && i < info->caches_len; i++) {
         const struct cache_info *k = &info->caches[i];
         good = cache_context(k->id) == info->id && cache_number(k->id) < info->cache_next &&
-               (i == 0 || info->caches[i - 1].id < k->id) && name_good(slice_str(k->name)) &&
-               !cache_repeated(info, i);
+               (i == 0 || info->caches[i - 1].id < k->id) &&
+               control_name_good(slice_str(k->name)) && !cache_repeated(info, i);
     }
     if (!good)
         return GRID_ECORRUPT;

@@ -90,7 +90,7 @@ struct grid_command {
         const struct node_info *enter;
         /* These lives are over, all at the same moment; others than the present ones are ignored.
          * Each partition: members drop out; the primary comes from who is left in sync (or eligible
-         * and never down); when nobody is, the in-sync set stays as it was and waits (R10), or, of
+         * and up); when nobody is, the in-sync set stays as it was and waits (R10), or, of
          * a `memory` context, is lost. */
         struct {
             const struct replica_member *list;

@@ -25,6 +25,7 @@ void grid_detector_start(struct grid_detector *d, msec_t now)
         struct grid_watch *w = &d->watches[i];
         w->heard = w->proven = now;
         w->hint = 0;
+        w->came = false;
     }
 }
 
@@ -64,6 +65,7 @@ void grid_detector_hear(struct grid_detector *d, struct replica_member node, mse
     if (!w || w->node.boot != node.boot)
         return;
     w->heard = now;
+    w->came = true;
     w->hint = 0;
     if (echoed > w->proven)
         w->proven = echoed;
@@ -85,18 +87,6 @@ static msec_t due(const struct grid_detector *d, const struct grid_watch *w)
     return at < hinted ? at : hinted;
 }
 
-size_t grid_detector_dead(const struct grid_detector *d, msec_t now, struct replica_member *dead,
-                          size_t max)
-{
-    if (grid_detector_next(d) > now)
-        return 0;
-    size_t len = 0;
-    for (size_t i = 0; i < d->len && len < max; i++)
-        if (due(d, &d->watches[i]) <= now + d->beat)
-            dead[len++] = d->watches[i].node;
-    return len;
-}
-
 msec_t grid_detector_next(const struct grid_detector *d)
 {
     msec_t next = UINT64_MAX;
@@ -107,10 +97,15 @@ msec_t grid_detector_next(const struct grid_detector *d)
     return next;
 }
 
-msec_t grid_detector_silence(const struct grid_detector *d, uint32_t number, msec_t now)
+const struct grid_watch *grid_detector_watch(const struct grid_detector *d, uint32_t number)
 {
-    const struct grid_watch *w = find(d, number);
-    return w && now > w->heard ? now - w->heard : 0;
+    return find(d, number);
+}
+
+msec_t grid_detector_silence(const struct grid_detector *d, const struct grid_watch *w, msec_t now)
+{
+    msec_t at = due(d, w);
+    return at > now + d->period ? 0 : now + d->period - at;
 }
 
 void grid_detector_check(const struct grid_detector *d)

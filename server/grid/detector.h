@@ -18,6 +18,7 @@ struct grid_watch {
     msec_t heard;  /* last beacon of it */
     msec_t proven; /* when the newest beacon of ours that it echoed was sent */
     msec_t hint;   /* its link was closed then, and nothing came since; 0: no hint */
+    bool came;     /* a beacon did, since the leader is one */
 };
 
 struct grid_detector {
@@ -39,14 +40,12 @@ void grid_detector_hear(struct grid_detector *d, struct replica_member node, mse
                         msec_t now);
 /* The link to `node` was closed. */
 void grid_detector_hint(struct grid_detector *d, struct replica_member node, msec_t now);
-/* Those that are dead at `now`, up to `max`; none unless one of them is due. Others that have been
- * silent for almost as long come with it, so that nodes lost at once make one round. */
-size_t grid_detector_dead(const struct grid_detector *d, msec_t now, struct replica_member *dead,
-                          size_t max);
-/* When the first becomes due if nothing is heard; UINT64_MAX: never. */
+/* When the first is dead if nothing is heard; UINT64_MAX: never. */
 msec_t grid_detector_next(const struct grid_detector *d);
-/* How long `node` has been silent; 0 when it is not watched. */
-msec_t grid_detector_silence(const struct grid_detector *d, uint32_t number, msec_t now);
+/* What is known of a node, or NULL. */
+const struct grid_watch *grid_detector_watch(const struct grid_detector *d, uint32_t number);
+/* How long a node has been silent, all that speaks against it counted: it is dead at `period`. */
+msec_t grid_detector_silence(const struct grid_detector *d, const struct grid_watch *w, msec_t now);
 void grid_detector_check(const struct grid_detector *d);
 
 #endif

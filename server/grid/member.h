@@ -23,14 +23,13 @@
 #include "grid/message.h"
 
 enum {
+    GRID_TICKET_NONE = 0, /* the member's own: done() may be called with it, for nobody */
     GRID_BEAT_MS = 100,
     GRID_PEERS_MAX = 64,          /* addresses of the conf */
     GRID_PROPOSALS_MAX = 1 << 16, /* of this node, waiting for an outcome */
 };
 
-struct grid_member;  /* opaque */
-struct raft_persist; /* raft/raft.h, as is raft_stored */
-struct raft_stored;
+struct grid_member; /* opaque */
 
 /* What a node must not forget, beside raft's own. Kept in the same store, written in order. */
 struct grid_identity {
@@ -62,6 +61,7 @@ enum grid_notice_kind {
     GRID_NOTICE_REFUSED, /* `why`; it goes on asking, seldom */
     GRID_NOTICE_LEADER,  /* `leader` (0: nobody known) in `term`. Said again: reports of progress
                             and of unled partitions that are still true */
+    GRID_NOTICE_BROKEN,  /* `why`: the log cannot be read by this version; end the process */
 };
 
 struct grid_notice {
@@ -84,8 +84,8 @@ struct grid_done {
     size_t parts_len;
 };
 
-/* All only enqueue and never call back. What they are given is borrowed for the call, but that
- * persist's is the store's until persisted(). */
+/* All only enqueue and never call back. What they are given is borrowed for the call: persist, too,
+ * copies what it keeps. */
 struct grid_ports {
     void *ctx;
     void (*send)(void *ctx, const struct grid_to *to, const struct grid_message *msg);
@@ -121,7 +121,6 @@ struct grid_member_conf {
     const char *const *peers;       /* HOST:PORT of others, of this node too */
     size_t peers_len;               /* at most GRID_PEERS_MAX */
     uint32_t bootstrap_expect;      /* 0: joins only; 1: a grid of its own */
-    uint32_t founding_voters;       /* unused when 0 */
     struct grid_identity identity;  /* from disk */
     const struct raft_stored *raft; /* from disk; NULL: nothing there */
     const struct catalog *adopt;    /* of a data directory without a grid; NULL: none. Not together
@@ -130,6 +129,7 @@ struct grid_member_conf {
     uint64_t seed[2]; /* random, of this start */
 };
 
+/* Copies what it is given. What it wants goes out with the first step(). */
 struct grid_member *grid_member_new(const struct grid_member_conf *conf, const struct grid_ports *p,
                                     const struct grid_codec *codec, msec_t now, msec_t wall);
 void grid_member_free(struct grid_member *m); /* NULL is fine */

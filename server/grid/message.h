@@ -9,8 +9,7 @@
 #define GRIDD_GRID_MESSAGE_H
 
 #include "control/plan.h"
-
-struct raft_message; /* raft/raft.h */
+#include "raft/raft.h"
 
 enum {
     GRID_SIGHTS_MAX = GRID_FOUNDERS_MAX, /* of HELLO */
@@ -78,7 +77,8 @@ struct grid_beacon {
     bool probe;            /* answer at once */
     bool released;         /* the sender answers no read any more: its leases may be forgotten */
     bool follow;           /* send me what is newer than `revision` */
-    bool restart;          /* of `follow`: what came of a snapshot is of no use */
+    bool restart;          /* of `follow`: what came is of no use, send a snapshot */
+    bool gone;             /* the life `to` is over: begin another */
     const uint32_t *quiet; /* to the leader: nodes that are up but have not been heard for long */
     size_t quiet_len;
 };

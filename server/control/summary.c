@@ -1,0 +1,95 @@
+/* summary.c - the control state in numbers, and what differs between two. */
+#include "control/state_priv.h"
+
+uint32_t grid_state_copies(const struct grid_state *s, const struct context_info *info)
+{
+    uint32_t takers = 0, copies;
+    for (size_t i = 0; i < s->nodes_len; i++)
+        takers += s->nodes[i].state == NODE_UP && !s->nodes[i].draining &&
+                  grid_node_selected(&s->nodes[i], info);
+    copies =
+        info->backups == BACKUPS_ALL || info->backups + 1 > takers ? takers : info->backups + 1;
+    return copies > REPLICA_MEMBERS_MAX ? REPLICA_MEMBERS_MAX : copies;
+}
+
+void grid_state_summary(const struct grid_state *s, struct grid_summary *ret_summary)
+{
+    struct grid_summary sum = {0};
+    for (size_t k = 0; k < s->tables_len; k++) {
+        const struct context_info *info = &s->catalog->contexts[k];
+        uint32_t copies = grid_state_copies(s, info);
+        for (uint32_t i = 0; i < info->partitions; i++) {
+            const struct chunk_head *h;
+            grid_table_members(s->tables[k], i, &h);
+            sum.partitions++;
+            sum.unled += !h->led && !h->lost;
+            sum.lost += h->lost;
+            sum.short_of_copies += h->led && h->in_sync < copies;
+            sum.below_min += h->led && h->in_sync < info->min_in_sync;
+            sum.joining += (uint64_t)(h->len - h->complete);
+            sum.surplus += h->led && h->in_sync > copies ? h->in_sync - copies : 0;
+        }
+    }
+    *ret_summary = sum;
+}
+
+void grid_state_loads(const struct grid_state *s, struct grid_load *ret_loads)
+{
+    memset(ret_loads, 0, s->nodes_len * sizeof *ret_loads);
+    for (size_t k = 0; k < s->tables_len; k++) {
+        for (uint32_t i = 0; i < s->tables[k]->partitions; i++) {
+            const struct chunk_head *h;
+            const struct replica_member *m = grid_table_members(s->tables[k], i, &h);
+            for (uint8_t j = 0; j < h->len; j++) {
+                const struct grid_node *n = grid_state_node(s, m[j].node);
+                struct grid_load *l = &ret_loads[n - s->nodes];
+                l->copies += j < h->in_sync;
+                l->primaries += j == 0 && h->led;
+                l->joining += j >= h->complete;
+                l->last += j < h->in_sync && (h->in_sync == 1 || !h->led);
+            }
+        }
+    }
+}
+
+static bool rows_equal(const struct grid_table *a, const struct grid_table *b, uint32_t partition)
+{
+    const struct chunk_head *h, *g;
+    grid_table_members(a, partition, &h);
+    grid_table_members(b, partition, &g);
+    return h->epoch == g->epoch && h->led == g->led;
+}
+
+/* The next row at or behind at->next that differs. */
+static bool table_next_change(const struct grid_table *a, const struct grid_table *b,
+                              struct grid_change *at)
+{
+    if (a == b)
+        return false;
+    while (at->next < b->partitions) {
+        uint32_t i = at->next;
+        if (a->chunks[i / CHUNK_ROWS] == b->chunks[i / CHUNK_ROWS]) {
+            at->next = (i / CHUNK_ROWS + 1) * CHUNK_ROWS;
+            continue;
+        }
+        at->next++;
+        if (rows_equal(a, b, i))
+            continue;
+        at->context = b->context;
+        at->partition = i;
+        return true;
+    }
+    return false;
+}
+
+bool grid_state_next_change(const struct grid_state *before, const struct grid_state *after,
+                            struct grid_change *at)
+{
+    for (; at->table < after->tables_len; at->table++, at->next = 0) {
+        const struct grid_table *b = after->tables[at->table];
+        const struct grid_table *a = state_table_of(before, b->context);
+        if (a && table_next_change(a, b, at))
+            return true;
+    }
+    return false;
+}
