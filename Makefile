@@ -176,6 +176,7 @@ $(BUILD)/check-history: $(BUILD)/obj/tests/lib/check_history.o $(BUILD)/lib/hist
 	$(CC) $(LDFLAGS) -fno-lto -o $@ $^
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 -include $(wildcard tests/bench/*.mk)
+-include $(wildcard tests/sim/*/*.mk)
 -include tests/fuzz/fuzz.mk
 -include tests/e2e/e2e.mk
 -include scripts/house.mk

@@ -51,8 +51,8 @@ enum raft_message_kind {
     RAFT_MESSAGE_VOTE_REPLY,     /* ok */
     RAFT_MESSAGE_APPEND,         /* index, log_term: before the entries; commit; round; entries */
     RAFT_MESSAGE_APPEND_REPLY,   /* round as got. ok: index is the last one that matches and is on
-                                  * disk. Else asked: index of the refused APPEND; index, log_term:
-                                  * the last one that may match (C7) */
+                                * disk, asked the last one that matches. Else asked: index of the
+                                * refused APPEND; index, log_term: the last that may match (C7) */
     RAFT_MESSAGE_SNAPSHOT,       /* index, log_term, membership; offset, total, data: a part */
     RAFT_MESSAGE_SNAPSHOT_REPLY, /* index, log_term as got. ok: it is on disk; else offset: of the
                                   * part wanted next */
