@@ -11,7 +11,7 @@ static enum raft_refusal may_append(const struct raft *r)
 
 enum raft_refusal ask_submit(struct raft *r, const struct raft_event *ev)
 {
-    uint64_t bytes = log_bytes(&r->log, r->commit, log_last(&r->log));
+    uint64_t bytes = journal_bytes(&r->log, r->commit, journal_last(&r->log));
     enum raft_refusal refused = may_append(r);
     for (size_t i = 0; i < ev->commands_len && !refused; i++) {
         bytes += ev->commands[i].len + LOG_ENTRY_OVERHEAD;
@@ -70,7 +70,7 @@ static enum raft_refusal change(const struct raft *r, const struct raft_event *e
  * a voter in common. */
 enum raft_refusal ask_change(struct raft *r, const struct raft_event *ev)
 {
-    const struct log_mark *mark = log_members(&r->log);
+    const struct mark *mark = journal_members(&r->log);
     enum raft_refusal refused = may_append(r);
     if (refused)
         return refused;
@@ -128,7 +128,7 @@ enum raft_refusal ask_transfer(struct raft *r, uint32_t node)
 void ask_transfer_go(struct raft *r)
 {
     const struct peer *p = r->transfer ? lead_peer(r, r->transfer) : NULL;
-    if (!p || p->match < log_last(&r->log) || (r->transfer_sent && !r->beat))
+    if (!p || p->match < journal_last(&r->log) || (r->transfer_sent && !r->beat))
         return;
     r->transfer_sent = true;
     raft_send(r, RAFT_MESSAGE_TIMEOUT_NOW, p->id);

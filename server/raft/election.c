@@ -56,8 +56,8 @@ static void ask_all(struct raft *r, enum raft_message_kind kind)
             continue;
         struct raft_message *m = raft_send(r, kind, members->voters[i]);
         m->term = r->term + (kind == RAFT_MESSAGE_PREVOTE);
-        m->index = log_last(&r->log);
-        m->log_term = log_last_term(&r->log);
+        m->index = journal_last(&r->log);
+        m->log_term = journal_last_term(&r->log);
         m->force = kind == RAFT_MESSAGE_VOTE && r->forced;
     }
 }
@@ -104,12 +104,12 @@ static void stand_if_welcome(struct raft *r)
  * with a log that can win. It does not count itself. */
 static bool may_stand(const struct raft *r)
 {
-    const struct log_mark *mark = log_members(&r->log);
+    const struct mark *mark = journal_members(&r->log);
     uint32_t self = r->conf.self;
     if (raft_is_voter(raft_members(r), self))
         return true;
     return mark->index > r->commit && !SABOTAGE(NO_LAST_STAND) &&
-           raft_is_voter(&log_members_at(&r->log, r->commit)->membership, self);
+           raft_is_voter(&journal_members_at(&r->log, r->commit)->membership, self);
 }
 
 void election_tick(struct raft *r)
@@ -165,10 +165,10 @@ void election_timeout_now(struct raft *r, const struct raft_message *m)
 /* 3.6.1: figure 3.7 is why. */
 static bool log_up_to_date(const struct raft *r, const struct raft_message *m)
 {
-    uint64_t term = log_last_term(&r->log);
+    uint64_t term = journal_last_term(&r->log);
     if (SABOTAGE(VOTE_FOR_ANY_LOG))
         return true;
-    return m->log_term > term || (m->log_term == term && m->index >= log_last(&r->log));
+    return m->log_term > term || (m->log_term == term && m->index >= journal_last(&r->log));
 }
 
 /* 4.2.3: a node that hears a leader votes for nobody. C4: that is a matter of time, whatever else

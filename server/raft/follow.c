@@ -31,15 +31,15 @@ static void acknowledge(struct raft *r)
 /* C7: skips every entry of a term that the leader's log does not have at this place. */
 static void refuse(struct raft *r, const struct raft_message *m)
 {
-    uint64_t may = log_floor(&r->log, m->index, m->log_term);
+    uint64_t may = journal_floor(&r->log, m->index, m->log_term);
     if (SABOTAGE(STEP_BY_STEP))
-        may = m->index - 1 < log_last(&r->log) ? m->index - 1 : log_last(&r->log);
+        may = m->index - 1 < journal_last(&r->log) ? m->index - 1 : journal_last(&r->log);
     if (may < r->commit)
         may = r->commit; /* what is committed is in every leader's log (figure 3.2) */
     follow_refuse(r, m);
     struct raft_message *reply = &r->out[r->out_len - 1];
     reply->index = may;
-    CHECK(log_term(&r->log, may, &reply->log_term));
+    CHECK(journal_term(&r->log, may, &reply->log_term));
 }
 
 /* Figure 3.1, 3. and 4.: what conflicts goes, with all behind it; what is there stays, for a late
@@ -51,7 +51,7 @@ static bool take(struct raft *r, const struct raft_message *m)
         uint64_t term;
         if (e->index <= r->log.base)
             continue;
-        bool have = log_term(&r->log, e->index, &term);
+        bool have = journal_term(&r->log, e->index, &term);
         if (have && term == e->term && !(SABOTAGE(CUT_ALWAYS) && i == 0 && e->index > r->commit))
             continue;
         if (have && e->index <= r->commit)
@@ -74,7 +74,7 @@ void follow_append(struct raft *r, const struct raft_message *m)
     bool asks = m->round > r->round;
     if (asks)
         r->round = m->round;
-    bool known = log_term(&r->log, m->index, &term);
+    bool known = journal_term(&r->log, m->index, &term);
     if (m->index >= r->log.base && (!known || term != m->log_term)) {
         refuse(r, m);
         return;
@@ -85,7 +85,7 @@ void follow_append(struct raft *r, const struct raft_message *m)
     }
     if (end > r->verified)
         r->verified = end;
-    uint64_t committed = SABOTAGE(COMMIT_BEYOND) ? log_last(&r->log) : end; /* C2 */
+    uint64_t committed = SABOTAGE(COMMIT_BEYOND) ? journal_last(&r->log) : end; /* C2 */
     raft_commit(r, m->commit < committed ? m->commit : committed);
     if (asks || on_disk(r) >= end)
         acknowledge(r);

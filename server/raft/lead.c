@@ -26,7 +26,7 @@ static void peer_add(struct raft *r, uint32_t id)
         return;
     CHECK(r->peers_len < RAFT_MEMBERS_MAX);
     r->peers[r->peers_len++] =
-        (struct peer){.id = id, .next = log_last(&r->log) + 1, .heard = r->now};
+        (struct peer){.id = id, .next = journal_last(&r->log) + 1, .heard = r->now};
 }
 
 void lead_members_changed(struct raft *r)
@@ -57,7 +57,7 @@ void lead_begin(struct raft *r)
     snapshot_forget_incoming(r);
     r->round = 0;
     r->peers_len = 0;
-    r->first = log_last(&r->log) + 1;
+    r->first = journal_last(&r->log) + 1;
     lead_members_changed(r);
     if (!SABOTAGE(NO_NOOP))
         raft_append(r, r->term, RAFT_ENTRY_NOOP, slice_make(NULL, 0));
@@ -80,7 +80,7 @@ void lead_leave(struct raft *r)
 static uint64_t match_of(const struct raft *r, uint32_t voter)
 {
     if (voter == r->conf.self) /* C1 */
-        return SABOTAGE(OWN_ACK_BEFORE_DISK) ? log_last(&r->log) : r->log.stable;
+        return SABOTAGE(OWN_ACK_BEFORE_DISK) ? journal_last(&r->log) : r->log.stable;
     for (unsigned i = 0; i < r->peers_len; i++)
         if (r->peers[i].id == voter)
             return r->peers[i].match;
@@ -105,7 +105,7 @@ msec_t lead_quorum_heard(const struct raft *r)
 /* 4.2.2: who is not a voter any more has led to the end of its last change. */
 static void leave_when_removed(struct raft *r)
 {
-    const struct log_mark *mark = log_members(&r->log);
+    const struct mark *mark = journal_members(&r->log);
     if (mark->index > r->commit || raft_is_voter(&mark->membership, r->conf.self))
         return;
     for (unsigned i = 0; i < r->peers_len;) /* no part is sent of what may be given up below */
@@ -129,7 +129,7 @@ void lead_commit(struct raft *r)
     uint64_t upto = raft_quorum(r, match_of), term;
     if (upto <= r->commit)
         return;
-    if (!SABOTAGE(COMMIT_OLD_TERM) && (!log_term(&r->log, upto, &term) || term != r->term))
+    if (!SABOTAGE(COMMIT_OLD_TERM) && (!journal_term(&r->log, upto, &term) || term != r->term))
         return;
     raft_commit(r, upto);
     if (SABOTAGE(MEMBERS_WHEN_COMMITTED))
@@ -164,7 +164,7 @@ static size_t fill(const struct raft *r, uint64_t from, uint64_t upto)
 {
     size_t n = 0;
     while (from + n < upto &&
-           (!n || log_bytes(&r->log, from, from + n + 1) <= r->conf.append_bytes_max))
+           (!n || journal_bytes(&r->log, from, from + n + 1) <= r->conf.append_bytes_max))
         n++;
     return n;
 }
@@ -173,11 +173,11 @@ static size_t append_send(struct raft *r, struct peer *p, uint64_t prev, uint64_
 {
     struct raft_message *m = raft_send(r, RAFT_MESSAGE_APPEND, p->id);
     m->index = prev;
-    CHECK(log_term(&r->log, prev, &m->log_term));
+    CHECK(journal_term(&r->log, prev, &m->log_term));
     m->commit = p->commit = r->commit;
     m->round = r->round;
     m->entries_len = fill(r, prev, upto);
-    m->entries = m->entries_len ? log_at(&r->log, prev + 1) : NULL;
+    m->entries = m->entries_len ? journal_at(&r->log, prev + 1) : NULL;
     return m->entries_len;
 }
 
@@ -192,9 +192,10 @@ static void beat_send(struct raft *r, struct peer *p)
 static void stream(struct raft *r, struct peer *p)
 {
     bool due = r->beat || p->commit < r->commit;
-    while (p->next <= log_last(&r->log) && p->next - 1 - p->match < r->conf.window_entries_max &&
-           log_bytes(&r->log, p->match, p->next - 1) < r->conf.window_bytes_max) {
-        p->next += append_send(r, p, p->next - 1, log_last(&r->log));
+    while (p->next <= journal_last(&r->log) &&
+           p->next - 1 - p->match < r->conf.window_entries_max &&
+           journal_bytes(&r->log, p->match, p->next - 1) < r->conf.window_bytes_max) {
+        p->next += append_send(r, p, p->next - 1, journal_last(&r->log));
         due = false;
     }
     if (due)
@@ -213,7 +214,7 @@ static void peer_send(struct raft *r, struct peer *p)
         stream(r, p);
     } else if (p->mode == PEER_PROBE) {
         if (r->beat || !p->sent) /* nothing large to who does not answer */
-            append_send(r, p, p->next - 1, lead_silent(r, p) ? p->next - 1 : log_last(&r->log));
+            append_send(r, p, p->next - 1, lead_silent(r, p) ? p->next - 1 : journal_last(&r->log));
         p->sent = true;
     } else {
         if (r->beat)
@@ -261,7 +262,7 @@ static void refused(struct raft *r, struct peer *p, const struct raft_message *m
     } else if (p->mode == PEER_PROBE && m->asked == p->next - 1) {
         uint64_t may = m->index < m->asked ? m->index : m->asked - 1;
         if (!SABOTAGE(STEP_BY_STEP) && may >= r->log.base)
-            may = log_floor(&r->log, may, m->log_term);
+            may = journal_floor(&r->log, may, m->log_term);
         p->next = (may > p->match ? may : p->match) + 1;
         p->sent = false;
     }
@@ -272,7 +273,7 @@ void lead_reply(struct raft *r, const struct raft_message *m)
     struct peer *p = r->role == RAFT_LEADER ? lead_peer(r, m->from) : NULL;
     if (!p)
         return;
-    uint64_t last = log_last(&r->log);
+    uint64_t last = journal_last(&r->log);
     if (m->round > r->round || (m->ok && (m->index > m->asked || m->asked > last))) {
         r->dropped++;
         return;

@@ -70,16 +70,16 @@ static void log_load(struct raft *r, const struct raft_stored *d)
     const struct raft_snapshot *s = &d->snapshot;
     struct raft_membership none = {0};
     bool older = d->entries_len && d->entries[0].index <= s->index;
-    log_init(&r->log, older ? d->entries[0].index : s->index, older ? d->entries[0].term : s->term,
-             0, s->index ? &s->membership : &none);
+    journal_init(&r->log, older ? d->entries[0].index : s->index,
+                 older ? d->entries[0].term : s->term, 0, s->index ? &s->membership : &none);
     r->log.marks[0].index = s->index;
     for (size_t i = older; i < d->entries_len; i++) {
         struct raft_entry e = d->entries[i];
-        log_append(&r->log, &e, 0);
+        journal_append(&r->log, &e, 0);
         if (e.index <= s->index)
             r->log.marks_len = 1;
     }
-    log_written(&r->log, 0);
+    journal_written(&r->log, 0);
 }
 
 enum grid_err raft_new(const struct raft_conf *conf, const struct raft_stored *disk, msec_t now,
@@ -116,7 +116,7 @@ void raft_free(struct raft *r)
     snapshot_unref(r->snapshot);
     snapshot_unref(r->restore);
     snapshot_unref(r->lent);
-    log_release(&r->log);
+    journal_release(&r->log);
     free(r->reads);
     free(r->out);
     free(r->done);
@@ -129,8 +129,8 @@ void raft_free(struct raft *r)
 const struct raft_membership *raft_members(const struct raft *r)
 {
     if (SABOTAGE(MEMBERS_WHEN_COMMITTED))
-        return &log_members_at(&r->log, r->commit)->membership;
-    return &log_members(&r->log)->membership;
+        return &journal_members_at(&r->log, r->commit)->membership;
+    return &journal_members(&r->log)->membership;
 }
 
 struct raft_message *raft_send(struct raft *r, enum raft_message_kind kind, uint32_t to)
@@ -147,10 +147,10 @@ struct raft_message *raft_send(struct raft *r, enum raft_message_kind kind, uint
 void raft_append(struct raft *r, uint64_t term, enum raft_entry_kind kind, struct slice data)
 {
     struct raft_entry e = {.term = term, .kind = kind, .data = data};
-    log_append(&r->log, &e, r->writes + 1);
+    journal_append(&r->log, &e, r->writes + 1);
     r->write_due = true;
     if (!r->write_from)
-        r->write_from = log_last(&r->log);
+        r->write_from = journal_last(&r->log);
     if (kind == RAFT_ENTRY_MEMBERSHIP)
         r->changed = true;
 }
@@ -158,7 +158,7 @@ void raft_append(struct raft *r, uint64_t term, enum raft_entry_kind kind, struc
 void raft_cut(struct raft *r, uint64_t from)
 {
     CHECK(from > r->commit);
-    log_cut(&r->log, from);
+    journal_cut(&r->log, from);
     r->write_due = true;
     if (!r->write_cut || from < r->write_cut)
         r->write_cut = from;
@@ -181,7 +181,7 @@ void raft_commit(struct raft *r, uint64_t upto)
 {
     if (upto <= r->commit)
         return;
-    uint64_t members = log_members(&r->log)->index;
+    uint64_t members = journal_members(&r->log)->index;
     r->changed |= members > r->commit && members <= upto;
     r->commit = upto;
 }
@@ -251,7 +251,7 @@ static void written(struct raft *r, uint64_t upto)
     if (upto <= r->written)
         return;
     r->written = upto;
-    log_written(&r->log, upto);
+    journal_written(&r->log, upto);
     election_written(r);
 }
 
@@ -307,8 +307,8 @@ static void end_persist(struct raft *r, struct raft_persist *p)
         .cut_from = r->write_cut,
     };
     if (r->write_from) {
-        p->entries = log_at(&r->log, r->write_from);
-        p->entries_len = (size_t)(log_last(&r->log) - r->write_from + 1);
+        p->entries = journal_at(&r->log, r->write_from);
+        p->entries_len = (size_t)(journal_last(&r->log) - r->write_from + 1);
     }
 }
 
@@ -326,7 +326,7 @@ static void end_apply(struct raft *r, struct raft_update *u)
         upto = r->log.stable;
     if (r->restore || upto <= r->applied)
         return;
-    u->committed = log_at(&r->log, r->applied + 1);
+    u->committed = journal_at(&r->log, r->applied + 1);
     u->committed_len = (size_t)(upto - r->applied);
     r->changed |= r->role == RAFT_LEADER && r->applied < r->first && upto >= r->first;
     r->applied = upto;
@@ -336,10 +336,10 @@ void raft_step(struct raft *r, const struct raft_event *ev, struct raft_update *
 {
     struct raft_update *u = ret_update;
     begin(r, ev->now);
-    uint64_t last = log_last(&r->log);
+    uint64_t last = journal_last(&r->log);
     *u = (struct raft_update){.refused = dispatch(r, ev)};
     bool asked = ev->kind == RAFT_EVENT_SUBMIT || ev->kind == RAFT_EVENT_CHANGE;
-    if (asked && log_last(&r->log) > last) {
+    if (asked && journal_last(&r->log) > last) {
         u->index = last + 1;
         u->term = r->term;
     }
@@ -383,14 +383,14 @@ static msec_t wake(const struct raft *r)
 
 struct raft_view raft_view(const struct raft *r)
 {
-    const struct log_mark *mark = log_members(&r->log);
+    const struct mark *mark = journal_members(&r->log);
     return (struct raft_view){
         .role = r->role,
         .term = r->term,
         .leader = r->leader,
         .ready = r->role == RAFT_LEADER && r->applied >= r->first,
         .transfer = r->transfer,
-        .last = log_last(&r->log),
+        .last = journal_last(&r->log),
         .commit = r->commit,
         .applied = r->applied,
         .stable = r->log.stable,
@@ -416,21 +416,21 @@ bool raft_progress(const struct raft *r, uint32_t node, struct raft_progress *re
 
 static void peer_check(const struct raft *r, const struct peer *p)
 {
-    CHECK(p->id != r->conf.self && p->match <= log_last(&r->log));
-    CHECK(p->next > p->match && p->next <= log_last(&r->log) + 1);
+    CHECK(p->id != r->conf.self && p->match <= journal_last(&r->log));
+    CHECK(p->next > p->match && p->next <= journal_last(&r->log) + 1);
     CHECK((p->mode == PEER_SNAPSHOT) == (p->snapshot != NULL));
     CHECK(p->round <= r->round);
 }
 
 void raft_check(const struct raft *r)
 {
-    log_check(&r->log);
-    CHECK(r->applied <= r->commit && r->commit <= log_last(&r->log));
+    journal_check(&r->log);
+    CHECK(r->applied <= r->commit && r->commit <= journal_last(&r->log));
     CHECK(r->log.base <= snapshot_index(r) && snapshot_index(r) <= r->commit);
     CHECK(r->restore || r->applied >= snapshot_index(r));
     CHECK(r->restore || r->log.stable >= r->applied);
-    CHECK(r->term >= log_last_term(&r->log) && r->written <= r->writes);
-    CHECK(log_members(&r->log)->index <= log_last(&r->log));
+    CHECK(r->term >= journal_last_term(&r->log) && r->written <= r->writes);
+    CHECK(journal_members(&r->log)->index <= journal_last(&r->log));
     if (r->role == RAFT_LEADER) {
         CHECK(r->leader == r->conf.self && r->vote == r->conf.self);
         CHECK(r->vote_write <= r->written || SABOTAGE(OWN_VOTE_BEFORE_DISK));

@@ -13,7 +13,7 @@
 #define GRIDD_RAFT_RAFT_PRIV_H
 
 #include "base/prng.h"
-#include "raft/log.h"
+#include "raft/journal.h"
 #include "raft/raft.h"
 #include "raft/sabotage.h"
 
@@ -65,7 +65,7 @@ struct raft {
     /* figure 3.1: on disk, once written; the log beside them */
     uint64_t term;
     uint32_t vote;
-    struct log log;
+    struct journal log;
     struct snapshot *snapshot; /* the newest; NULL: none */
 
     /* the disk */

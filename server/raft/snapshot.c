@@ -41,7 +41,7 @@ bool snapshot_wanted(const struct raft *r)
     uint64_t from = snapshot_index(r);
     return !r->restore && r->applied > from &&
            (r->applied - from >= r->conf.snapshot_entries ||
-            log_bytes(&r->log, from, r->applied) >= r->conf.snapshot_bytes);
+            journal_bytes(&r->log, from, r->applied) >= r->conf.snapshot_bytes);
 }
 
 static void replace(struct raft *r, struct snapshot *s)
@@ -58,20 +58,20 @@ void snapshot_made(struct raft *r, uint64_t index, struct slice data)
     if (index <= snapshot_index(r) || index > r->applied || r->restore ||
         data.len > r->conf.snapshot_bytes_max)
         return;
-    CHECK(log_term(&r->log, index, &term));
+    CHECK(journal_term(&r->log, index, &term));
     if (SABOTAGE(SNAPSHOT_TERM))
         term = r->term;
-    const struct log_mark *mark = log_members_at(&r->log, index); /* C5 */
+    const struct mark *mark = journal_members_at(&r->log, index); /* C5 */
     if (SABOTAGE(SNAPSHOT_MEMBERS))
-        mark = log_members(&r->log);
+        mark = journal_members(&r->log);
     replace(r, snapshot_new(index, term, &mark->membership, data));
-    log_marks_drop(&r->log, index);
+    journal_marks_drop(&r->log, index);
     uint64_t to = index > r->conf.keep_entries ? index - r->conf.keep_entries : 0;
-    while (to < index && log_bytes(&r->log, to, index) > r->conf.snapshot_bytes)
+    while (to < index && journal_bytes(&r->log, to, index) > r->conf.snapshot_bytes)
         to++;
     if (to <= r->log.base)
         return;
-    log_drop(&r->log, to);
+    journal_drop(&r->log, to);
     r->write_drop = to;
 }
 
@@ -172,8 +172,8 @@ static void install(struct raft *r)
     r->restore = snapshot_ref(s);
     r->restore_write = r->writes + 1;
     replace(r, s);
-    log_release(&r->log);
-    log_init(&r->log, in->index, in->term, r->writes + 1, &in->membership);
+    journal_release(&r->log);
+    journal_init(&r->log, in->index, in->term, r->writes + 1, &in->membership);
     r->write_cut = 1;
     r->write_from = 0;
     r->changed = true;
@@ -189,7 +189,7 @@ void snapshot_receive(struct raft *r, const struct raft_message *m)
         return;
     }
     election_follow(r, r->term, m->from);
-    if (m->index > r->commit && log_term(&r->log, m->index, &term) && term == m->log_term &&
+    if (m->index > r->commit && journal_term(&r->log, m->index, &term) && term == m->log_term &&
         !SABOTAGE(SNAPSHOT_OVER_ALL))
         raft_commit(r, m->index); /* 5.3: what is in the log, need not be sent */
     if (m->index <= r->commit && !SABOTAGE(SNAPSHOT_OVER_ALL)) {
