@@ -95,13 +95,13 @@ static void stand_if_welcome(struct raft *r)
         return;
     }
     ask_all(r, RAFT_MESSAGE_PREVOTE);
-    /* The others' patience may end a little later: worth asking again soon, for it costs nothing. */
+    /* The others' patience may end a little later: asking again soon costs nothing. */
     uint64_t beat = r->conf.heartbeat_ms;
     r->election_at = r->now + beat + prng_below(&r->prng, again ? 2 * beat : beat);
 }
 
-/* 4.2.2, figure 4.6: who is no voter by an entry that may never be committed is perhaps the only one
- * with a log that can win. It does not count itself. */
+/* 4.2.2, figure 4.6: who is no voter by an entry that may never be committed is perhaps the only
+ * one with a log that can win. It does not count itself. */
 static bool may_stand(const struct raft *r)
 {
     const struct mark *mark = journal_members(&r->log);

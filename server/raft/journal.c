@@ -1,5 +1,5 @@
-/* journal.c - an array of entries with an array of notes beside it, so that a range of entries can be
- * lent as it is. Dropping moves the rest down: seldom, after a snapshot. */
+/* journal.c - an array of entries with an array of notes beside it, so that a range of entries can
+ * be lent as it is. Dropping moves the rest down: seldom, after a snapshot. */
 #include "raft/journal.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,4 @@
-/* journal.h - the entries of one node in memory, and who takes part as they say. Private to the room.
+/* journal.h - the entries of one node in memory, and who takes part as they say. Private.
  *
  *   base      base + 1 ...... stable ...... last
  *   (index,   on disk                 being written

@@ -1,6 +1,6 @@
-/* read.c - linearizable reads without entries (thesis 6.4). A read is of the commit index at the time
- * it was asked; a round of heartbeats, begun afterwards and answered by a majority, shows that no
- * later leader had committed anything by then. No clocks: a lease is not needed for seldom reads. */
+/* read.c - linearizable reads without entries (thesis 6.4). A read is of the commit index at the
+ * time it was asked; a round of heartbeats, begun afterwards and answered by a majority, shows that
+ * no later leader had committed anything by then. No clocks: reads are too seldom for a lease. */
 #include "raft/raft_priv.h"
 
 #include "base/alloc.h"
@@ -29,7 +29,7 @@ void read_add(struct raft *r, uint64_t id)
         r->reads_cap = r->reads_cap ? 2 * r->reads_cap : 16;
         r->reads = xrealloc(r->reads, r->reads_cap, sizeof *r->reads);
     }
-    /* C3: before the first commit of the term the commit index may be behind what was answered. */
+    /* C3: before the first commit of the term the commit index may be behind what was told. */
     bool knows = r->commit >= r->first || SABOTAGE(READ_TOO_EARLY);
     r->reads[r->reads_len++] = (struct read){.id = id, .index = knows ? r->commit : 0};
 }

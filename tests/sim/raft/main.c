@@ -1,4 +1,4 @@
-/* main.c - seeds of the consensus engine, and bugs that must be found; prints "ok NAME" and "not ok".
+/* main.c - seeds of the consensus engine, and bugs to be found; prints "ok NAME" and "not ok".
  *   sim-raft [--seeds N] [--start S|random] [--seed S] [--stats]
  *   sim-raft --sabotage all|NAME                     each bug is found
  *   sim-raft                                         1,000 seeds, then all bugs */

@@ -1,4 +1,4 @@
-/* store.c - what a disk holds. Data lives in the world's arena; a crash forgets, it frees nothing. */
+/* store.c - what a disk holds. Data lives in the arena of the world: a crash frees nothing. */
 #include "tests/sim/raft/world.h"
 
 #include "base/alloc.h"
