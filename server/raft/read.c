@@ -44,7 +44,7 @@ static uint64_t round_of(const struct raft *r, uint32_t voter)
     return 0;
 }
 
-/* One at a time: who comes meanwhile shares the next one. A lost one is made good by a heartbeat. */
+/* One at a time: who comes meanwhile shares the next. A heartbeat makes a lost one good. */
 bool read_wants_round(const struct raft *r)
 {
     bool waits = r->reads_len && !r->reads[r->reads_len - 1].round;
