@@ -1,12 +1,15 @@
 /* seed.c - writes the seed corpus of the targets that read protobuf: make fuzz-seeds, then commit
  * what changed.
- * LINK: wire command shard control replica data base pb frame */
+ * LINK: wire command shard grid raft control replica data base pb frame */
 #include "base/buf.h"
 #include "client.pb-c.h"
 #include "command/commands.h"
 #include "data/record.h"
 #include "proto/frame.h"
+#include "raft/raft.h"
 #include "wire/forward.h"
+#include "wire/peer.h"
+#include "wire/peer_frame.h"
 #include "wire/response.h"
 #include "wire/snapshot.h"
 
@@ -286,6 +289,77 @@ static void save_forwards(void)
     buf_release(&b);
 }
 
+static void save_grid(const char *file, const struct grid_message *m, struct buf *b)
+{
+    b->len = 0;
+    wire_peer_put(b, WIRE_PEER_GRID);
+    wire_grid_encode(m, b);
+    save("peer", file, buf_slice(b));
+}
+
+static void save_grids(struct buf *b)
+{
+    struct node_info info = {.id = "id", .boot_id = "boot", .name = "a", .weight = 1};
+    struct grid_sight sight = {"x", "h:1", true};
+    struct raft_entry entry = {2, 1, RAFT_ENTRY_COMMAND, slice_str(value)};
+    struct raft_message append = {.kind = RAFT_MESSAGE_APPEND,
+                                  .from = 1,
+                                  .to = 2,
+                                  .index = 1,
+                                  .entries = &entry,
+                                  .entries_len = 1};
+    struct plan_report report = {1, 2, {3, 4}, 5, 6};
+    struct plan_progress progress = {1, 2, 3};
+    struct grid_message m = {.kind = GRID_MSG_HELLO, .from = "a"};
+    m.u.hello = (struct grid_hello){.info = &info, .grid = name, .sights = &sight, .sights_len = 1};
+    save_grid("hello", &m, b);
+    m = (struct grid_message){.kind = GRID_MSG_RAFT, .from = "a", .member = {1, 1}};
+    m.u.raft = &append;
+    save_grid("append", &m, b);
+    m.kind = GRID_MSG_NEWS;
+    m.u.news = (struct grid_news){&report, 1, &progress, 1};
+    save_grid("news", &m, b);
+    m.kind = GRID_MSG_BEACON;
+    m.u.beacon = (struct grid_beacon){.sent = 1, .to = {2, 3}, .echo = 4, .probe = true};
+    save_grid("beacon", &m, b);
+}
+
+static void save_peers(void)
+{
+    struct buf b = BUF_INIT;
+    struct slice record = slice_str(value);
+    struct shard_message m = {
+        .kind = SHARD_REPLICA, .context = 1, .records = &record, .records_len = 1};
+    m.replica = (struct replica_message){.kind = REPLICA_RECORDS, .from = {1, 2}, .epoch = 3};
+    m.replica.history = (struct replica_history){.last = 9};
+    struct peer_hello hello = {.version = 1,
+                               .version_min = 1,
+                               .grid = "shop",
+                               .node_id = "b",
+                               .boot_id = "b",
+                               .node = "b",
+                               .shards = 4,
+                               .kind = PEER_DATA};
+    for (int i = 0; i < PEER_CLASSES; i++)
+        hello.window[i] = PEER_WINDOW_MIN;
+    save_grids(&b);
+    b.len = 0;
+    wire_peer_put(&b, WIRE_PEER_SHARD);
+    wire_shard_encode(&m, &b);
+    save("peer", "records", buf_slice(&b));
+    b.len = 0;
+    buf_add_u8(&b, 'p'); /* even: accepted; not a kind of message */
+    wire_peer_hello(&b, &hello);
+    size_t begin = wire_peer_begin(&b, PEER_RECORDS);
+    buf_add_text(&b, value);
+    wire_peer_end(&b, begin);
+    wire_peer_grant(&b, PEER_BULK, 5);
+    wire_peer_ping(&b);
+    wire_peer_refusal(&b, GRID_EBUSY, "why", "shop");
+    save("peer", "connection", buf_slice(&b));
+    buf_release(&b);
+}
+
 int main(void)
 {
     struct catalog *c = catalog_new();
@@ -295,6 +369,7 @@ int main(void)
     save_replies(c);
     save_records();
     save_forwards();
+    save_peers();
     catalog_unref(c);
     return 0;
 }
