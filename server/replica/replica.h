@@ -79,6 +79,7 @@ struct replica_ports {
 struct replica_times {
     msec_t timeout_ms; /* replica_timeout: who does not ack for so long is asked out */
     msec_t retry_ms;   /* a question without an answer is asked again */
+    msec_t tell_ms;    /* a commit that no record carries is told after so long */
     msec_t stop_ms;    /* R12: for so long a hand-over may stop writes */
 };
 
@@ -111,10 +112,9 @@ struct replica {
     uint8_t role;   /* enum replica_role */
     uint8_t phase;  /* enum replica_phase */
     uint8_t min_in_sync;
-    bool copying;     /* the content is a part of a copy */
-    bool broken;      /* the content cannot be relied on */
-    bool woken;       /* wake() was said, flush() did not follow yet */
-    uint64_t scratch; /* private */
+    bool copying; /* the content is a part of a copy */
+    bool broken;  /* the content cannot be relied on */
+    bool woken;   /* wake() was said, flush() did not follow yet */
 };
 
 /* An empty partition with no configuration. `ports` and `times` outlive it; NULL: see above. */
@@ -193,9 +193,11 @@ bool replica_take(const struct replica *r, uint64_t version);
 /* Whether a piece of a copy or of a cut, sent by `from` in `epoch` for `round`, is still wanted. */
 bool replica_current(const struct replica *r, struct replica_member from, uint64_t epoch,
                      uint32_t round);
-/* The cut that cut() asked for is done: log and content are what the primary's were at
- * `history`. False: it is not wanted any more, nothing may be changed; so ask before. */
-bool replica_mendable(const struct replica *r, uint32_t round);
+/* The cut that cut() asked for in `round` is there: the primary's keys and its history as they were
+ * then. False: it is not wanted any more, or makes no sense. */
+bool replica_mendable(const struct replica *r, uint32_t round,
+                      const struct replica_history *history);
+/* It is done: log and content are what the primary's were at `history`. */
 void replica_mended(struct replica *r, const struct replica_history *history, msec_t now);
 /* The copy is whole, and stored as R4 asks. */
 void replica_copied(struct replica *r, msec_t now);
@@ -203,9 +205,11 @@ void replica_copied(struct replica *r, msec_t now);
  * it is, refusing is the shard's. */
 void replica_break(struct replica *r, msec_t now);
 
-/* What became of the ask in force. GRID_OK: the configuration that shows it comes, or came.
- * GRID_EIN_DOUBT, or not retryable: see R8. */
-void replica_answered(struct replica *r, enum grid_err err, msec_t now);
+/* What became of the ask `what` that was made in `epoch`; once for each. GRID_OK, GRID_ESTALE: the
+ * configuration that shows it comes, or came. GRID_ECONDITION, or retryable: it was not done, and
+ * will not be. Else: in doubt (R8). */
+void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, enum grid_err err,
+                      msec_t now);
 /* R12: hand over to `to`, a backup. Again for the same is fine. False: not possible now. */
 bool replica_hand_over(struct replica *r, struct replica_member to, msec_t now);
 

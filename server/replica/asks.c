@@ -1,0 +1,247 @@
+/* asks.c - what a primary wants of the control plane, one ask at a time, and the end of a takeover.
+ *
+ * All are compare-and-set on the epoch, so the next configuration settles every ask of the epoch
+ * before, heard or not. Until then (R8):
+ *   SHRINK     the member counts as before, so an answer in doubt changes nothing: ask again
+ *   PROMOTE    the member counts from before the first asking, for the entry may be there already.
+ *              It stops when it surely is not: refused, and asked once only
+ *   HAND_OVER  changes no set. The next primary serves when this one has acked in the new epoch, or
+ *              its leases are over; so this one may give it up and go on at any time (R12) */
+#include "replica/replica_priv.h"
+
+#include "data/record.h"
+
+enum { LAG_MAX = 256 }; /* records that a member to be promoted may be behind */
+
+static void ask(struct replica *r, enum replica_ask what, struct replica_member member, msec_t now)
+{
+    r->set->ask = (uint8_t)what;
+    r->set->retry_at = now + r->times->retry_ms;
+    r->ports->ask(r->ports->ctx, r, what, member);
+}
+
+/* --- R9 --------------------------------------------------------------------------------------- */
+
+static bool tail_acked(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    if (RULE_OFF(TAIL_NOT_COMMITTED))
+        return true;
+    if (r->acked < s->mark)
+        return false;
+    for (unsigned i = 1; i < s->in_sync; i++) {
+        const struct replica_peer *p = &s->peers[i];
+        if (p->acked < s->mark || p->state == PEER_SILENT || p->state == PEER_CUTTING)
+            return false;
+    }
+    return true;
+}
+
+static void takeover_step(struct replica *r, msec_t now)
+{
+    if (r->phase != REPLICA_TAKEOVER || now < r->set->grace)
+        return;
+    r->set->grace = 0;
+    if (!tail_acked(r))
+        return;
+    r->phase = REPLICA_SERVING;
+    commit_update(r);
+    wake(r);
+}
+
+/* --- R12 -------------------------------------------------------------------------------------- */
+
+static void resume(struct replica *r)
+{
+    r->set->target = 0;
+    if (r->phase == REPLICA_STOPPED)
+        r->phase = REPLICA_SERVING;
+    wake(r);
+}
+
+bool replica_hand_over(struct replica *r, struct replica_member to, msec_t now)
+{
+    struct replica_set *s = r->set;
+    int i = s ? set_find(s, to) : -1;
+    if (r->role != REPLICA_PRIMARY || i < 1 || i >= s->in_sync)
+        return false;
+    if (r->phase == REPLICA_STOPPED)
+        return s->target == i + 1;
+    if (r->phase != REPLICA_SERVING || s->ask || s->adding || replica_short(r))
+        return false;
+    r->phase = REPLICA_STOPPED;
+    s->target = (uint8_t)(i + 1);
+    s->stopped = now;
+    asks_drive(r, now);
+    wake(r);
+    return true;
+}
+
+static void hand_over_step(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (r->phase != REPLICA_STOPPED)
+        return;
+    if (now >= s->stopped + r->times->stop_ms) {
+        resume(r);
+        return;
+    }
+    const struct replica_peer *p = &s->peers[s->target - 1];
+    bool drained = r->commit == r->history.last && p->state == PEER_STREAM;
+    if ((drained || RULE_OFF(NO_DRAIN)) && !s->ask)
+        ask(r, REPLICA_ASK_HAND_OVER, p->member, now);
+}
+
+/* --- R11: into the set ------------------------------------------------------------------------ */
+
+static bool small_lag(const struct replica *r, const struct replica_peer *p)
+{
+    uint64_t lag = (r->history.last & SEQ_MASK) - (p->acked & SEQ_MASK);
+    return p->state == PEER_STREAM && p->acked <= r->history.last && lag <= LAG_MAX;
+}
+
+/* Has every committed record. */
+static bool complete(const struct replica *r, const struct replica_peer *p)
+{
+    return (p->state == PEER_STREAM && p->acked >= r->commit) || RULE_OFF(PROMOTED_BEHIND);
+}
+
+/* Acks of earlier rounds do not make it ready: it must be streaming now. */
+static void adding_begin(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    for (unsigned i = s->complete; i < s->len; i++) {
+        struct replica_peer *p = &s->peers[i];
+        if (!small_lag(r, p) || (!p->acked && r->history.last))
+            continue;
+        if (!r->ports->lease_held(r->ports->ctx, r, p->member, now))
+            continue; /* reads would have to wait for it */
+        s->adding = (uint8_t)(i + 1);
+        s->tries = 0;
+        p->since = 0;
+        return;
+    }
+}
+
+static void promote_step(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (r->phase != REPLICA_SERVING || s->ask)
+        return;
+    if (!s->adding)
+        adding_begin(r, now);
+    if (!s->adding)
+        return;
+    const struct replica_peer *p = &s->peers[s->adding - 1];
+    bool stuck = (p->since && now >= p->since + r->times->timeout_ms) ||
+                 (s->blocked && s->blocks + 1 == s->adding);
+    if (!s->tries && (stuck || !(p->state == PEER_STREAM || p->state == PEER_SILENT))) {
+        s->adding = 0; /* never asked for */
+        commit_update(r);
+        return;
+    }
+    if (s->tries ? now < s->retry_at : !complete(r, p))
+        return; /* once asked, it is settled by asking: it counts in any case */
+    s->tries = (uint8_t)(s->tries + (s->tries < UINT8_MAX));
+    ask(r, REPLICA_ASK_PROMOTE, p->member, now);
+}
+
+/* --- R8: out of it ---------------------------------------------------------------------------- */
+
+/* Index of one that must go; 0: nobody. */
+static unsigned unfit(const struct replica *r, msec_t now)
+{
+    const struct replica_set *s = r->set;
+    msec_t timeout = r->times->timeout_ms;
+    for (unsigned i = 1; i < s->in_sync; i++) {
+        const struct replica_peer *p = &s->peers[i];
+        if (p->state == PEER_LOST || (p->since && now >= p->since + timeout))
+            return i;
+    }
+    bool lent = !s->blocked || s->blocks >= s->in_sync || now < s->blocked + timeout;
+    return lent ? 0 : s->blocks;
+}
+
+static void shrink_step(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (s->ask || now < s->retry_at)
+        return;
+    unsigned i = unfit(r, now);
+    if (!i)
+        return;
+    if (s->blocked && s->blocks == i &&
+        r->ports->lease_held(r->ports->ctx, r, s->peers[i].member, now)) {
+        s->blocked = 0; /* nobody has read since */
+        return;
+    }
+    if (r->phase == REPLICA_STOPPED)
+        resume(r);
+    ask(r, REPLICA_ASK_SHRINK, s->peers[i].member, now);
+}
+
+/* --- together --------------------------------------------------------------------------------- */
+
+void asks_drive(struct replica *r, msec_t now)
+{
+    if (!r->set)
+        return;
+    takeover_step(r, now);
+    hand_over_step(r, now);
+    shrink_step(r, now);
+    promote_step(r, now);
+}
+
+/* Whether the answer says that it was not done, and never will be. */
+static bool refused(enum grid_err err)
+{
+    return err == GRID_ECONDITION || err_retryable(err);
+}
+
+static bool may_forget(const struct replica_set *s, enum grid_err err)
+{
+    return (refused(err) && s->tries == 1) || RULE_OFF(DOUBT_IS_REFUSAL);
+}
+
+void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, enum grid_err err,
+                      msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (!s || epoch != r->epoch || s->ask != what)
+        return;
+    if (err == GRID_OK || err == GRID_ESTALE)
+        return; /* the next configuration tells */
+    s->ask = REPLICA_ASK_NONE;
+    s->retry_at = now + r->times->retry_ms;
+    if (what == REPLICA_ASK_PROMOTE && may_forget(s, err)) {
+        s->adding = 0;
+        commit_update(r);
+    }
+    if (what == REPLICA_ASK_HAND_OVER)
+        resume(r);
+    wake(r);
+}
+
+msec_t asks_next(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    msec_t next = NEVER, at;
+    if (r->phase == REPLICA_TAKEOVER && s->grace)
+        next = s->grace;
+    if (r->phase == REPLICA_STOPPED && (at = s->stopped + r->times->stop_ms) < next)
+        next = at;
+    if (s->ask)
+        return next;
+    if (s->adding && s->tries && s->retry_at < next)
+        next = s->retry_at;
+    if (s->blocked && s->blocks < s->in_sync && (at = s->blocked + r->times->timeout_ms) < next)
+        next = at > s->retry_at ? at : s->retry_at;
+    for (unsigned i = 1; i < s->in_sync; i++) {
+        const struct replica_peer *p = &s->peers[i];
+        at = p->state == PEER_LOST ? 0 : p->since + r->times->timeout_ms;
+        at = at > s->retry_at ? at : s->retry_at;
+        if ((p->state == PEER_LOST || p->since) && at < next)
+            next = at;
+    }
+    return next;
+}

@@ -1,0 +1,230 @@
+/* configure.c - a new configuration: what this node is in it, and what of the old one stays.
+ *
+ * A primary that stays primary from one epoch to the very next goes on: nobody else can have led in
+ * between. Any other primary takes over (R9): it serves when
+ *   - the leases that this node granted to whoever may have served are over. A member of the old
+ *     configuration that is in the new set need not be waited for: its ack in the new epoch proves
+ *     that it has left the old one;
+ *   - every member in sync has acked the whole tail, in the new epoch. */
+#include "replica/replica_priv.h"
+
+#include "base/alloc.h"
+#include "data/record.h"
+
+#include <stdlib.h>
+
+static uint8_t role_of(const struct replica_config *c, int self)
+{
+    if (self < 0)
+        return REPLICA_NONE;
+    if (self >= c->complete)
+        return REPLICA_JOINING;
+    if (!c->led)
+        return REPLICA_WAITING;
+    if (self == 0)
+        return REPLICA_PRIMARY;
+    return self < c->in_sync ? REPLICA_BACKUP : REPLICA_ELIGIBLE;
+}
+
+static struct replica_set *set_new(const struct replica_config *c, int self)
+{
+    struct replica_set *s = xcalloc(1, sizeof *s + c->len * sizeof s->peers[0]);
+    s->len = c->len;
+    s->in_sync = c->in_sync;
+    s->complete = c->complete;
+    s->self = self < 0 ? c->len : (uint8_t)self;
+    s->led = c->led;
+    for (unsigned i = 0; i < c->len; i++)
+        s->peers[i].member = c->members[i];
+    return s;
+}
+
+/* --- R9: how long to wait --------------------------------------------------------------------- */
+
+static msec_t granted(struct replica *r, struct replica_member to)
+{
+    return r->ports ? r->ports->lease_granted(r->ports->ctx, r, to) : 0;
+}
+
+/* Who was complete in the configuration before, and is not in the set now, may have served. */
+static msec_t grace_old(struct replica *r, const struct replica_set *old,
+                        const struct replica_config *c)
+{
+    msec_t grace = 0;
+    for (unsigned i = 0; i < old->complete; i++) {
+        struct replica_member m = old->peers[i].member;
+        int now = replica_config_find(c, m);
+        if (m.node == r->self.node || (now >= 0 && now < c->in_sync))
+            continue;
+        msec_t until = granted(r, m);
+        grace = until > grace ? until : grace;
+    }
+    return grace;
+}
+
+/* `next`: the epoch follows the one in force, of which this node knew all. */
+static msec_t grace_of(struct replica *r, const struct replica_set *old,
+                       const struct replica_config *c, bool next)
+{
+    if (c->born == c->epoch || RULE_OFF(GRACE))
+        return 0; /* nothing was before */
+    msec_t grace = old && r->phase == REPLICA_TAKEOVER ? old->grace : 0;
+    msec_t until;
+    if (next && old)
+        until = grace_old(r, old, c);
+    else
+        until = granted(r, (struct replica_member){0});
+    return until > grace ? until : grace;
+}
+
+/* --- what stays ------------------------------------------------------------------------------- */
+
+/* The primary goes on: what it knows of those who stay is true. */
+static void reign_on(struct replica *r, struct replica_set *old, struct replica_set *s)
+{
+    s->mark = old->mark;
+    s->told = 0;
+    s->ticked = old->ticked;
+    for (unsigned i = 0; i < s->len; i++) {
+        int was = set_find(old, s->peers[i].member);
+        if (was < 0)
+            continue;
+        s->peers[i] = old->peers[was];
+        old->peers[was].copy = 0; /* goes on */
+        if (i < s->complete)
+            primary_forget(r, &s->peers[i]);
+        if (i < s->complete && i >= s->in_sync)
+            s->peers[i].state = PEER_IDLE;
+    }
+}
+
+static void peers_end_all(struct replica *r, struct replica_set *old)
+{
+    for (unsigned i = 0; i < old->len; i++)
+        if (old->peers[i].copy)
+            primary_forget(r, &old->peers[i]);
+}
+
+/* The copy that comes in goes on, if its sender may. */
+static void member_stays(const struct replica_set *old, struct replica_set *s)
+{
+    if (old->led && s->led && replica_member_eq(old->peers[0].member, s->peers[0].member))
+        s->copy = old->copy;
+}
+
+/* --- what begins ------------------------------------------------------------------------------ */
+
+/* R1: what was recorded before the partition was born is void. */
+static void bury(struct replica *r, const struct replica_config *c)
+{
+    uint64_t last = r->history.last;
+    if ((!last && !r->copying) || last >> SEQ_BITS >= c->born || RULE_OFF(VOID_KEPT))
+        return;
+    r->history = (struct replica_history){0};
+    r->acked = r->commit = 0;
+    r->copying = r->broken = false;
+    if (r->ports)
+        r->ports->wipe(r->ports->ctx, r, false, 0);
+}
+
+static void lead(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    r->copying = false; /* what it has is what there is (RECOVER) */
+    if (s) {
+        for (unsigned i = 1; i < s->len; i++)
+            if (i < s->in_sync || i >= s->complete)
+                primary_hello(r, &s->peers[i], now);
+    }
+    wake(r);
+}
+
+static void take_over(struct replica *r, msec_t grace)
+{
+    r->phase = REPLICA_TAKEOVER;
+    if (r->set) {
+        r->set->grace = grace;
+        r->set->mark = r->history.last;
+    } else {
+        r->phase = REPLICA_SERVING;
+    }
+}
+
+/* Whether a set is to be kept: this node is in it, with others; or alone, and waits for leases to
+ * end or for its disk. */
+static bool set_wanted(const struct replica *r, const struct replica_config *c, msec_t grace,
+                       msec_t now)
+{
+    bool ready = grace <= now && r->acked == r->history.last;
+    return r->role != REPLICA_NONE && !(r->role == REPLICA_PRIMARY && c->len == 1 && ready);
+}
+
+static void install(struct replica *r, const struct replica_config *c, int self, msec_t now)
+{
+    struct replica_set *old = r->set;
+    bool next = c->epoch == r->epoch + 1u, was_primary = r->role == REPLICA_PRIMARY;
+    bool leads = role_of(c, self) == REPLICA_PRIMARY;
+    bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
+    msec_t grace = 0;
+    if (leads && !reigns)
+        grace = grace_of(r, old, c, next);
+    r->epoch = (uint32_t)c->epoch;
+    r->role = role_of(c, self);
+    r->set = set_wanted(r, c, grace, now) ? set_new(c, self) : NULL;
+    if (old && leads && was_primary && next && r->set)
+        reign_on(r, old, r->set);
+    else if (old && r->set && !leads && !was_primary)
+        member_stays(old, r->set);
+    if (old && was_primary)
+        peers_end_all(r, old);
+    free(old);
+    if (reigns)
+        r->phase = REPLICA_SERVING;
+    else if (leads)
+        take_over(r, grace);
+    else
+        r->phase = REPLICA_IDLE;
+}
+
+/* --- the call --------------------------------------------------------------------------------- */
+
+static void leave(struct replica *r)
+{
+    if (r->set && r->role == REPLICA_PRIMARY)
+        peers_end_all(r, r->set);
+    free(r->set);
+    r->set = NULL;
+    r->role = REPLICA_NONE;
+    r->phase = REPLICA_IDLE;
+    wake(r);
+}
+
+void replica_configure(struct replica *r, const struct replica_config *c,
+                       struct replica_member self, unsigned min_in_sync, msec_t now)
+{
+    if (!c) {
+        leave(r);
+        return;
+    }
+    bool same_life = replica_member_eq(self, r->self);
+    if (c->epoch < r->epoch || (c->epoch == r->epoch && same_life && r->role != REPLICA_NONE)) {
+        if (c->epoch == r->epoch && min_in_sync != r->min_in_sync) {
+            r->min_in_sync = (uint8_t)min_in_sync;
+            commit_update(r);
+        }
+        return;
+    }
+    replica_config_check(c);
+    if (!same_life)
+        leave(r);
+    r->self = self;
+    r->min_in_sync = (uint8_t)(min_in_sync < UINT8_MAX ? min_in_sync : UINT8_MAX);
+    bury(r, c);
+    install(r, c, replica_config_find(c, self), now);
+    if (r->role == REPLICA_PRIMARY)
+        lead(r, now);
+    else if (r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING)
+        member_knock(r, now);
+    commit_update(r);
+    wake(r);
+}

@@ -1,0 +1,315 @@
+/* primary.c - the other members, as the primary brings them what it has (R3, R9, R11).
+ *
+ * With each it begins by a question, HELLO; the answer decides how it goes on. A round is one such
+ * question with all that follows: what belongs to another round is passed over, on both sides. So
+ * a member's acks since this node leads are about a log that is part of this one. */
+#include "replica/replica_priv.h"
+
+void primary_forget(struct replica *r, struct replica_peer *p)
+{
+    if (p->copy && r->ports)
+        r->ports->copy_end(r->ports->ctx, r, p->member);
+    p->copy = 0;
+}
+
+static void hello_send(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    struct replica_message m = message(r, REPLICA_HELLO, p->round);
+    m.version = r->history.last;
+    p->asked_at = now;
+    r->ports->send(r->ports->ctx, r, p->member, &m);
+}
+
+/* A copy that is under way may go on after it. */
+void primary_hello(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    p->round = ++r->round;
+    p->state = PEER_SILENT;
+    hello_send(r, p, now);
+}
+
+/* --- the stream (R3) -------------------------------------------------------------------------- */
+
+static bool streams(const struct replica_peer *p)
+{
+    return p->state == PEER_STREAM || p->state == PEER_COPYING;
+}
+
+/* It is in sync, or may be already (R8): it is not to be wiped. */
+static bool in_set(const struct replica *r, const struct replica_peer *p)
+{
+    const struct replica_set *s = r->set;
+    unsigned i = (unsigned)(p - s->peers);
+    return i < s->in_sync || (i + 1 == s->adding && s->tries);
+}
+
+/* It cannot be brought up to date from the records that are kept. */
+static void peer_lose(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    primary_forget(r, p);
+    if (!in_set(r, p)) {
+        primary_hello(r, p, now); /* then a copy */
+        return;
+    }
+    p->state = PEER_LOST; /* asks.c */
+    wake(r);
+}
+
+static void records_send(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    struct replica_message m = message(r, REPLICA_RECORDS, p->round);
+    m.version = p->sent;
+    m.commit = r->commit;
+    uint64_t sent = r->ports->stream(r->ports->ctx, r, p->member, &m);
+    if (sent == UINT64_MAX) {
+        peer_lose(r, p, now);
+        return;
+    }
+    CHECK(sent >= p->sent && sent <= r->history.last);
+    p->sent = sent;
+}
+
+/* --- how a round goes on ---------------------------------------------------------------------- */
+
+static void stream_start(struct replica *r, struct replica_peer *p, uint64_t from, msec_t now)
+{
+    p->state = PEER_STREAM;
+    p->sent = from;
+    records_send(r, p, now); /* none, maybe: it learns that its log is right */
+}
+
+static void copy_start(struct replica *r, struct replica_peer *p)
+{
+    primary_forget(r, p);
+    struct replica_message m = message(r, REPLICA_COPY, p->round);
+    m.history = r->history;
+    p->copy = p->round;
+    p->state = PEER_COPYING;
+    p->sent = r->history.last;
+    p->acked = 0;
+    r->ports->send(r->ports->ctx, r, p->member, &m);
+    r->ports->copy(r->ports->ctx, r, p->member, p->round);
+}
+
+static void cut_send(struct replica *r, struct replica_peer *p, uint64_t common, msec_t now)
+{
+    struct replica_message m = message(r, REPLICA_CUT, p->round);
+    m.version = common;
+    p->state = PEER_CUTTING;
+    p->asked_at = now;
+    r->ports->send(r->ports->ctx, r, p->member, &m);
+}
+
+static bool kept(struct replica *r, uint64_t version)
+{
+    return version == r->history.last || r->ports->kept(r->ports->ctx, r, version);
+}
+
+static void copy_or_lose(struct replica *r, struct replica_peer *p)
+{
+    if (!in_set(r, p) || RULE_OFF(WIPE_IN_SYNC)) {
+        copy_start(r, p);
+        return;
+    }
+    p->state = PEER_LOST;
+    wake(r);
+}
+
+/* R9, R11: the common point of the two logs decides. */
+static void status_received(struct replica *r, struct replica_peer *p,
+                            const struct replica_message *m, msec_t now)
+{
+    uint64_t common, last = m->history.last;
+    if (p->state != PEER_SILENT || m->round != p->round)
+        return;
+    if (m->copying && !m->broken && p->copy && m->copy == p->copy && kept(r, last)) {
+        p->state = PEER_COPYING;
+        p->sent = last;
+        records_send(r, p, now);
+        return;
+    }
+    primary_forget(r, p);
+    if (RULE_OFF(NO_COMMON_POINT))
+        common = last < r->history.last ? last : r->history.last;
+    else if (m->broken || m->copying ||
+             !replica_history_common(&r->history, &m->history, &common)) {
+        copy_or_lose(r, p);
+        return;
+    }
+    if (!kept(r, common) || (!common && last && !in_set(r, p)))
+        copy_or_lose(r, p);
+    else if (last > common && !RULE_OFF(NO_CUT))
+        cut_send(r, p, common, now);
+    else
+        stream_start(r, p, common, now);
+}
+
+static void ack_received(struct replica *r, struct replica_peer *p, const struct replica_message *m,
+                         msec_t now)
+{
+    if (!streams(p) || m->round != p->round)
+        return;
+    if (m->broken) {
+        peer_lose(r, p, now);
+        return;
+    }
+    if (m->copying && !RULE_OFF(COPYING_ACKS))
+        return;
+    if (p->state == PEER_COPYING)
+        primary_forget(r, p);
+    p->state = PEER_STREAM;
+    if (m->version <= p->acked || m->version > r->history.last)
+        return;
+    p->acked = m->version;
+    p->since = p->acked < r->history.last ? now : 0;
+    commit_update(r);
+    wake(r);
+}
+
+void primary_receive(struct replica *r, const struct replica_message *m, msec_t now)
+{
+    struct replica_peer *p = &r->set->peers[set_find(r->set, m->from)];
+    if (m->kind == REPLICA_STATUS)
+        status_received(r, p, m, now);
+    else if (m->kind == REPLICA_ACK)
+        ack_received(r, p, m, now);
+    else if (m->kind == REPLICA_KNOCK && p->state == PEER_SILENT)
+        hello_send(r, p, now); /* it had not heard of this epoch when the first one came */
+    else if (m->kind == REPLICA_KNOCK && p->state != PEER_LOST && p->state != PEER_IDLE)
+        primary_hello(r, p, now);
+}
+
+void replica_linked(struct replica *r, uint32_t node, bool up, msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (!s || !r->ports)
+        return;
+    if (r->role != REPLICA_PRIMARY) {
+        bool follows = r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING;
+        if (up && follows && s->peers[0].member.node == node)
+            member_knock(r, now);
+        return;
+    }
+    for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
+        if (p->member.node != node || p->state == PEER_LOST || p->state == PEER_IDLE)
+            continue;
+        primary_forget(r, p); /* pieces were lost */
+        p->state = PEER_SILENT;
+        p->asked_at = now;
+        if (up)
+            primary_hello(r, p, now);
+    }
+    wake(r);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static bool owes(const struct replica *r, const struct replica_peer *p)
+{
+    if (p->state == PEER_IDLE)
+        return false;
+    return p->acked < r->history.last || p->state == PEER_SILENT || p->state == PEER_CUTTING;
+}
+
+/* Since when each owes something. Who counts is watched closely. */
+static void debts(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    bool any = false;
+    for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
+        if (!owes(r, p))
+            p->since = 0;
+        else if (!p->since)
+            p->since = now;
+        any = any || (p->since && counts(s, (unsigned)(p - s->peers)));
+    }
+    if (any && !s->ticked)
+        s->ticked = now;
+    else if (!any)
+        s->ticked = 0;
+}
+
+void primary_flush(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    int told = 1; /* this node */
+    for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
+        if (!streams(p) || p->sent == r->history.last)
+            continue;
+        records_send(r, p, now);
+        told++;
+    }
+    debts(r, now);
+    if (told == s->len)
+        s->told = r->commit;
+    if (s->told == r->commit)
+        s->tell_at = 0;
+    else if (!s->tell_at)
+        s->tell_at = now + r->times->tell_ms;
+}
+
+static void commit_tell(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    s->told = r->commit;
+    s->tell_at = 0;
+    for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++)
+        if (streams(p) && p->sent == r->history.last)
+            records_send(r, p, now);
+}
+
+/* A question without an answer, or a stream without an ack: begin anew, but for a copy, whose acks
+ * may take their time. */
+static void peer_retry(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    msec_t retry = r->times->retry_ms;
+    if (p->state == PEER_SILENT && now >= p->asked_at + retry)
+        hello_send(r, p, now);
+    else if (p->state == PEER_CUTTING && now >= p->asked_at + 4 * retry)
+        primary_hello(r, p, now);
+    else if (p->state == PEER_STREAM && p->since && now >= p->since + 2 * retry &&
+             now >= p->asked_at + 2 * retry)
+        primary_hello(r, p, now);
+}
+
+void primary_tick(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    /* This node was asleep: what it missed is not the others' fault. */
+    bool slept = s->ticked && now > s->ticked + r->times->timeout_ms / 2;
+    for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
+        if (slept && p->since && !RULE_OFF(STALE_TIMERS))
+            p->since = now;
+        peer_retry(r, p, now);
+    }
+    if (slept && s->blocked)
+        s->blocked = now;
+    if (s->ticked)
+        s->ticked = now;
+    if (s->tell_at && now >= s->tell_at)
+        commit_tell(r, now);
+}
+
+static msec_t earlier(msec_t a, msec_t b)
+{
+    return a < b ? a : b;
+}
+
+msec_t primary_next(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    msec_t next = s->tell_at ? s->tell_at : NEVER;
+    if (s->ticked)
+        next = earlier(next, s->ticked + r->times->timeout_ms / 4);
+    for (unsigned i = 1; i < s->len; i++) {
+        const struct replica_peer *p = &s->peers[i];
+        if (p->state == PEER_SILENT)
+            next = earlier(next, p->asked_at + r->times->retry_ms);
+        else if (p->state == PEER_CUTTING)
+            next = earlier(next, p->asked_at + 4 * r->times->retry_ms);
+        else if (p->state == PEER_STREAM && p->since)
+            next = earlier(next, (p->since > p->asked_at ? p->since : p->asked_at) +
+                                     2 * r->times->retry_ms);
+    }
+    return next;
+}

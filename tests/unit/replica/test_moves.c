@@ -1,0 +1,313 @@
+/* test_moves.c - R9 to R12: takeover, restart, joining, hand-over.
+ * LINK: replica data base */
+#include "tests/unit/replica/shards.h"
+
+/* The cut is done: the log is the primary's. */
+static void mend(struct node *n, const struct node *from)
+{
+    ck_assert(replica_mendable(&n->r, n->cut_round, &from->r.history));
+    memcpy(n->log, from->log, sizeof n->log);
+    n->len = from->len;
+    replica_mended(&n->r, &from->r.history, now);
+    stored(n);
+}
+
+/* --- R9 --------------------------------------------------------------------------------------- */
+
+START_TEST(r9_a_new_primary_waits_for_the_lease_it_granted)
+{
+    grid(2, 0);
+    write(&nodes[1]);
+    post();
+    nodes[1].dead = true;
+    granted_any = now + GRACE;
+    next_config(LIST(2), NULL);
+    configure_all();
+    later(GRACE - 50);
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_TAKEOVER);
+    ck_assert(!replica_admits(&nodes[2].r) && !replica_reads(&nodes[2].r, now));
+    later(100);
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+    ck_assert_uint_eq(nodes[2].r.commit, version_make(1, 1));
+    ck_assert_uint_eq(replica_peek(&nodes[2].r), version_make(2, 2));
+}
+END_TEST
+
+START_TEST(r9_it_serves_when_its_tail_is_acked_by_the_new_set)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    write(&nodes[1]);
+    letters_len = 1; /* to 2 alone */
+    post();
+    nodes[1].dead = true;
+    next_config(LIST(2, 3), NULL);
+    configure(2);
+    settle();
+    letters_len = 0;
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_TAKEOVER);
+    configure(3);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+    ck_assert_uint_eq(nodes[3].len, 2);
+    ck_assert_uint_eq(nodes[2].r.commit, version_make(1, 2));
+}
+END_TEST
+
+START_TEST(r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    write(&nodes[1]);
+    letters[0] = letters[1];
+    letters_len = 1; /* to 3 alone */
+    post();
+    nodes[1].dead = true;
+    next_config(LIST(2, 3), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[3].cuts, 1);
+    ck_assert_uint_eq(replica_last(&nodes[3].r), version_make(1, 2));
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_TAKEOVER);
+    mend(&nodes[3], &nodes[2]);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+    write(&nodes[2]);
+    post();
+    ck_assert_uint_eq(replica_last(&nodes[3].r), version_make(2, 2));
+    ck_assert_uint_eq(nodes[3].len, 2);
+}
+END_TEST
+
+START_TEST(r9_who_has_not_finished_its_cut_leads_with_what_it_had)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    letters[0] = letters[1];
+    letters_len = 1; /* to 3 alone */
+    post();
+    nodes[1].dead = true;
+    next_config(LIST(2, 3), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[3].cuts, 1);
+    nodes[2].dead = true;
+    next_config(LIST(3), NULL);
+    configure_all();
+    ck_assert(!replica_mendable(&nodes[3].r, nodes[3].cut_round, &nodes[2].r.history));
+    ck_assert_int_eq(nodes[3].r.phase, REPLICA_SERVING);
+    ck_assert_uint_eq(nodes[3].r.commit, version_make(1, 1));
+}
+END_TEST
+
+START_TEST(r9_a_primary_that_missed_an_epoch_takes_over_anew)
+{
+    grid(2, 0);
+    config.epoch++;
+    next_config(LIST(1, 2), NULL);
+    granted_any = now + GRACE;
+    configure_all();
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_TAKEOVER);
+    later(GRACE + 50);
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_SERVING);
+}
+END_TEST
+
+/* --- R10, R11 --------------------------------------------------------------------------------- */
+
+START_TEST(r10_a_sole_member_goes_on_from_its_disk)
+{
+    grid(1, 0);
+    replica_close(&nodes[1].r);
+    replica_open(&nodes[1].r, &ports, &times);
+    for (uint64_t seq = 1; seq <= 9; seq++)
+        replica_recover(&nodes[1].r, version_make(1, seq));
+    ck_assert_int_eq(nodes[1].r.role, REPLICA_NONE);
+    ck_assert(!replica_reads(&nodes[1].r, now));
+    next_config(LIST(1), NULL);
+    configure(1);
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_SERVING);
+    ck_assert_uint_eq(nodes[1].r.commit, version_make(1, 9));
+}
+END_TEST
+
+START_TEST(r10_who_waits_for_others_serves_nothing)
+{
+    grid(2, 0);
+    config.led = false;
+    config.epoch++;
+    configure_all();
+    for (int i = 1; i <= 2; i++) {
+        ck_assert_int_eq(nodes[i].r.role, REPLICA_WAITING);
+        ck_assert(!replica_admits(&nodes[i].r) && !replica_reads(&nodes[i].r, now));
+    }
+}
+END_TEST
+
+START_TEST(r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough)
+{
+    grid(1, 0);
+    for (int i = 0; i < 6; i++)
+        write(&nodes[1]);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        replica_recover(&nodes[2].r, version_make(1, seq));
+        nodes[2].log[nodes[2].len++] = version_make(1, seq);
+    }
+    nodes[1].kept_from = 2;
+    next_config(LIST(1), LIST(2, 3));
+    configure_all();
+    ck_assert(!nodes[2].wiped);
+    ck_assert_uint_eq(nodes[2].len, 6);
+    ck_assert(nodes[3].wiped); /* had nothing */
+    ck_assert_int_eq(nodes[1].copies, 1);
+}
+END_TEST
+
+START_TEST(r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole)
+{
+    grid(1, 0);
+    write(&nodes[1]);
+    nodes[1].kept_from = 1;
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    ck_assert(nodes[2].r.copying);
+    ck_assert(replica_current(&nodes[2].r, member(1), 2, nodes[1].copy_round));
+    write(&nodes[1]);
+    post();
+    ck_assert_uint_eq(nodes[2].len, 2);
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_NONE);
+    replica_copied(&nodes[2].r, now);
+    post();
+    ck_assert_int_eq(nodes[1].copy_ends, 1);
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_PROMOTE);
+}
+END_TEST
+
+START_TEST(r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target)
+{
+    grid(2, 0);
+    write(&nodes[1]);
+    post();
+    nodes[1].kept_from = 1;
+    next_config(LIST(1, 2), LIST(3, 4));
+    configure_all();
+    ck_assert_int_eq(nodes[1].copies, 2);
+    next_config(LIST(1), LIST(3));
+    configure_all();
+    ck_assert_int_eq(nodes[1].copies, 2);
+    ck_assert_int_eq(nodes[1].copy_ends, 1);
+    ck_assert(nodes[3].r.copying);
+    next_config(LIST(1), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[1].copy_ends, 2);
+}
+END_TEST
+
+START_TEST(r11_a_link_that_broke_begins_the_copy_anew)
+{
+    grid(1, 0);
+    write(&nodes[1]);
+    nodes[1].kept_from = 1;
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    uint32_t round = nodes[1].copy_round;
+    replica_linked(&nodes[1].r, 2, false, now);
+    replica_linked(&nodes[1].r, 2, true, now);
+    post();
+    ck_assert_int_eq(nodes[1].copies, 2);
+    ck_assert(!replica_current(&nodes[2].r, member(1), 2, round));
+    ck_assert(replica_current(&nodes[2].r, member(1), 2, nodes[1].copy_round));
+}
+END_TEST
+
+START_TEST(r11_who_is_in_sync_is_never_wiped_but_asked_out)
+{
+    grid(2, 0);
+    write(&nodes[1]);
+    post();
+    replica_break(&nodes[2].r, now);
+    post();
+    ck_assert(!nodes[2].wiped);
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_SHRINK);
+    next_config(LIST(1), LIST(2));
+    nodes[1].kept_from = 1;
+    configure_all();
+    ck_assert(nodes[2].wiped && !nodes[2].r.broken);
+}
+END_TEST
+
+/* --- R12 -------------------------------------------------------------------------------------- */
+
+START_TEST(r12_it_stops_drains_and_asks)
+{
+    grid(2, 0);
+    uint64_t version = write(&nodes[1]);
+    ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+    ck_assert(!replica_admits(&nodes[1].r));
+    ck_assert(replica_reads(&nodes[1].r, now));
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_NONE);
+    post();
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_HAND_OVER);
+    granted_any = now + GRACE;
+    next_config(LIST(2, 1), NULL);
+    configure(2);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_TAKEOVER); /* the old one may still serve reads */
+    configure(1);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING); /* and has left: no grace */
+    ck_assert_int_eq(nodes[1].r.role, REPLICA_BACKUP);
+    ck_assert_uint_eq(nodes[2].r.commit, version);
+}
+END_TEST
+
+START_TEST(r12_the_same_for_an_empty_partition)
+{
+    grid(2, 0);
+    ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+    next_config(LIST(2, 1), NULL);
+    configure(2);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_TAKEOVER);
+    configure(1);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+}
+END_TEST
+
+START_TEST(r12_it_goes_on_when_that_fails)
+{
+    for (int how = 0; how < 4; how++) {
+        grid(2, 0);
+        write(&nodes[1]);
+        post();
+        ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+        settle();
+        if (how == 0) {
+            replica_answered(&nodes[1].r, 1, REPLICA_ASK_HAND_OVER, GRID_ECONDITION, now);
+        } else if (how == 1) {
+            replica_answered(&nodes[1].r, 1, REPLICA_ASK_HAND_OVER, GRID_EIN_DOUBT, now);
+        } else if (how == 2) {
+            later(STOP + 20);
+        } else {
+            nodes[2].dead = true;
+            next_config(LIST(1), NULL);
+            configure(1);
+        }
+        ck_assert(replica_admits(&nodes[1].r));
+    }
+}
+END_TEST
+
+UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
+          r9_it_serves_when_its_tail_is_acked_by_the_new_set,
+          r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done,
+          r9_who_has_not_finished_its_cut_leads_with_what_it_had,
+          r9_a_primary_that_missed_an_epoch_takes_over_anew,
+          r10_a_sole_member_goes_on_from_its_disk, r10_who_waits_for_others_serves_nothing,
+          r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,
+          r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole,
+          r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
+          r11_a_link_that_broke_begins_the_copy_anew,
+          r11_who_is_in_sync_is_never_wiped_but_asked_out, r12_it_stops_drains_and_asks,
+          r12_the_same_for_an_empty_partition, r12_it_goes_on_when_that_fails)
