@@ -229,7 +229,7 @@ static enum grid_err use_base(struct grid *g, struct event_base *base)
 static enum grid_err say_hello(struct grid *g, char why[GRID_WHY_BYTES])
 {
     uint64_t end = gc_now_ms() + g->timeout_ms;
-    struct link *home = g->home = gc_link_new(g, 0);
+    struct link *home = g->home = gc_link_new(g, NULL, 0);
     g->now = gc_now_ms();
     gc_link_want(home);
     while (home->state != LINK_OPEN) {
@@ -294,6 +294,7 @@ void grid_close(struct grid *g)
         event_free(g->timer);
     if (g->soon)
         event_free(g->soon);
+    gc_topology_release(&g->topology);
     gc_tls_free(g->tls);
     free(g->endpoints);
     free(g->by_shard);

@@ -19,6 +19,7 @@
 #include "mem.h"
 #include "proto/slot.h"
 #include "stream.h"
+#include "topology.h"
 #include "wire.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -28,7 +29,7 @@ struct event;
 struct event_base;
 struct pollfd;
 
-enum { SHARDS_MAX = 4096, DETAIL_BYTES = 256 };
+enum { DETAIL_BYTES = 256 };
 
 struct grid {
     struct endpoint *endpoints;
@@ -42,7 +43,8 @@ struct grid {
     struct list links; /* all of them */
     struct link *home; /* the first, on any shard */
     struct link **by_shard;
-    uint32_t shards;  /* of by_shard; 0: not known yet */
+    uint32_t shards; /* of by_shard; 0: not known yet */
+    struct topology topology;
     size_t frame_max; /* largest request body the server takes */
     struct pollfd *fds;
     size_t fds_len;
@@ -143,6 +145,8 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
 bool gc_requests_encode(struct link *l);
 /* The connection broke: what was on it is to be sent again. */
 void gc_requests_return(struct link *l);
+/* What waits for `l` goes where it belongs now. */
+void gc_requests_reroute(struct link *l);
 /* Deadlines and rests that are over; requests that were refused. */
 void gc_requests_tick(struct grid *g);
 /* When gc_requests_tick() is needed next, 0: never. */
@@ -167,12 +171,15 @@ struct link {
     struct list node; /* in grid.links */
     struct grid *grid;
     enum link_state state;
-    uint32_t shard; /* wanted, from 1; 0: any */
+    const struct member *member; /* to this node; NULL: to any */
+    uint32_t shard;              /* wanted, from 1; 0: any */
     struct stream stream;
     struct buf in, out;
     struct list queued, sent;
     uint64_t sent_bytes, encoded_bytes, read_bytes; /* of this connection */
     uint64_t last_ms;                               /* when bytes came last */
+    uint64_t asked_ms;    /* when something was sent while nothing else was unanswered */
+    uint64_t avoid_until; /* to a node: it failed just now, others pass requests on to it */
     struct target *targets;
     size_t targets_len, target_at;
     uint64_t due;    /* end of an attempt, or the next one; 0: none */
@@ -185,7 +192,8 @@ struct link {
     bool writable_on, wants_write;
 };
 
-struct link *gc_link_new(struct grid *g, uint32_t shard);
+/* `member` NULL: to any node. */
+struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t shard);
 void gc_link_free(struct link *l);
 /* A request was queued: connect if need be. No I/O yet. */
 void gc_link_want(struct link *l);
@@ -209,8 +217,13 @@ void gc_wake(struct grid *g);
 void gc_settle(struct grid *g);
 /* What the server said of itself in a Hello on `l`. */
 void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply);
+/* Who owns what, as it was pushed on `l`. */
+void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body);
 /* The link for `r`. */
 struct link *gc_route(struct grid *g, const struct request *r);
+/* Requests of one bucket go over one link, as things are: 0 .. gc_buckets() - 1. */
+size_t gc_buckets(const struct grid *g);
+size_t gc_bucket(const struct grid_cache *c, struct grid_bytes placed_by);
 /* Open r->cache again, then send `r` again. */
 void gc_cache_reopen(struct request *r);
 void gc_cache_free(struct grid_cache *c);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 enum { BACKOFF_MS_MIN = 5, BACKOFF_DOUBLINGS = 6, ATTEMPT_MS_MIN = 100, ATTEMPT_MS_MAX = 3000 };
+enum { DIAL_MS = 500, PATIENCE_MS = 1000 }; /* of a node of several: others pass requests on */
 enum { READ_BYTES = 64 << 10, READS_MAX = 16, UNSENT_BYTES_MAX = 1 << 20, IDLE_MS = 100 };
 
 static const uint8_t legal_moves[LINK_STATES] = {
@@ -30,10 +31,11 @@ static void move_to(struct link *l, enum link_state to)
     l->state = to;
 }
 
-struct link *gc_link_new(struct grid *g, uint32_t shard)
+struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t shard)
 {
     struct link *l = gc_calloc(1, sizeof *l);
     l->grid = g;
+    l->member = member;
     l->shard = shard;
     l->stream.fd = -1;
     l->targets = gc_calloc(TARGETS_MAX, sizeof *l->targets);
@@ -104,7 +106,10 @@ void gc_link_free(struct link *l)
 
 static bool wanted(const struct link *l)
 {
-    return !list_empty(&l->queued) || (l == l->grid->home && !l->grid->shards);
+    const struct grid *g = l->grid;
+    if (l == g->home && (!g->shards || (g->topology.revision && g->unanswered)))
+        return true; /* it is where news of the topology come in */
+    return !list_empty(&l->queued);
 }
 
 static uint64_t backoff_ms(struct link *l)
@@ -132,6 +137,7 @@ static void fail(struct link *l, enum grid_err refusal, const char *text)
     if (refusal && !l->refusal)
         l->refusal = refusal;
     bool was_open = l->state == LINK_OPEN;
+    l->avoid_until = l->grid->now + (was_open ? BACKOFF_MS_MIN : DIAL_MS);
     gc_requests_return(l);
     disconnect(l);
     if (was_open && l->read_bytes) {
@@ -147,6 +153,8 @@ static void fail(struct link *l, enum grid_err refusal, const char *text)
         l->due = l->grid->now;
     if (!wanted(l))
         l->due = 0;
+    if (l->grid->topology.revision)
+        gc_requests_reroute(l);
 }
 
 void gc_link_break(struct link *l, const char *format, ...)
@@ -168,7 +176,8 @@ static void greet(struct link *l)
                                .client = g->name,
                                .user = g->user,
                                .password = g->password,
-                               .grid = g->grid_name};
+                               .grid = g->grid_name,
+                               .topology = l == g->home};
     memcpy(hello.session, g->session, sizeof hello.session);
     move_to(l, LINK_GREETING);
     if (!gc_buf_reserve(&l->out, WIRE_HELLO_BYTES_MAX)) {
@@ -218,9 +227,24 @@ static void connected(struct link *l)
 static uint64_t attempt_ms(const struct link *l)
 {
     uint64_t ms = l->grid->timeout_ms / (l->targets_len + 1);
+    if (l->grid->topology.revision && ms > DIAL_MS)
+        return DIAL_MS;
     if (ms < ATTEMPT_MS_MIN)
         return ATTEMPT_MS_MIN;
     return ms < ATTEMPT_MS_MAX ? ms : ATTEMPT_MS_MAX;
+}
+
+/* The node it is to; else those of the caller, then those that the grid told of. */
+static size_t targets_find(struct link *l, char why[GRID_WHY_BYTES])
+{
+    const struct grid *g = l->grid;
+    if (l->member)
+        return gc_targets_find(&l->member->endpoint, 1, 0, l->targets, 0, why);
+    size_t n = gc_targets_find(g->endpoints, g->endpoints_len, g->preferred, l->targets, 0, why);
+    for (size_t i = 0; i < g->topology.members_len; i++)
+        if (g->topology.members[i]->up && g->topology.members[i]->shards)
+            n = gc_targets_find(&g->topology.members[i]->endpoint, 1, 0, l->targets, n, why);
+    return n;
 }
 
 static void start(struct link *l)
@@ -231,8 +255,7 @@ static void start(struct link *l)
     l->sent_bytes = l->encoded_bytes = l->read_bytes = 0;
     if (l->target_at >= l->targets_len) {
         l->target_at = 0;
-        l->targets_len =
-            gc_targets_find(g->endpoints, g->endpoints_len, g->preferred, l->targets, why);
+        l->targets_len = targets_find(l, why);
         if (!l->targets_len) {
             fail(l, GRID_OK, why);
             return;
@@ -259,11 +282,31 @@ void gc_link_want(struct link *l)
     }
 }
 
+/* Not one byte though something is unanswered: where there are other nodes, they are asked. */
+static void look_whether_silent(struct link *l)
+{
+    struct grid *g = l->grid;
+    uint64_t since = l->last_ms > l->asked_ms ? l->last_ms : l->asked_ms;
+    if (list_empty(&l->sent) || !g->topology.revision || g->topology.members_len < 2)
+        return;
+    l->due = since + PATIENCE_MS;
+    if (l->due > g->now)
+        return;
+    if (!l->member && g->endpoints_len)
+        g->preferred = (g->preferred + 1) % g->endpoints_len;
+    fail(l, GRID_OK, "no answer in time");
+    l->avoid_until = g->now + PATIENCE_MS;
+}
+
 void gc_link_tick(struct link *l)
 {
     if (!l->due || l->due > l->grid->now)
         return;
     l->due = 0;
+    if (l->state == LINK_OPEN) {
+        look_whether_silent(l);
+        return;
+    }
     if (l->state != LINK_DOWN)
         fail(l, GRID_OK, "no answer in time");
     else if (wanted(l))
@@ -305,7 +348,9 @@ static void hello_reply(struct link *l, struct grid_bytes body)
     l->due = 0;
     l->refusal = GRID_OK;
     *l->trying = *l->why = '\0';
-    g->preferred = (size_t)(l->targets[l->target_at].endpoint - g->endpoints);
+    for (size_t i = 0; i < g->endpoints_len; i++)
+        if (l->targets[l->target_at].endpoint == &g->endpoints[i])
+            g->preferred = i;
     l->read_bytes = 0; /* fail(): nothing but the greeting came */
     gc_learn(g, l, &reply);
     gc_wake(g);
@@ -416,9 +461,14 @@ void gc_link_flush(struct link *l)
     if (l->state == LINK_OPEN)
         look_whether_open(l);
     while (l->state >= LINK_GREETING) {
+        bool waiting = !list_empty(&l->sent);
         while (l->state == LINK_OPEN && buf_len(&l->out) < UNSENT_BYTES_MAX &&
                gc_requests_encode(l))
             ;
+        if (!waiting && !list_empty(&l->sent)) {
+            l->asked_ms = l->grid->now;
+            l->due = l->grid->topology.revision && !l->due ? l->asked_ms + PATIENCE_MS : l->due;
+        }
         if (!gc_stream_unsent(&l->stream, &l->out))
             break;
         enum io step = gc_stream_write(&l->stream, &l->out, why);

@@ -115,12 +115,9 @@ static enum grid_err ask(struct many *m, struct chunk *c, size_t body_len)
     return GRID_OK;
 }
 
-static uint32_t shard_of(const struct many *m, const struct grid_item *i)
+static size_t bucket_of(const struct many *m, const struct grid_item *i)
 {
-    struct grid_bytes by = i->how.affinity.len ? i->how.affinity : i->key;
-    if (!m->cache->partitions || !m->cache->grid->shards)
-        return 0;
-    return slot_partition(slot_of(by.data, by.len), m->cache->partitions) % m->cache->grid->shards;
+    return gc_bucket(m->cache, i->how.affinity.len ? i->how.affinity : i->key);
 }
 
 /* Cut a chain of items into requests. */
@@ -153,24 +150,24 @@ static enum grid_err ask_chain(struct many *m, size_t first, const size_t *next)
     return GRID_OK;
 }
 
-/* One round: what is to do, by shard. */
+/* One round: what is to do, by shard of the node it goes to. */
 static enum grid_err ask_all(struct many *m)
 {
-    uint32_t shards = m->cache->grid->shards ? m->cache->grid->shards : 1;
+    size_t shards = gc_buckets(m->cache->grid);
     size_t *next = malloc((m->len + 1) * sizeof *next);
     size_t *head = gc_calloc(shards, sizeof *head), *tail = gc_calloc(shards, sizeof *tail);
     enum grid_err err = next ? GRID_OK : GRID_ENOMEM;
-    for (uint32_t s = 0; s < shards; s++)
+    for (size_t s = 0; s < shards; s++)
         head[s] = m->len; /* the end of a chain */
     for (size_t i = 0; !err && i < m->len; i++) {
         if (m->items[i].err != TO_DO)
             continue;
-        uint32_t s = shard_of(m, &m->items[i]);
+        size_t s = bucket_of(m, &m->items[i]);
         next[i] = m->len;
         *(head[s] == m->len ? &head[s] : &next[tail[s]]) = i;
         tail[s] = i;
     }
-    for (uint32_t s = 0; !err && s < shards; s++)
+    for (size_t s = 0; !err && s < shards; s++)
         err = ask_chain(m, head[s], next);
     free(next);
     free(head);

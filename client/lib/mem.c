@@ -18,6 +18,14 @@ void *gc_calloc(size_t n, size_t bytes)
     return p;
 }
 
+void *gc_realloc(void *old, size_t bytes)
+{
+    void *p = realloc(old, bytes);
+    if (!p)
+        abort();
+    return p;
+}
+
 char *gc_strdup(const char *text)
 {
     if (!text)

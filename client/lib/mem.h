@@ -9,6 +9,8 @@
 
 /* Bookkeeping: `n * bytes`, cleared; never NULL. */
 void *gc_calloc(size_t n, size_t bytes);
+/* The same without clearing, of what may have been there before. */
+void *gc_realloc(void *old, size_t bytes);
 /* NULL stays NULL. */
 char *gc_strdup(const char *text);
 

@@ -229,6 +229,15 @@ void gc_requests_return(struct link *l)
     list_splice_front(&l->queued, &l->sent);
 }
 
+void gc_requests_reroute(struct link *l)
+{
+    struct list all, *it;
+    list_init(&all);
+    list_splice_front(&all, &l->queued);
+    while ((it = list_pop_front(&all)))
+        gc_request_send(list_entry(it, struct request, queue));
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* BUSY and the like: not done; all that hear it rest together, longer each time in a row. */
@@ -281,6 +290,8 @@ static void answer_error(struct request *r, const struct wire_response *a)
 
 void gc_requests_answer(struct grid *g, struct link *l, const struct wire_response *a)
 {
+    if (unlikely(a->owners.data))
+        gc_learn_topology(g, l, a->owners);
     struct request *r = table_find(g, a->number);
     if (!r || !r->on_wire || r->link != l)
         return; /* a push, or the second answer to a request */

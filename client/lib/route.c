@@ -27,14 +27,85 @@ void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *rep
     g->by_shard[l->shard - 1] = l;
 }
 
+void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body)
+{
+    if (l != g->home)
+        return;
+    if (!gc_topology_take(&g->topology, body)) {
+        gc_link_break(l, "the server sent a malformed topology");
+        return;
+    }
+    /* What nodes that are gone have not answered, others are asked (R13). */
+    list_for_each (it, &g->links) {
+        struct link *other = list_entry(it, struct link, node);
+        if (!other->member || other->member->up)
+            continue;
+        if (other->state != LINK_DOWN)
+            gc_link_break(other, "the node is down");
+        else
+            gc_requests_reroute(other);
+    }
+}
+
+static bool avoided(const struct link *l)
+{
+    return l->state != LINK_OPEN && l->avoid_until > l->grid->now;
+}
+
+/* Any node passes a request on to where it belongs. */
+static struct link *relay(struct grid *g)
+{
+    if (g->home->state == LINK_OPEN || !g->topology.revision)
+        return g->home;
+    list_for_each (it, &g->links) {
+        struct link *l = list_entry(it, struct link, node);
+        if (l->member && l->state == LINK_OPEN)
+            return l;
+    }
+    return g->home;
+}
+
+static struct link *route_among_nodes(struct grid *g, const struct request *r)
+{
+    bool placed = r->routed && r->cache && r->cache->partitions;
+    struct member *m = placed ? gc_topology_owner(&g->topology, r->cache->id >> 16, r->slot) : NULL;
+    if (g->home->state == LINK_DOWN)
+        gc_link_want(g->home);
+    if (!m)
+        return relay(g);
+    uint32_t shard = slot_partition(r->slot, r->cache->partitions) % m->shards;
+    if (!m->by_shard[shard])
+        m->by_shard[shard] = gc_link_new(g, m, shard + 1);
+    return avoided(m->by_shard[shard]) ? relay(g) : m->by_shard[shard];
+}
+
 struct link *gc_route(struct grid *g, const struct request *r)
 {
+    if (g->topology.revision)
+        return route_among_nodes(g, r);
     if (!r->routed || !r->cache || !r->cache->partitions || !g->shards)
         return g->home;
     uint32_t shard = slot_partition(r->slot, r->cache->partitions) % g->shards;
     if (!g->by_shard[shard])
-        g->by_shard[shard] = gc_link_new(g, shard + 1);
+        g->by_shard[shard] = gc_link_new(g, NULL, shard + 1);
     return g->by_shard[shard];
+}
+
+size_t gc_buckets(const struct grid *g)
+{
+    size_t n = g->topology.revision ? g->topology.buckets : g->shards;
+    return n ? n : 1;
+}
+
+size_t gc_bucket(const struct grid_cache *c, struct grid_bytes placed_by)
+{
+    const struct grid *g = c->grid;
+    uint16_t slot = slot_of(placed_by.data, placed_by.len);
+    uint32_t partition = c->partitions ? slot_partition(slot, c->partitions) : 0;
+    if (!g->topology.revision)
+        return g->shards ? partition % g->shards : 0;
+    const struct member *m = gc_topology_owner(&g->topology, c->id >> 16, slot);
+    return m ? m->bucket + partition % m->shards : 0;
 }
 
 /* --- caches ----------------------------------------------------------------------------------- */

@@ -49,6 +49,11 @@ static bool endpoint_parse(const char *text, size_t len, struct endpoint *ret_en
     return true;
 }
 
+bool gc_endpoint_parse(struct grid_bytes text, struct endpoint *ret_endpoint)
+{
+    return text.len && endpoint_parse(text.data, text.len, ret_endpoint);
+}
+
 enum grid_err gc_endpoints_parse(const char *text, struct endpoint **ret_list, size_t *ret_len,
                                  char why[GRID_WHY_BYTES])
 {
@@ -78,9 +83,9 @@ enum grid_err gc_endpoints_parse(const char *text, struct endpoint **ret_list, s
 }
 
 size_t gc_targets_find(const struct endpoint *endpoints, size_t len, size_t first,
-                       struct target targets[TARGETS_MAX], char why[GRID_WHY_BYTES])
+                       struct target targets[TARGETS_MAX], size_t have, char why[GRID_WHY_BYTES])
 {
-    size_t n = 0;
+    size_t n = have;
     for (size_t i = 0; i < len; i++) {
         const struct endpoint *e = &endpoints[(first + i) % len];
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};

@@ -17,6 +17,9 @@ struct endpoint {
 GRID_MUST_USE enum grid_err gc_endpoints_parse(const char *text, struct endpoint **ret_list,
                                                size_t *ret_len, char why[GRID_WHY_BYTES]);
 
+/* One "host:port" as a node tells it. False: it is none. */
+bool gc_endpoint_parse(struct grid_bytes text, struct endpoint *ret_endpoint);
+
 /* An address to try. */
 struct target {
     const struct endpoint *endpoint;
@@ -25,8 +28,9 @@ struct target {
 };
 
 /* Look all names up (numbers need no look-up, names wait for the resolver), endpoints in turn from
- * `first` on. Returns how many addresses there are; when it is 0, `why` tells. */
+ * `first` on; behind the `have` targets that are there. Returns how many there are then; when it is
+ * 0, `why` tells. */
 size_t gc_targets_find(const struct endpoint *endpoints, size_t len, size_t first,
-                       struct target targets[TARGETS_MAX], char why[GRID_WHY_BYTES]);
+                       struct target targets[TARGETS_MAX], size_t have, char why[GRID_WHY_BYTES]);
 
 #endif

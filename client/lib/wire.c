@@ -91,7 +91,7 @@ static struct grid_bytes text_bytes(const char *text)
 
 size_t gc_wire_hello(uint8_t to[WIRE_HELLO_BYTES_MAX], const struct wire_hello *h)
 {
-    enum { VERSION = 1, VERSION_MIN, SESSION, SHARD, CLIENT, USER, PASSWORD, GRID };
+    enum { VERSION = 1, VERSION_MIN, SESSION, SHARD, CLIENT, USER, PASSWORD, GRID, TOPOLOGY };
     const char *const texts[] = {h->client, h->user, h->password, h->grid};
     size_t strings = 0;
     for (unsigned i = 0; i < 4; i++)
@@ -105,6 +105,7 @@ size_t gc_wire_hello(uint8_t to[WIRE_HELLO_BYTES_MAX], const struct wire_hello *
     at = put_number(at, SHARD, h->shard);
     for (unsigned i = 0; i < 4; i++)
         at = put_bytes(at, CLIENT + i, text_bytes(texts[i]));
+    at = put_number(at, TOPOLOGY, h->topology);
     size_t len = (size_t)(at - to);
     frame_write_header(to, len - FRAME_HEADER_BYTES);
     return len;
@@ -336,6 +337,7 @@ bool gc_wire_response(struct grid_bytes body, struct wire_response *ret_response
         [15] = FIELD(wire_response, topology, NUMBER64),
         [16] = FIELD(wire_response, type, NUMBER32),
         [17] = FIELD(wire_response, media, BYTES),
+        [18] = FIELD(wire_response, owners, BYTES),
     };
     *ret_response = (struct wire_response){0};
     return DECODE(body, fields, ret_response);
@@ -354,21 +356,85 @@ static bool item_decode(struct grid_bytes body, struct wire_item *ret_item)
     return DECODE(body, fields, ret_item);
 }
 
-bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item)
+/* The next message of the list; *ret_rest is what is behind it. */
+static bool list_next(const struct wire_list *list, struct grid_bytes *ret_message,
+                      struct grid_bytes *ret_rest)
 {
     struct reader r = {list->rest.data, (const uint8_t *)list->rest.data + list->rest.len};
     uint64_t tag = 0, number;
-    struct grid_bytes bytes;
     if (list->len == 0)
         return false;
     do {
-        if (!get_varint(&r, &tag) || !get_value(&r, tag & 7, &number, &bytes))
+        if (!get_varint(&r, &tag) || !get_value(&r, tag & 7, &number, ret_message))
             return false;
     } while (tag != ((uint64_t)list->field << 3 | TYPE_BYTES));
-    if (!item_decode(bytes, ret_item))
+    *ret_rest = (struct grid_bytes){r.at, (size_t)(r.end - r.at)};
+    return true;
+}
+
+bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item)
+{
+    struct grid_bytes body, rest;
+    if (!list_next(list, &body, &rest) || !item_decode(body, ret_item))
         return false;
-    list->rest = (struct grid_bytes){r.at, (size_t)(r.end - r.at)};
+    list->rest = rest;
     list->len--;
+    return true;
+}
+
+bool gc_wire_topology(struct grid_bytes body, struct wire_topology *ret_topology)
+{
+    static const struct field fields[] = {
+        [1] = FIELD(wire_topology, revision, NUMBER64),
+        [2] = FIELD(wire_topology, since, NUMBER64),
+        [3] = FIELD(wire_topology, nodes, LIST),
+        [4] = FIELD(wire_topology, contexts, LIST),
+    };
+    *ret_topology = (struct wire_topology){0};
+    return DECODE(body, fields, ret_topology);
+}
+
+bool gc_wire_node_next(struct wire_list *list, struct wire_node *ret_node)
+{
+    static const struct field fields[] = {
+        [1] = FIELD(wire_node, number, NUMBER32), [2] = FIELD(wire_node, name, BYTES),
+        [3] = FIELD(wire_node, address, BYTES),   [4] = FIELD(wire_node, shards, NUMBER32),
+        [5] = FIELD(wire_node, up, NUMBER32),
+    };
+    struct grid_bytes body, rest;
+    *ret_node = (struct wire_node){0};
+    if (!list_next(list, &body, &rest) || !DECODE(body, fields, ret_node))
+        return false;
+    list->rest = rest;
+    list->len--;
+    return true;
+}
+
+bool gc_wire_owners_next(struct wire_list *list, struct wire_owners *ret_owners)
+{
+    static const struct field fields[] = {
+        [1] = FIELD(wire_owners, id, NUMBER32),
+        [2] = FIELD(wire_owners, partitions, NUMBER32),
+        [3] = FIELD(wire_owners, primaries, BYTES),
+        [4] = FIELD(wire_owners, changes, BYTES),
+    };
+    struct grid_bytes body, rest;
+    *ret_owners = (struct wire_owners){0};
+    if (!list_next(list, &body, &rest) || !DECODE(body, fields, ret_owners))
+        return false;
+    list->rest = rest;
+    list->len--;
+    return true;
+}
+
+bool gc_wire_number_next(struct grid_bytes *packed, uint32_t *ret_number)
+{
+    struct reader r = {packed->data, (const uint8_t *)packed->data + packed->len};
+    uint64_t number;
+    if (packed->len == 0 || !get_varint(&r, &number) || number > UINT32_MAX)
+        return false;
+    *packed = (struct grid_bytes){r.at, (size_t)(r.end - r.at)};
+    *ret_number = (uint32_t)number;
     return true;
 }
 

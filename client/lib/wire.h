@@ -16,6 +16,7 @@ struct wire_hello {
     uint8_t session[SESSION_BYTES];
     uint32_t shard;                              /* from 1; 0: any */
     const char *client, *user, *password, *grid; /* NULL: "" */
+    bool topology;                               /* wanted by push */
 };
 /* Whole frame of a Hello to `to`, which has room for WIRE_HELLO_BYTES_MAX. Returns its length; 0:
  * the strings are too long. */
@@ -82,7 +83,7 @@ struct wire_response {
     int64_t result;
     uint32_t type;
     struct grid_bytes value, detail, cursor, media;
-    struct grid_bytes context, location, admin; /* messages; data NULL: not there */
+    struct grid_bytes context, location, admin, owners; /* messages; data NULL: not there */
     struct wire_list items;
 };
 bool gc_wire_response(struct grid_bytes body, struct wire_response *ret_response);
@@ -98,6 +99,25 @@ struct wire_item {
 };
 /* False: no more, or (list->len is not 0) the next one is malformed. */
 bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item);
+
+struct wire_topology {
+    uint64_t revision, since;
+    struct wire_list nodes, contexts;
+};
+bool gc_wire_topology(struct grid_bytes body, struct wire_topology *ret_topology);
+struct wire_node {
+    uint32_t number, shards, up;
+    struct grid_bytes name, address;
+};
+struct wire_owners {
+    uint32_t id, partitions;
+    struct grid_bytes primaries, changes; /* packed: gc_wire_number_next() */
+};
+/* False: no more, or (list->len is not 0) the next one is malformed. */
+bool gc_wire_node_next(struct wire_list *list, struct wire_node *ret_node);
+bool gc_wire_owners_next(struct wire_list *list, struct wire_owners *ret_owners);
+/* The next of packed numbers. False: no more, or (packed->len is not 0) malformed. */
+bool gc_wire_number_next(struct grid_bytes *packed, uint32_t *ret_number);
 
 /* Of a ContextInfo, the number of partitions; 0: none that makes sense. */
 uint32_t gc_wire_context_partitions(struct grid_bytes context);
