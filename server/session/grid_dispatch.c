@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "control/settings.h"
+#include "control/state.h"
 
 enum { SCAN_LIMIT_DEFAULT = 1000 };
 
@@ -241,6 +242,28 @@ static void do_open_cache(struct grid_session *g, struct wire_request *r)
         fail(g, r, (struct fault){GRID_ENO_CONTEXT, NULL});
 }
 
+static void locate_in(const struct grid_state *grid, uint32_t context, struct wire_location *l,
+                      const char *in_sync[LOCATION_IN_SYNC_MAX])
+{
+    struct replica_config c = {0};
+    l->primary = l->address = "";
+    l->in_sync_len = 0;
+    if (!grid_state_config(grid, context, l->partition, &c))
+        return;
+    l->epoch = c.epoch;
+    for (unsigned i = 0; i < c.in_sync; i++) {
+        const struct grid_node *n = grid_state_node(grid, c.members[i].node);
+        if (n)
+            in_sync[l->in_sync_len++] = n->info.name;
+    }
+    const struct grid_node *primary = c.led ? grid_state_node(grid, c.members[0].node) : NULL;
+    if (!primary)
+        return;
+    l->primary = primary->info.name;
+    l->address = primary->info.address[ADDRESS_CLIENT];
+    l->shard = l->partition % primary->info.shards + 1;
+}
+
 static void do_locate(struct grid_session *g, struct wire_request *r)
 {
     struct fault f = session_place(&g->base, &r->op);
@@ -248,14 +271,20 @@ static void do_locate(struct grid_session *g, struct wire_request *r)
         fail(g, r, f);
         return;
     }
+    const struct grid_state *grid = session_grid(&g->base);
+    const char *in_sync[LOCATION_IN_SYNC_MAX] = {g->base.view->node};
     struct wire_location l = {
         .partition = r->op.partition,
         .epoch = g->base.view->epoch,
         .primary = g->base.view->node,
+        .in_sync = in_sync,
+        .in_sync_len = 1,
         .slot = r->op.slot,
         .shard = r->op.partition % g->base.view->shards + 1,
         .address = g->base.view->address,
     };
+    if (grid)
+        locate_in(grid, cache_context(r->op.cache), &l, in_sync);
     wire_response_location(&g->base.out, r->number, &l, grid_news(g));
 }
 

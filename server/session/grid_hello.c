@@ -45,6 +45,7 @@ void grid_refuse_hello(struct grid_session *g, enum grid_err err, const char *de
 void grid_welcome(struct session *s)
 {
     reply(grid_of(s), GRID_OK, NULL, PROTOCOL_MAX);
+    grid_topology_push(s);
 }
 
 static bool version_spoken(const struct wire_hello *h)
@@ -99,6 +100,7 @@ void grid_greet(struct grid_session *g, const struct wire_hello *h)
         return;
     }
     g->has_id = h->session.len != 0;
+    g->wants_topology = h->topology;
     if (g->has_id)
         memcpy(g->id.bytes, h->session.data, sizeof g->id.bytes);
     if (h->shard && h->shard <= s->view->shards && h->shard - 1 != s->ports->shard) {

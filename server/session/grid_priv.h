@@ -13,9 +13,11 @@ struct grid_session {
     bool has_id;  /* the client asked for exactly-once (R13) */
     bool starved; /* the last frame found no room in the arena of its turn */
     struct session_id id;
-    size_t skip;       /* bytes of a refused frame still to come */
-    size_t frame_told; /* frame limit the client was told */
-    uint64_t topology; /* revision the client has; 0: it does not want to know */
+    size_t skip;             /* bytes of a refused frame still to come */
+    size_t frame_told;       /* frame limit the client was told */
+    uint64_t topology;       /* revision the client has; 0: it does not want to know */
+    bool wants_topology;     /* pushed (grid_topology.c) */
+    struct grid_state *told; /* what it was pushed last; NULL: nothing yet */
 };
 
 static inline struct grid_session *grid_of(struct session *s)
@@ -39,6 +41,10 @@ void grid_fail(struct grid_session *g, uint64_t number, enum grid_err err, const
 void grid_greet(struct grid_session *g, const struct wire_hello *hello);
 void grid_refuse_hello(struct grid_session *g, enum grid_err err, const char *detail);
 void grid_welcome(struct session *s);
+
+/* grid_topology.c: push what is new; forget what was pushed. */
+void grid_topology_push(struct session *s);
+void grid_topology_release(struct session *s);
 
 /* grid_dispatch.c: any later frame. `r` lives in the turn's arena. */
 void grid_dispatch(struct grid_session *g, struct wire_request *r);

@@ -175,9 +175,11 @@ const struct door grid_door = {
     .name = "grid",
     .bytes = sizeof(struct grid_session),
     .greets = true,
+    .release = grid_topology_release,
     .take = grid_take,
     .result = grid_result,
     .collected = grid_collected,
     .admin_result = grid_admin_result,
     .moved = grid_welcome,
+    .news = grid_topology_push,
 };

@@ -281,6 +281,12 @@ void session_set_client(struct session *s, struct slice name)
     s->client[len] = '\0';
 }
 
+void session_news(struct session *s)
+{
+    if (s->door->news && !s->closed)
+        s->door->news(s);
+}
+
 void session_close(struct session *s)
 {
     if (!s)

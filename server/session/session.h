@@ -21,6 +21,7 @@
 #include "wire/arena.h"
 
 struct session; /* opaque */
+struct grid_state; /* control/state.h */
 struct door;    /* opaque */
 
 extern const struct door grid_door; /* protobuf: client.proto */
@@ -45,6 +46,9 @@ struct session_ports {
     void (*move)(void *ctx, struct session *s, uint32_t shard);
     /* The newest catalog this thread has; valid until the next turn. */
     const struct catalog *(*catalog)(void *ctx);
+    /* What the grid agreed on, as this thread knows it; NULL: the node is alone. Valid until the
+     * next turn. */
+    const struct grid_state *(*grid)(void *ctx);
     /* GRID_OK, GRID_EAUTH, or GRID_EBUSY: too many were wrong just now. NULL: nobody is asked for
      * user and password. May change from one turn to the next; see session_trusts(). */
     enum grid_err (*authenticate)(void *ctx, const char *user, const char *password);
@@ -157,6 +161,9 @@ uint32_t session_in_flight(const struct session *s);
 bool session_greeted(const struct session *s);
 /* What the client calls itself, for people; "" when it does not. */
 const char *session_client(const struct session *s);
+
+/* What the grid agreed on has changed: the session may have output now. */
+void session_news(struct session *s);
 
 /* The connection is gone. Frees the session now, or with the last result that is in flight. */
 void session_close(struct session *s); /* NULL is fine */

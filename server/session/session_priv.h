@@ -41,6 +41,7 @@ struct door {
     void (*moved)(struct session *s);         /* NULL: never moves */
     bool (*expects)(const struct session *s); /* see session_expects(); NULL: never */
     bool (*full)(const struct session *s);    /* takes nothing for now; NULL: never */
+    void (*news)(struct session *s);          /* see session_news(); NULL: nothing */
     void (*check)(const struct session *s);   /* NULL: nothing */
 };
 
@@ -105,6 +106,12 @@ struct errands {
 static inline const struct catalog *session_catalog(const struct session *s)
 {
     return s->ports->catalog(s->ports->ctx);
+}
+
+/* NULL: the node is alone. */
+static inline const struct grid_state *session_grid(const struct session *s)
+{
+    return s->ports->grid ? s->ports->grid(s->ports->ctx) : NULL;
 }
 
 static inline size_t session_unsent(const struct session *s)

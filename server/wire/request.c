@@ -47,6 +47,7 @@ enum grid_err wire_hello_decode(struct slice body, struct arena *arena,
         .user = m->user,
         .password = m->password,
         .grid = m->grid,
+        .topology = m->topology,
     };
     return GRID_OK;
 }

@@ -21,6 +21,7 @@ struct wire_hello {
     const char *user;
     const char *password;
     const char *grid;
+    bool topology; /* wants it pushed */
 };
 
 /* Operations that no single partition answers; codes of enum Op in client.proto. Those of one

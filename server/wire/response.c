@@ -312,12 +312,13 @@ void wire_response_location(struct buf *out, uint64_t number, const struct wire_
 {
     Grid__Location l;
     grid__location__init(&l);
-    char *in_sync[] = {wire_text(location->primary)};
+    char *in_sync[LOCATION_IN_SYNC_MAX];
+    for (size_t i = 0; i < location->in_sync_len && i < LOCATION_IN_SYNC_MAX; i++)
+        in_sync[l.n_in_sync++] = wire_text(location->in_sync[i]);
     l.partition = location->partition;
     l.epoch = location->epoch;
-    l.primary = in_sync[0];
+    l.primary = wire_text(location->primary);
     l.in_sync = in_sync;
-    l.n_in_sync = 1;
     l.slot = location->slot;
     l.shard = location->shard;
     l.address = wire_text(location->address);

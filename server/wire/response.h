@@ -26,10 +26,13 @@ struct wire_hello_reply {
     const char *server;
 };
 
+enum { LOCATION_IN_SYNC_MAX = 32 };
 struct wire_location {
     uint32_t partition;
     uint64_t epoch;
-    const char *primary; /* the only member of the in-sync set */
+    const char *primary;        /* name of the node; "": nobody leads */
+    const char *const *in_sync; /* names */
+    size_t in_sync_len;
     uint32_t slot;
     uint32_t shard; /* from 1 */
     const char *address;
