@@ -195,12 +195,13 @@ START_TEST(cache_and_location_arrive)
     ck_assert_uint_eq(m->context->durability, DURABILITY_MEMORY);
     grid__response__free_unpacked(m, NULL);
 
-    struct wire_location l = {7, 3, "a", 120, 2, "127.0.0.1:7400"};
+    static const char *const in_sync[] = {"a", "b"};
+    struct wire_location l = {7, 3, "a", in_sync, 2, 120, 2, "127.0.0.1:7400"};
     wire_response_location(&b, 5, &l, 0);
     m = read_back(&b);
     ck_assert_uint_eq(m->location->partition, 7);
-    ck_assert_uint_eq(m->location->n_in_sync, 1);
-    ck_assert_str_eq(m->location->in_sync[0], "a");
+    ck_assert_uint_eq(m->location->n_in_sync, 2);
+    ck_assert_str_eq(m->location->in_sync[1], "b");
     ck_assert_str_eq(m->location->address, "127.0.0.1:7400");
     grid__response__free_unpacked(m, NULL);
 }
