@@ -145,8 +145,7 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
 bool gc_requests_encode(struct link *l);
 /* The connection broke: what was on it is to be sent again. */
 void gc_requests_return(struct link *l);
-/* What waits for `l` goes where it belongs now. */
-void gc_requests_reroute(struct link *l);
+void gc_requests_reroute(struct link *l); /* what waits for `l` goes where it belongs now */
 /* Deadlines and rests that are over; requests that were refused. */
 void gc_requests_tick(struct grid *g);
 /* When gc_requests_tick() is needed next, 0: never. */
@@ -192,7 +191,6 @@ struct link {
     bool writable_on, wants_write;
 };
 
-/* `member` NULL: to any node. */
 struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t shard);
 void gc_link_free(struct link *l);
 /* A request was queued: connect if need be. No I/O yet. */
@@ -217,7 +215,6 @@ void gc_wake(struct grid *g);
 void gc_settle(struct grid *g);
 /* What the server said of itself in a Hello on `l`. */
 void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply);
-/* Who owns what, as it was pushed on `l`. */
 void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body);
 /* The link for `r`. */
 struct link *gc_route(struct grid *g, const struct request *r);
@@ -232,24 +229,6 @@ void gc_scans_detach(struct grid *g);
 /* Keep what grid_error() tells. Returns err. */
 enum grid_err gc_fail(struct grid *g, enum grid_err err, const char *detail);
 
-/* --- blocking: blocking.c --------------------------------------------------------------------- */
-
-/* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever
- * its status is. */
-struct wait {
-    bool done;
-    enum grid_err err;
-    enum grid_err (*take)(struct wait *w, const struct wire_response *response);
-    void *to;
-    char detail[DETAIL_BYTES];
-};
-/* The value's bytes and media type are copied. False: no memory. */
-bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media);
-/* `r` may be NULL: no memory. Keeps the error for grid_error(). */
-GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wait *w);
-/* Whether a blocking call may be made now; else the error is kept. */
-GRID_MUST_USE enum grid_err gc_may_block(struct grid *g);
-
 /* One key: checked and encoded. NULL: no memory; else to be submitted (or it is marked refused).
  * async.c */
 struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct wire_key *key);
@@ -257,5 +236,7 @@ struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct w
 const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum grid_err *ret_err);
 /* What the server says, as the caller hears it: an absent key of a delete is NOT_FOUND. */
 enum grid_err gc_key_outcome(uint32_t op, enum grid_err err, int64_t result);
+
+#include "wait.h" /* blocking calls */
 
 #endif

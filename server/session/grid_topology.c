@@ -1,5 +1,6 @@
-/* grid_topology.c - who owns what, pushed to clients that asked for it in their Hello: all of it after
- * the greeting, then what changes. A client that does not read gets the sum of what it missed. */
+/* grid_topology.c - who owns what, pushed to clients that asked for it in their Hello: all of it
+ * after the greeting, then what changes. A client that does not read gets the sum of what it
+ * missed. */
 #include "session/grid_priv.h"
 
 #include "control/state.h"

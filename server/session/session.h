@@ -20,9 +20,9 @@
 #include "wire/admin.h"
 #include "wire/arena.h"
 
-struct session; /* opaque */
+struct session;    /* opaque */
 struct grid_state; /* control/state.h */
-struct door;    /* opaque */
+struct door;       /* opaque */
 
 extern const struct door grid_door; /* protobuf: client.proto */
 extern const struct door http_door; /* HTTP/1.1 */

@@ -1,5 +1,4 @@
-/* topology.c - see topology.h. Memory for the numbers of a whole push is two arrays for all contexts
- * together; pushes are rare. */
+/* topology.c - see topology.h. Pushes are rare: memory is taken and given back for each. */
 #include "wire/topology.h"
 
 #include "base/alloc.h"

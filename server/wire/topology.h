@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include "control/state.h"
 
-/* Append the frame of a push to `out`: all of `now`, or, with `before`, an earlier state that led to
- * it, what is different. */
+/* Append the frame of a push to `out`: all of `now`, or, with `before`, an earlier state that led
+ * to it, what is different. */
 void wire_topology_push(struct buf *out, const struct grid_state *before,
                         const struct grid_state *now);
 /* Whether a client would see a difference. */

@@ -1,0 +1,21 @@
+/* wait.h - a blocking call: blocking.c. The end of grid_priv.h. */
+#ifndef GRIDCLIENT_WAIT_H
+#define GRIDCLIENT_WAIT_H
+
+/* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever
+ * its status is. */
+struct wait {
+    bool done;
+    enum grid_err err;
+    enum grid_err (*take)(struct wait *w, const struct wire_response *response);
+    void *to;
+    char detail[DETAIL_BYTES];
+};
+/* The value's bytes and media type are copied. False: no memory. */
+bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media);
+/* `r` may be NULL: no memory. Keeps the error for grid_error(). */
+GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wait *w);
+/* Whether a blocking call may be made now; else the error is kept. */
+GRID_MUST_USE enum grid_err gc_may_block(struct grid *g);
+
+#endif
