@@ -20,6 +20,7 @@
 #include "proto/slot.h"
 #include "stream.h"
 #include "topology.h"
+#include "wait.h"
 #include "wire.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -28,8 +29,6 @@
 struct event;
 struct event_base;
 struct pollfd;
-
-enum { DETAIL_BYTES = 256 };
 
 struct grid {
     struct endpoint *endpoints;
@@ -236,7 +235,5 @@ struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct w
 const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum grid_err *ret_err);
 /* What the server says, as the caller hears it: an absent key of a delete is NOT_FOUND. */
 enum grid_err gc_key_outcome(uint32_t op, enum grid_err err, int64_t result);
-
-#include "wait.h" /* blocking calls */
 
 #endif

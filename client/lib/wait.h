@@ -1,6 +1,12 @@
-/* wait.h - a blocking call: blocking.c. The end of grid_priv.h. */
+/* wait.h - a blocking call: blocking.c. */
 #ifndef GRIDCLIENT_WAIT_H
 #define GRIDCLIENT_WAIT_H
+
+#include "wire.h"
+
+enum { DETAIL_BYTES = 256 };
+
+struct request;
 
 /* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever
  * its status is. */
