@@ -61,7 +61,7 @@ static bool table_begin(struct grid_state *s, const struct context_info *info, m
                 m[k] = (struct replica_member){n->number, n->boot};
             }
             grid_row_begin(m, copies, 1, &r);
-            grid_table_set(state_table(s, info->id), i, &r);
+            grid_table_set(grid_state_table(s, info->id), i, &r);
         }
     }
     placing_release(&p);
@@ -77,7 +77,7 @@ static void table_adopt(struct grid_state *s, const struct context_info *info, u
     if (info->durability != DURABILITY_MEMORY)
         r.born = 0;
     for (uint32_t i = 0; i < info->partitions; i++)
-        grid_table_set(state_table(s, info->id), i, &r);
+        grid_table_set(grid_state_table(s, info->id), i, &r);
 }
 
 static enum grid_err apply_found(struct apply *a)
@@ -100,7 +100,7 @@ static enum grid_err apply_found(struct apply *a)
         grid_nodes_insert(s, &n);
     }
     const struct catalog *adopt = c->u.found.adopt;
-    state_catalog_set(s, adopt ? catalog_copy(adopt) : catalog_new());
+    grid_state_catalog_set(s, adopt ? catalog_copy(adopt) : catalog_new());
     for (size_t i = 0; i < s->catalog->contexts_len; i++) {
         if (adopt)
             table_adopt(s, &s->catalog->contexts[i], c->u.found.epoch);
@@ -139,7 +139,7 @@ static enum grid_err durability_check(struct apply *a)
 {
     const struct context_info *want = a->c->u.context;
     const struct context_info *info = catalog_context_named(a->s->catalog, slice_str(want->name));
-    const struct grid_table *t = info ? state_table_of(a->s, info->id) : NULL;
+    const struct grid_table *t = info ? grid_state_table_of(a->s, info->id) : NULL;
     for (uint32_t i = 0; t && info->durability != want->durability && i < t->partitions; i++) {
         const struct chunk_head *h;
         grid_table_members(t, i, &h);
@@ -153,7 +153,7 @@ static enum grid_err durability_check(struct apply *a)
 
 static void table_settle(struct grid_state *s, const struct context_info *info)
 {
-    struct grid_table **t = state_table(s, info->id);
+    struct grid_table **t = grid_state_table(s, info->id);
     struct grid_row_view v = {s, info};
     for (uint32_t i = 0; i < info->partitions; i++) {
         struct grid_row r;
@@ -189,7 +189,7 @@ static enum grid_err apply_catalog(struct apply *a)
         return err;
     }
     next->revision++;
-    state_catalog_set(s, next);
+    grid_state_catalog_set(s, next);
     if (create)
         CHECK(table_begin(s, &next->contexts[next->contexts_len - 1], a->c->now));
     if (alter)

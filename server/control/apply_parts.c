@@ -19,7 +19,7 @@ static void reset_make(struct reset *r, struct apply *a, const struct context_in
     if (r->made)
         placing_release(&r->p);
     placing_init(&r->p, a->s, info, a->c->now, 0);
-    placing_place(&r->p, a->s, state_table_of(a->s, info->id));
+    placing_place(&r->p, a->s, grid_state_table_of(a->s, info->id));
     r->context = info->id;
     r->made = true;
 }
@@ -49,7 +49,7 @@ static enum grid_err reset(struct reset *z, struct apply *a, const struct contex
 static enum grid_err part_apply(struct apply *a, struct reset *z, const struct part_change *c,
                                 char *why)
 {
-    struct grid_table **t = state_table(a->s, c->context);
+    struct grid_table **t = grid_state_table(a->s, c->context);
     struct grid_row_view v = {a->s, catalog_context(a->s->catalog, c->context)};
     struct grid_row r;
     if (!t || c->partition >= (*t)->partitions) {

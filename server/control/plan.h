@@ -47,6 +47,9 @@ struct plan_input {
     size_t reports_len;
     const struct plan_progress *progress; /* of joining members that are known, any order */
     size_t progress_len;
+    const uint32_t *voters; /* members of raft that vote, by number; NULL: as the state has it */
+    size_t voters_len;
+    uint32_t self; /* number of the leader; 0: not known */
 };
 
 struct plan_ask { /* for the primary: stop, drain, and propose PART_HAND_OVER to `to` (R12) */
@@ -70,10 +73,10 @@ struct plan_output {
     /* Change the membership of raft by one; 0: no change wanted. Add before drop. */
     uint32_t voter_add;
     uint32_t voter_drop;
-    /* Whether nodes that ask to enter may: not while it is open who is gone (see ENTER). A node
-     * that is unknown or down in the state may enter at any time. */
+    /* Whether a node may enter that is up in the state in another boot: not while it is open who is
+     * gone (see ENTER). One that is unknown, or down, may at any time. */
     bool may_enter;
-    bool settled; /* nothing to do, and nothing under way */
+    bool settled; /* nothing to do, nothing under way, nobody waited for */
 };
 
 struct plan *plan_new(void);

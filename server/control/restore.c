@@ -41,7 +41,7 @@ bool grid_state_restore_session(struct grid_state *s, const struct grid_session 
 
 void grid_state_restore_catalog(struct grid_state *s, struct catalog *catalog_take)
 {
-    state_catalog_set(s, catalog_take);
+    grid_state_catalog_set(s, catalog_take);
 }
 
 bool grid_state_restore_row(struct grid_state *s, size_t table, uint32_t partition,

@@ -117,8 +117,16 @@ static void put_members(struct grid_row *r, const struct members *l)
         r->m[r->len++] = l->m[i];
 }
 
-/* The next configuration. The last epoch is never left: there the partition stands still. */
-static void put_together(const struct grid_row_view *v, bool led, struct lists *l,
+static bool same_config(const struct grid_row *a, const struct grid_row *b)
+{
+    return a->led == b->led && a->lost == b->lost && a->in_sync == b->in_sync &&
+           a->complete == b->complete && a->len == b->len &&
+           memcmp(a->m, b->m, a->len * sizeof *a->m) == 0;
+}
+
+/* The next configuration, if it is another. The last epoch is never left: there the partition
+ * stands still. True: the row changed. */
+static bool put_together(const struct grid_row_view *v, bool led, struct lists *l,
                          struct grid_row *r)
 {
     bool last = r->epoch == GRID_EPOCH_MAX;
@@ -127,17 +135,22 @@ static void put_together(const struct grid_row_view *v, bool led, struct lists *
         l->joining.n = 0;
     settle(v, led, l);
     bool lost = l->in_sync.n == 0;
-    *r = (struct grid_row){
-        .epoch = r->epoch + !last, .born = r->born, .led = led && !lost, .lost = lost};
+    struct grid_row next = {.epoch = r->epoch, .born = r->born, .led = led && !lost, .lost = lost};
     if (lost)
-        return;
-    put_members(r, &l->in_sync);
-    r->in_sync = r->len;
-    put_members(r, &l->eligible);
-    r->complete = r->len;
-    put_members(r, &l->joining);
-    for (; r->away < l->away_n; r->away++)
-        r->m[r->len + r->away] = (struct replica_member){l->away[r->away], 0};
+        l->eligible.n = l->joining.n = l->away_n = 0;
+    put_members(&next, &l->in_sync);
+    next.in_sync = next.len;
+    put_members(&next, &l->eligible);
+    next.complete = next.len;
+    put_members(&next, &l->joining);
+    for (; next.away < l->away_n; next.away++)
+        next.m[next.len + next.away] = (struct replica_member){l->away[next.away], 0};
+    bool config = !same_config(r, &next);
+    bool away = r->away != next.away ||
+                memcmp(r->m + r->len, next.m + next.len, next.away * sizeof *next.m) != 0;
+    next.epoch += config && !last;
+    *r = next;
+    return config || away;
 }
 
 /* --- ends and beginnings of lives ------------------------------------------------------------- */
@@ -190,8 +203,7 @@ bool grid_row_gone(const struct grid_row_view *v, struct grid_row *r)
         if (v->info->durability != DURABILITY_MEMORY)
             l.in_sync = dead; /* R10 */
     }
-    put_together(v, led, &l, r);
-    return true;
+    return put_together(v, led, &l, r);
 }
 
 /* The last one in sync goes on when it is back (R10). */
@@ -213,23 +225,14 @@ bool grid_row_returned(const struct grid_row_view *v, uint32_t node, struct grid
         l.in_sync.m[at].boot = boot;
     else
         l.eligible.m[at - r->in_sync].boot = boot;
-    put_together(v, r->led || last_is_back(v, &l), &l, r);
-    return true;
+    return put_together(v, r->led || last_is_back(v, &l), &l, r);
 }
 
 bool grid_row_removed(const struct grid_row_view *v, uint32_t node, struct grid_row *r)
 {
     struct lists l = take_apart(r);
     int in_sync = members_find(&l.in_sync, node), eligible = members_find(&l.eligible, node);
-    uint8_t away = l.away_n;
     away_cut(&l, node);
-    if (in_sync < 0 && eligible < 0) {
-        if (away == l.away_n)
-            return false;
-        for (r->away = 0; r->away < l.away_n; r->away++)
-            r->m[r->len + r->away].node = l.away[r->away];
-        return true;
-    }
     if (eligible >= 0)
         members_cut(&l.eligible, eligible);
     if (in_sync >= 0)
@@ -238,8 +241,7 @@ bool grid_row_removed(const struct grid_row_view *v, uint32_t node, struct grid_
         l.in_sync = l.eligible;
         l.eligible.n = 0;
     }
-    put_together(v, r->led || last_is_back(v, &l), &l, r);
-    return true;
+    return put_together(v, r->led || last_is_back(v, &l), &l, r);
 }
 
 bool grid_row_needs(const struct grid_row_view *v, uint32_t node, const struct grid_row *r)
@@ -254,12 +256,7 @@ bool grid_row_needs(const struct grid_row_view *v, uint32_t node, const struct g
 bool grid_row_settle_eligible(const struct grid_row_view *v, struct grid_row *r)
 {
     struct lists l = take_apart(r);
-    uint8_t before = l.eligible.n;
-    settle(v, r->led, &l);
-    if (l.eligible.n == before)
-        return false;
-    put_together(v, r->led, &l, r);
-    return true;
+    return put_together(v, r->led, &l, r);
 }
 
 void grid_row_begin(const struct replica_member *members, uint32_t len, uint32_t epoch,
@@ -424,6 +421,6 @@ enum grid_err grid_row_change(const struct grid_row_view *v, const struct part_c
         break;
     }
     if (!err)
-        put_together(v, true, &l, r);
+        (void)put_together(v, true, &l, r);
     return err;
 }

@@ -181,7 +181,7 @@ void grid_state_unref(struct grid_state *s)
     free(s);
 }
 
-void state_catalog_set(struct grid_state *s, struct catalog *c_take)
+void grid_state_catalog_set(struct grid_state *s, struct catalog *c_take)
 {
     struct grid_table **tables =
         xcalloc(c_take->contexts_len ? c_take->contexts_len : 1, sizeof *tables);
@@ -275,7 +275,7 @@ bool grid_node_selected(const struct grid_node *n, const struct context_info *in
     return slice_eq(grid_node_label(n, key), slice_str(equals + 1));
 }
 
-const struct grid_table *state_table_of(const struct grid_state *s, uint32_t context)
+const struct grid_table *grid_state_table_of(const struct grid_state *s, uint32_t context)
 {
     size_t low = 0, high = s->tables_len;
     while (low < high) {
@@ -288,7 +288,7 @@ const struct grid_table *state_table_of(const struct grid_state *s, uint32_t con
     return low < s->tables_len && s->tables[low]->context == context ? s->tables[low] : NULL;
 }
 
-struct grid_table **state_table(struct grid_state *s, uint32_t context)
+struct grid_table **grid_state_table(struct grid_state *s, uint32_t context)
 {
     for (size_t i = 0; i < s->tables_len; i++)
         if (s->tables[i]->context == context)
@@ -299,7 +299,7 @@ struct grid_table **state_table(struct grid_state *s, uint32_t context)
 static const struct grid_table *table_with(const struct grid_state *s, uint32_t context,
                                            uint32_t partition)
 {
-    const struct grid_table *t = state_table_of(s, context);
+    const struct grid_table *t = grid_state_table_of(s, context);
     return t && partition < t->partitions ? t : NULL;
 }
 

@@ -77,9 +77,9 @@ void grid_removed_set_all(struct grid_state *s, const struct grid_tombstone *lis
 void grid_removed_insert(struct grid_state *s, const struct grid_tombstone *t);
 struct grid_session *grid_sessions_own(struct grid_state *s, size_t room);
 /* `c` is taken; tables follow its contexts: new ones are empty, those of dropped ones go. */
-void state_catalog_set(struct grid_state *s, struct catalog *c_take);
-struct grid_table **state_table(struct grid_state *s, uint32_t context);
-const struct grid_table *state_table_of(const struct grid_state *s, uint32_t context);
+void grid_state_catalog_set(struct grid_state *s, struct catalog *c_take);
+struct grid_table **grid_state_table(struct grid_state *s, uint32_t context);
+const struct grid_table *grid_state_table_of(const struct grid_state *s, uint32_t context);
 
 bool control_name_good(struct slice name);
 

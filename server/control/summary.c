@@ -87,7 +87,7 @@ bool grid_state_next_change(const struct grid_state *before, const struct grid_s
 {
     for (; at->table < after->tables_len; at->table++, at->next = 0) {
         const struct grid_table *b = after->tables[at->table];
-        const struct grid_table *a = state_table_of(before, b->context);
+        const struct grid_table *a = grid_state_table_of(before, b->context);
         if (a && table_next_change(a, b, at))
             return true;
     }
