@@ -67,7 +67,7 @@ static void content_name(struct content *c, const char *name)
 {
     if (strcmp(name, "meta") == 0)
         c->meta = true;
-    else if (strncmp(name, "shard-", 6) == 0)
+    else if (strcmp(name, "control") != 0 && strncmp(name, "shard-", 6) == 0)
         c->shards = true;
     else if (strcmp(name, "LOCK") != 0 && strcmp(name, "lost+found") != 0 &&
              strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
@@ -152,7 +152,7 @@ static enum grid_err rows_make(struct meta *m, struct kv_txn *t, const struct me
 static enum grid_err rows_read(struct meta *m, struct kv_txn *t)
 {
     struct slice id, grid;
-    uint64_t shards = 0, made = 0;
+    uint64_t shards = 0, made = 0, control = 0;
     enum grid_err err = bytes_get(m, t, "node", &id);
     if (!err)
         err = bytes_get(m, t, "grid", &grid);
@@ -164,6 +164,9 @@ static enum grid_err rows_read(struct meta *m, struct kv_txn *t)
         err = number_get(t, m->kv, "made", &made);
     if (err)
         return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
+    err = number_get(t, m->kv, "control", &control);
+    if (err && err != GRID_ENOT_FOUND) /* absent: it has always been alone */
+        return err;
     if (id.len != NODE_ID_BYTES || grid.len > META_GRID_BYTES || !shards ||
         shards > META_SHARDS_MAX)
         return GRID_ECORRUPT;
@@ -172,6 +175,7 @@ static enum grid_err rows_read(struct meta *m, struct kv_txn *t)
     m->info.grid[grid.len] = '\0';
     m->info.shards = (unsigned)shards;
     m->info.fresh = !made;
+    m->info.control = control;
     return GRID_OK;
 }
 
@@ -283,7 +287,7 @@ const struct meta_info *meta_info(const struct meta *m)
     return &m->info;
 }
 
-enum grid_err meta_made(struct meta *m, char *why)
+static enum grid_err mark(struct meta *m, const char *name, char *why)
 {
     struct kv_txn *t;
     int error = disk_posix()->ops->sync_dir(disk_posix(), m->dir);
@@ -291,7 +295,7 @@ enum grid_err meta_made(struct meta *m, char *why)
         return fail_errno(why, "sync", m->dir, error);
     enum grid_err err = m->kv->ops->begin(m->kv, true, &t);
     if (!err) {
-        err = number_put(t, m->kv, "made", 1);
+        err = number_put(t, m->kv, name, 1);
         if (err)
             m->kv->ops->abort(t);
         else
@@ -299,8 +303,21 @@ enum grid_err meta_made(struct meta *m, char *why)
     }
     if (err)
         return fail(why, err, "cannot write %s/meta: %s", m->dir, err_text(err));
-    m->info.fresh = false;
     return GRID_OK;
+}
+
+enum grid_err meta_made(struct meta *m, char *why)
+{
+    enum grid_err err = mark(m, "made", why);
+    m->info.fresh = err != GRID_OK;
+    return err;
+}
+
+enum grid_err meta_control_made(struct meta *m, char *why)
+{
+    enum grid_err err = mark(m, "control", why);
+    m->info.control = err == GRID_OK;
+    return err;
 }
 
 enum grid_err meta_catalog_get(struct meta *m, char *why, uint64_t *ret_revision, struct buf *out)

@@ -28,7 +28,8 @@ struct meta_info {
     uint64_t
         /* number of this start, 1, 2, 3...: durable when meta_open() returns, never used again */
         boot;
-    bool fresh; /* half-made: open the shards with create, then call meta_made() */
+    bool fresh;   /* half-made: open the shards with create, then call meta_made() */
+    bool control; /* the node has been member of a grid: DIR/control must be there */
 };
 
 /* GRID_EIN_USE: another process has it (its pid in `why`); GRID_ENEWER; GRID_ECORRUPT: something
@@ -48,6 +49,10 @@ enum grid_err meta_catalog_get(struct meta *m, char *why, uint64_t *ret_revision
  * the process. */
 MUST_USE
 enum grid_err meta_catalog_set(struct meta *m, uint64_t revision, struct slice catalog, char *why);
+/* DIR/control is there: from now on a missing one is damage, for what it promised under this node
+ * id must never be forgotten. Durable on return. */
+MUST_USE
+enum grid_err meta_control_made(struct meta *m, char *why);
 void meta_close(struct meta *m); /* NULL is fine; unlocks */
 
 #endif

@@ -1,0 +1,21 @@
+/* raft_disk.h - the thread that writes the control plane's store: a slow disk never delays a
+ * heartbeat. Jobs are written in their order, all that wait in one synced transaction. */
+#ifndef GRIDD_NODE_RAFT_DISK_H
+#define GRIDD_NODE_RAFT_DISK_H
+
+#include "net/loop.h"
+#include "store/raftstore.h"
+
+struct raft_disk; /* opaque */
+
+/* Starts the thread, which uses `store` (borrowed) from now on. `written` is called on `loop`'s
+ * thread, by a note: all jobs up to this one are on disk. A write that fails ends the process; a
+ * full disk is waited for, and said once. */
+struct raft_disk *raft_disk_new(struct raftstore *store, struct loop *loop,
+                                void (*written)(void *ctx, uint64_t job), void *ctx);
+/* The loop's thread. Copies. */
+void raft_disk_persist(struct raft_disk *d, const struct grid_persist *p);
+/* What was given is written first. NULL is fine. */
+void raft_disk_free(struct raft_disk *d);
+
+#endif
