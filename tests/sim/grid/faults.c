@@ -1,0 +1,232 @@
+/* faults.c - what a seed does to its world: its mix is drawn first, then each 10 ms one thing at
+ * most goes wrong. At the end all faults stop, and all must be well. */
+#include "tests/sim/grid/world.h"
+
+#include <stdio.h>
+
+enum { STEP_MS = 10 };
+
+static unsigned some(struct world *w, unsigned most)
+{
+    return below(w, 2) ? 0 : (unsigned)below(w, most + 1);
+}
+
+void faults_draw(struct world *w)
+{
+    struct mix *m = &w->mix;
+    m->nodes = 1 + (unsigned)below(w, 7);
+    m->expect = 1 + (unsigned)below(w, m->nodes);
+    m->kill = some(w, 60);
+    m->power = some(w, 60);
+    m->pause = some(w, 60);
+    m->cut = some(w, 80);
+    m->oneway = some(w, 60);
+    m->ask = 50 + (unsigned)below(w, 500);
+    m->drain = some(w, 15);
+    m->remove = below(w, 4) ? 0 : 5;
+    m->clean = some(w, 30);
+    m->loss = some(w, 50);
+    m->delay_max = 1 + below(w, below(w, 4) ? 5 : 60);
+    m->disk_max = 1 + below(w, below(w, 4) ? 10 : 150);
+    m->skew = below(w, 2);
+    m->reorder = below(w, 4) == 0;
+    m->spare = m->expect > 1 && below(w, 3) == 0;
+    m->length = 4000 + below(w, 16000);
+    trace(w, "%u nodes, %u found, loss %u/1000, delay %lu, disk %lu%s%s%s", m->nodes, m->expect,
+          m->loss, (unsigned long)m->delay_max, (unsigned long)m->disk_max, m->skew ? ", skew" : "",
+          m->reorder ? ", out of order" : "", m->spare ? ", a spare" : "");
+    unsigned len = m->nodes;
+    if (m->spare && m->nodes < NODES)
+        len = ++m->nodes;
+    for (unsigned i = 0; i < len; i++)
+        node_make(w, i, i < m->expect || (m->spare && i == len - 1) ? m->expect : 0);
+    for (unsigned i = 0; i < len; i++)
+        if (!m->spare || i + 1 < len)
+            node_start(w, &w->nodes[i]);
+    event_at(w, w->now + STEP_MS, EVENT_FAULT, 0);
+}
+
+static struct simnode *any(struct world *w)
+{
+    return &w->nodes[below(w, w->nodes_len)];
+}
+
+static unsigned candidates(const struct world *w)
+{
+    unsigned len = 0;
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        len += w->nodes[i].run != DOWN && w->nodes[i].expect > 0;
+    return len;
+}
+
+/* Before there is a grid no more candidates run than are expected. */
+static bool may_start(const struct world *w, const struct simnode *n)
+{
+    return w->founded || !n->expect || candidates(w) < w->mix.expect;
+}
+
+static void ask_something(struct world *w)
+{
+    struct simnode *n = any(w);
+    if (n->run != RUNNING || !n->in)
+        return;
+    static char path[64];
+    uint64_t ticket = ticket_new(w, n);
+    w->tickets[ticket - 1].cache = true;
+    struct grid_command c = {.kind = GRID_CACHE_CREATE};
+    snprintf(path, sizeof path, "default/c%lu", (unsigned long)ticket);
+    c.u.cache.path = slice_str(path);
+    msec_t deadline = node_clock(w, n) + 2000 + below(w, 30000);
+    tally.asked++;
+    if (grid_member_propose(n->member, &c, deadline, ticket) != GRID_OK)
+        w->tickets[ticket - 1].answered = true;
+    n->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, n->index);
+}
+
+static void operate(struct world *w, enum grid_command_kind kind)
+{
+    struct simnode *n = any(w), *about = any(w);
+    if (n->run != RUNNING || !n->in || !about->disk.identity.number)
+        return;
+    struct grid_command c = {.kind = kind};
+    if (kind == GRID_DRAIN) {
+        c.u.drain.node = about->disk.identity.number;
+        c.u.drain.on = below(w, 2) && !w->quiet;
+    } else {
+        if (about->run != DOWN || w->nodes_len < 3 || about->index == 0)
+            return;
+        c.u.remove.node = about->disk.identity.number;
+    }
+    uint64_t ticket = ticket_new(w, n);
+    if (grid_member_propose(n->member, &c, node_clock(w, n) + 20000, ticket) != GRID_OK)
+        w->tickets[ticket - 1].answered = true;
+    n->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, n->index);
+}
+
+/* Whom the newest state calls removed stays away: what they are told is looked at in stories. */
+static void see_removed(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        const struct simnode *n = &w->nodes[i];
+        if (n->run != RUNNING)
+            continue;
+        const struct grid_state *s = grid_member_state(n->member);
+        for (unsigned k = 0; k < w->nodes_len; k++) {
+            if (w->nodes[k].removed || !grid_state_removed(s, w->nodes[k].info.id))
+                continue;
+            w->nodes[k].removed = true;
+            tally.removed++;
+        }
+    }
+}
+
+static void cut(struct world *w, bool oneway)
+{
+    unsigned a = (unsigned)below(w, w->nodes_len), b = (unsigned)below(w, w->nodes_len);
+    tally.cuts++;
+    if (below(w, 3) == 0 && !oneway) { /* one from all others */
+        for (unsigned i = 0; i < w->nodes_len; i++)
+            w->cut[a][i] = w->cut[i][a] = true;
+        trace(w, "node %u is cut off", a);
+        return;
+    }
+    w->cut[a][b] = true;
+    if (!oneway)
+        w->cut[b][a] = true;
+    trace(w, "cut %u %s %u", a, oneway ? "->" : "<->", b);
+}
+
+static void heal(struct world *w)
+{
+    memset(w->cut, 0, sizeof w->cut);
+    trace(w, "the network is whole");
+}
+
+static void clean_stop(struct world *w)
+{
+    struct simnode *n = any(w);
+    if (n->run != RUNNING || !n->in)
+        return;
+    grid_member_step_down(n->member, node_clock(w, n));
+    n->self.boot = 0; /* its shards serve nothing any more */
+    grid_member_released(n->member, node_clock(w, n));
+    uint64_t ticket = ticket_new(w, n);
+    if (grid_member_leave(n->member, node_clock(w, n) + 3000, ticket) != GRID_OK)
+        w->tickets[ticket - 1].answered = true;
+    n->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, n->index);
+    n->stop_at = w->now + 50 + below(w, 500);
+    tally.left++;
+}
+
+void faults_step(struct world *w)
+{
+    const struct mix *m = &w->mix;
+    if (w->quiet)
+        return;
+    event_at(w, w->now + STEP_MS, EVENT_FAULT, 0);
+    see_removed(w);
+    if (m->spare && !w->founded && chance(w, 150))
+        node_stop(w, any(w), below(w, 2));
+    if (chance(w, m->kill))
+        tally.kills++, node_stop(w, any(w), false);
+    if (chance(w, m->power / 4)) {
+        bool all = below(w, 4) == 0;
+        tally.powers++;
+        for (unsigned i = 0; all && i < w->nodes_len; i++)
+            node_stop(w, &w->nodes[i], true);
+        node_stop(w, any(w), true);
+    }
+    if (chance(w, m->pause))
+        tally.pauses++, node_pause(w, any(w), 50 + below(w, below(w, 2) ? 1000 : 6000));
+    if (chance(w, m->cut))
+        cut(w, false);
+    if (chance(w, m->oneway))
+        cut(w, true);
+    if (chance(w, 100))
+        heal(w);
+    if (chance(w, m->ask))
+        ask_something(w);
+    if (chance(w, m->drain))
+        operate(w, GRID_DRAIN);
+    if (chance(w, m->remove))
+        operate(w, GRID_REMOVE);
+    if (chance(w, m->clean))
+        clean_stop(w);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        if (n->stop_at && w->now >= n->stop_at) {
+            n->stop_at = 0;
+            node_stop(w, n, false);
+        }
+        if (n->run == DOWN && chance(w, w->founded ? 100 : 200) && may_start(w, n))
+            node_start(w, n);
+    }
+}
+
+/* Faults are over: everyone comes back, and must find together. */
+void faults_end(struct world *w)
+{
+    heal(w);
+    w->quiet = true;
+    w->mix.loss = 0;
+    w->mix.delay_max = w->mix.delay_max < 20 ? w->mix.delay_max : 20;
+    w->mix.disk_max = w->mix.disk_max < 20 ? w->mix.disk_max : 20;
+    see_removed(w);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        if (n->stop_at)
+            node_stop(w, n, false);
+        n->stop_at = 0;
+        node_resume(w, n);
+    }
+    /* those that promised come first: with a spare in the place of one nothing would be founded */
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        n->stays_down = n->run == DOWN && !may_start(w, n) && !w->founded;
+        if (!n->stays_down)
+            node_start(w, n);
+    }
+}

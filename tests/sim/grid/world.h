@@ -1,0 +1,234 @@
+/* world.h - whole grids of 1 to 7 members in one process: virtual time, network, disks, clocks and
+ * shards that do as little as the control plane needs of them. One seed, one history. */
+#ifndef TESTS_SIM_GRID_WORLD_H
+#define TESTS_SIM_GRID_WORLD_H
+
+#include "base/buf.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/prng.h"
+#include "grid/member.h"
+#include "grid/sabotage.h"
+
+enum { NODES = 8, PARTITIONS = 16, TERMS = 4096, REVISIONS = 65536, BOOTS = 4096 };
+
+/* --- what is kept --- */
+
+struct disk { /* one node's, as it would be read back */
+    struct grid_identity identity;
+    uint64_t term;
+    uint32_t vote;
+    struct raft_snapshot snapshot; /* its data is the disk's */
+    struct raft_entry *entries;    /* data is the disk's */
+    size_t entries_len;
+};
+
+struct write { /* under way to it */
+    uint64_t job;
+    bool has_identity, has_raft;
+    struct grid_identity identity;
+    struct disk raft;
+    bool has_snapshot;
+    uint64_t drop_to, cut_from;
+    struct write *next;
+};
+
+void disk_apply(struct disk *d, struct write *w); /* takes what w has */
+void disk_release(struct disk *d);
+struct write *write_new(const struct grid_persist *p);
+void write_free(struct write *w);
+
+/* --- messages that are on their way --- */
+
+struct packet; /* a message and all it borrows */
+struct packet *packet_new(const struct grid_message *msg);
+const struct grid_message *packet_message(const struct packet *p);
+void packet_free(struct packet *p);
+
+/* --- nodes --- */
+
+enum run { DOWN, RUNNING, PAUSED };
+
+struct part { /* a partition as a shard of the node sees it */
+    uint64_t epoch;
+    struct replica_config config;
+    msec_t wait;                  /* local time: serves from then on */
+    bool stopped;                 /* for a hand-over */
+    struct replica_member adding; /* counted from the moment of asking */
+    msec_t good_at;               /* when all leases were held last */
+    bool asking;                  /* a change is unanswered */
+    uint64_t asking_ticket;
+};
+
+struct simnode {
+    unsigned index;
+    struct node_info info;
+    char address[32];
+    uint32_t expect;
+    bool removed; /* by an operator, for ever */
+    bool stays_down;
+    enum run run;
+    uint64_t life; /* counts processes: events of earlier ones are void */
+    msec_t started;
+    struct disk disk;
+    struct write *writes; /* in order */
+    struct write **writes_end;
+    uint64_t disk_free_at;
+    struct grid_member *member;
+    struct grid_identity told; /* of the newest write given */
+    double rate;               /* of its clock */
+    msec_t offset;
+    msec_t wake;
+    bool in;
+    char why[WHY_BYTES];
+    bool refused;
+    /* its shards */
+    struct grid_state *state; /* adopted */
+    struct replica_member self;
+    struct part parts[PARTITIONS];
+    struct final {
+        uint32_t boot; /* of a node that is down */
+        msec_t until;
+    } finals[NODES + 1];
+    msec_t stop_at; /* a clean stop ends then; 0: none is under way */
+    /* packets that came while it was paused */
+    struct packet *held[512];
+    unsigned held_from[512];
+    size_t held_len;
+};
+
+/* --- the world --- */
+
+enum event_kind {
+    EVENT_ARRIVE,
+    EVENT_WRITTEN,
+    EVENT_WAKE,
+    EVENT_ADOPT,
+    EVENT_CLOSED,
+    EVENT_FAULT,
+    EVENT_ASK,
+    EVENT_RESUME,
+    EVENT_SHARD
+};
+
+struct event {
+    struct heap_node heap;
+    enum event_kind kind;
+    unsigned node;
+    uint64_t life;
+    unsigned from;
+    struct packet *packet;
+    uint64_t job;
+    struct grid_state *state;
+    struct plan_ask ask;
+};
+
+struct ticket {
+    bool open;
+    bool cache; /* CACHE_CREATE of a name of its own */
+    bool answered;
+    enum grid_err err;
+    uint64_t revision;
+    unsigned node;
+    uint32_t partition; /* of a change, + 1; 0: none */
+    uint64_t epoch;
+};
+
+struct mix { /* what a seed has in store */
+    unsigned nodes, expect;
+    unsigned kill, power, pause, cut, oneway, ask, drain, remove, clean, join; /* per 10,000 */
+    unsigned loss;                                                             /* per 1,000 */
+    msec_t delay_max, disk_max;
+    bool skew, reorder;
+    bool spare; /* one more candidate than expected, in place of one that is down */
+    msec_t length;
+};
+
+struct world {
+    uint64_t seed;
+    struct prng prng;
+    struct mix mix;
+    msec_t now; /* true time */
+    struct heap events;
+    uint64_t order; /* ties */
+    struct simnode nodes[NODES];
+    unsigned nodes_len;
+    bool cut[NODES][NODES];
+    msec_t in_order[NODES][NODES];
+    bool quiet; /* no faults any more */
+    struct ticket *tickets;
+    size_t tickets_len, tickets_cap;
+    /* what the checkers remember */
+    bool founded;
+    uint8_t grid_id[GRID_ID_BYTES];
+    uint8_t leader_of[TERMS]; /* node + 1 */
+    uint64_t digest[REVISIONS];
+    uint32_t gone[NODES + 1]; /* by number: the highest boot known to be over */
+    uint64_t gone_revision[NODES + 1];
+    uint64_t newest; /* revision */
+    bool trace;
+    void (*on_gone)(struct world *w, uint32_t number); /* for stories */
+    msec_t mark;
+    char *fault; /* what broke; NULL: nothing */
+};
+
+struct tally {
+    uint64_t seeds, events, kills, powers, pauses, cuts, gone, entered, founded, leaders, asked,
+        refused, doubt, snapshots, promoted, handed, removed, left, unjust;
+};
+
+extern struct tally tally;
+
+/* world.c */
+void world_init(struct world *w, uint64_t seed);
+void world_release(struct world *w);
+void world_run(struct world *w, msec_t until);
+void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+struct event *event_at(struct world *w, msec_t at, enum event_kind kind, unsigned node);
+uint64_t below(struct world *w, uint64_t n);
+bool chance(struct world *w, unsigned per_10000);
+void trace(const struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* node.c */
+void node_make(struct world *w, unsigned index, uint32_t expect);
+void node_start(struct world *w, struct simnode *n);
+void node_stop(struct world *w, struct simnode *n, bool power);
+void node_pause(struct world *w, struct simnode *n, msec_t for_ms);
+void node_resume(struct world *w, struct simnode *n);
+void node_wake(struct world *w, struct simnode *n);
+void node_arrive(struct world *w, struct simnode *n, unsigned from, struct packet *p);
+void node_written(struct world *w, struct simnode *n, uint64_t job);
+void node_closed(struct world *w, struct simnode *n, unsigned other);
+msec_t node_clock(const struct world *w, const struct simnode *n);
+struct grid_codec sim_codec(void);
+void codec_forget(void);
+uint64_t ticket_new(struct world *w, struct simnode *n);
+
+/* shards.c */
+void shards_adopt(struct world *w, struct simnode *n, struct grid_state *s);
+void shards_tick(struct world *w, struct simnode *n);
+void shards_ask(struct world *w, struct simnode *n, const struct plan_ask *ask);
+void shards_done(struct world *w, struct simnode *n, struct ticket *t, const struct grid_done *d);
+void shards_gone(struct world *w, struct simnode *n);
+void shards_reset(struct world *w, struct simnode *n);
+bool shards_serve(const struct world *w, const struct simnode *n, unsigned partition);
+
+/* check.c */
+void check_published(struct world *w, struct simnode *n, const struct grid_state *s);
+void check_leaders(struct world *w, struct simnode *n);
+void check_reads(struct world *w);
+void check_grants(struct world *w, struct simnode *n);
+void check_identity(struct world *w, struct simnode *n);
+bool world_converged(struct world *w, const char **ret_why);
+
+/* faults.c */
+void faults_draw(struct world *w);
+void faults_step(struct world *w);
+void faults_end(struct world *w);
+
+/* story.c */
+int stories_run(const char *only); /* NULL: all */
+int stories_times(void);
+/* What breaks in the first story that breaks, or NULL. */
+char *story_fault(uint64_t seed);
+#endif
