@@ -79,7 +79,7 @@ struct record_session {
     struct session_id id;
     uint64_t number; /* of this request, > 0 */
     uint64_t lowest; /* lowest number the client has no answer to; results below it are dropped */
-    enum grid_err status; /* the stored answer */
+    enum grid_err status; /* the stored answer; as the shard writes it, one byte */
     int64_t
         result; /* INCR: the new number; REMOVE: 1 removed, 0 absent; batch: number of effects */
 };

@@ -264,29 +264,35 @@ static const struct entry *reply_entry(const struct job *j, const struct reply *
     return NULL;
 }
 
+void call_record(struct job *j, const struct call *c)
+{
+    struct call_memory *m = &j->s->call;
+    struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
+    struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
+    session_store(j->op, &a, &rec);
+    if (a.bytes.len && a.reply != REPLY_RAW) /* it may lie in what is replaced now */
+        a.bytes = call_memory_keep(m, a.bytes);
+    enum grid_err err = GRID_ETOO_LARGE;
+    if (likely(rec.effects_len <= RECORD_EFFECTS_MAX &&
+               (rec.effects_len <= 1 || record_size_max(&rec) <= CALL_RECORD_BYTES_MAX)))
+        err = record_make(j->s, j->partition, &rec, &j->op->ticket, &a);
+    if (err)
+        job_fail(j, err);
+}
+
+/* Of a write with a session it is a record all the same: see write_refuse(). */
 void call_answer(struct job *j, const struct call *c)
 {
+    if (unlikely(j->op->has_session && !j->op->reads_only)) {
+        call_record(j, c);
+        return;
+    }
     struct result res = {
         .reply = c->reply.kind, .number = c->reply.number, .value = c->reply.bytes};
     if (likely(!replica_pending(&j->partition->replica, j->depends)))
         job_reply(j, &res);
     else
         job_reply_at(j, j->depends, &res, reply_entry(j, &c->reply));
-}
-
-static void changes_record(struct job *j, const struct call *c)
-{
-    struct call_memory *m = &j->s->call;
-    struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
-    struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
-    if (a.bytes.len && a.reply != REPLY_RAW) /* it may lie in what is replaced now */
-        a.bytes = call_memory_keep(m, a.bytes);
-    enum grid_err err = GRID_ETOO_LARGE;
-    if (likely(rec.effects_len <= RECORD_EFFECTS_MAX &&
-               (rec.effects_len == 1 || record_size_max(&rec) <= CALL_RECORD_BYTES_MAX)))
-        err = record_make(j->s, j->partition, &rec, &j->op->ticket, &a);
-    if (err)
-        job_fail(j, err);
 }
 
 static void single_run(struct job *j, struct call *c)
@@ -311,13 +317,15 @@ static void single_run(struct job *j, struct call *c)
             break;
     }
     call_effects_once(m, 0);
-    changes_record(j, c);
+    call_record(j, c);
 }
 
 void call_run(struct job *j)
 {
     const struct op *op = j->op;
     struct call_memory *m = &j->s->call;
+    if (unlikely(op->has_session) && session_answered(j))
+        return;
     enum grid_err err = keys_name(j);
     if (unlikely(err)) {
         job_fail(j, err);

@@ -45,6 +45,8 @@ void call_effects_once(struct call_memory *m, size_t first);
 bool call_look(struct job *j);
 /* Run a procedure: its changes are behind those that are there, its answer is in c->reply. */
 void call_procedure(struct call *c, procedure_fn *procedure);
+/* Make the record of what the call changes, and answer when it is committed. */
+void call_record(struct job *j, const struct call *c);
 /* Answer what changed nothing: when all that was looked at is committed (R6). */
 void call_answer(struct job *j, const struct call *c);
 

@@ -106,6 +106,18 @@ enum grid_err call_step(struct call *c, uint32_t step)
     return err;
 }
 
+/* Beside the changes, which are made already. */
+static void session_apply(struct job *j, const struct answer *a, struct record *rec)
+{
+    session_store(j->op, a, rec);
+    struct record alone = *rec;
+    alone.version = replica_peek(&j->partition->replica);
+    alone.effects_len = 0;
+    enum grid_err err = content_stage(j->partition->content, &alone);
+    CHECK(!err); /* there is nothing to find room for */
+    content_apply(j->partition->content, &alone);
+}
+
 void transaction_run(struct job *j, struct call *c)
 {
     struct call_memory *m = &j->s->call;
@@ -122,5 +134,7 @@ void transaction_run(struct job *j, struct call *c)
     }
     struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
     struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
+    if (j->op->has_session)
+        session_apply(j, &a, &rec);
     record_applied(j->s, j->partition, &rec, &j->op->ticket, &a);
 }

@@ -88,6 +88,11 @@ void job_reply(struct job *j, const struct result *res)
 
 void job_fail(struct job *j, enum grid_err err)
 {
+    const struct shard_ports *ports = &j->s->ports;
+    if (err == GRID_ENOT_PRIMARY && ports->reroute && !j->op->direct) {
+        ports->reroute(ports->ctx, j->op);
+        return;
+    }
     struct result res = {.status = err, .failed_at = j->failed_at};
     job_reply(j, &res);
 }

@@ -50,6 +50,9 @@ struct shard_ports {
     /* Memory is short: checkpoint soon, so that dirty entries become clean. May be called often. */
     void (*checkpoint_soon)(void *ctx);
     const struct shard_grid_ports *grid; /* NULL: no other nodes; ctx is the same */
+    /* NULL, or where ops go that would be answered NOT_PRIMARY and are not `direct`: they were not
+     * done. `op` is valid for this call only. */
+    void (*reroute)(void *ctx, const struct op *op);
 };
 
 /* Another node's shard that holds the same partition. */

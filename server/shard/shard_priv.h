@@ -181,6 +181,11 @@ enum grid_err batch_keys(struct job *j, uint64_t value_max);
 
 /* --- write.c ---------------------------------------------------------------------------------- */
 
+/* R13: answer a request that was done before, or that is too old to know. */
+bool session_answered(struct job *j);
+/* What a repetition will need goes into the record. */
+void session_store(const struct op *op, const struct answer *a, struct record *rec);
+
 /* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to
  * `to` (may be NULL) when it is committed. On an error nothing is changed or answered. */
 MUST_USE

@@ -163,8 +163,36 @@ static int64_t result_store(const struct op *op, const struct answer *a)
     return op->kind == OP_BATCH ? (int64_t)a->failed_at : (int64_t)a->version;
 }
 
+/* Of a call its kind of reply is kept in the place of the status, for a call that was done has
+ * GRID_OK; the bytes of the reply, if any, are not. */
+enum { STORED_REPLY = 0x80 };
+
+void session_store(const struct op *op, const struct answer *a, struct record *rec)
+{
+    rec->has_session = op->has_session;
+    if (!op->has_session)
+        return;
+    rec->session = op->session;
+    rec->session.status =
+        op->kind == OP_CALL ? (enum grid_err)(STORED_REPLY | a->reply) : a->status;
+    rec->session.result = result_store(op, a);
+}
+
+static struct result call_restore(const struct session_answer *stored)
+{
+    struct result res = {.repeated = true, .version = stored->version, .number = stored->result};
+    res.reply = (enum reply_kind)((unsigned)stored->status & ~(unsigned)STORED_REPLY);
+    if (res.reply == REPLY_NONE || res.reply > REPLY_INTEGER) {
+        res.reply = REPLY_NONE;
+        res.status = GRID_EIN_DOUBT; /* it was done, but what it answered is not known */
+    }
+    return res;
+}
+
 static struct result result_restore(const struct op *op, const struct session_answer *stored)
 {
+    if (op->kind == OP_CALL)
+        return call_restore(stored);
     struct result res = {.status = stored->status, .repeated = true};
     if (!res.status) {
         res.version = stored->version;
@@ -183,8 +211,7 @@ static bool too_old(const struct job *j)
     return j->op->age_ms > limit || job_waited(j) > limit - j->op->age_ms;
 }
 
-/* R13: answer a request that was done before, or that is too old to know. */
-static bool session_answered(struct job *j)
+bool session_answered(struct job *j)
 {
     const struct op *op = j->op;
     if (!op->has_session)
@@ -300,12 +327,8 @@ static void write_refuse(struct job *j, const struct answer *a)
 static void write_record(struct job *j, const struct answer *a)
 {
     const struct op *op = j->op;
-    struct record rec = {.has_session = op->has_session, .time_ms = j->now};
-    if (op->has_session) {
-        rec.session = op->session;
-        rec.session.status = a->status;
-        rec.session.result = result_store(op, a);
-    }
+    struct record rec = {.time_ms = j->now};
+    session_store(op, a, &rec);
     if (!a->status) {
         rec.effects = j->s->effects;
         rec.effects_len = j->keys_len;
