@@ -264,12 +264,23 @@ static const struct entry *reply_entry(const struct job *j, const struct reply *
     return NULL;
 }
 
-void call_record(struct job *j, const struct call *c)
+void call_answer(struct job *j, const struct call *c)
+{
+    struct result res = {
+        .reply = c->reply.kind, .number = c->reply.number, .value = c->reply.bytes};
+    if (likely(!replica_pending(&j->partition->replica, j->depends)))
+        job_reply(j, &res);
+    else
+        job_reply_at(j, j->depends, &res, reply_entry(j, &c->reply));
+}
+
+static void changes_record(struct job *j, const struct call *c)
 {
     struct call_memory *m = &j->s->call;
     struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
     struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
-    session_store(j->op, &a, &rec);
+    if (unlikely(j->op->has_session))
+        session_store(j->op, &a, &rec);
     if (a.bytes.len && a.reply != REPLY_RAW) /* it may lie in what is replaced now */
         a.bytes = call_memory_keep(m, a.bytes);
     enum grid_err err = GRID_ETOO_LARGE;
@@ -278,21 +289,6 @@ void call_record(struct job *j, const struct call *c)
         err = record_make(j->s, j->partition, &rec, &j->op->ticket, &a);
     if (err)
         job_fail(j, err);
-}
-
-/* Of a write with a session it is a record all the same: see write_refuse(). */
-void call_answer(struct job *j, const struct call *c)
-{
-    if (unlikely(j->op->has_session && !j->op->reads_only)) {
-        call_record(j, c);
-        return;
-    }
-    struct result res = {
-        .reply = c->reply.kind, .number = c->reply.number, .value = c->reply.bytes};
-    if (likely(!replica_pending(&j->partition->replica, j->depends)))
-        job_reply(j, &res);
-    else
-        job_reply_at(j, j->depends, &res, reply_entry(j, &c->reply));
 }
 
 static void single_run(struct job *j, struct call *c)
@@ -304,7 +300,7 @@ static void single_run(struct job *j, struct call *c)
             return;
         m->effects_len = m->need = 0;
         call_procedure(c, j->op->procedure);
-        if (!m->effects_len) {
+        if (!m->effects_len && !call_recorded(j->op)) {
             call_answer(j, c);
             return;
         }
@@ -317,7 +313,7 @@ static void single_run(struct job *j, struct call *c)
             break;
     }
     call_effects_once(m, 0);
-    call_record(j, c);
+    changes_record(j, c);
 }
 
 void call_run(struct job *j)

@@ -3,6 +3,7 @@
 #ifndef GRIDD_SHARD_CALL_PRIV_H
 #define GRIDD_SHARD_CALL_PRIV_H
 
+#include "base/err.h"
 #include "base/prng.h"
 #include "shard/call.h"
 
@@ -45,8 +46,12 @@ void call_effects_once(struct call_memory *m, size_t first);
 bool call_look(struct job *j);
 /* Run a procedure: its changes are behind those that are there, its answer is in c->reply. */
 void call_procedure(struct call *c, procedure_fn *procedure);
-/* Make the record of what the call changes, and answer when it is committed. */
-void call_record(struct job *j, const struct call *c);
+/* What changes nothing is a record all the same, so that it cannot change anything when it is
+ * repeated: see write_refuse(). */
+static inline bool call_recorded(const struct op *op)
+{
+    return unlikely(op->has_session) && !op->reads_only;
+}
 /* Answer what changed nothing: when all that was looked at is committed (R6). */
 void call_answer(struct job *j, const struct call *c);
 

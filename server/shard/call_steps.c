@@ -107,9 +107,8 @@ enum grid_err call_step(struct call *c, uint32_t step)
 }
 
 /* Beside the changes, which are made already. */
-static void session_apply(struct job *j, const struct answer *a, struct record *rec)
+static void session_apply(struct job *j, const struct record *rec)
 {
-    session_store(j->op, a, rec);
     struct record alone = *rec;
     alone.version = replica_peek(&j->partition->replica);
     alone.effects_len = 0;
@@ -128,13 +127,21 @@ void transaction_run(struct job *j, struct call *c)
     j->transaction = true;
     m->effects_len = m->bytes = 0;
     call_procedure(c, j->op->procedure);
-    if (!m->effects_len) {
+    if (!m->effects_len && !call_recorded(j->op)) {
         call_answer(j, c);
         return;
     }
     struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
     struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
-    if (j->op->has_session)
-        session_apply(j, &a, &rec);
+    if (call_recorded(j->op))
+        session_store(j->op, &a, &rec);
+    if (!m->effects_len) {
+        enum grid_err err = record_make(j->s, j->partition, &rec, &j->op->ticket, &a);
+        if (err)
+            job_fail(j, err);
+        return;
+    }
+    if (rec.has_session)
+        session_apply(j, &rec);
     record_applied(j->s, j->partition, &rec, &j->op->ticket, &a);
 }

@@ -183,7 +183,7 @@ enum grid_err batch_keys(struct job *j, uint64_t value_max);
 
 /* R13: answer a request that was done before, or that is too old to know. */
 bool session_answered(struct job *j);
-/* What a repetition will need goes into the record. */
+/* What a repetition of a call will need goes into the record; the op has a session. */
 void session_store(const struct op *op, const struct answer *a, struct record *rec);
 
 /* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to

@@ -167,15 +167,18 @@ static int64_t result_store(const struct op *op, const struct answer *a)
  * GRID_OK; the bytes of the reply, if any, are not. */
 enum { STORED_REPLY = 0x80 };
 
+static void session_fill(const struct op *op, enum grid_err status, const struct answer *a,
+                         struct record *rec)
+{
+    rec->has_session = true;
+    rec->session = op->session;
+    rec->session.status = status;
+    rec->session.result = result_store(op, a);
+}
+
 void session_store(const struct op *op, const struct answer *a, struct record *rec)
 {
-    rec->has_session = op->has_session;
-    if (!op->has_session)
-        return;
-    rec->session = op->session;
-    rec->session.status =
-        op->kind == OP_CALL ? (enum grid_err)(STORED_REPLY | a->reply) : a->status;
-    rec->session.result = result_store(op, a);
+    session_fill(op, (enum grid_err)(STORED_REPLY | a->reply), a, rec);
 }
 
 static struct result call_restore(const struct session_answer *stored)
@@ -211,7 +214,7 @@ static bool too_old(const struct job *j)
     return j->op->age_ms > limit || job_waited(j) > limit - j->op->age_ms;
 }
 
-bool session_answered(struct job *j)
+static inline bool session_look(struct job *j)
 {
     const struct op *op = j->op;
     if (!op->has_session)
@@ -237,6 +240,11 @@ bool session_answered(struct job *j)
         return false;
     job_fail(j, GRID_ESTALE);
     return true;
+}
+
+bool session_answered(struct job *j)
+{
+    return session_look(j);
 }
 
 /* Name the keys and check what can be checked without looking. */
@@ -328,7 +336,8 @@ static void write_record(struct job *j, const struct answer *a)
 {
     const struct op *op = j->op;
     struct record rec = {.time_ms = j->now};
-    session_store(op, a, &rec);
+    if (op->has_session)
+        session_fill(op, a->status, a, &rec);
     if (!a->status) {
         rec.effects = j->s->effects;
         rec.effects_len = j->keys_len;
@@ -340,7 +349,7 @@ static void write_record(struct job *j, const struct answer *a)
 
 void write_run(struct job *j)
 {
-    if (session_answered(j))
+    if (session_look(j))
         return;
     enum grid_err err = write_keys(j);
     if (err) {
