@@ -79,13 +79,13 @@ struct op {
     bool keys_only;      /* SCAN: leave values out. GET: version and deadline only */
     bool numbered;       /* SCAN: by number_cursor; pages may be some items larger than limit */
     bool has_session;    /* exactly-once wanted (R13): session.* and age_ms are set; writes only */
-    bool local;         /* GET, SCAN, COUNT of one partition: any copy that is in sync answers, with
-                          * what it knows to be committed (read = local) */
-    uint32_t cache;     /* global cache id */
-    uint16_t partition; /* of the context; by the session, from key or affinity or as given */
-    uint16_t slot;      /* the slot it was computed from */
-    uint8_t type;       /* PUT: enum value_type; `value` is its stored form, which is checked */
-    bool direct;        /* this node or none: NOT_PRIMARY is an answer, see shard_ports.reroute */
+    uint32_t cache;      /* global cache id */
+    uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
+    uint16_t slot;       /* the slot it was computed from */
+    uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
+    bool direct;         /* this node or none: NOT_PRIMARY is an answer, see shard_ports.reroute */
+    bool local; /* GET, SCAN, COUNT of one partition: any copy that is in sync answers, with
+                         * what it knows to be committed (read = local) */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;

@@ -35,7 +35,8 @@ _Static_assert(sizeof(enum op_condition) == 4 && sizeof(enum op_ttl) == 4 &&
     X(cursor, 18, SLICE, CURSOR_BYTES_MAX)                                                         \
     X(number_cursor, 19, U64, UINT64_MAX)                                                          \
     X(flags, 20, U32, UINT32_MAX)                                                                  \
-    X(age_ms, 21, U64, UINT64_MAX >> 17)
+    X(age_ms, 21, U64, UINT64_MAX >> 17)                                                           \
+    X(local, 22, U8, 1)
 
 #define RESULT_FIELDS(X)                                                                           \
     X(reply, 0, U32, REPLY_RAW)                                                                    \

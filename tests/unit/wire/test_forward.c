@@ -44,7 +44,8 @@ static void same_fields(const struct op *a, const struct op *b)
 {
     ck_assert(a->kind == b->kind && a->condition == b->condition && a->ttl == b->ttl);
     ck_assert(a->all_partitions == b->all_partitions && a->keys_only == b->keys_only);
-    ck_assert(a->numbered == b->numbered && a->has_session == b->has_session);
+    ck_assert(a->local == b->local && a->numbered == b->numbered &&
+              a->has_session == b->has_session);
     ck_assert(a->cache == b->cache && a->partition == b->partition && a->slot == b->slot);
     ck_assert(a->type == b->type && a->version == b->version && a->delta == b->delta);
     ck_assert(a->ttl_ms == b->ttl_ms && a->limit == b->limit && a->flags == b->flags);
@@ -96,6 +97,7 @@ START_TEST(every_field_of_a_scan_arrives)
                     .all_partitions = true,
                     .keys_only = true,
                     .numbered = true,
+                    .local = true,
                     .cache = UINT32_MAX,
                     .limit = SCAN_LIMIT_MAX,
                     .prefix = text("pre"),
