@@ -242,7 +242,7 @@ void lead_end(struct raft *r)
 
 void lead_matched(struct raft *r, struct peer *p, uint64_t match)
 {
-    if (match > p->match || SABOTAGE(MATCH_GOES_BACK))
+    if (match > p->match)
         p->match = match;
     if (p->next <= p->match)
         p->next = p->match + 1;

@@ -98,6 +98,17 @@ void judge_restore(struct world *w, struct node *n, const struct raft_snapshot *
 
 /* --- before and after a step ------------------------------------------------------------------ */
 
+/* C7: in the calm a refusal costs at least a term; a few more are of what crossed on the way. */
+static void judge_refusal(struct world *w, struct node *n, const struct raft_message *m)
+{
+    unsigned terms = 1;
+    for (uint64_t t = 1; t <= m->term && t < TERMS_MAX; t++)
+        terms += w->leaders[t] != 0;
+    if (w->answers && ++n->refusals[m->from - 1] > 2 * terms + 8)
+        fail(w, n, "C7: node %u refuses %lu times, and there were %u leaders", m->from,
+             (unsigned long)n->refusals[m->from - 1], terms);
+}
+
 void judge_before(struct world *w, struct node *n, const struct raft_event *ev)
 {
     const struct raft_message *m = ev->message;
@@ -111,12 +122,14 @@ void judge_before(struct world *w, struct node *n, const struct raft_event *ev)
             n->prevotes |= UINT64_C(1) << m->from;
         }
     }
+    if (m->kind == RAFT_MESSAGE_VOTE_REPLY && m->ok && m->term == n->view.term)
+        n->votes |= UINT64_C(1) << m->from;
     bool answer = m->kind == RAFT_MESSAGE_APPEND_REPLY || m->kind == RAFT_MESSAGE_SNAPSHOT_REPLY;
     if (answer && m->term == n->view.term) {
         n->heard_ms[m->from - 1] = ev->now;
         if (m->kind == RAFT_MESSAGE_APPEND_REPLY && !m->ok) {
             w->tally.refusals++;
-            n->refusals[m->from - 1]++;
+            judge_refusal(w, n, m);
         }
     }
     bool leads = m->kind == RAFT_MESSAGE_APPEND || m->kind == RAFT_MESSAGE_SNAPSHOT;
@@ -150,6 +163,22 @@ static void judge_entry(struct world *w, struct node *n, const struct raft_entry
     }
 }
 
+/* C1: what a message promises is on disk when it is sent. */
+static void judge_message(struct world *w, struct node *n, const struct raft_message *m)
+{
+    const struct store *d = &n->disk;
+    uint64_t mine, theirs;
+    bool granted = m->kind == RAFT_MESSAGE_VOTE_REPLY && m->ok;
+    uint32_t vote = granted ? m->to : n->id;
+    if ((granted || m->kind == RAFT_MESSAGE_VOTE) && (d->term != m->term || d->vote != vote))
+        fail(w, n, "C1: a vote in term %lu is told and not on disk", (unsigned long)m->term);
+    if (m->kind != RAFT_MESSAGE_APPEND_REPLY || !m->ok || m->index <= d->snapshot.index)
+        return;
+    if (!store_chain(d, m->index, &theirs) ||
+        (store_chain(&n->mem, m->index, &mine) && mine != theirs))
+        fail(w, n, "C1: entry %lu is acknowledged and not on disk", (unsigned long)m->index);
+}
+
 static void judge_reads(struct world *w, struct node *n, const struct raft_update *u)
 {
     for (size_t i = 0; i < u->reads_len + u->reads_failed_len; i++) {
@@ -175,6 +204,11 @@ void judge_update(struct world *w, struct node *n, const struct raft_update *u)
     for (size_t i = 0; i < p->entries_len; i++) {
         const struct raft_entry *e = &p->entries[i];
         judge_entry(w, n, e);
+        if (e->kind == RAFT_ENTRY_MEMBERSHIP && n->view.role == RAFT_LEADER &&
+            (n->view.commit > w->committed ? n->view.term : w->terms[n->view.commit]) !=
+                n->view.term)
+            fail(w, n, "C3: members change before an entry of term %lu is committed",
+                 (unsigned long)n->view.term);
         if (e->kind == RAFT_ENTRY_NOOP && n->view.role == RAFT_LEADER) {
             if (e->term < TERMS_MAX && w->noops[e->term])
                 fail(w, n, "C9: more than one empty entry in term %lu", (unsigned long)e->term);
@@ -185,8 +219,9 @@ void judge_update(struct world *w, struct node *n, const struct raft_update *u)
         judge_snapshot(w, n, p->snapshot);
     if (p->cut_from && n->view.role == RAFT_LEADER)
         fail(w, n, "Leader Append-Only: a leader cuts its log");
-    w->tally.rollbacks += p->cut_from && !p->snapshot;
     judge_reads(w, n, u);
+    for (size_t i = 0; i < u->messages_len; i++)
+        judge_message(w, n, &u->messages[i]);
 }
 
 /* --- commit ----------------------------------------------------------------------------------- */
@@ -232,6 +267,8 @@ static void judge_commit(struct world *w, struct node *n, uint64_t before)
         fail(w, n, "the commit index goes back");
     if (upto == before)
         return;
+    if (n->view.role == RAFT_LEADER && n->mem.entries[upto - n->mem.first].term != n->view.term)
+        fail(w, n, "C3: entry %lu of an older term is committed by counting", (unsigned long)upto);
     if (upto > w->committed) {
         if (store_chain(&n->mem, w->committed, &chain) && chain != w->chains[w->committed])
             fail(w, n, "State Machine Safety: entry %lu is committed as another one",
@@ -265,6 +302,13 @@ static void judge_leader(struct world *w, struct node *n)
     for (unsigned i = 0; i < NODES_MAX; i++)
         n->heard_ms[i] = node_now(w, n);
     memset(n->refusals, 0, sizeof n->refusals);
+    const struct raft_membership *m = n->view.members;
+    unsigned votes = 0;
+    for (unsigned i = 0; i < m->voters_len; i++)
+        votes += m->voters[i] == n->id || (n->votes >> m->voters[i] & 1);
+    if (votes <= m->voters_len / 2u)
+        fail(w, n, "term %lu is led with the votes of %u of %u", (unsigned long)term, votes,
+             m->voters_len);
     bool has = n->mem.snapshot.index >= w->committed ||
                (store_chain(&n->mem, w->committed, &chain) && chain == w->chains[w->committed]);
     if (!has)
@@ -323,6 +367,8 @@ void judge_after(struct world *w, struct node *n, const struct raft_event *ev,
     if (v->term < before->term)
         fail(w, n, "the term goes back");
     judge_commit(w, n, before->commit);
+    if (v->term != before->term)
+        n->votes = 0;
     if (n->applied <= w->committed && n->state != w->states[n->applied])
         fail(w, n, "State Machine Safety: another state after entry %lu",
              (unsigned long)n->applied);

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 256 << 20 };
+enum { ARENA_BYTES = 256 << 20, STEPS_MAX = 2000000 };
 
 void *keep(struct world *w, const void *data, size_t len)
 {
@@ -87,12 +87,13 @@ static void post(struct world *w, const struct raft_message *m)
 {
     uint64_t delay = 100 + below(w, w->mix.delay_us) + below(w, w->mix.jitter_us);
     if (w->calm)
-        delay = 100 + below(w, 1000);
+        delay = 500; /* and in order */
     else if (chance(w, w->mix.late)) {
         delay += below(w, 4000000);
         w->tally.late++;
     }
-    heap_add(w, (struct delivery){w->now_us + delay, w->order++, m});
+    bool calm = w->calm && (m->kind == RAFT_MESSAGE_APPEND || w->answers);
+    heap_add(w, (struct delivery){w->now_us + delay, w->order++, calm, m});
 }
 
 static void send(struct world *w, const struct raft_message *m)
@@ -128,7 +129,9 @@ void deliver(struct world *w)
         return;
     }
     struct raft_event ev = {.kind = RAFT_EVENT_RECEIVE, .message = d.message};
+    w->answers = d.calm;
     node_step(w, n, &ev);
+    w->answers = false;
 }
 
 /* --- disk ------------------------------------------------------------------------------------- */
@@ -254,6 +257,16 @@ static void apply(struct world *w, struct node *n, const struct raft_update *u)
     }
 }
 
+static void count_rollback(struct world *w, const struct node *n, const struct raft_persist *p)
+{
+    if (!p->cut_from || p->snapshot)
+        return;
+    w->tally.rollbacks++;
+    for (size_t i = 0; i < n->mem.len; i++)
+        w->tally.members_rolled_back +=
+            n->mem.first + i >= p->cut_from && n->mem.entries[i].kind == RAFT_ENTRY_MEMBERSHIP;
+}
+
 /* C1: to disk, then messages, then entries; the disk may take its time, so the engine does not
  * rely on the order here. */
 void node_step(struct world *w, struct node *n, struct raft_event *ev)
@@ -261,12 +274,14 @@ void node_step(struct world *w, struct node *n, struct raft_event *ev)
     struct raft_update u;
     struct raft_view before = n->view;
     ev->now = node_now(w, n);
-    w->steps++;
+    if (++w->steps > STEPS_MAX)
+        fail(w, n, "busy without end");
     judge_before(w, n, ev);
     raft_step(n->raft, ev, &u);
     raft_check(n->raft);
     n->view = raft_view(n->raft);
     if (u.persist.number) {
+        count_rollback(w, n, &u.persist);
         store_apply(w, &n->mem, &u.persist);
         write_later(w, n, &u.persist);
         if (!n->alive)

@@ -47,7 +47,7 @@ struct node {
     struct slice made;
     /* what was seen of it */
     struct raft_view view;
-    uint64_t prevote_term, prevotes;
+    uint64_t prevote_term, prevotes, votes;
     uint64_t leader_heard_ms, leader_heard_term;
     uint64_t heard_ms[NODES_MAX]; /* answers to it as leader */
     uint64_t refusals[NODES_MAX]; /* of it by others, in one term */
@@ -57,6 +57,7 @@ struct node {
 
 struct delivery {
     uint64_t at_us, order;
+    bool calm; /* sent after the faults, in answer to what was */
     const struct raft_message *message;
 };
 
@@ -93,6 +94,7 @@ struct world {
     uint64_t heal_us, chaos_us, ops_us;
     struct delivery *heap;
     size_t heap_len, heap_cap;
+    bool answers;             /* to what was sent in the calm */
     bool calm;                /* the faults have ended */
     uint64_t mark, mark_term; /* an entry submitted since then */
     bool failed, quiet, verbose;
