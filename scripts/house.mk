@@ -7,12 +7,15 @@ tidy: $(PB_HEADERS)
 
 COVERAGE_BUILD := $(patsubst %-coverage,%,$(BUILD))-coverage
 
+# Simulators of single rooms add theirs (tests/sim/*/*.mk).
+SIMS += $(BUILD)/sim
+
 .PHONY: test sim demo format install uninstall help deps
 deps:
 	@scripts/install-deps
 test: deps
-	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(BUILD)/sim $(FUZZ_REPLAY)
-	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(BUILD)/sim $(FUZZ_REPLAY) $(E2E)
+	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(SIMS) $(FUZZ_REPLAY)
+	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(SIMS) $(FUZZ_REPLAY) $(E2E)
 # One node in a world made from a seed: SEEDS of them from START (or `random`), or the one SEED.
 SEEDS ?= 1000
 START ?= 1
@@ -78,6 +81,7 @@ help:
 #? make test        install what is missing, build, run all tests; SAN=address,undefined or SAN=thread, COVERAGE=1
 #? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
 #? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
+#? make sim-raft    the same of the consensus engine alone (tests/sim/raft/README.md)
 #? make fuzz        each fuzz target for SECONDS=20; FUZZ=NAME for one
 #? make bench       the benchmarks (tests/bench/README.md); make instructions
 #? make tidy        layers, sizes, leftovers, format, manuals; make format

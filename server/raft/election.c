@@ -30,6 +30,7 @@ void election_follow(struct raft *r, uint64_t term, uint32_t leader)
         raft_set_term(r, term, 0);
     if (!leader)
         return;
+    r->tries = 0;
     r->leader_heard = true;
     r->leader_heard_at = r->now;
     election_reset(r);
@@ -78,6 +79,7 @@ static void stand(struct raft *r, bool forced)
     raft_become(r, RAFT_CANDIDATE, 0);
     raft_set_term(r, r->term + 1, r->conf.self);
     r->granted_len = 0;
+    r->tries++;
     r->forced = forced;
     r->asked = false;
     r->verified = r->told = 0;
@@ -134,11 +136,24 @@ void election_written(struct raft *r)
     raft_send(r, RAFT_MESSAGE_VOTE_REPLY, r->vote)->ok = true;
 }
 
+/* A vote that was given to another means that two stood at once. Once, that is tried again soon;
+ * if it happens again, disks or links are slow, and need the whole time. */
+static void hasten(struct raft *r)
+{
+    uint64_t beat = r->conf.heartbeat_ms;
+    msec_t soon = r->now + beat / 2 + prng_below(&r->prng, 2 * beat);
+    if (r->tries == 1 && soon < r->election_at)
+        r->election_at = soon;
+}
+
 void election_reply(struct raft *r, const struct raft_message *m)
 {
-    if (!m->ok)
-        return;
     bool before = m->kind == RAFT_MESSAGE_PREVOTE_REPLY;
+    if (!m->ok) {
+        if (!before && r->role == RAFT_CANDIDATE)
+            hasten(r);
+        return;
+    }
     if (before && (r->role != RAFT_PRECANDIDATE || m->term != r->term + 1))
         return;
     if (!before && (r->role != RAFT_CANDIDATE || !r->asked))
@@ -162,7 +177,7 @@ void election_timeout_now(struct raft *r, const struct raft_message *m)
 
 /* --- voting ----------------------------------------------------------------------------------- */
 
-/* 3.6.1: figure 3.7 is why. */
+/* 3.6.1: who lacks a committed entry cannot have a majority (figure 3.8). */
 static bool log_up_to_date(const struct raft *r, const struct raft_message *m)
 {
     uint64_t term = journal_last_term(&r->log);

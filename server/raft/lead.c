@@ -56,6 +56,7 @@ void lead_begin(struct raft *r)
     raft_become(r, RAFT_LEADER, r->conf.self);
     snapshot_forget_incoming(r);
     r->round = 0;
+    r->tries = 0;
     r->peers_len = 0;
     r->first = journal_last(&r->log) + 1;
     lead_members_changed(r);
@@ -122,8 +123,8 @@ static void leave_when_removed(struct raft *r)
     election_follow(r, r->term, 0);
 }
 
-/* C3, figure 3.8: an entry of an earlier term is never committed by counting. Figure 3.7 of older
- * papers shows what happens else. */
+/* C3, figure 3.7: an entry of an earlier term is never committed by counting, for a majority that
+ * has it does not keep a later leader from replacing it. */
 void lead_commit(struct raft *r)
 {
     uint64_t upto = raft_quorum(r, match_of), term;
@@ -139,6 +140,18 @@ void lead_commit(struct raft *r)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* A leader whose own disk stands still has nothing applied: someone who has all does better. */
+static void hand_over_when_stalled(struct raft *r)
+{
+    bool stalled =
+        r->writes > r->written && r->now - r->disk_moved_at > 2 * r->conf.election_ms_max;
+    if (!stalled || r->transfer)
+        return;
+    for (unsigned i = 0; i < r->peers_len; i++)
+        if (r->peers[i].match == journal_last(&r->log) && !ask_transfer(r, r->peers[i].id))
+            return;
+}
+
 void lead_tick(struct raft *r)
 {
     if (r->now - lead_quorum_heard(r) > r->conf.election_ms_max && !SABOTAGE(NO_CHECK_QUORUM)) {
@@ -149,6 +162,7 @@ void lead_tick(struct raft *r)
         r->transfer = 0;
         r->changed = true;
     }
+    hand_over_when_stalled(r);
     if (r->now < r->beat_at)
         return;
     r->beat = true;
@@ -259,6 +273,8 @@ static void refused(struct raft *r, struct peer *p, const struct raft_message *m
         p->mode = PEER_PROBE; /* something was lost, or overtaken */
         p->next = p->match + 1;
         p->sent = false;
+    } else if (p->mode == PEER_PROBE && m->asked == p->next - 1 && m->asked == p->match) {
+        r->dropped++; /* C8: it has lost what it had on disk */
     } else if (p->mode == PEER_PROBE && m->asked == p->next - 1) {
         uint64_t may = m->index < m->asked ? m->index : m->asked - 1;
         if (!SABOTAGE(STEP_BY_STEP) && may >= r->log.base)

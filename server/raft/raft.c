@@ -251,6 +251,7 @@ static void written(struct raft *r, uint64_t upto)
     if (upto <= r->written)
         return;
     r->written = upto;
+    r->disk_moved_at = r->now;
     journal_written(&r->log, upto);
     election_written(r);
 }
@@ -298,6 +299,8 @@ static void end_persist(struct raft *r, struct raft_persist *p)
 {
     if (!r->write_due)
         return;
+    if (r->writes == r->written)
+        r->disk_moved_at = r->now;
     *p = (struct raft_persist){
         .number = ++r->writes,
         .term = r->term,

@@ -69,10 +69,11 @@ struct raft {
     struct snapshot *snapshot; /* the newest; NULL: none */
 
     /* the disk */
-    uint64_t writes;     /* transactions asked for */
-    uint64_t written;    /* on disk */
-    uint64_t vote_write; /* the one with this term and vote */
-    bool write_due;      /* in this step: */
+    uint64_t writes;      /* transactions asked for */
+    uint64_t written;     /* on disk */
+    msec_t disk_moved_at; /* a write was begun on an idle disk, or one was done */
+    uint64_t vote_write;  /* the one with this term and vote */
+    bool write_due;       /* in this step: */
     bool write_snapshot;
     uint64_t write_drop, write_cut; /* 0: none */
     uint64_t write_from;            /* first entry to write; 0: none */
@@ -96,8 +97,9 @@ struct raft {
     struct incoming *incoming;
     uint32_t granted[RAFT_VOTERS_MAX]; /* who voted for us, in this round */
     unsigned granted_len;
-    bool forced; /* the leader wanted it */
-    bool asked;  /* for votes: own one is on disk */
+    unsigned tries; /* terms begun since a leader was heard */
+    bool forced;    /* the leader wanted it */
+    bool asked;     /* for votes: own one is on disk */
 
     /* leader */
     struct peer peers[RAFT_MEMBERS_MAX]; /* the other members */

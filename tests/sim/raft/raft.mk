@@ -6,6 +6,7 @@ $(BUILD)/obj/sabotage/%.o: %.c
 	$(CC) $(CPPFLAGS) -DGRIDD_SABOTAGE $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/sim-raft: $(SIM_RAFT_OBJS) $(BUILD)/lib/base.a
 	$(CC) $(LDFLAGS) -fno-lto -o $@ $^
+SIMS += $(BUILD)/sim-raft
 .PHONY: sim-raft
 sim-raft: $(BUILD)/sim-raft
 	@$(BUILD)/sim-raft --stats $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --start $(START))
