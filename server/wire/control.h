@@ -10,7 +10,8 @@
 
 enum { CONTROL_FORMAT = 1, CONTROL_COMMAND_BYTES_MAX = 1 << 20 };
 
-/* Append the encoded command to `out`; at most CONTROL_COMMAND_BYTES_MAX. */
+/* Append the encoded command to `out`; at most CONTROL_COMMAND_BYTES_MAX, if a catalog to adopt has
+ * not more than some 10,000 caches. */
 void wire_command_encode(const struct grid_command *c, struct buf *out);
 /* What the command borrows is in `arena`, and in `in`. GRID_ECORRUPT: malformed, or too large for
  * the arena; GRID_ENEWER: of a kind this version does not know. A catalog to adopt is the caller's:

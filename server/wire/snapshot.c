@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "control.pb-c.h"
 #include "control/settings.h"
-#include "wire/wire_priv.h"
+#include "wire/control_priv.h"
 
 /* Decoded structs are larger than their bytes; a catalog that grows beyond this is not one of
  * ours. */
@@ -33,7 +33,7 @@ static void fill_context(Control__Context *to, const struct context_info *from,
     to->min_in_sync = from->min_in_sync;
     to->nodes = wire_text(from->nodes);
     to->cache_next = from->cache_next;
-    for (size_t i = 0; i < from->caches_len; i++) {
+    for (size_t i = 0; caches && i < from->caches_len; i++) {
         fill_cache(&caches[i], &from->caches[i]);
         list[i] = &caches[i];
     }
@@ -49,9 +49,14 @@ static size_t caches_total(const struct catalog *c)
     return n;
 }
 
-void wire_catalog_encode(const struct catalog *c, struct buf *out)
+void wire_fill_control_context(Control__Context *to, const struct context_info *from)
 {
-    struct arena *a = arena_new(SIZE_MAX / 2);
+    fill_context(to, from, NULL, NULL);
+    to->n_caches = 0;
+}
+
+Control__Catalog *wire_fill_catalog(struct arena *a, const struct catalog *c)
+{
     size_t caches_len = caches_total(c);
     Control__Context *contexts = wire_take(a, c->contexts_len, sizeof *contexts);
     Control__Context **context_list = wire_take(a, c->contexts_len, sizeof *context_list);
@@ -62,28 +67,34 @@ void wire_catalog_encode(const struct catalog *c, struct buf *out)
         context_list[i] = &contexts[i];
         at += c->contexts[i].caches_len;
     }
-    Control__Setting settings[SETTINGS_LEN];
-    Control__Setting *setting_list[SETTINGS_LEN];
+    Control__Setting *settings = wire_take(a, SETTINGS_LEN, sizeof *settings);
+    Control__Setting **setting_list = wire_take(a, SETTINGS_LEN, sizeof *setting_list);
     for (unsigned i = 0; i < SETTINGS_LEN; i++) {
         control__setting__init(&settings[i]);
         settings[i].name = wire_text(setting_rows[i].name);
         settings[i].value = catalog_setting(c, i);
         setting_list[i] = &settings[i];
     }
-    Control__Catalog m;
-    control__catalog__init(&m);
-    m.format = CATALOG_FORMAT;
-    m.revision = c->revision;
-    m.context_next = c->context_next;
-    m.contexts = context_list;
-    m.n_contexts = c->contexts_len;
-    m.settings = setting_list;
-    m.n_settings = SETTINGS_LEN;
-    wire_pack(&m.base, out);
+    Control__Catalog *m = wire_take(a, 1, sizeof *m);
+    control__catalog__init(m);
+    m->format = CATALOG_FORMAT;
+    m->revision = c->revision;
+    m->context_next = c->context_next;
+    m->contexts = context_list;
+    m->n_contexts = c->contexts_len;
+    m->settings = setting_list;
+    m->n_settings = SETTINGS_LEN;
+    return m;
+}
+
+void wire_catalog_encode(const struct catalog *c, struct buf *out)
+{
+    struct arena *a = arena_new(SIZE_MAX / 2);
+    wire_pack(&wire_fill_catalog(a, c)->base, out);
     arena_free(a);
 }
 
-static enum grid_err restore_context(struct catalog *c, const Control__Context *m, struct arena *a)
+bool wire_take_context(const Control__Context *m, struct context_info *ret_info)
 {
     struct context_info info = {
         .id = m->id,
@@ -99,6 +110,15 @@ static enum grid_err restore_context(struct catalog *c, const Control__Context *
     if (m->durability > DURABILITY_MEMORY || m->full_policy > FULL_EVICT ||
         m->n_caches > CACHES_MAX || !wire_text_copy(info.name, sizeof info.name, m->name) ||
         !wire_text_copy(info.nodes, sizeof info.nodes, m->nodes))
+        return false;
+    *ret_info = info;
+    return true;
+}
+
+static enum grid_err restore_context(struct catalog *c, const Control__Context *m, struct arena *a)
+{
+    struct context_info info;
+    if (!wire_take_context(m, &info))
         return GRID_ECORRUPT;
     info.caches = arena_calloc(a, m->n_caches, sizeof *info.caches);
     if (!info.caches)
@@ -141,28 +161,35 @@ static enum grid_err restore(struct catalog *c, const Control__Catalog *m, struc
     return GRID_OK;
 }
 
+enum grid_err wire_take_catalog(const Control__Catalog *m, struct arena *a,
+                                struct catalog **ret_catalog)
+{
+    if (m->format > CATALOG_FORMAT)
+        return GRID_ENEWER;
+    if (m->format == 0)
+        return GRID_ECORRUPT;
+    struct catalog *c = catalog_new_empty();
+    enum grid_err err = restore(c, m, a);
+    if (err)
+        catalog_unref(c);
+    else
+        *ret_catalog = c;
+    return err;
+}
+
+struct arena *wire_arena_for(struct slice in)
+{
+    return in.len > SIZE_MAX / GROWTH / 2 ? NULL : arena_new(ARENA_FLOOR + in.len * GROWTH);
+}
+
 enum grid_err wire_catalog_decode(struct slice in, struct catalog **ret_catalog)
 {
-    if (in.len > SIZE_MAX / GROWTH / 2)
+    struct arena *a = wire_arena_for(in);
+    if (!a)
         return GRID_ECORRUPT;
-    struct arena *a = arena_new(ARENA_FLOOR + in.len * GROWTH);
-    struct catalog *c = NULL;
-    enum grid_err err = GRID_ECORRUPT;
     const Control__Catalog *m =
         (const Control__Catalog *)(void *)wire_unpack(&control__catalog__descriptor, in, a);
-    if (!m)
-        goto out;
-    err = m->format > CATALOG_FORMAT ? GRID_ENEWER : m->format == 0 ? GRID_ECORRUPT : GRID_OK;
-    if (err)
-        goto out;
-    c = catalog_new_empty();
-    err = restore(c, m, a);
-    if (err)
-        goto out;
-    *ret_catalog = c;
-    c = NULL;
-out:
-    catalog_unref(c);
+    enum grid_err err = m ? wire_take_catalog(m, a, ret_catalog) : (enum grid_err)GRID_ECORRUPT;
     arena_free(a);
     return err;
 }

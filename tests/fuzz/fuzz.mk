@@ -41,5 +41,5 @@ fuzz:
 $(eval $(call PROGRAM,$(BUILD)/fuzz-seed,tests/fuzz/seed.c,))
 .PHONY: fuzz-seeds
 fuzz-seeds: $(BUILD)/fuzz-seed
-	@mkdir -p $(addprefix tests/fuzz/corpus/,frame request reply session catalog record forward peer)
+	@mkdir -p $(addprefix tests/fuzz/corpus/,frame request reply session catalog record forward peer control)
 	$(BUILD)/fuzz-seed

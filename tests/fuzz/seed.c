@@ -7,6 +7,7 @@
 #include "data/record.h"
 #include "proto/frame.h"
 #include "raft/raft.h"
+#include "wire/control.h"
 #include "wire/forward.h"
 #include "wire/peer.h"
 #include "wire/peer_frame.h"
@@ -152,7 +153,12 @@ static void save_replies(const struct catalog *c)
     struct result get = {.version = 1ull << 41, .deadline = 99, .value = slice_str(value)};
     struct result scan = {.items = &scanned, .items_len = 1, .cursor = slice_str(id)};
     struct wire_item item = {GRID_OK, 1, 2, -3, slice_str(value)};
-    struct wire_location location = {7, 1, "a", 120, 2, "127.0.0.1:7400"};
+    struct wire_location location = {.partition = 7,
+                                     .epoch = 1,
+                                     .primary = "a",
+                                     .slot = 120,
+                                     .shard = 2,
+                                     .address = "127.0.0.1:7400"};
     struct wire_hello_reply hello = {.version = 1,
                                      .version_max = 1,
                                      .shard = 1,
@@ -360,6 +366,53 @@ static void save_peers(void)
     buf_release(&b);
 }
 
+/* The first byte says what it is: see fuzz_control.c. */
+static void save_control(const char *file, uint8_t kind, const struct buf *body)
+{
+    struct buf b = BUF_INIT;
+    buf_add_u8(&b, kind);
+    buf_add(&b, body->data, body->len);
+    save("control", file, buf_slice(&b));
+    buf_release(&b);
+}
+
+static void save_controls(const struct catalog *c)
+{
+    struct node_info info = {.id = "a", .boot_id = "b", .name = "n", .weight = 1, .shards = 2};
+    static const bool voter[] = {true};
+    struct part_change part = {PART_SHRINK, 1, 3, 5, {1, 1}};
+    struct grid_command list[] = {
+        {.kind = GRID_FOUND, .u.found = {"g", info.id, &info, voter, 1, c, 2}},
+        {.kind = GRID_ENTER, .session = 7, .number = 1, .u.enter = &info},
+        {.kind = GRID_PARTS, .u.parts = {&part, 1}},
+        {.kind = GRID_CACHE_CREATE, .u.cache = {slice_str("default/x"), 5}},
+        {.kind = GRID_GONE, .u.gone = {&part.member, 1}},
+    };
+    struct grid_state *s = grid_state_new();
+    struct control_tail *t = control_tail_new(1 << 20);
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char file[] = {'c', (char)('0' + i), 0};
+        struct grid_outcome out;
+        (void)grid_state_apply(s, &list[i], &out);
+        b.len = 0;
+        wire_command_encode(&list[i], &b);
+        save_control(file, 1, &b);
+        if (out.changed)
+            control_tail_add(t, s->revision, buf_slice(&b));
+    }
+    b.len = 0;
+    wire_state_encode(s, &b);
+    save_control("state", 0, &b);
+    uint64_t revision;
+    b.len = 0;
+    if (control_tail_delta(t, 1, 1 << 20, &revision, &b))
+        save_control("delta", 2, &b);
+    buf_release(&b);
+    control_tail_free(t);
+    grid_state_unref(s);
+}
+
 int main(void)
 {
     struct catalog *c = catalog_new();
@@ -370,6 +423,7 @@ int main(void)
     save_records();
     save_forwards();
     save_peers();
+    save_controls(c);
     catalog_unref(c);
     return 0;
 }
