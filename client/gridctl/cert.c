@@ -231,15 +231,16 @@ bool cert_init(const char *dir, char why[CERT_WHY_BYTES])
     return ok;
 }
 
+/* Nodes let in as a node who may be a server: `usage` says who is one. */
 static bool make_leaf(const char *dir, const char *name, const char *const *hosts, size_t hosts_len,
-                      X509 *ca, EVP_PKEY *ca_key, char *why)
+                      const char *usage, X509 *ca, EVP_PKEY *ca_key, char *why)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = key ? new_cert(name, CERT_LEAF_DAYS, key) : NULL;
     bool ok = cert && X509_set_issuer_name(cert, X509_get_subject_name(ca)) &&
               add_extension(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
               add_extension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
-              add_extension(cert, ca, NID_ext_key_usage, "serverAuth,clientAuth") &&
+              add_extension(cert, ca, NID_ext_key_usage, usage) &&
               add_extension(cert, ca, NID_subject_key_identifier, "hash") &&
               add_extension(cert, ca, NID_authority_key_identifier, "keyid:always") &&
               add_hosts(cert, hosts, hosts_len) && X509_sign(cert, ca_key, EVP_sha256()) > 0;
@@ -250,7 +251,7 @@ static bool make_leaf(const char *dir, const char *name, const char *const *host
 }
 
 bool cert_issue(const char *dir, const char *name, const char *const *hosts, size_t hosts_len,
-                char why[CERT_WHY_BYTES])
+                bool client_only, char why[CERT_WHY_BYTES])
 {
     const char *const usual[] = {"localhost", "127.0.0.1", "::1", name};
     char path[PATH_MAX];
@@ -265,8 +266,8 @@ bool cert_issue(const char *dir, const char *name, const char *const *hosts, siz
     if (ok && X509_check_private_key(ca, ca_key) != 1)
         ok = fail(why, "%s: ca.key does not belong to ca.crt", dir);
     if (ok)
-        ok = make_leaf(dir, name, hosts_len ? hosts : usual, hosts_len ? hosts_len : 4, ca, ca_key,
-                       why);
+        ok = make_leaf(dir, name, hosts_len ? hosts : usual, hosts_len ? hosts_len : 4,
+                       client_only ? "clientAuth" : "serverAuth,clientAuth", ca, ca_key, why);
     ERR_clear_error();
     X509_free(ca);
     EVP_PKEY_free(ca_key);

@@ -320,9 +320,11 @@ const struct command commands[] = {
               .type = ARG_HOST,
               .repeats =
                   true,
-              .help = "name or address it answers to; default localhost, 127.0.0.1, ::1 and NAME"}},
+              .help = "name or address it answers to; default localhost, 127.0.0.1, ::1 and NAME"},
+             {.name = "client", .help = "for a client only: nobody can be a node with it"}},
         .examples = {"gridctl cert init tls",
-                     "gridctl cert issue tls a --host a.example.org --host 10.0.0.1"},
+                     "gridctl cert issue tls a --host a.example.org --host 10.0.0.1",
+                     "gridctl cert issue tls app --client"},
         .run = cmd_cert_issue,
     },
     {

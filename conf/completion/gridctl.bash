@@ -76,7 +76,7 @@ _gridctl()
     ' partition recover') options=" --accept-loss" ;;
     ' settings') words=" list get set" ;;
     ' cert') words=" init issue" ;;
-    ' cert issue') options=" --host" ;;
+    ' cert issue') options=" --host --client" ;;
     ' user') words=" hash" ;;
     ' user hash') options=" --rounds" ;;
     ' shell') options=" --keep-going" ;;

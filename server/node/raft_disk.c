@@ -18,6 +18,7 @@ struct raft_disk {
     struct mailbox *box;
     pthread_t thread;
     atomic_bool stop;
+    bool gave_up; /* without space, when it was to stop */
 };
 
 struct persist_note {
@@ -26,8 +27,9 @@ struct persist_note {
 };
 
 struct written_note {
-    struct note note;
-    struct raft_disk *disk;
+    struct note note; /* outlives the thread, so it holds what it needs */
+    void (*written)(void *ctx, uint64_t job);
+    void *ctx;
     uint64_t job;
 };
 
@@ -35,7 +37,7 @@ static void written_run(struct note *n, void *thread)
 {
     struct written_note *w = container_of(n, struct written_note, note);
     (void)thread;
-    w->disk->written(w->disk->ctx, w->job);
+    w->written(w->ctx, w->job);
     free(w);
 }
 
@@ -44,18 +46,22 @@ static void jobs_write(struct raft_disk *d, struct raftstore_job *const *jobs, s
     char why[STORE_WHY_BYTES];
     bool told = false;
     enum grid_err err;
+    if (d->gave_up)
+        return;
     while ((err = raftstore_write(d->store, jobs, len, why)) == GRID_ENO_SPACE) {
         if (!told)
             log_error("control", "%s: the node takes no part in decisions until then", why);
         told = true;
-        if (atomic_load(&d->stop))
+        if (atomic_load(&d->stop)) {
+            d->gave_up = true; /* what came later must not be there without this */
             return;
+        }
         poll(NULL, 0, RETRY_MS);
     }
     if (err)
         node_fatal("control", why);
     struct written_note *w = xalloc(sizeof *w);
-    *w = (struct written_note){{.run = written_run}, d, jobs[len - 1]->job};
+    *w = (struct written_note){{.run = written_run}, d->written, d->ctx, jobs[len - 1]->job};
     loop_post(d->loop, &w->note.mail);
 }
 

@@ -59,7 +59,7 @@ static char *join(const char *dir, const char *name)
 
 struct content {
     bool meta;   /* DIR/meta */
-    bool shards; /* any DIR/shard-N */
+    bool shards; /* any DIR/shard-N, or DIR/control */
     bool other;  /* what is not ours */
 };
 
@@ -67,7 +67,7 @@ static void content_name(struct content *c, const char *name)
 {
     if (strcmp(name, "meta") == 0)
         c->meta = true;
-    else if (strcmp(name, "control") != 0 && strncmp(name, "shard-", 6) == 0)
+    else if (strcmp(name, "control") == 0 || strncmp(name, "shard-", 6) == 0)
         c->shards = true;
     else if (strcmp(name, "LOCK") != 0 && strcmp(name, "lost+found") != 0 &&
              strcmp(name, ".") != 0 && strcmp(name, "..") != 0)

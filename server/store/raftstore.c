@@ -304,6 +304,20 @@ static enum grid_err entries_read(struct kv *kv, struct kv_txn *t, struct raftst
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
 }
 
+/* Terms do not fall, nor are they beyond the one this node knows: so a row that is missing, that of
+ * the vote above all, is noticed; and the log begins where the snapshot ends, or before. */
+static bool terms_fit(const struct raft_stored *r)
+{
+    uint64_t term = 0;
+    for (size_t i = 0; i < r->entries_len; i++) {
+        if (r->entries[i].term < term)
+            return false;
+        term = r->entries[i].term;
+    }
+    return term <= r->term && r->snapshot.term <= r->term &&
+           (!r->entries_len || r->entries[0].index <= r->snapshot.index + 1);
+}
+
 enum grid_err raftstore_read(struct raftstore *s, char *why, struct raftstore_found *ret_found)
 {
     struct raftstore_found *f = ret_found;
@@ -317,6 +331,9 @@ enum grid_err raftstore_read(struct raftstore *s, char *why, struct raftstore_fo
         err = snapshot_read(s->kv, t, f);
     if (!err)
         err = entries_read(s->kv, t, f);
+    f->raft.entries = f->entries;
+    if (!err && !terms_fit(&f->raft))
+        err = GRID_ECORRUPT;
     s->kv->ops->abort(t);
     if (err)
         return fail(s, err, "rows are missing or unreadable", why);
@@ -324,7 +341,6 @@ enum grid_err raftstore_read(struct raftstore *s, char *why, struct raftstore_fo
         bytes_resolve(f, &f->raft.snapshot.data);
     for (size_t i = 0; i < f->raft.entries_len; i++)
         bytes_resolve(f, &f->entries[i].data);
-    f->raft.entries = f->entries;
     return GRID_OK;
 }
 

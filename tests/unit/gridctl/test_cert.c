@@ -105,7 +105,7 @@ static long days_left(X509 *cert)
 START_TEST(a_leaf_is_trusted_as_server_and_as_client)
 {
     ck_assert_msg(cert_init(dir, why), "%s", why);
-    ck_assert_msg(cert_issue(dir, "a", NULL, 0, why), "%s", why);
+    ck_assert_msg(cert_issue(dir, "a", NULL, 0, false, why), "%s", why);
     X509 *ca = load_cert("ca.crt"), *leaf = load_cert("a.crt");
     EVP_PKEY *key = load_key("a.key");
     ck_assert_int_eq(verify(ca, leaf, X509_PURPOSE_SSL_SERVER, "localhost", NULL), X509_V_OK);
@@ -125,11 +125,22 @@ START_TEST(a_leaf_is_trusted_as_server_and_as_client)
 }
 END_TEST
 
+START_TEST(a_clients_leaf_is_no_servers)
+{
+    ck_assert(cert_init(dir, why) && cert_issue(dir, "app", NULL, 0, true, why));
+    X509 *ca = load_cert("ca.crt"), *leaf = load_cert("app.crt");
+    ck_assert_int_eq(verify(ca, leaf, X509_PURPOSE_SSL_CLIENT, NULL, NULL), X509_V_OK);
+    ck_assert_int_ne(verify(ca, leaf, X509_PURPOSE_SSL_SERVER, "app", NULL), X509_V_OK);
+    X509_free(leaf);
+    X509_free(ca);
+}
+END_TEST
+
 START_TEST(given_hosts_are_the_only_ones)
 {
     const char *const hosts[] = {"node1.example.org", "10.0.0.1", "fe80::1"};
     ck_assert(cert_init(dir, why));
-    ck_assert_msg(cert_issue(dir, "node1", hosts, 3, why), "%s", why);
+    ck_assert_msg(cert_issue(dir, "node1", hosts, 3, false, why), "%s", why);
     X509 *ca = load_cert("ca.crt"), *leaf = load_cert("node1.crt");
     ck_assert_int_eq(verify(ca, leaf, X509_PURPOSE_SSL_SERVER, "node1.example.org", NULL),
                      X509_V_OK);
@@ -144,7 +155,7 @@ END_TEST
 
 START_TEST(another_authority_is_not_trusted)
 {
-    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, false, why));
     X509 *leaf = load_cert("a.crt");
     remove_files();
     ck_assert(cert_init(dir, why));
@@ -158,7 +169,7 @@ END_TEST
 START_TEST(keys_are_for_their_owner_only)
 {
     mode_t old = umask(0);
-    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, false, why));
     umask(old);
     ck_assert_uint_eq(mode_of("ca.key"), 0600);
     ck_assert_uint_eq(mode_of("a.key"), 0600);
@@ -169,13 +180,13 @@ END_TEST
 
 START_TEST(nothing_is_overwritten_and_nothing_left_over)
 {
-    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(cert_init(dir, why) && cert_issue(dir, "a", NULL, 0, false, why));
     X509 *before = load_cert("ca.crt");
     ck_assert(!cert_init(dir, why));
     ck_assert_ptr_nonnull(strstr(why, "is there already"));
-    ck_assert(!cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(!cert_issue(dir, "a", NULL, 0, false, why));
     ck_assert_int_eq(unlink(path_of("a.key")), 0);
-    ck_assert(!cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(!cert_issue(dir, "a", NULL, 0, false, why));
     ck_assert_ptr_nonnull(strstr(why, "a.crt is there already"));
     X509 *after = load_cert("ca.crt");
     ck_assert_int_eq(X509_cmp(before, after), 0);
@@ -191,19 +202,19 @@ START_TEST(names_that_leave_the_directory_are_refused)
                                         "..", ".a", "-a",   "a b", "a\n"};
     ck_assert(cert_init(dir, why));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        ck_assert_msg(!cert_issue(dir, names[i], NULL, 0, why), "%s", names[i]);
+        ck_assert_msg(!cert_issue(dir, names[i], NULL, 0, false, why), "%s", names[i]);
     ck_assert_uint_eq(remove_files(), 2);
 }
 END_TEST
 
 START_TEST(without_an_authority_the_message_says_how_to_get_one)
 {
-    ck_assert(!cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(!cert_issue(dir, "a", NULL, 0, false, why));
     ck_assert_ptr_nonnull(strstr(why, "gridctl cert init"));
     FILE *f = fopen(path_of("ca.crt"), "w");
     fputs("nonsense\n", f);
     fclose(f);
-    ck_assert(!cert_issue(dir, "a", NULL, 0, why));
+    ck_assert(!cert_issue(dir, "a", NULL, 0, false, why));
     ck_assert_ptr_nonnull(strstr(why, "ca.crt"));
 }
 END_TEST
@@ -214,6 +225,7 @@ int main(void)
     TCase *tcase = tcase_create("gridctl/cert");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_leaf_is_trusted_as_server_and_as_client);
+    tcase_add_test(tcase, a_clients_leaf_is_no_servers);
     tcase_add_test(tcase, given_hosts_are_the_only_ones);
     tcase_add_test(tcase, another_authority_is_not_trusted);
     tcase_add_test(tcase, keys_are_for_their_owner_only);

@@ -149,6 +149,27 @@ START_TEST(damage_is_told)
 }
 END_TEST
 
+START_TEST(a_vote_that_is_missing_is_noticed)
+{
+    disk = store_mem_new();
+    struct raftstore *s = store_open(true);
+    ck_assert(!put(s, 2, NULL, 0, 0, 1, 4));
+    raftstore_close(s);
+    struct kv *kv = store_mem_open(disk);
+    struct kv_txn *t;
+    ck_assert(!kv->ops->begin(kv, true, &t));
+    ck_assert(!kv->ops->del(t, KV_META, slice_str("hard")));
+    ck_assert(!kv->ops->commit(t));
+    kv->ops->close(kv);
+    s = store_open(false);
+    struct raftstore_found f;
+    ck_assert_int_eq(raftstore_read(s, why, &f), GRID_ECORRUPT);
+    raftstore_found_release(&f);
+    raftstore_close(s);
+    store_mem_free(disk);
+}
+END_TEST
+
 START_TEST(a_missing_store_is_not_made_anew)
 {
     disk = store_mem_new();
@@ -161,4 +182,4 @@ END_TEST
 
 UNIT_MAIN("store/raftstore", an_empty_store_has_nothing, what_was_written_is_read_after_a_restart,
           a_snapshot_takes_the_place_of_what_it_covers, a_write_that_fails_leaves_what_was,
-          damage_is_told, a_missing_store_is_not_made_anew)
+          damage_is_told, a_vote_that_is_missing_is_noticed, a_missing_store_is_not_made_anew)
