@@ -73,6 +73,8 @@ void check_published(struct world *w, struct simnode *n, const struct grid_state
         return;
     if (w->founded && memcmp(w->grid_id, s->grid_id, GRID_ID_BYTES) != 0)
         world_fail(w, "node %u has the state of another grid", n->index);
+    memcpy(w->grid_id, s->grid_id, GRID_ID_BYTES);
+    w->founded = true;
     uint64_t digest = digest_of(s);
     uint64_t *known = &w->digest[s->revision];
     if (*known && *known != digest)
@@ -216,7 +218,9 @@ bool world_converged(struct world *w, const char **ret_why)
     if (*ret_why)
         return false;
     for (size_t i = 0; i < w->tickets_len; i++) {
-        *ret_why = "a proposal was not answered";
+        snprintf(why, sizeof why, "proposal %zu of node %u was not answered (partition %d)", i + 1,
+                 w->tickets[i].node, (int)w->tickets[i].partition - 1);
+        *ret_why = why;
         if (!w->tickets[i].answered)
             return false;
     }

@@ -206,6 +206,54 @@ void faults_step(struct world *w)
     }
 }
 
+/* Whether the candidates that promised to `founder`, or to nobody, are enough to found. */
+static bool enough(const struct world *w, const struct simnode *founder)
+{
+    static const uint8_t nobody[GRID_ID_BYTES];
+    unsigned len = 0;
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        const struct simnode *n = &w->nodes[i];
+        const uint8_t *to = n->disk.identity.founder;
+        bool none = memcmp(to, nobody, GRID_ID_BYTES) == 0;
+        len += n->expect && (none || memcmp(to, founder->info.id, GRID_ID_BYTES) == 0);
+    }
+    return len >= w->mix.expect;
+}
+
+/* No grid yet, and one candidate too many: the operator lets those run that can found, and where
+ * promises contradict each other, begins anew. */
+static void choose_founders(struct world *w)
+{
+    const struct simnode *founder = NULL;
+    static const uint8_t nobody[GRID_ID_BYTES];
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        const struct simnode *n = &w->nodes[i];
+        const uint8_t *own = n->disk.identity.founder;
+        bool free_or_own =
+            memcmp(own, nobody, GRID_ID_BYTES) == 0 || memcmp(own, n->info.id, GRID_ID_BYTES) == 0;
+        bool promised = false;
+        for (unsigned k = 0; k < w->nodes_len; k++)
+            promised = promised ||
+                       memcmp(w->nodes[k].disk.identity.founder, n->info.id, GRID_ID_BYTES) == 0;
+        if (n->expect && free_or_own && enough(w, n) && (!founder || promised))
+            founder = n;
+    }
+    unsigned len = founder != NULL;
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        node_stop(w, n, false);
+        if (!founder)
+            disk_release(&n->disk);
+        const uint8_t *to = n->disk.identity.founder;
+        bool fits = !founder || memcmp(to, nobody, GRID_ID_BYTES) == 0 ||
+                    memcmp(to, founder->info.id, GRID_ID_BYTES) == 0;
+        if (!n->expect || n == founder)
+            continue;
+        n->stays_down = !fits || len == w->mix.expect;
+        len += !n->stays_down;
+    }
+}
+
 /* Faults are over: everyone comes back, and must find together. */
 void faults_end(struct world *w)
 {
@@ -222,11 +270,9 @@ void faults_end(struct world *w)
         n->stop_at = 0;
         node_resume(w, n);
     }
-    /* those that promised come first: with a spare in the place of one nothing would be founded */
-    for (unsigned i = 0; i < w->nodes_len; i++) {
-        struct simnode *n = &w->nodes[i];
-        n->stays_down = n->run == DOWN && !may_start(w, n) && !w->founded;
-        if (!n->stays_down)
-            node_start(w, n);
-    }
+    if (!w->founded && w->mix.spare)
+        choose_founders(w);
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        if (!w->nodes[i].stays_down)
+            node_start(w, &w->nodes[i]);
 }

@@ -93,6 +93,8 @@ static void port_done(void *ctx, const struct grid_done *d)
     if (d->ticket == GRID_TICKET_NONE)
         return;
     struct ticket *t = &w->tickets[d->ticket - 1];
+    trace(w, "node %u is told of (%lu): %s", p->node->index, (unsigned long)d->ticket,
+          d->err ? err_name(d->err) : "done");
     if (t->answered)
         world_fail(w, "ticket %lu was answered twice", (unsigned long)d->ticket);
     t->answered = true;

@@ -100,6 +100,8 @@ static void change(struct world *w, struct simnode *n, unsigned i, enum part_cha
                             .epoch = (uint32_t)p->epoch,
                             .member = member};
     uint64_t ticket = ticket_new(w, n);
+    trace(w, "node %u asks (%lu) for change %d of %u in epoch %u: %u.%u", n->index,
+          (unsigned long)ticket, (int)kind, i, c.epoch, member.node, member.boot);
     w->tickets[ticket - 1].partition = i + 1;
     w->tickets[ticket - 1].epoch = p->epoch;
     if (grid_member_change(n->member, &c, UINT64_MAX, ticket) != GRID_OK) {
