@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { PLACED_AT_A_TIME = 4 };
+
 struct work { /* on one context, in one round */
     struct plan *p;
     const struct plan_input *in;
@@ -55,17 +57,20 @@ static uint32_t joining_in(const struct grid_table *table)
     return n;
 }
 
+/* `turns`: how many may still be placed in this call, so that none takes long. */
 static void target_look(struct target *t, const struct plan_input *in,
-                        const struct context_info *info)
+                        const struct context_info *info, unsigned *turns)
 {
     struct grid_table *table = in->state->tables[info - in->state->catalog->contexts];
     const struct grid_state *s = in->state;
     struct placing g;
     placing_init(&g, s, info, in->now, (msec_t)plan_setting(in, SETTING_rebuild_delay));
     uint64_t key = key_of(&g, s);
-    if (!t->wanted || t->key != key) {
+    t->stale = !t->wanted || t->key != key;
+    if (t->stale && *turns) {
+        --*turns;
         t->key = key;
-        t->quiet = false;
+        t->stale = t->quiet = false;
         target_place(t, in, &g);
     }
     placing_release(&g);
@@ -75,7 +80,7 @@ static void target_look(struct target *t, const struct plan_input *in,
         t->table = grid_table_ref(table);
         t->quiet = false;
     }
-    t->quiet &= t->nodes == s->nodes_shared && t->paused == s->rebalance_paused;
+    t->quiet &= !t->stale && t->nodes == s->nodes_shared && t->paused == s->rebalance_paused;
     t->nodes = s->nodes_shared;
     t->paused = s->rebalance_paused;
 }
@@ -339,17 +344,19 @@ static void row_unled(struct work *w, uint32_t partition, const struct grid_row 
 static void round_of(struct work *w)
 {
     uint32_t partitions = w->t->table->partitions;
+    w->waits |= w->t->stale;
+    w->held_back |= w->t->stale;
     for (uint32_t i = 0; i < partitions; i++) {
         uint32_t partition = w->urgent ? i : (i + w->p->turn) % partitions;
-        struct goal g = goal_of(w->t, partition);
+        struct goal g = w->t->stale ? (struct goal){NULL, 0} : goal_of(w->t, partition);
         struct grid_row r;
-        if (reached(w->t, partition, &g))
+        if (g.len && reached(w->t, partition, &g))
             continue;
         grid_table_row(w->t->table, partition, &r);
-        if (r.led)
-            row_led(w, partition, &r, &g);
-        else if (!r.lost)
+        if (!r.led && !r.lost)
             row_unled(w, partition, &r);
+        else if (r.led && !w->t->stale)
+            row_led(w, partition, &r, &g);
     }
 }
 
@@ -380,9 +387,10 @@ void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output
 {
     const struct catalog *c = in->state->catalog;
     struct work *works = xcalloc(c->contexts_len ? c->contexts_len : 1, sizeof *works);
+    unsigned turns = PLACED_AT_A_TIME;
     targets_match(p, c);
     for (size_t i = 0; i < p->len; i++)
-        target_look(&p->targets[i], in, &c->contexts[i]);
+        target_look(&p->targets[i], in, &c->contexts[i], &turns);
     uint32_t room = room_of(p, in);
     reports_sort(p, in);
     for (int round = 0; round < 2; round++) {

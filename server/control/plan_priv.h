@@ -16,6 +16,7 @@ struct target {
     struct grid_table *table; /* looked at last (a reference), and with it: */
     const struct grid_nodes *nodes;
     bool paused;
+    bool stale; /* `wanted` is out of date, its turn comes */
     bool quiet; /* nothing to do until one of these changes */
     bool done;  /* all is where it should be */
     uint32_t joining;
