@@ -6,7 +6,7 @@
 static const struct raft_entry gap = {9, 2, RAFT_ENTRY_COMMAND, {NULL, 0}};
 static const struct raft_entry future = {2, 3, RAFT_ENTRY_COMMAND, {NULL, 0}};
 static const struct raft_entry kind = {2, 2, (enum raft_entry_kind)77, {NULL, 0}};
-static const struct raft_entry members = {2, 2, RAFT_ENTRY_MEMBERSHIP, {NULL, 0}};
+static const struct raft_entry no_members = {2, 2, RAFT_ENTRY_MEMBERSHIP, {NULL, 0}};
 static const struct raft_entry null = {2, 2, RAFT_ENTRY_COMMAND, {NULL, 5}};
 static const struct raft_membership none;
 static const struct raft_membership some = {.voters_len = 1, .voters = {1}};
@@ -59,7 +59,7 @@ static const struct raft_message senseless[] = {
      .index = 1,
      .log_term = 1,
      .entries_len = 1,
-     .entries = &members},
+     .entries = &no_members},
     {.kind = RAFT_MESSAGE_APPEND,
      .from = 2,
      .to = 1,
