@@ -98,13 +98,16 @@ void judge_restore(struct world *w, struct node *n, const struct raft_snapshot *
 
 /* --- before and after a step ------------------------------------------------------------------ */
 
-/* C7: in the calm a refusal costs at least a term; a few more are of what crossed on the way. */
+/* C7: in the calm, each step further back costs a term at least. What was sent ahead is refused
+ * further and further to the front; a few are of what crossed on the way. */
 static void judge_refusal(struct world *w, struct node *n, const struct raft_message *m)
 {
     unsigned terms = 1;
     for (uint64_t t = 1; t <= m->term && t < TERMS_MAX; t++)
         terms += w->leaders[t] != 0;
-    if (w->answers && ++n->refusals[m->from - 1] > 2 * terms + 8)
+    bool back = m->asked < n->refused_at[m->from - 1];
+    n->refused_at[m->from - 1] = m->asked;
+    if (w->answers && back && ++n->refusals[m->from - 1] > 2 * terms + 8)
         fail(w, n, "C7: node %u refuses %lu times, and there were %u leaders", m->from,
              (unsigned long)n->refusals[m->from - 1], terms);
 }
@@ -249,6 +252,7 @@ static void agree(struct world *w, struct node *n, uint64_t index, const struct 
     }
     w->committed = index;
     w->terms[index] = e->term;
+    w->committed_in[index] = n->view.term;
     w->chains[index] = e->chain;
     w->states[index] = w->states[index - 1];
     w->members_at[index] = w->members_at[index - 1];
@@ -309,12 +313,15 @@ static void judge_leader(struct world *w, struct node *n)
     if (votes <= m->voters_len / 2u)
         fail(w, n, "term %lu is led with the votes of %u of %u", (unsigned long)term, votes,
              m->voters_len);
-    bool has = n->mem.snapshot.index >= w->committed ||
-               (store_chain(&n->mem, w->committed, &chain) && chain == w->chains[w->committed]);
+    uint64_t must = w->committed; /* in an earlier term: it may have learnt of its votes late */
+    while (must && w->committed_in[must] >= term)
+        must--;
+    bool has = n->mem.snapshot.index >= must ||
+               (store_chain(&n->mem, must, &chain) && chain == w->chains[must]);
     if (!has)
         fail(w, n,
              "Leader Completeness: entry %lu is committed, and the leader of term %lu lacks it",
-             (unsigned long)w->committed, (unsigned long)term);
+             (unsigned long)must, (unsigned long)term);
 }
 
 /* C4: a term is begun by who a majority would vote for, or whom the leader told to. */

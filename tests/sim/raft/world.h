@@ -50,6 +50,7 @@ struct node {
     uint64_t prevote_term, prevotes, votes;
     uint64_t leader_heard_ms, leader_heard_term;
     uint64_t heard_ms[NODES_MAX]; /* answers to it as leader */
+    uint64_t refused_at[NODES_MAX];
     uint64_t refusals[NODES_MAX]; /* of it by others, in one term */
     struct sim_read reads[64];
     unsigned reads_len;
@@ -103,6 +104,7 @@ struct world {
     /* what is agreed on, by index */
     uint64_t committed;
     uint64_t terms[INDEXES_MAX], chains[INDEXES_MAX], states[INDEXES_MAX];
+    uint64_t committed_in[INDEXES_MAX]; /* term */
     uint16_t members_at[INDEXES_MAX];
     struct raft_membership members[1024];
     unsigned members_len;
