@@ -82,6 +82,7 @@ help:
 #? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
 #? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
 #? make sim-raft    the same of the consensus engine alone (tests/sim/raft/README.md)
+#? make sim-grid    the same of whole control planes (tests/sim/grid/README.md)
 #? make fuzz        each fuzz target for SECONDS=20; FUZZ=NAME for one
 #? make bench       the benchmarks (tests/bench/README.md); make instructions
 #? make tidy        layers, sizes, leftovers, format, manuals; make format

@@ -26,10 +26,11 @@ static void proposal_free(struct grid_member *m, struct proposal *p)
 
 static void finish(struct grid_member *m, struct proposal *p, enum grid_err err)
 {
-    const struct grid_outcome *o = p->outcome;
+    const struct grid_outcome *o = err == GRID_ECLOSED ? NULL : p->outcome;
     for (size_t i = 0; i < p->tickets_len; i++) {
-        struct grid_done d = {.ticket = p->tickets[i], .revision = p->revision, .err = err};
+        struct grid_done d = {.ticket = p->tickets[i], .err = err};
         if (o) {
+            d.revision = p->revision;
             d.member = o->member;
             d.part_err = o->part_err;
             d.parts_len = p->parts_len;
@@ -199,7 +200,8 @@ void asking_published(struct grid_member *m)
 {
     list_for_each_safe (it, &m->proposals) {
         struct proposal *p = proposal_of(it);
-        if (p->answered && p->revision <= m->state->revision && !m->newer)
+        bool shown = p->revision <= m->state->revision && !m->newer;
+        if (p->answered && (shown || SABOTAGE(EARLY_DONE)))
             finish(m, p, p->outcome->err);
     }
 }
@@ -215,9 +217,7 @@ void member_on_answer(struct grid_member *m, struct grid_peer *p, const struct g
 void asking_end(struct grid_member *m)
 {
     changes_flush(m);
-    while (!list_empty(&m->proposals)) {
-        struct proposal *p = proposal_of(m->proposals.next);
-        finish(m, p, p->answered ? p->outcome->err : GRID_ECLOSED);
-    }
+    while (!list_empty(&m->proposals))
+        finish(m, proposal_of(m->proposals.next), GRID_ECLOSED);
     free(m->changes);
 }

@@ -221,6 +221,8 @@ void member_on_hello(struct grid_member *m, struct grid_peer *p, const struct gr
         if (m->lead && (!refused || refused == p->refused) && h->echo >= m->lead->since &&
             h->echo <= m->now && m->now < h->echo + FRESH_MS)
             p->proven = m->now;
+        if (m->lead && SABOTAGE(UNPROVEN_ENTRY))
+            p->proven = m->now;
         if (m->lead && !refused)
             m->lead->plan_at = m->now;
         welcome_send(m, p, refused);

@@ -3,7 +3,7 @@
  *   sim-grid --sabotage all|NAME    with --seed or --story: that, with the bug
  *   sim-grid --story NAME|all
  *   sim-grid --times           how long deaths and elections take
- *   sim-grid                   stories, 150 seeds, all bugs */
+ *   sim-grid                   stories, times, 300 seeds, all bugs */
 #include "tests/sim/grid/world.h"
 
 #include <signal.h>
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
     else if (seeds)
         failed = run_seeds(start, seeds);
     else
-        failed = stories_run(NULL) + run_seeds(start, 150) + run_bugs("all");
+        failed = stories_run(NULL) + stories_times() + run_seeds(start, 300) + run_bugs("all");
     if (stats)
         print_tally();
     return failed != 0;

@@ -95,6 +95,9 @@ static void port_done(void *ctx, const struct grid_done *d)
     struct ticket *t = &w->tickets[d->ticket - 1];
     trace(w, "node %u is told of (%lu): %s", p->node->index, (unsigned long)d->ticket,
           d->err ? err_name(d->err) : "done");
+    bool decided = d->err != GRID_EIN_DOUBT && d->err != GRID_ECLOSED;
+    if (decided && grid_member_state(p->node->member)->revision < d->revision)
+        world_fail(w, "ticket %lu is told before its state", (unsigned long)d->ticket);
     if (t->answered)
         world_fail(w, "ticket %lu was answered twice", (unsigned long)d->ticket);
     t->answered = true;

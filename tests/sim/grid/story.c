@@ -160,6 +160,20 @@ static void a_leader_that_slept_blames_nobody(struct world *w)
     expect(w, memcmp(before, w->gone, sizeof before) == 0, "nobody was taken for dead");
 }
 
+static void a_new_leader_blames_the_dead_alone(struct world *w)
+{
+    founds_and_settles(w);
+    world_run(w, w->now + 3000);
+    uint32_t before[NODES + 1];
+    memcpy(before, w->gone, sizeof before);
+    struct simnode *l = leader(w);
+    node_stop(w, l, true);
+    world_run(w, w->now + 4000);
+    for (uint32_t k = 1; k <= w->nodes_len; k++)
+        expect(w, (w->gone[k] != before[k]) == (k == l->disk.identity.number),
+               "the dead leader is gone, and nobody else");
+}
+
 static void a_one_way_cut_is_a_cut(struct world *w)
 {
     founds_and_settles(w);
@@ -167,6 +181,9 @@ static void a_one_way_cut_is_a_cut(struct world *w)
     struct simnode *n = follower(w), *l = leader(w);
     w->cut[l->index][n->index] = true; /* it is heard, and hears nothing */
     expect(w, gone_after(w, n, 3000) <= 1500, "who hears nothing is taken for dead");
+    uint32_t boots = w->gone[n->disk.identity.number];
+    world_run(w, w->now + 4000);
+    expect(w, w->gone[n->disk.identity.number] == boots, "and does not come and go");
     w->cut[l->index][n->index] = false;
     peace(w, 5000);
 }
@@ -345,6 +362,7 @@ static const struct story {
     {"a_joiner_comes_in", a_joiner_comes, 4, 3, 0},
     {"a_paused_node_comes_back_anew", a_paused_node_comes_back_anew, 3, 3, 0},
     {"a_leader_that_slept_blames_nobody", a_leader_that_slept_blames_nobody, 2, 2, 0},
+    {"a_new_leader_blames_the_dead_alone", a_new_leader_blames_the_dead_alone, 5, 5, 0},
     {"a_one_way_cut_is_a_cut", a_one_way_cut_is_a_cut, 4, 4, 0},
     {"a_pair_that_is_cut_stays", a_pair_that_is_cut_stays, 3, 3, 0},
     {"all_lose_power_and_come_back_in_another_order", all_lose_power, 5, 5, 0},
