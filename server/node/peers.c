@@ -384,6 +384,7 @@ void peers_free(struct peers *p)
         return;
     CHECK(list_empty(&p->links));
     ways_free(p);
+    buf_release(&p->nodes);
     free(p);
 }
 

@@ -59,6 +59,7 @@ struct peers {
     struct peers *const *shards; /* CONTROL: of the shards' threads */
     uint32_t shards_len;
     struct loop_timer timer;
+    struct buf nodes; /* of the last peers_set_nodes(), to tell whether anything changed */
     msec_t pinged_at;
     bool stopped;
     struct {

@@ -200,9 +200,30 @@ static void want(struct peers *p, const struct peers_node *n, uint32_t shard)
     w->dial_at = loop_mono_ms(p->conf.loop);
 }
 
+/* Whether they are others than the last time. */
+static bool nodes_news(struct peers *p, const struct peers_node *nodes, size_t len)
+{
+    struct buf all = BUF_INIT;
+    buf_add_u32(&all, (uint32_t)len);
+    for (size_t i = 0; i < len; i++) {
+        buf_add(&all, nodes[i].id, PEER_ID_BYTES);
+        buf_add_u32(&all, nodes[i].shards);
+        buf_add(&all, nodes[i].address, strlen(nodes[i].address) + 1);
+    }
+    if (slice_eq(buf_slice(&all), buf_slice(&p->nodes))) {
+        buf_release(&all);
+        return false;
+    }
+    buf_release(&p->nodes);
+    p->nodes = all;
+    return true;
+}
+
 void peers_set_nodes(struct peers *p, const struct peers_node *nodes, size_t len)
 {
     bool data = p->conf.kind == PEER_DATA;
+    if (!nodes_news(p, nodes, len))
+        return;
     list_for_each (it, &p->ways)
         list_entry(it, struct way, all)->wanted = false;
     for (size_t i = 0; i < len; i++) {
