@@ -14,7 +14,7 @@ static uint32_t one_of(struct world *w, const uint32_t *values, unsigned len)
 void mix_draw(struct world *w)
 {
     static const uint32_t sizes[] = {1, 2, 3, 3, 3, 4, 5, 5};
-    static const uint32_t jitters[] = {1, 1000, 20000, 300000};
+    static const uint32_t jitters[] = {1, 1, 1000, 1000, 20000, 300000};
     static const uint32_t disks[] = {1, 2000, 20000, 200000};
     static const uint32_t bytes[] = {1, 100, 1000, 100000};
     static const uint32_t counts[] = {3, 10, 50, 200};
@@ -24,7 +24,7 @@ void mix_draw(struct world *w)
         .loss = some(w, 2) ? (unsigned)below(w, 300) : 0,
         .repetition = some(w, 100),
         .delay_us = 1 + (unsigned)below(w, 2000),
-        .jitter_us = one_of(w, jitters, 4),
+        .jitter_us = one_of(w, jitters, 6),
         .late = some(w, 20),
         .crash = some(w, 10),
         .cut = some(w, 10),
