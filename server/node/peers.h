@@ -11,8 +11,8 @@
  * pair never are up at once here: of two that are made at the same time the one that the smaller
  * node id dialled stays; one of a newer boot, or dialled anew by the same side, replaces what was.
  *
- * Order at the end: peers_stop() of all, resolver_free(), loop_free() of the shards and of control,
- * peers_free() of the shards and of control.
+ * Order at the end: peers_stop() of all and resolver_stop(), loop_free() of the shards and of
+ * control, then the rest in any order.
  * Used by the thread of its loop only. Callbacks come from inside loop turns, never from inside a
  * function of this file; all of these may be called from them, peers_free() excepted. */
 #ifndef GRIDD_NODE_PEERS_H

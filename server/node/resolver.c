@@ -70,13 +70,19 @@ struct resolver *resolver_new(void)
     return r;
 }
 
+void resolver_stop(struct resolver *r)
+{
+    if (atomic_exchange(&r->stop, true))
+        return;
+    mailbox_wake(r->box);
+    pthread_join(r->thread, NULL);
+}
+
 void resolver_free(struct resolver *r)
 {
     if (!r)
         return;
-    atomic_store_explicit(&r->stop, true, memory_order_release);
-    mailbox_wake(r->box);
-    pthread_join(r->thread, NULL);
+    resolver_stop(r);
     for (struct mail *m = mailbox_take(r->box), *next; m; m = next) {
         next = m->next;
         forget(container_of(container_of(m, struct note, mail), struct question, note));

@@ -9,8 +9,10 @@
 struct resolver; /* opaque */
 
 struct resolver *resolver_new(void);
-/* NULL is fine. Ends the thread, when the question it is at is answered; others are forgotten. */
-void resolver_free(struct resolver *r);
+/* Ends the thread, when the question it is at is answered; others are forgotten, now and later. Any
+ * thread; before the loops that asked are freed. */
+void resolver_stop(struct resolver *r);
+void resolver_free(struct resolver *r); /* stops it, too; NULL is fine */
 
 /* An answer, on the thread that asked; borrowed for the call. */
 typedef void resolved_fn(void *ctx, const char *address, const struct net_addr *addrs, size_t len,
