@@ -106,16 +106,23 @@ static bool complete(const struct replica *r, const struct replica_peer *p)
     return (p->state == PEER_STREAM && p->acked >= r->commit) || RULE_OFF(PROMOTED_BEHIND);
 }
 
+static bool may_join(const struct replica *r, const struct replica_peer *p)
+{
+    return small_lag(r, p) && (p->acked || !r->history.last);
+}
+
 /* Acks of earlier rounds do not make it ready: it must be streaming now. */
 static void adding_begin(struct replica *r, msec_t now)
 {
     struct replica_set *s = r->set;
     for (unsigned i = s->complete; i < s->len; i++) {
         struct replica_peer *p = &s->peers[i];
-        if (!small_lag(r, p) || (!p->acked && r->history.last))
+        if (!may_join(r, p))
             continue;
-        if (!r->ports->lease_held(r->ports->ctx, r, p->member, now))
-            continue; /* reads would have to wait for it */
+        if (!r->ports->lease_held(r->ports->ctx, r, p->member, now)) {
+            s->retry_at = now + r->times->retry_ms; /* reads would have to wait for it */
+            continue;
+        }
         s->adding = (uint8_t)(i + 1);
         s->tries = 0;
         p->since = 0;
@@ -236,6 +243,9 @@ msec_t asks_next(const struct replica *r)
         next = s->retry_at;
     if (s->blocked && s->blocks < s->in_sync && (at = s->blocked + r->times->timeout_ms) < next)
         next = at > s->retry_at ? at : s->retry_at;
+    for (unsigned i = s->complete; i < s->len && !s->adding; i++)
+        if (r->phase == REPLICA_SERVING && may_join(r, &s->peers[i]) && s->retry_at < next)
+            next = s->retry_at;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
         at = p->state == PEER_LOST ? 0 : p->since + r->times->timeout_ms;

@@ -78,7 +78,7 @@ static void stream_start(struct replica *r, struct replica_peer *p, uint64_t fro
     records_send(r, p, now); /* none, maybe: it learns that its log is right */
 }
 
-static void copy_start(struct replica *r, struct replica_peer *p)
+static void copy_start(struct replica *r, struct replica_peer *p, msec_t now)
 {
     primary_forget(r, p);
     struct replica_message m = message(r, REPLICA_COPY, p->round);
@@ -89,6 +89,7 @@ static void copy_start(struct replica *r, struct replica_peer *p)
     p->acked = 0;
     r->ports->send(r->ports->ctx, r, p->member, &m);
     r->ports->copy(r->ports->ctx, r, p->member, p->round);
+    records_send(r, p, now); /* none: the stream begins all the same */
 }
 
 static void cut_send(struct replica *r, struct replica_peer *p, uint64_t common, msec_t now)
@@ -105,10 +106,10 @@ static bool kept(struct replica *r, uint64_t version)
     return version == r->history.last || r->ports->kept(r->ports->ctx, r, version);
 }
 
-static void copy_or_lose(struct replica *r, struct replica_peer *p)
+static void copy_or_lose(struct replica *r, struct replica_peer *p, msec_t now)
 {
     if (!in_set(r, p) || RULE_OFF(WIPE_IN_SYNC)) {
-        copy_start(r, p);
+        copy_start(r, p, now);
         return;
     }
     p->state = PEER_LOST;
@@ -133,11 +134,11 @@ static void status_received(struct replica *r, struct replica_peer *p,
         common = last < r->history.last ? last : r->history.last;
     else if (m->broken || m->copying ||
              !replica_history_common(&r->history, &m->history, &common)) {
-        copy_or_lose(r, p);
+        copy_or_lose(r, p, now);
         return;
     }
     if (!kept(r, common) || (!common && last && !in_set(r, p)))
-        copy_or_lose(r, p);
+        copy_or_lose(r, p, now);
     else if (last > common && !RULE_OFF(NO_CUT))
         cut_send(r, p, common, now);
     else

@@ -30,6 +30,8 @@ static enum grid_err step_room(struct job *j, const struct record *rec, size_t b
     const struct call_memory *m = &j->s->call;
     if (m->effects_len > RECORD_EFFECTS_MAX || m->bytes + bytes > CALL_RECORD_BYTES_MAX)
         return GRID_ETOO_LARGE;
+    if (unlikely(j->partition->gate != GATE_OPEN))
+        return gate_record(j->partition);
     if (!rec->version)
         return GRID_EDAMAGED;
     if (memory_room(j->s, j->partition, m->need, false) == ROOM_FULL)

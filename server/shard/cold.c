@@ -7,7 +7,7 @@
  * complete meanwhile, what is not in memory is not there.
  *
  *   token = generation << 32 | slot;  key questions are found by hash too: one serves many ops */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -214,8 +214,10 @@ static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid
 {
     if (err != GRID_ECORRUPT)
         return err;
-    if (p->context && !p->damaged)
+    if (p->context && !p->damaged) {
         partition_damage(s, p);
+        partition_break(s, p);
+    }
     return GRID_EDAMAGED;
 }
 
@@ -250,14 +252,14 @@ static void cold_scan_send(struct shard *s, struct cold *c)
 }
 
 void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
-                    struct parked *scan)
+                    void *asker)
 {
     struct cold *c = cold_new(s, range->kind, p, range->after);
     c->cache = range->cache;
     c->after_cache = range->after_cache;
     c->limit = range->limit;
     c->bytes = range->bytes;
-    c->scan = scan;
+    c->asker = asker;
     cold_scan_send(s, c);
 }
 
@@ -274,11 +276,13 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
         return;
     }
     struct cold_page page = {cold_failed(s, p, err), entries, caches, len, done};
-    struct parked *scan = c->scan;
+    void *asker = c->asker;
     enum cold_kind kind = c->kind;
     cold_free(s, c);
     if (kind == COLD_SCAN)
-        scan_answer(s, scan, &page, now);
+        scan_answer(s, asker, &page, now);
+    else if (kind == COLD_COPY)
+        copy_answer(s, asker, &page);
     else
         (kind == COLD_WARM ? warm_answer : sweep_answer)(s, p, &page, now);
 }

@@ -1,5 +1,5 @@
 /* job.c - one op being done: the way to its partition, its answer, and its parking. */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -32,8 +32,14 @@ static enum grid_err job_route(struct job *j)
         return GRID_EBAD_REQUEST;
     if (op->partition % s->conf.shards != s->conf.index)
         return GRID_ENOT_PRIMARY;
-    j->partition = partition_of(s, j->context, op->partition);
-    return j->partition->damaged ? GRID_EDAMAGED : GRID_OK;
+    if (unlikely(s->sharing != NULL)) {
+        j->partition = j->context->partitions[op->partition / s->conf.shards];
+        if (!j->partition)
+            return partition_absent(s, j->context, op->partition);
+    } else {
+        j->partition = partition_of(s, j->context, op->partition);
+    }
+    return likely(!j->partition->gate) ? GRID_OK : gate_job(j);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -52,10 +58,12 @@ static void job_run(struct job *j)
     enum grid_err err = GRID_EBAD_REQUEST;
     if (kind < sizeof job_fns / sizeof *job_fns && job_fns[kind])
         err = job_route(j);
-    if (err)
-        job_fail(j, err);
-    else
+    if (unlikely(err)) {
+        if (!j->kept)
+            job_fail(j, err);
+    } else {
         job_fns[kind](j);
+    }
 }
 
 void shard_submit(struct shard *s, const struct op *op, msec_t now)
@@ -73,6 +81,8 @@ void parked_run(struct shard *s, struct parked *w, msec_t now)
     struct job j = {.s = s, .op = &w->op, .parked = w, .now = now};
     if (w->err)
         job_fail(&j, w->err);
+    else if (unlikely(w->op.kind == OP_FETCH))
+        fetch_run(&j);
     else
         job_run(&j);
     if (!j.kept)
@@ -81,14 +91,32 @@ void parked_run(struct shard *s, struct parked *w, msec_t now)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* R7. False: the op waits, or was refused. */
+ASIDE static bool lease_lets(struct job *j)
+{
+    if (lease_asked(j->s, j->partition))
+        return true;
+    if (gate_wait(j))
+        return false;
+    struct result res = {.status = GRID_ENOT_PRIMARY};
+    j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, &res);
+    return false;
+}
+
 void job_reply(struct job *j, const struct result *res)
 {
+    if (unlikely(j->partition && j->partition->replica.set) && !lease_lets(j))
+        return;
     j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, res);
 }
 
 void job_fail(struct job *j, enum grid_err err)
 {
     const struct shard_ports *ports = &j->s->ports;
+    if (unlikely(j->op->kind == OP_FETCH)) {
+        fetch_done(j, err);
+        return;
+    }
     if (err == GRID_ENOT_PRIMARY && ports->reroute && !j->op->direct) {
         ports->reroute(ports->ctx, j->op);
         return;

@@ -8,7 +8,7 @@
  *
  * The work of one op is bounded; tick does the rest. Reads and deletes need no room. At the
  * shard's limit every context that may evict gives, in turn, whoever asks. */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 enum {
     OP_STEPS = 256,
@@ -48,7 +48,26 @@ bool memory_warm_room(const struct shard *s, const struct partition *p)
 
 static bool may_evict(const struct partition *p)
 {
-    return p->context && !p->damaged && context_evicts(p->context->info);
+    return p->context && !p->damaged && !p->unfolded && context_evicts(p->context->info);
+}
+
+/* Of a memory context that other nodes hold, too: what leaves is removed by a record, so that all
+ * copies stay the same (R14). */
+ASIDE static uint64_t evict_by_record(struct shard *s, struct partition *p, unsigned allowed,
+                                      unsigned *ret_taken)
+{
+    const struct entry *victims[PARTITION_STEPS];
+    struct effect effects[PARTITION_STEPS];
+    *ret_taken = allowed;
+    if (p->gate != GATE_OPEN)
+        return 0;
+    size_t len = content_victims(p->content, allowed, victims, PARTITION_STEPS, ret_taken);
+    for (size_t i = 0; i < len; i++)
+        effects[i] = (struct effect){
+            .kind = EFFECT_REMOVE, .cache = entry_cache(victims[i]), .key = entry_key(victims[i])};
+    struct record rec = {.effects = effects, .effects_len = len, .time_ms = s->now};
+    struct answer none = {.status = GRID_OK};
+    return len && !record_make(s, p, &rec, NULL, &none) ? len : 0;
 }
 
 /* Evict from `p` until `bytes` are free or its steps are used up. */
@@ -58,8 +77,11 @@ static void partition_evict(struct shard *s, struct partition *p, uint64_t bytes
     unsigned allowed = *steps < PARTITION_STEPS ? *steps : PARTITION_STEPS;
     unsigned taken = 0;
     uint64_t entries = 0;
-    content_evict(p->content, memory ? EVICT_FOR_EVER : EVICT_CLEAN, bytes, allowed, &taken,
-                  &entries);
+    if (unlikely(memory && p->replica.ports))
+        entries = evict_by_record(s, p, allowed, &taken);
+    else
+        content_evict(p->content, memory ? EVICT_FOR_EVER : EVICT_CLEAN, bytes, allowed, &taken,
+                      &entries);
     *steps -= taken < *steps ? taken : *steps;
     s->stats.evicted += entries;
     p->evictions += entries;

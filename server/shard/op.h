@@ -13,7 +13,8 @@ enum op_kind {
 #define X(name, code, text, writes) OP_##name = (code),
 #include "shard/op.def"
 #undef X
-    OP_CALL = 15, /* a procedure: named inside the node only */
+    OP_CALL = 15,  /* a procedure: named inside the node only */
+    OP_FETCH = 16, /* nobody's: fetch.c */
 };
 
 enum op_condition {

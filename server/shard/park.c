@@ -127,6 +127,13 @@ static void waiting_free(struct shard *s, struct waiting *w)
     free(w);
 }
 
+/* What was seen is not told: who asked asks again, at the primary. */
+static void waiting_fail(struct shard *s, const struct waiting *w)
+{
+    struct result res = {.status = GRID_ENOT_PRIMARY};
+    s->ports.reply(s->ports.ctx, &w->to, &res);
+}
+
 void waiting_answer(struct shard *s, struct partition *p)
 {
     for (;;) {
@@ -135,7 +142,21 @@ void waiting_answer(struct shard *s, struct partition *p)
             return;
         heap_remove(&p->waiting, n);
         struct waiting *w = container_of(n, struct waiting, node);
-        s->ports.reply(s->ports.ctx, &w->to, &w->res);
+        if (likely(lease_holds(s, p)))
+            s->ports.reply(s->ports.ctx, &w->to, &w->res);
+        else
+            waiting_fail(s, w);
+        waiting_free(s, w);
+    }
+}
+
+void waiting_refuse(struct shard *s, struct partition *p)
+{
+    struct heap_node *n;
+    while ((n = heap_min(&p->waiting))) {
+        heap_remove(&p->waiting, n);
+        struct waiting *w = container_of(n, struct waiting, node);
+        waiting_fail(s, w);
         waiting_free(s, w);
     }
 }

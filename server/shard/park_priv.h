@@ -45,10 +45,12 @@ bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const s
 /* Answer what waits for nothing any more. */
 void waiting_answer(struct shard *s, struct partition *p);
 void waiting_forget(struct shard *s, struct partition *p);
+/* NOT_PRIMARY to all. */
+void waiting_refuse(struct shard *s, struct partition *p);
 
 /* --- cold.c: questions to the cold store ------------------------------------------------------ */
 
-enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP };
+enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP, COLD_COPY };
 
 struct cold {
     struct list link;    /* in its bucket (keys) */
@@ -63,7 +65,7 @@ struct cold {
     uint32_t after_cache;
     uint32_t limit;
     size_t bytes;
-    struct parked *scan;
+    void *asker;
     uint16_t key_len; /* the key, or what a range comes after */
     uint8_t key[];
 };
@@ -91,8 +93,8 @@ void cold_release(struct shard *s);
 void cold_ask_again(struct shard *s, const struct partition *p);
 void cold_ask_key(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
                   uint64_t hash, struct parked *parked, uint32_t at);
-/* `scan`: the op of a COLD_SCAN, else NULL. */
+/* `asker`: the parked op of a COLD_SCAN, the copy of a COLD_COPY. */
 void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
-                    struct parked *scan);
+                    void *asker);
 
 #endif

@@ -3,7 +3,7 @@
  *   complete --evicted--> incomplete --warm-up done--> complete   (memory contexts stay complete)
  *   any --found damaged--> damaged --given up--> incomplete
  *   any --context dropped--> dropped --nothing names it, content purged--> freed */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ static struct partition *partition_new(struct shard *s, struct shard_context *c,
     p->context_id = c->id;
     p->index = index;
     p->content = content_make(s, c);
-    replica_init(&p->replica, s->conf.epoch);
+    partition_share(s, p);
     list_init(&p->link);
     list_push_back(&s->partitions, &p->link);
     s->partitions_len++;
@@ -47,6 +47,9 @@ static struct heap *expiry_heap(struct shard *s, const struct partition *p)
 void partition_free(struct shard *s, struct partition *p)
 {
     waiting_forget(s, p);
+    list_for_each_safe (it, &p->held)
+        parked_free(s, list_entry(it, struct parked, link));
+    partition_unshare(s, p);
     sweep_forget(s, p);
     heap_remove(expiry_heap(s, p), &p->expiry);
     list_remove(&p->link);
@@ -58,6 +61,7 @@ void partition_free(struct shard *s, struct partition *p)
 
 void partition_drop(struct shard *s, struct partition *p)
 {
+    partition_leave(s, p);
     heap_remove(expiry_heap(s, p), &p->expiry);
     p->context->bytes -= p->bytes;
     p->context = NULL;
@@ -66,6 +70,8 @@ void partition_drop(struct shard *s, struct partition *p)
 void partition_damage(struct shard *s, struct partition *p)
 {
     p->damaged = true;
+    if (p->gate != GATE_AWAY && p->gate != GATE_LOST)
+        p->gate = GATE_DAMAGED;              /* at once */
     content_set_complete(p->content, false); /* counts and entries need not agree any more */
     partition_account(s, p);
 }
@@ -77,7 +83,9 @@ void partition_empty(struct shard *s, struct partition *p)
     content_set_complete(p->content, false);
     content_committed(p->content, p->replica.commit);
     p->tidy = p->damaged = false;
+    gate_look(s, p);
     p->warm_retry_at = p->warm_failures = 0;
+    p->replica.broken = false;
     p->evictions++; /* scans and the warm-up must look again */
     cold_ask_again(s, p);
     sweep_forget(s, p);
@@ -90,7 +98,8 @@ void partition_wipe(struct shard *s, struct partition *p)
     content_free(p->content);
     p->content = content_make(s, p->context);
     content_set_copying(p->content);
-    p->tidy = p->damaged = false;
+    p->tidy = p->damaged = p->unfolded = false;
+    gate_look(s, p);
     p->warm_retry_at = p->warm_failures = 0;
     p->evictions++; /* scans and the warm-up must look again */
     cold_ask_again(s, p);
@@ -109,7 +118,8 @@ void partition_account(struct shard *s, struct partition *p)
     }
     p->context->bytes += bytes - p->bytes;
     p->bytes = bytes;
-    msec_t next = p->damaged ? 0 : content_expiry_next(p->content);
+    /* who does not decide, expires nothing (R14) */
+    msec_t next = unlikely(p->gate != GATE_OPEN) ? 0 : content_expiry_next(p->content);
     if (likely(next == p->expiry.key))
         return;
     heap_remove(expiry_heap(s, p), &p->expiry);
@@ -125,7 +135,10 @@ bool partition_has_cache(const struct shard *s, const struct partition *p, uint3
 
 void partition_committed(struct shard *s, struct partition *p)
 {
-    p->tidy = content_committed(p->content, p->replica.commit);
+    uint64_t commit = p->replica.commit;
+    if (unlikely(p->others != NULL) && commit > partition_applied(p))
+        commit = partition_applied(p);
+    p->tidy = content_committed(p->content, commit);
     partition_account(s, p);
     waiting_answer(s, p);
 }

@@ -9,14 +9,32 @@
 #include "data/content.h"
 #include "replica/replica.h"
 #include "shard/shard.h"
+#include "shard/tail_priv.h"
 
 /* --- partitions ------------------------------------------------------------------------------- */
+
+/* Whether ops are done (gate.c). OPEN is 0, so that the usual case is one look. */
+enum gate { GATE_OPEN = 0, GATE_FEW, GATE_READS, GATE_HOLD, GATE_AWAY, GATE_LOST, GATE_DAMAGED };
+
+/* Records that are not committed yet, oldest first: places in shard.promises.all, 0: none. */
+struct promise_list {
+    uint32_t first, last;
+    struct list link; /* in shard.promises.partitions */
+};
+
+/* What it has to do with other nodes: others_priv.h. */
+struct others;
 
 struct partition {
     struct content *content;
     struct shard_context *context; /* NULL: dropped, to be purged */
     uint32_t context_id;
     uint16_t index;
+    uint8_t gate;  /* enum gate */
+    uint8_t role;  /* as it was last looked at: enum replica_role, ... */
+    uint8_t phase; /* ... and replica_phase */
+    bool lost;     /* the grid says that no copy is left */
+    bool unfolded; /* mended, and the checkpoint does not know yet: nothing leaves memory */
     bool damaged;
     bool tidy;    /* tombstones that nobody needs are left */
     bool purge;   /* entries of dropped caches may be there */
@@ -38,6 +56,16 @@ struct partition {
     uint64_t warmed;         /* how often it became complete */
     uint32_t warm_cache;     /* where the warm-up goes on */
     uint16_t warm_len;
+    struct promise_list promises;
+    struct list held;       /* ops that wait at the gate */
+    struct list holding;    /* in shard.holding, when there are any */
+    struct list woken;      /* in shard.woken: there is something to send, or to look at */
+    struct list stuck;      /* in shard.stuck: a link took no more */
+    struct heap_node timer; /* in shard.timers */
+    uint64_t committed;     /* commit of the replica when it was last looked at */
+    tail_place tail;        /* of the last record, in shard.tail */
+    struct others *others;  /* NULL: nothing is under way */
+    uint64_t scan_epoch;    /* cursors of another one begin again */
     uint8_t warm_after[KEY_BYTES_MAX];
 };
 

@@ -3,7 +3,7 @@
  * Everything found is committed (R10: a sole member goes on from its disk). A partition that has
  * anything in the checkpoint is incomplete until the warm-up has read it; one that lives in the
  * log alone is complete. */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 static struct partition *recover_partition(struct shard *s, uint32_t context, uint16_t index)
 {
@@ -20,7 +20,8 @@ void shard_recover_checkpoint(struct shard *s, uint32_t context, uint16_t partit
     struct partition *p = recover_partition(s, context, partition);
     if (!p)
         return;
-    replica_recover(&p->replica, version);
+    if (!s->sharing || !p->replica.epoch)
+        replica_recover(&p->replica, version);
     content_committed(p->content, version);
     content_cleaned(p->content, version);
     for (size_t i = 0; i < caches_len; i++) {
@@ -51,8 +52,7 @@ void shard_recover_session(struct shard *s, uint32_t context, uint16_t partition
 }
 
 /* A cache may have been dropped while its records were on their way to the checkpoint. */
-static bool names_dropped(const struct shard *s, const struct partition *p,
-                          const struct record *rec)
+bool names_dropped(const struct shard *s, const struct partition *p, const struct record *rec)
 {
     for (size_t i = 0; i < rec->effects_len; i++) {
         if (effect_has_key(&rec->effects[i]) && !partition_has_cache(s, p, rec->effects[i].cache))
@@ -69,6 +69,8 @@ static enum grid_err base_bring(struct shard *s, struct partition *p, const stru
     if (content_complete(p->content) || content_get(p->content, e->cache, e->key, hash))
         return GRID_OK;
     struct cold_entry found;
+    if (!base)
+        return GRID_OK; /* it was fetched, or is nowhere */
     enum grid_err err = base(ctx, p->context_id, p->index, e->cache, e->key, &found);
     if (err)
         return err;
@@ -92,8 +94,8 @@ static enum grid_err effects_replay(struct shard *s, struct partition *p, const 
     return err ? err : content_replay(p->content, rec, rec->effects_len);
 }
 
-static enum grid_err record_replay(struct shard *s, struct partition *p, const struct record *rec,
-                                   shard_base_fn *base, void *ctx)
+enum grid_err record_replay(struct shard *s, struct partition *p, const struct record *rec,
+                            shard_base_fn *base, void *ctx)
 {
     for (size_t i = 0; i < rec->effects_len; i++)
         if (unlikely(effect_changes(&rec->effects[i])))
@@ -102,6 +104,17 @@ static enum grid_err record_replay(struct shard *s, struct partition *p, const s
     if (!err)
         content_apply(p->content, rec);
     return err;
+}
+
+/* Others may want it, and it may have to be cut yet. */
+static void record_recovered(struct shard *s, struct partition *p, const struct record *rec,
+                             uint64_t lsn)
+{
+    if (rec->version <= replica_last(&p->replica))
+        return;
+    record_keep(s, p, rec);
+    struct promise promise = {.version = rec->version, .lsn = lsn, .since = rec->time_ms};
+    promise_add(s, p, &promise);
 }
 
 bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t lsn,
@@ -119,10 +132,14 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         p->purge = true;
         content_set_complete(p->content, false); /* its count was not told */
     }
-    if (rec->restates)
+    if (rec->restates) {
         replica_restate(&p->replica, rec->version);
-    else
+        p->tail = 0;
+    } else {
+        if (s->sharing)
+            record_recovered(s, p, rec, lsn);
         replica_recover(&p->replica, rec->version);
+    }
     marks_add(&s->marks, p, rec->version, lsn, record_size_max(rec));
     partition_committed(s, p);
     return whole;

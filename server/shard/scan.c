@@ -62,7 +62,7 @@ static bool cursor_decode(struct slice in, const struct partition *p, struct sca
     if ((pass != PASS_MEMORY && pass != PASS_DISK) || in.len < head ||
         in.len > head + KEY_BYTES_MAX)
         return false;
-    if (load_u64(in.data + 1) != p->replica.epoch)
+    if (load_u64(in.data + 1) != p->scan_epoch)
         return true;
     ret_scan->pass = pass;
     ret_scan->after = slice_make(in.data + head, in.len - head);
@@ -153,7 +153,7 @@ static void page_reply(struct page *g, const struct scan *next)
         res.number =
             (int64_t)scan_number_make(&j->s->scan_numbers, j->partition, j->op->cache, next);
     else if (next)
-        res.cursor = slice_make(cursor, cursor_encode(next, j->partition->replica.epoch, cursor));
+        res.cursor = slice_make(cursor, cursor_encode(next, j->partition->scan_epoch, cursor));
     job_reply_at(g->job, g->newest, &res, NULL);
 }
 

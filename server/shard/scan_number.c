@@ -19,7 +19,7 @@ enum { SAVED_MAX = 4096, GENERATION_BITS = 40, EPOCH_BITS = 8, WARM_BITS = 7, TA
 
 static uint64_t epoch_bits(const struct partition *p)
 {
-    return p->replica.epoch & BITS(EPOCH_BITS);
+    return p->scan_epoch & BITS(EPOCH_BITS);
 }
 
 static uint64_t warm_bits(const struct partition *p)

@@ -8,7 +8,7 @@
  *             park.c      partition.c --- memory.c (limits), marks.c (clean versions)
  *                |
  *             cold.c  <------> cold_get, cold_scan   tick.c: expiry, sessions, eviction, purge */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -23,6 +23,10 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
     s->call.prng.state = conf->hash_seed;
     list_init(&s->partitions);
     list_init(&s->parked_ops);
+    list_init(&s->holding);
+    list_init(&s->promises.partitions);
+    if (ports->grid)
+        sharing_init(s);
     marks_init(&s->marks);
     cold_init(s);
     shard_set_catalog(s, catalog);
@@ -57,6 +61,8 @@ void shard_free(struct shard *s)
     list_for_each_safe (it, &s->partitions)
         partition_free(s, list_entry(it, struct partition, link));
     contexts_free(s);
+    sharing_release(s);
+    promises_release(&s->promises);
     heap_release(&s->expiry);
     heap_release(&s->expiry_memory);
     call_memory_release(&s->call);
@@ -163,6 +169,11 @@ struct shard_context *shard_context_of(const struct shard *s, uint32_t id)
 
 static void mark_reached(void *ctx, struct partition *p, uint64_t version)
 {
+    p->unfolded = false;
+    if (unlikely(p->others != NULL) && version > partition_applied(p)) {
+        p->others->clean_due = version;
+        version = partition_applied(p);
+    }
     p->tidy = content_cleaned(p->content, version);
     partition_account(ctx, p);
 }
@@ -192,6 +203,39 @@ void shard_stats(const struct shard *s, struct shard_stats *ret_stats)
     }
 }
 
+static const char *role_name(const struct partition *p)
+{
+    static const char *const names[] = {
+        [REPLICA_NONE] = "none",     [REPLICA_JOINING] = "joining", [REPLICA_ELIGIBLE] = "eligible",
+        [REPLICA_BACKUP] = "backup", [REPLICA_PRIMARY] = "primary", [REPLICA_WAITING] = "waiting",
+    };
+    return names[p->role];
+}
+
+static const char *state_name(const struct partition *p)
+{
+    if (p->damaged)
+        return "damaged";
+    if (p->lost)
+        return "lost";
+    if (content_copying(p->content))
+        return "copying";
+    switch ((enum gate)p->gate) {
+    case GATE_HOLD:
+        return "taking over";
+    case GATE_READS:
+        return "handing over";
+    case GATE_FEW:
+        return "too few copies";
+    case GATE_OPEN:
+    case GATE_AWAY:
+    case GATE_LOST:
+    case GATE_DAMAGED:
+        break;
+    }
+    return content_complete(p->content) ? "ok" : "warming";
+}
+
 bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t partition,
                           struct shard_partition_info *ret_info)
 {
@@ -199,17 +243,22 @@ bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t part
     if (!c || partition >= c->info->partitions || partition % s->conf.shards != s->conf.index)
         return false;
     const struct partition *p = c->partitions[partition / s->conf.shards];
-    *ret_info = (struct shard_partition_info){.epoch = s->conf.epoch, .state = "ok"};
+    *ret_info = (struct shard_partition_info){
+        .epoch = s->conf.epoch, .role = s->sharing ? "none" : "primary", .state = "ok"};
     if (!p)
         return true;
+    ret_info->epoch = p->replica.epoch;
     ret_info->version = replica_last(&p->replica);
+    ret_info->commit = p->replica.commit;
     ret_info->entries = content_total(p->content);
     ret_info->bytes = p->bytes;
     ret_info->damaged = p->damaged;
-    if (p->damaged)
-        ret_info->state = "damaged";
-    else if (!content_complete(p->content))
-        ret_info->state = "warming";
+    ret_info->role = role_name(p);
+    ret_info->state = state_name(p);
+    ret_info->bytes_left = copies_left(p);
+    struct replica_view view;
+    while (replica_view(&p->replica, ret_info->members, &view))
+        ret_info->members++;
     return true;
 }
 
@@ -226,7 +275,7 @@ uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)
     const struct shard_context *c = shard_context_of(s, cache_context(cache));
     uint64_t n = 0;
     for (uint32_t i = 0; c && i < c->partitions_len; i++) {
-        if (c->partitions[i])
+        if (c->partitions[i] && c->partitions[i]->role == REPLICA_PRIMARY)
             n += content_count(c->partitions[i]->content, cache_number(cache));
     }
     return n;
@@ -240,12 +289,16 @@ static void partition_check(const struct partition *p)
     content_check(p->content);
     heap_check(&p->waiting);
     struct heap_node *n = heap_min(&p->waiting);
-    CHECK(!n || replica_pending(&p->replica, n->key));
+    CHECK(!n || replica_pending(&p->replica, n->key) || p->replica.commit != p->committed);
     CHECK(content_clean(p->content) <= replica_last(&p->replica));
     CHECK(content_last(p->content) <= replica_last(&p->replica));
     CHECK(p->bytes == content_bytes(p->content));
     CHECK(!p->expiry.place || p->expiry.key == content_expiry_next(p->content));
-    CHECK(p->expiry.place || !p->context || p->damaged || !content_expiry_next(p->content));
+    CHECK(p->expiry.place || !p->context || p->gate != GATE_OPEN ||
+          !content_expiry_next(p->content));
+    CHECK(p->gate != GATE_OPEN || (p->role == REPLICA_PRIMARY && !p->damaged && !p->lost));
+    CHECK((p->promises.first == 0) == list_empty(&p->promises.link));
+    CHECK(list_empty(&p->held) == list_empty(&p->holding));
 }
 
 void shard_check(const struct shard *s)
@@ -264,8 +317,11 @@ void shard_check(const struct shard *s)
     uint64_t lsn = 0;
     for (size_t i = 0; i < s->inflight_len; i++) {
         const struct inflight *f = &s->inflight[(s->inflight_first + i) & (s->inflight_cap - 1)];
-        CHECK(f->lsn > lsn && f->version <= replica_last(&f->partition->replica));
+        CHECK(f->lsn > lsn);
+        CHECK(s->sharing || f->version <= replica_last(&f->partition->replica));
         lsn = f->lsn;
     }
+    if (s->sharing)
+        tail_check(&s->sharing->tail);
     CHECK(s->parked <= PARKED_MAX && s->parked_bytes <= PARKED_BYTES_MAX);
 }

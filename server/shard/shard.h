@@ -167,7 +167,8 @@ void shard_answered(struct shard *s, uint64_t number, enum grid_err err, msec_t 
 bool shard_hand_over(struct shard *s, const struct plan_ask *ask, msec_t now);
 /* Say reports and progress again. */
 void shard_say_again(struct shard *s);
-/* Everything in the log up to here is committed, or was cut: fold no further (R9). */
+/* Everything in the log up to here is committed, or was cut: fold no further (R9). `durable`: up to
+ * where it could be folded else. */
 uint64_t shard_settled(const struct shard *s, uint64_t durable);
 
 /* Bounded background work: expiry, session ends, eviction, warm-up, purging dropped caches.

@@ -6,6 +6,7 @@
 #include "control/settings.h"
 #include "shard/call_priv.h"
 #include "shard/park_priv.h"
+#include "shard/promise_priv.h"
 #include "shard/scan_priv.h"
 
 enum {
@@ -15,26 +16,6 @@ enum {
     COLD_BUCKETS = 4096,
     COLD_ROUNDS_MAX = 16, /* how often one op goes back to the cold store */
     SHOWN_KEEP = 1 << 20, /* of shard.shown */
-};
-
-/* --- inflight: records on their way to the disk (R4) ------------------------------------------ */
-
-struct answer { /* the small result of a write */
-    enum grid_err status;
-    uint32_t failed_at;
-    uint64_t version;
-    int64_t number;
-    enum reply_kind reply;
-    struct slice bytes; /* of the reply; borrowed for the call */
-};
-
-struct inflight {
-    uint64_t lsn;
-    struct partition *partition;
-    uint64_t version;
-    bool answered; /* nobody waits */
-    struct ticket to;
-    struct answer answer; /* its bytes are this record's own */
 };
 
 /* --- the shard -------------------------------------------------------------------------------- */
@@ -81,7 +62,11 @@ struct shard {
     struct list cold_buckets[COLD_BUCKETS];
     unsigned warm_reads;
     struct sweep sweep;
-    struct key_state *keys; /* scratch */
+    struct promises promises;
+    msec_t now;              /* of the last turn or tick, unix ms */
+    struct list holding;     /* partitions where ops wait at the gate */
+    struct sharing *sharing; /* with other nodes (others_priv.h); NULL: there are none */
+    struct key_state *keys;  /* scratch */
     uint32_t keys_cap;
     struct effect *effects;
     uint32_t effects_cap;
@@ -134,6 +119,29 @@ struct job {
     bool transaction; /* CALL: its steps are applied one by one */
     uint32_t failed_at;
 };
+
+/* --- others.c: of what concerns who has no others --------------------------------------------- */
+
+/* R7: whether what was just read may be told. */
+bool lease_asked(struct shard *s, struct partition *p);
+static inline bool lease_holds(struct shard *s, struct partition *p)
+{
+    return likely(!p->replica.set) || lease_asked(s, p);
+}
+
+/* --- gate.c ----------------------------------------------------------------------------------- */
+
+/* Whether the op may be done: GRID_OK, or why not; `kept`: it waits. */
+enum grid_err gate_job(struct job *j);
+/* What a record would be refused with; the gate is not open. */
+enum grid_err gate_record(const struct partition *p);
+void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now);
+/* It is, or is not, damaged any more. */
+void gate_look(struct shard *s, struct partition *p);
+/* Let the op wait until the lease is there again. False: too much is parked. */
+bool gate_wait(struct job *j);
+/* Ops that waited for too long are refused, those that waited for a lease are done again. */
+void gate_tick(struct shard *s, msec_t now);
 
 void job_reply(struct job *j, const struct result *res);
 void job_fail(struct job *j, enum grid_err err);
@@ -188,6 +196,11 @@ void session_store(const struct op *op, const struct answer *a, struct record *r
 
 /* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to
  * `to` (may be NULL) when it is committed. On an error nothing is changed or answered. */
+void answer_send(struct shard *s, const struct ticket *to, const struct answer *a,
+                 uint64_t version);
+struct slice slice_own(struct slice s);
+/* Tell what follows when the log has it: f->lsn. */
+void inflight_add(struct shard *s, const struct inflight *f);
 MUST_USE
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a);

@@ -13,7 +13,7 @@ enum { SWEEP_ENTRIES = 500, SWEEP_BYTES = 256 << 10, PAUSE_MS = 100, RETRY_MS = 
 static bool sweep_due(const struct shard *s, const struct partition *p, msec_t now)
 {
     msec_t due = content_cold_deadline(p->content);
-    return due && due <= now && p->context && !p->damaged && !p->purge &&
+    return due && due <= now && p->context && p->gate == GATE_OPEN && !p->purge &&
            !content_complete(p->content) && !memory_warm_room(s, p);
 }
 
@@ -87,7 +87,9 @@ void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *
     if (w->partition != p)
         return;
     w->next_at = now + (page->err ? RETRY_MS : PAUSE_MS);
-    if (!p->context || p->damaged || content_complete(p->content)) {
+    if (!p->context || p->gate != GATE_OPEN || content_complete(p->content)) {
+        if (!content_complete(p->content))
+            content_set_cold_deadline(p->content, 1); /* it was not read to its end */
         w->partition = NULL;
         return;
     }

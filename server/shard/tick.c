@@ -117,7 +117,8 @@ static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
         partition_account(s, p);
         done &= !p->tidy;
     }
-    sessions_tick(s, p, now);
+    if (p->gate == GATE_OPEN) /* who does not decide, ends nothing (R14) */
+        sessions_tick(s, p, now);
     warm_start(s, p, now);
     sweep_start(s, p, now);
     return done;
@@ -139,6 +140,7 @@ static bool partitions_tick(struct shard *s, msec_t now)
 
 msec_t shard_tick(struct shard *s, msec_t now)
 {
+    s->now = now;
     bool more = expire_tick(s, &s->expiry, now);
     more |= expire_tick(s, &s->expiry_memory, now);
     more |= partitions_tick(s, now);

@@ -4,8 +4,9 @@
  *   record_make: version (R2) -> log (R3) -> apply, pending -> ack (R4) -> commit (R5) -> answer
  *
  * `memory` and `async` ack at once, `sync` when shard_durable() has reached the record: until
- * then it is in the ring of in-flight records with the answer that waits for it. */
-#include "shard/shard_priv.h"
+ * then it is in the ring of in-flight records, with the answer that waits for it. Where other
+ * members have to ack too, the answer is a promise instead (promise.c). */
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ static void inflight_grow(struct shard *s)
     s->inflight_first = 0;
 }
 
-static struct slice slice_copy(struct slice s)
+struct slice slice_own(struct slice s)
 {
     if (likely(!s.len))
         return slice_make(NULL, 0);
@@ -39,8 +40,7 @@ static struct inflight *inflight_new(struct shard *s)
     return &s->inflight[(s->inflight_first + s->inflight_len++) & (s->inflight_cap - 1)];
 }
 
-static void answer_send(struct shard *s, const struct ticket *to, const struct answer *a,
-                        uint64_t version)
+void answer_send(struct shard *s, const struct ticket *to, const struct answer *a, uint64_t version)
 {
     struct result res = {.status = a->status,
                          .reply = a->reply,
@@ -56,21 +56,41 @@ static bool partition_ack(struct shard *s, struct partition *p, uint64_t version
 {
     if (!replica_ack(&p->replica, version))
         return false;
+    p->committed = p->replica.commit;
     partition_committed(s, p);
+    if (unlikely(p->promises.first))
+        promises_keep(s, p);
     return true;
+}
+
+/* Its partition has other members since it was made: they have to ack too. */
+ASIDE static void inflight_promise(struct shard *s, const struct inflight *f, msec_t now)
+{
+    struct promise promise = {.version = f->version,
+                              .lsn = f->lsn,
+                              .since = now,
+                              .waited = true,
+                              .to = f->to,
+                              .answer = f->answer};
+    promise_add(s, f->partition, &promise);
 }
 
 void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
 {
-    (void)now;
     while (s->inflight_len && s->inflight[s->inflight_first].lsn <= lsn) {
         struct inflight f = s->inflight[s->inflight_first];
         s->inflight_first = (s->inflight_first + 1) & (s->inflight_cap - 1);
         s->inflight_len--;
         f.partition->holds--;
+        if (unlikely(f.kind != STORED_RECORD)) {
+            copy_stored(s, &f, now);
+            continue;
+        }
         partition_ack(s, f.partition, f.version);
-        if (f.answered)
+        if (f.answered && likely(!replica_pending(&f.partition->replica, f.version)))
             answer_send(s, &f.to, &f.answer, f.version);
+        else if (f.answered)
+            inflight_promise(s, &f, now);
         if (unlikely(f.answer.bytes.len))
             free((void *)(uintptr_t)f.answer.bytes.data);
     }
@@ -82,12 +102,20 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
 static uint64_t record_log(struct shard *s, struct partition *p, const struct record *rec,
                            size_t bytes)
 {
+    if (unlikely(p->replica.ports != NULL))
+        record_keep(s, p, rec);
     if (!bytes)
         return 0;
     bool sync = p->context->info->durability == DURABILITY_SYNC;
     uint64_t lsn = s->ports.log_append(s->ports.ctx, rec, sync);
     marks_add(&s->marks, p, rec->version, lsn, bytes);
     return lsn;
+}
+
+void inflight_add(struct shard *s, const struct inflight *f)
+{
+    *inflight_new(s) = *f;
+    f->partition->holds++;
 }
 
 /* It waits for the disk, and its answer with it. */
@@ -99,14 +127,37 @@ static void record_wait(struct shard *s, struct partition *p, uint64_t version, 
         .lsn = lsn, .partition = p, .version = version, .answered = to, .answer = *a};
     if (to)
         f->to = *to;
-    f->answer.bytes = slice_copy(a->bytes);
+    f->answer.bytes = slice_own(a->bytes);
     p->holds++;
 }
 
-/* R4: when it is acknowledged, and so who is answered when. */
-static void record_settle(struct shard *s, struct partition *p, uint64_t version, uint64_t lsn,
-                          const struct ticket *to, const struct answer *a)
+/* R5: others have to ack it, too. */
+ASIDE static void record_share(struct shard *s, struct partition *p, const struct record *rec,
+                               uint64_t lsn, const struct ticket *to, const struct answer *a)
 {
+    struct promise promise = {
+        .version = rec->version, .lsn = lsn, .since = rec->time_ms, .waited = to, .answer = *a};
+    if (to)
+        promise.to = *to;
+    promise_add(s, p, &promise);
+    replica_advance(&p->replica, rec->version);
+    struct inflight f = {.lsn = lsn, .partition = p, .version = rec->version};
+    if (lsn && p->context->info->durability == DURABILITY_SYNC)
+        inflight_add(s, &f);
+    else
+        partition_ack(s, p, rec->version);
+    partition_account(s, p);
+}
+
+/* R4: when it is acknowledged, and so who is answered when. */
+static void record_settle(struct shard *s, struct partition *p, const struct record *rec,
+                          uint64_t lsn, const struct ticket *to, const struct answer *a)
+{
+    uint64_t version = rec->version;
+    if (unlikely(p->replica.set != NULL)) {
+        record_share(s, p, rec, lsn, to, a);
+        return;
+    }
     replica_advance(&p->replica, version);
     if (p->context->info->durability == DURABILITY_SYNC) {
         partition_account(s, p);
@@ -132,12 +183,14 @@ void record_applied(struct shard *s, struct partition *p, struct record *rec,
                     const struct ticket *to, const struct answer *a)
 {
     uint64_t lsn = record_log(s, p, rec, record_begin(p, rec));
-    record_settle(s, p, rec->version, lsn, to, a);
+    record_settle(s, p, rec, lsn, to, a);
 }
 
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a)
 {
+    if (unlikely(p->gate != GATE_OPEN))
+        return gate_record(p);
     size_t bytes = record_begin(p, rec);
     if (!rec->version)
         return GRID_EDAMAGED;
@@ -148,7 +201,7 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
         return err;
     uint64_t lsn = record_log(s, p, rec, bytes);
     content_apply(p->content, rec);
-    record_settle(s, p, rec->version, lsn, to, a);
+    record_settle(s, p, rec, lsn, to, a);
     return GRID_OK;
 }
 

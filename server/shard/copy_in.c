@@ -1,0 +1,143 @@
+/* copy_in.c - R11 at who joins: WIPE, pieces between the records of the stream, COPIED; all of it
+ * in the log, so that a restart knows what it has. */
+#include "shard/others_priv.h"
+
+#include <stdlib.h>
+
+enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
+                             uint64_t *ret_lsn)
+{
+    rec->context = p->context_id;
+    rec->partition = p->index;
+    rec->restates = true;
+    bool logged = p->context->info->durability != DURABILITY_MEMORY;
+    *ret_lsn = 0;
+    if (logged && !s->ports.log_has_room(s->ports.ctx, record_size_max(rec)))
+        return GRID_EFULL;
+    enum grid_err err = content_stage(p->content, rec);
+    if (err)
+        return err;
+    if (logged)
+        *ret_lsn = s->ports.log_append(s->ports.ctx, rec, true);
+    content_apply(p->content, rec);
+    if (logged)
+        marks_add(&s->marks, p, rec->version, *ret_lsn, record_size_max(rec));
+    partition_account(s, p);
+    return GRID_OK;
+}
+
+/* --- wiping ----------------------------------------------------------------------------------- */
+
+void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
+{
+    struct shard *s = ctx;
+    struct partition *p = container_of(r, struct partition, replica);
+    struct others *o = others_of(p);
+    later_forget(p);
+    mend_forget(p);
+    promises_cut(s, p, 0);
+    partition_wipe(s, p);
+    p->tail = 0;
+    o->clean_due = 0;
+    o->in.number = 0;
+    o->in.round = round;
+    o->in.base = replica_last(r);
+    p->clean_era = UINT64_MAX; /* what the log has of before says nothing any more */
+    struct effect effects[] = {{.kind = EFFECT_WIPE}, {.kind = EFFECT_COPIED}};
+    struct record rec = {.version = copying ? replica_last(r) : 0,
+                         .effects = effects,
+                         .effects_len = copying ? 1 : 2};
+    uint64_t lsn;
+    o->in.lame = record_restate(s, p, &rec, &lsn); /* the log is full: what it has is not this */
+    content_committed(p->content, r->commit);
+    partition_touch(s, p);
+}
+
+/* --- pieces ----------------------------------------------------------------------------------- */
+
+static void taken_send(struct shard *s, struct partition *p, uint32_t round, uint64_t number)
+{
+    struct shard_message m = {
+        .kind = SHARD_TAKEN,
+        .number = number,
+        .replica = {.from = p->replica.self, .epoch = p->replica.epoch, .round = round}};
+    message_send(s, p, replica_primary(&p->replica), SHARD_URGENT, &m);
+}
+
+/* Only what a copy brings. */
+static bool piece_sane(const struct partition *p, const struct record *rec)
+{
+    if (rec->context != p->context_id || rec->partition != p->index || !rec->restates)
+        return false;
+    for (size_t i = 0; i < rec->effects_len; i++)
+        if (rec->effects[i].kind != EFFECT_ADOPT && rec->effects[i].kind != EFFECT_SESSION)
+            return false;
+    return true;
+}
+
+/* Say so when it is stored; without a log, it is. */
+static void piece_settle(struct shard *s, struct partition *p, struct inflight *f, msec_t now)
+{
+    f->partition = p;
+    if (f->lsn)
+        inflight_add(s, f);
+    else
+        copy_stored(s, f, now);
+}
+
+void copy_stored(struct shard *s, const struct inflight *f, msec_t now)
+{
+    (void)now;
+    struct partition *p = f->partition;
+    if (!p->context || !p->others || p->others->in.round != f->round)
+        return;
+    taken_send(s, p, f->round, f->version);
+    if (f->kind == STORED_COPY && !content_copying(p->content)) {
+        replica_ack(&p->replica, p->others->in.base);
+        replica_copied(&p->replica, mono_now(s));
+    }
+    partition_touch(s, p);
+}
+
+static void copy_finish(struct shard *s, struct partition *p, const struct shard_message *m,
+                        msec_t now)
+{
+    struct effect copied = {.kind = EFFECT_COPIED};
+    struct record rec = {
+        .version = replica_last(&p->replica), .effects = &copied, .effects_len = 1};
+    struct inflight f = {.version = m->number, .round = m->replica.round, .kind = STORED_COPY};
+    if (record_restate(s, p, &rec, &f.lsn))
+        partition_break(s, p);
+    else
+        piece_settle(s, p, &f, now);
+}
+
+void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now)
+{
+    struct others *o = p->others;
+    if (!o || o->in.round != m->replica.round || !content_copying(p->content) ||
+        !replica_current(&p->replica, m->replica.from, m->replica.epoch, m->replica.round))
+        return;
+    if (m->number != o->in.number + 1)
+        return; /* the link lost some: another copy will come */
+    struct record rec;
+    struct inflight f = {.version = m->number, .round = m->replica.round, .kind = STORED_PIECE};
+    enum grid_err err = GRID_ECORRUPT;
+    if (m->records_len == 1)
+        err = record_decode(m->records[0], s->sharing->effects, RECORD_EFFECTS_MAX, &rec);
+    if (!err && !piece_sane(p, &rec))
+        err = GRID_ECORRUPT;
+    if (!err && rec.effects_len) {
+        rec.version = replica_last(&p->replica);
+        err = record_restate(s, p, &rec, &f.lsn);
+    }
+    if (err) {
+        partition_break(s, p);
+        return;
+    }
+    o->in.number = m->number;
+    if (m->last)
+        copy_finish(s, p, m, now);
+    else
+        piece_settle(s, p, &f, now);
+}
