@@ -122,7 +122,8 @@ struct grid_command {
             bool rebalance_paused;
         } policy;
         /* As in catalog.h. A context is made with all its partitions, empty and in sync, on the
-         * nodes that are up and selected; GRID_ECONDITION when there is none. */
+         * nodes that are up and selected; GRID_ECONDITION when there is none. Where its copies are
+         * is what placement says: were that ever to say something else, it needs another kind. */
         const struct context_info *context; /* _CREATE, _ALTER */
         struct slice name;                  /* _DROP: of the context */
         struct {

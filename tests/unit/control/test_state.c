@@ -617,7 +617,28 @@ START_TEST(a_data_directory_from_before_the_grid_is_the_first_founders)
 }
 END_TEST
 
-UNIT_MAIN("control/state", a_new_grid_has_its_founders_and_a_default_context_all_in_sync,
+/* Every node, of every version, makes the same table of one command: a change of placement is a new
+ * kind of command. */
+START_TEST(what_placement_gives_is_part_of_the_log)
+{
+    struct grid_state *s = founded(7);
+    uint32_t sum = 0;
+    make_context(s, "a", 256, 2, DURABILITY_ASYNC, 1);
+    make_context(s, "b", 1024, 1, DURABILITY_MEMORY, 1);
+    for (uint32_t k = 1; k <= 3; k++) {
+        for (uint32_t i = 0; i < catalog_context(s->catalog, k)->partitions; i++) {
+            struct replica_config c = config(s, k, i);
+            for (int j = 0; j < c.len; j++)
+                sum = sum * 31 + c.members[j].node;
+        }
+    }
+    ck_assert_uint_eq(sum, 4054933246u);
+    grid_state_unref(s);
+}
+END_TEST
+
+UNIT_MAIN("control/state", what_placement_gives_is_part_of_the_log,
+          a_new_grid_has_its_founders_and_a_default_context_all_in_sync,
           a_command_before_the_founding_and_a_second_founding_are_refused,
           a_boot_that_was_given_up_never_enters_again, entering_twice_with_one_boot_changes_nothing,
           a_removed_node_is_refused_for_ever_and_its_number_is_not_used_again,
