@@ -35,6 +35,9 @@ static void command_encode(void *ctx, const struct grid_command *c, struct buf *
     case GRID_VOTERS:
         add_list(out, c->u.voters.list, c->u.voters.len, sizeof *c->u.voters.list);
         break;
+    case GRID_CONTEXT_CREATE:
+        buf_add(out, c->u.context, sizeof *c->u.context);
+        break;
     case GRID_CACHE_CREATE:
         add_list(out, c->u.cache.path.data, c->u.cache.path.len, 1);
         break;
@@ -72,6 +75,9 @@ static enum grid_err command_decode(void *ctx, struct slice in, struct grid_comm
         break;
     case GRID_VOTERS:
         c->u.voters.list = after_len(sizeof *c->u.voters.list, &c->u.voters.len);
+        break;
+    case GRID_CONTEXT_CREATE:
+        c->u.context = (const void *)decoded;
         break;
     case GRID_CACHE_CREATE:
         c->u.cache.path.data = after_len(1, &c->u.cache.path.len);

@@ -181,11 +181,12 @@ int main(int argc, char **argv)
     else if (story)
         failed = stories_run(strcmp(story, "all") == 0 ? NULL : story);
     else if (times)
-        failed = stories_times();
+        failed = stories_times() + stories_idle();
     else if (seeds)
         failed = run_seeds(start, seeds);
     else
-        failed = stories_run(NULL) + stories_times() + run_seeds(start, 300) + run_bugs("all");
+        failed = stories_run(NULL) + stories_times() + stories_idle() + run_seeds(start, 300) +
+                 run_bugs("all");
     if (stats)
         print_tally();
     return failed != 0;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* All nodes of which `candidates` found, and expect `expect`. */
 static struct world *begin(uint64_t seed, unsigned nodes, unsigned candidates, unsigned expect)
@@ -407,6 +408,52 @@ char *story_fault(uint64_t seed)
     for (unsigned i = 0; !fault && i < STORIES; i++)
         fault = tell(&stories[i], seed, false);
     return fault;
+}
+
+/* --- how much it takes --- */
+
+enum { CONTEXTS = 20, IDLE_MS = 60000 };
+
+static void make_contexts(struct world *w)
+{
+    struct simnode *l = leader(w);
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct context_info info = {.partitions = 1024, .backups = 1, .min_in_sync = 1};
+        snprintf(info.name, sizeof info.name, "big%u", i);
+        struct grid_command c = {.kind = GRID_CONTEXT_CREATE};
+        c.u.context = &info;
+        uint64_t ticket = ticket_new(w, l);
+        expect(w, !grid_member_propose(l->member, &c, UINT64_MAX, ticket), "a context is made");
+    }
+    l->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, l->index);
+    world_run(w, w->now + 5000);
+    expect(w, grid_member_state(l->member)->catalog->contexts_len == CONTEXTS + 1, "contexts");
+}
+
+/* All of the simulator counts, so a node takes less. */
+int stories_idle(void)
+{
+    struct world *w = begin(1, 3, 3, 3);
+    start_all(w);
+    peace(w, 5000);
+    world_run(w, w->now + 3000);
+    make_contexts(w);
+    peace(w, 20000);
+    struct timespec from, to;
+    uint64_t events = tally.events;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    world_run(w, w->now + IDLE_MS);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+    bool fine = !w->fault && ms / IDLE_MS / 3 < 0.01;
+    printf("%s idle, 3 nodes, %d contexts: %.3f %% of a core per node, %.0f events a second%s%s\n",
+           fine ? "ok" : "not ok", CONTEXTS, ms / IDLE_MS / 3 * 100,
+           (double)(tally.events - events) * 1000 / IDLE_MS, w->fault ? ": " : "",
+           w->fault ? w->fault : "");
+    world_release(w);
+    free(w);
+    return !fine;
 }
 
 /* --- how long it takes --- */

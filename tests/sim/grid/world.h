@@ -229,6 +229,7 @@ void faults_end(struct world *w);
 /* story.c */
 int stories_run(const char *only); /* NULL: all */
 int stories_times(void);
+int stories_idle(void);
 /* What breaks in the first story that breaks, or NULL. */
 char *story_fault(uint64_t seed);
 #endif
