@@ -37,6 +37,10 @@ struct plan_progress { /* a primary says how a joining member gets on */
     uint64_t bytes_left;
 };
 
+struct plan_pair { /* of nodes that are up, and see the leader, but not each other */
+    uint32_t low, high;
+};
+
 struct plan_input {
     const struct grid_state *state;
     msec_t now;                    /* unix ms of the leader, for `since` of nodes */
@@ -47,6 +51,8 @@ struct plan_input {
     size_t reports_len;
     const struct plan_progress *progress; /* of joining members that are known, any order */
     size_t progress_len;
+    const struct plan_pair *pairs; /* no copy of the one's begins at the other; another stands in */
+    size_t pairs_len;
     const uint32_t *voters; /* members of raft that vote, by number; NULL: as the state has it */
     size_t voters_len;
     uint32_t self; /* number of the leader; 0: not known */

@@ -184,13 +184,45 @@ static void ask(struct work *w, uint32_t partition, const struct grid_row *r, in
             (struct plan_ask){w->info->id, partition, r->epoch, r->m[0], r->m[to]};
 }
 
+/* Whether the primary and a node do not see each other: a copy there would never catch up. */
+static bool apart(const struct work *w, const struct grid_row *r, uint32_t node)
+{
+    uint32_t low = r->m[0].node < node ? r->m[0].node : node;
+    uint32_t high = r->m[0].node < node ? node : r->m[0].node;
+    for (size_t i = 0; i < w->in->pairs_len; i++)
+        if (w->in->pairs[i].low == low && w->in->pairs[i].high == high)
+            return true;
+    return false;
+}
+
+/* A node that takes a copy while those that should cannot: it is surplus once they can. */
+static const struct grid_node *stand_in(const struct work *w, uint32_t partition,
+                                        const struct grid_row *r)
+{
+    const struct grid_node *best = NULL;
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; w->in->pairs_len && i < w->in->state->nodes_len; i++) {
+        const struct grid_node *n = &w->in->state->nodes[i];
+        uint32_t words[2] = {n->number, partition};
+        uint64_t order = hash_key(slice_make(words, sizeof words), w->info->id);
+        bool takes = n->state == NODE_UP && !n->draining && grid_node_selected(n, w->info);
+        if (!takes || apart(w, r, n->number) || among(r, 0, r->len, n->number) >= 0 ||
+            order >= lowest)
+            continue;
+        best = n;
+        lowest = order;
+    }
+    return best;
+}
+
 /* Node up and wanted, but not in sync, nor joining. */
 static const struct grid_node *missing(const struct work *w, const struct grid_row *r,
                                        const struct goal *g)
 {
     for (uint32_t i = 0; i < g->len; i++) {
         const struct grid_node *n = grid_state_node(w->in->state, g->nodes[i]);
-        if (n && n->state == NODE_UP && among(r, 0, r->in_sync, n->number) < 0)
+        if (n && n->state == NODE_UP && among(r, 0, r->in_sync, n->number) < 0 &&
+            !apart(w, r, n->number))
             return n;
     }
     return NULL;
@@ -248,6 +280,8 @@ static void row_move(struct work *w, uint32_t partition, const struct grid_row *
     bool paused = w->in->state->rebalance_paused;
     bool whole = all_in_sync(r, g);
     w->waits |= !whole;
+    if (!n && short_of && !whole)
+        n = stand_in(w, partition, r);
     if (n && r->len == REPLICA_MEMBERS_MAX && extra > 0) { /* room must be made first */
         if (w->urgent)
             change(w, PART_SHRINK, partition, r, r->m[extra]);
@@ -268,7 +302,8 @@ static void row_led(struct work *w, uint32_t partition, const struct grid_row *r
 {
     for (int i = r->complete; i < r->len; i++) {
         w->waits = true;
-        if (in_goal(g, r->m[i].node))
+        bool stands_in = w->in->pairs_len && copies_that_stay(w, r) < g->len;
+        if (!apart(w, r, r->m[i].node) && (stands_in || in_goal(g, r->m[i].node)))
             continue;
         if (w->urgent)
             change(w, PART_DROP_JOINING, partition, r, r->m[i]);
@@ -386,11 +421,15 @@ static void reports_sort(struct plan *p, const struct plan_input *in)
 void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output *out)
 {
     const struct catalog *c = in->state->catalog;
+    uint64_t pairs = hash_key(slice_make(in->pairs, in->pairs_len * sizeof *in->pairs), 0);
     struct work *works = xcalloc(c->contexts_len ? c->contexts_len : 1, sizeof *works);
     unsigned turns = PLACED_AT_A_TIME;
     targets_match(p, c);
     for (size_t i = 0; i < p->len; i++)
         target_look(&p->targets[i], in, &c->contexts[i], &turns);
+    for (size_t i = 0; i < p->len; i++)
+        p->targets[i].quiet &= p->pairs == pairs;
+    p->pairs = pairs;
     uint32_t room = room_of(p, in);
     reports_sort(p, in);
     for (int round = 0; round < 2; round++) {

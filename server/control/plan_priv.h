@@ -26,6 +26,7 @@ struct plan {
     struct target *targets; /* in the order of the state's contexts */
     size_t len;
     uint32_t turn;               /* where asking begins */
+    uint64_t pairs;              /* hash of those that were told last */
     struct plan_report *reports; /* sorted, of this call */
 };
 

@@ -82,13 +82,9 @@ static void write_flags(struct grid_member *m, const struct raft_membership *mem
     (void)lead_submit(m, &c, &m->lead->voters_index);
 }
 
-/* A member that should be none: of a node that was removed, or one nobody wants to vote now. */
-static uint32_t leftover(const struct grid_member *m, const struct raft_membership *members,
-                         uint32_t add)
+/* A learner that nobody wants to vote now. */
+static uint32_t leftover(const struct raft_membership *members, uint32_t add)
 {
-    for (unsigned i = 0; i < members->voters_len; i++)
-        if (!grid_state_node(m->state, members->voters[i]))
-            return members->voters[i];
     for (unsigned i = 0; i < members->learners_len; i++)
         if (members->learners[i] != add)
             return members->learners[i];
@@ -105,15 +101,15 @@ void voters_step(struct grid_member *m, uint32_t add, uint32_t drop)
         write_flags(m, &members);
         return;
     }
-    uint32_t rest = leftover(m, &members, add);
+    uint32_t rest = leftover(&members, add);
     bool is_last = members.voters_len == 1;
-    if (rest && rest != m->self.node)
+    if (rest)
         (void)consensus_change(m, RAFT_REMOVE, rest);
     else if (add && raft_is_learner(&members, add))
         (void)consensus_change(m, RAFT_PROMOTE, add);
     else if (add && !raft_is_voter(&members, add))
         (void)consensus_change(m, RAFT_ADD, add);
-    else if (((drop && drop == m->self.node) || rest) && !is_last)
+    else if (drop && drop == m->self.node && !is_last)
         (void)consensus_transfer(m, 0);
     else if (drop && raft_is_voter(&members, drop) && !is_last)
         (void)consensus_change(m, RAFT_REMOVE, drop);

@@ -107,7 +107,16 @@ static void make_plan(struct grid_member *m)
     in.reports_len = l->reports.len;
     in.progress = (const void *)l->progress.rows;
     in.progress_len = l->progress.len;
+    struct plan_pair *pairs = xcalloc(l->pairs_len + 1, sizeof *pairs);
+    for (size_t i = 0; i < l->pairs_len && !SABOTAGE(BLIND_TO_PAIRS); i++)
+        pairs[in.pairs_len++] = (struct plan_pair){l->pairs[i].low, l->pairs[i].high};
+    in.pairs = pairs;
+    const struct raft_membership *members = raft_view(m->raft).members;
+    in.voters = members->voters;
+    in.voters_len = members->voters_len;
+    in.self = m->self.node;
     plan_next(l->plan, &in, l->out);
+    free(pairs);
     free(nodes);
     l->plan_revision = m->state->revision;
     l->settled = l->out->settled;

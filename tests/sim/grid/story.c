@@ -204,6 +204,9 @@ static void a_pair_that_is_cut_stays(struct world *w)
     w->cut[a->index][b->index] = w->cut[b->index][a->index] = true;
     world_run(w, w->now + 8000);
     expect(w, leader(w) == l && in_state(w, a) && in_state(w, b), "both stay");
+    struct grid_summary sum;
+    grid_state_summary(grid_member_state(l->member), &sum);
+    expect(w, !sum.short_of_copies && !sum.unled, "and every partition has its copies");
     w->cut[a->index][b->index] = w->cut[b->index][a->index] = false;
     peace(w, 5000);
 }

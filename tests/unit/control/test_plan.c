@@ -18,6 +18,7 @@ struct world {
     size_t handed;  /* primaries moved */
     size_t joining; /* most at a time */
     bool promotes;
+    struct plan_pair pair; /* does not see each other; {0, 0}: all see all */
 };
 
 static struct world world_new(struct grid_state *s)
@@ -43,6 +44,8 @@ static void plan_all_heard(struct world *w)
     for (size_t i = 0; i < w->s->nodes_len; i++)
         if (w->s->nodes[i].state == NODE_UP)
             nodes[in.nodes_len++] = (struct plan_node){w->s->nodes[i].number, 50, true, false};
+    in.pairs = &w->pair;
+    in.pairs_len = w->pair.low > 0;
     plan_next(w->plan, &in, w->o);
 }
 
@@ -583,7 +586,56 @@ START_TEST(voters_are_enough_alive_and_spread)
 }
 END_TEST
 
-UNIT_MAIN("control/plan", a_new_grid_has_nothing_to_do,
+/* The copies of 1 and 2 that are together; with `shrink` they are apart from then on (R8). */
+static size_t together(struct world *w, bool shrink)
+{
+    size_t rows = 0;
+    for (uint32_t p = 0; p < 1024; p++) {
+        struct replica_config c = config(w->s, 1, p);
+        bool both = c.in_sync == 2 && c.members[0].node <= 2 && c.members[1].node <= 2;
+        rows += both;
+        struct part_change out_with = {PART_SHRINK, 1, p, (uint32_t)c.epoch, c.members[1]};
+        if (both && shrink)
+            perform(w, &out_with, 1);
+    }
+    return rows;
+}
+
+START_TEST(another_stands_in_while_two_nodes_do_not_see_each_other)
+{
+    struct world w = world_new(founded(3));
+    ck_assert_uint_gt(together(&w, true), 300);
+    w.pair = (struct plan_pair){1, 2};
+    run_down(&w);
+    ck_assert_uint_eq(together(&w, false), 0);
+    for (uint32_t p = 0; p < 1024; p++)
+        ck_assert_uint_eq(config(w.s, 1, p).in_sync, 2);
+    w.pair.low = 0;
+    settle(&w);
+    ck_assert_uint_gt(together(&w, false), 300);
+    balanced(&w);
+    world_free(&w);
+}
+END_TEST
+
+START_TEST(who_joins_a_primary_it_does_not_see_stops)
+{
+    struct world w = world_new(founded(3));
+    together(&w, true);
+    w.promotes = false;
+    step(&w);
+    w.pair = (struct plan_pair){1, 2};
+    run_down(&w);
+    for (uint32_t p = 0; p < 1024; p++) {
+        struct replica_config c = config(w.s, 1, p);
+        ck_assert(c.len == c.complete || c.members[0].node + c.members[c.complete].node != 3);
+    }
+    world_free(&w);
+}
+END_TEST
+
+UNIT_MAIN("control/plan", another_stands_in_while_two_nodes_do_not_see_each_other,
+          who_joins_a_primary_it_does_not_see_stops, a_new_grid_has_nothing_to_do,
           a_new_node_takes_its_share_and_little_else_moves,
           a_node_that_comes_back_in_time_gets_what_it_had_and_nothing_else_moves,
           copies_of_a_dead_node_are_made_elsewhere_after_rebuild_delay,
