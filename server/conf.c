@@ -312,6 +312,7 @@ struct door {
     const char *key, *address;
     int line;
     bool plain; /* without TLS, whatever the certificates */
+    bool nodes; /* for nodes of the grid alone: with TLS they always show a certificate */
     const char *plain_key;
 };
 
@@ -329,7 +330,7 @@ static void door_judge(struct reading *r, const struct conf *c, const struct doo
             r, d->line,
             "listen: %s: \"%s\" is not loopback: tls { %s = false } needs insecure = true, too",
             d->key, d->address, d->plain_key);
-    else if (!c->client_certificates && !c->users_len)
+    else if (!c->client_certificates && !c->users_len && !d->nodes)
         fault_add(r, LINE(client_certificates),
                   "tls: client_certificates = false lets in everybody who reaches %s \"%s\": "
                   "name users, or say insecure = true, too, if that is meant",
@@ -341,18 +342,18 @@ enum { DOORS_MAX = 4 + CONF_LIST_MAX };
 static size_t doors_of(const struct reading *r, const struct conf *c, struct door doors[DOORS_MAX])
 {
     const struct door fixed[] = {
-        {"client", c->client, LINE(client), false, ""},
-        {"peer", c->peer, LINE(peer), false, ""},
-        {"http", conf_door(c->http), LINE(http), !c->tls_http, "http"},
-        {"resp", conf_door(c->resp), LINE(resp), !c->tls_resp, "resp"},
+        {"client", c->client, LINE(client), false, false, ""},
+        {"peer", c->peer, LINE(peer), false, true, ""},
+        {"http", conf_door(c->http), LINE(http), !c->tls_http, false, "http"},
+        {"resp", conf_door(c->resp), LINE(resp), !c->tls_resp, false, "resp"},
     };
     size_t n = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (fixed[i].address)
             doors[n++] = fixed[i];
     for (unsigned i = 0; i < c->resp_caches_len; i++)
-        doors[n++] = (struct door){"resp_caches", c->resp_caches[i], LINE(resp_caches),
-                                   !c->tls_resp, "resp"};
+        doors[n++] = (struct door){
+            "resp_caches", c->resp_caches[i], LINE(resp_caches), !c->tls_resp, false, "resp"};
     return n;
 }
 
@@ -414,11 +415,10 @@ static void conf_judge(struct reading *r, const struct conf *c)
     file_judge(r, LINE(ca), "ca", c->ca);
     file_judge(r, LINE(cert), "cert", c->cert);
     file_judge(r, LINE(key), "key", c->key);
-    if (c->bootstrap_expect != 1)
+    if (c->bootstrap_expect && !c->peers_len)
         fault_add(r, LINE(bootstrap_expect),
-                  "node: bootstrap_expect: this version runs grids of one node: it is 1");
-    if (c->peers_len > 1)
-        fault_add(r, LINE(peers), "peers: this version runs grids of one node: it names one");
+                  "node: bootstrap_expect needs peers = { \"HOST:PORT\" }, where the nodes of the "
+                  "grid are found");
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

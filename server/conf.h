@@ -25,7 +25,7 @@ struct conf {
     unsigned resp_caches_len;
     char *name, *grid, *data, *user;
     char *client, *peer, *http, *resp; /* http, resp: maybe "off", see conf_door() */
-    char *resp_ports, *advertise_client, *advertise_http, *advertise_resp;
+    char *resp_ports, *advertise_client, *advertise_peer, *advertise_http, *advertise_resp;
     char *ca, *cert, *key;
     char *level, *format;
     int64_t bootstrap_expect, resp_shard_base, shards, log_segment, memory, connections,

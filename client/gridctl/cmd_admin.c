@@ -341,7 +341,8 @@ int cmd_partition_list(struct ctl *c, const struct args *a)
         {"context", OUT_TEXT, false}, {"partition", OUT_NUMBER, false},
         {"shard", OUT_NUMBER, false}, {"epoch", OUT_NUMBER, false},
         {"seq", OUT_NUMBER, false},   {"entries", OUT_NUMBER, false},
-        {"state", OUT_TEXT, false}};
+        {"state", OUT_TEXT, false},   {"primary", OUT_TEXT, false},
+        {"in_sync", OUT_TEXT, false}, {"joining", OUT_TEXT, false}};
     struct grid_partition_info *list;
     size_t len;
     int code = ctl_connect(c, 0);
@@ -359,37 +360,55 @@ int cmd_partition_list(struct ctl *c, const struct args *a)
         out_number(c->out, list[i].seq);
         out_number(c->out, list[i].entries);
         out_text(c->out, list[i].state);
+        out_text(c->out, list[i].primary);
+        out_list(c->out, list[i].in_sync, 0, list[i].in_sync_len);
+        out_list(c->out, list[i].joining, 0, list[i].joining_len);
     }
     out_end(c->out);
     grid_free(list);
     return EXIT_DONE;
 }
 
-static bool confirmed(struct ctl *c, const char *context)
+static bool confirmed(struct ctl *c, const char *question, const char *context)
 {
     char answer[16] = "";
-    fprintf(c->err,
-            "Give up what is damaged in context %s and go on with what is readable?\n"
-            "What cannot be read is lost for ever. [y/N] ",
-            context);
+    fprintf(c->err, question, context);
     fflush(c->err);
     if (!fgets(answer, sizeof answer, c->in))
         return false;
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-int cmd_partition_recover(struct ctl *c, const struct args *a)
+typedef enum grid_err give_up_fn(struct grid *g, const char *context);
+
+static int give_up(struct ctl *c, const struct args *a, const char *question, give_up_fn *call)
 {
     const char *context = args_text(a, "CONTEXT");
     int fd = fileno(c->in);
     if (!args_flag(a, "--accept-loss")) {
         if (fd < 0 || !isatty(fd) || !c->err_is_terminal)
             return ctl_error(c, EXIT_USAGE, "data will be lost: --accept-loss is needed");
-        if (!confirmed(c, context))
+        if (!confirmed(c, question, context))
             return ctl_error(c, EXIT_NOT_MET, "nothing done");
     }
     int code = ctl_connect(c, 0);
     if (code)
         return code;
-    return ended(c, grid_partition_recover(c->grid, context), context);
+    return ended(c, call(c->grid, context), context);
+}
+
+int cmd_partition_recover(struct ctl *c, const struct args *a)
+{
+    static const char question[] = "Give up what is damaged in context %s, or only on nodes that "
+                                   "are down, and go on with what "
+                                   "there is?\nWhat cannot be read is lost for ever. [y/N] ";
+    return give_up(c, a, question, grid_partition_recover);
+}
+
+int cmd_partition_reset(struct ctl *c, const struct args *a)
+{
+    static const char question[] =
+        "Begin anew, empty, with the partitions of context %s whose last "
+        "copy is lost? [y/N] ";
+    return give_up(c, a, question, grid_partition_reset);
 }

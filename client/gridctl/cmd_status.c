@@ -117,6 +117,12 @@ static json_t *json_node(const struct grid_node_info *node)
     json_object_set_new(j, "version", json_text(node->version));
     json_object_set_new(j, "uptime_ms", json_u64(node->uptime_ms));
     json_object_set_new(j, "shards", json_u64(node->shards));
+    json_object_set_new(j, "number", json_u64(node->number));
+    json_object_set_new(j, "voter", json_boolean(node->voter));
+    json_object_set_new(j, "leader", json_boolean(node->leader));
+    json_object_set_new(j, "primaries", json_u64(node->primaries));
+    json_object_set_new(j, "copies", json_u64(node->copies));
+    json_object_set_new(j, "joining", json_u64(node->joining));
     json_object_set_new(j, "labels", json_strings(node->labels, node->labels_len));
     json_object_set_new(j, "metrics", metrics);
     return j;
@@ -137,6 +143,13 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t byt
     json_object_set_new(j, "partitions", json_u64(s->partitions));
     json_object_set_new(j, "partitions_damaged", json_u64(s->partitions_damaged));
     json_object_set_new(j, "revision", json_u64(s->revision));
+    json_object_set_new(j, "unled", json_u64(s->unled));
+    json_object_set_new(j, "lost", json_u64(s->lost));
+    json_object_set_new(j, "short_of_copies", json_u64(s->short_of_copies));
+    json_object_set_new(j, "below_min", json_u64(s->below_min));
+    json_object_set_new(j, "joining", json_u64(s->joining));
+    json_object_set_new(j, "bytes_left", json_u64(s->bytes_left));
+    json_object_set_new(j, "rebalance_paused", json_boolean(s->rebalance_paused));
     json_object_set_new(j, "nodes", nodes);
     json_dumpf(j, out_file(o), JSON_INDENT(2));
     putc('\n', out_file(o));
@@ -146,17 +159,21 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t byt
 static void print_nodes(struct out *o, const struct grid_status *s)
 {
     static const struct out_column text_columns[] = {
-        {"node", OUT_TEXT, false},     {"state", OUT_TEXT, false},
-        {"address", OUT_TEXT, false},  {"uptime", OUT_DURATION, false},
-        {"shards", OUT_NUMBER, false}, {"version", OUT_TEXT, false},
+        {"node", OUT_TEXT, false},        {"state", OUT_TEXT, false},
+        {"address", OUT_TEXT, false},     {"uptime", OUT_DURATION, false},
+        {"shards", OUT_NUMBER, false},    {"role", OUT_TEXT, false},
+        {"primaries", OUT_NUMBER, false}, {"copies", OUT_NUMBER, false},
+        {"joining", OUT_NUMBER, false},   {"version", OUT_TEXT, false},
         {"labels", OUT_TEXT, false}};
     static const struct out_column json_columns[] = {
-        {"name", OUT_TEXT, false},     {"state", OUT_TEXT, false},
-        {"address", OUT_TEXT, false},  {"uptime_ms", OUT_DURATION, false},
-        {"shards", OUT_NUMBER, false}, {"version", OUT_TEXT, false},
-        {"labels", OUT_TEXT, false},   {"id", OUT_TEXT, false}};
+        {"name", OUT_TEXT, false},        {"state", OUT_TEXT, false},
+        {"address", OUT_TEXT, false},     {"uptime_ms", OUT_DURATION, false},
+        {"shards", OUT_NUMBER, false},    {"role", OUT_TEXT, false},
+        {"primaries", OUT_NUMBER, false}, {"copies", OUT_NUMBER, false},
+        {"joining", OUT_NUMBER, false},   {"version", OUT_TEXT, false},
+        {"labels", OUT_TEXT, false},      {"id", OUT_TEXT, false}};
     bool json = out_json(o);
-    out_begin(o, OUT_TABLE, json ? json_columns : text_columns, json ? 8 : 7);
+    out_begin(o, OUT_TABLE, json ? json_columns : text_columns, json ? 12 : 11);
     for (size_t i = 0; i < s->nodes_len; i++) {
         const struct grid_node_info *node = &s->nodes[i];
         out_text(o, node->name);
@@ -164,6 +181,10 @@ static void print_nodes(struct out *o, const struct grid_status *s)
         out_text(o, node->address);
         out_number(o, node->uptime_ms);
         out_number(o, node->shards);
+        out_text(o, node->leader ? "leader" : node->voter ? "voter" : "");
+        out_number(o, node->primaries);
+        out_number(o, node->copies);
+        out_number(o, node->joining);
         out_text(o, node->version);
         out_list(o, node->labels, 0, node->labels_len);
         if (json)
@@ -194,6 +215,10 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t byt
     fprintf(f, "partitions  %" PRIu64, s->partitions);
     if (s->partitions_damaged)
         fprintf(f, " (%" PRIu64 " damaged)", s->partitions_damaged);
+    if (s->joining)
+        fprintf(f, ", %" PRIu64 " copies on their way", s->joining);
+    if (s->rebalance_paused)
+        fputs(", rebalance paused", f);
     fputs("\n\n", f);
     print_nodes(o, s);
 }

@@ -321,7 +321,10 @@ struct grid_partition_info {
     char context[GRID_NAME_BYTES];
     uint32_t partition, shard;
     uint64_t epoch, seq, entries;
-    char state[16]; /* ok, warming, damaged */
+    char state[16];                /* ok, warming, damaged, lost... */
+    char primary[GRID_NAME_BYTES]; /* "": nobody */
+    char **in_sync, **joining;     /* names of nodes */
+    size_t in_sync_len, joining_len;
 };
 struct grid_metric {
     char name[64];
@@ -337,6 +340,8 @@ struct grid_node_info {
     size_t labels_len;
     struct grid_metric *metrics;
     size_t metrics_len;
+    uint32_t number, primaries, copies, joining; /* partitions; number 0: it is alone */
+    bool voter, leader;
 };
 struct grid_status {
     char grid[GRID_NAME_BYTES];
@@ -346,6 +351,10 @@ struct grid_status {
     struct grid_node_info *nodes;
     size_t nodes_len;
     uint64_t contexts, caches, entries, partitions, partitions_damaged, revision;
+    /* Partitions nobody leads; without a copy; with fewer copies than asked; that take no writes
+     * (min_in_sync). Copies on their way, and bytes they need. */
+    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left;
+    bool rebalance_paused;
 };
 struct grid_location {
     uint32_t partition, slot, shard;
@@ -399,6 +408,16 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
 /* Give up what is damaged in the context's partitions and go on with what is readable. Loses data:
  * say so to a person first. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context);
+/* Partitions of the context whose last copy is lost begin again, empty. */
+GRID_API GRID_MUST_USE enum grid_err grid_partition_reset(struct grid *g, const char *context);
+/* Move everything away from a node (on), or let it have copies again. */
+GRID_API GRID_MUST_USE enum grid_err grid_node_drain(struct grid *g, const char *node, bool on);
+/* Take a node out of the grid for ever. Refused where it has the last copy of something, unless
+ * `accept_loss`. */
+GRID_API GRID_MUST_USE enum grid_err grid_node_remove(struct grid *g, const char *node,
+                                                      bool accept_loss);
+/* Whether copies move for balance; missing ones are always made. */
+GRID_API GRID_MUST_USE enum grid_err grid_rebalance(struct grid *g, bool on);
 GRID_API void grid_free(void *list);
 
 #ifdef __cplusplus

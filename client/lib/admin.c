@@ -148,6 +148,12 @@ static void take_node(struct heap *h, struct grid_node_info *to, const Grid__Nod
     SET_TEXT(to->state, from->state);
     to->uptime_ms = from->uptime_ms;
     to->shards = from->shards;
+    to->number = from->number;
+    to->voter = from->voter;
+    to->leader = from->leader;
+    to->primaries = from->primaries;
+    to->copies = from->copies;
+    to->joining = from->joining;
     to->labels = take_texts(h, from->labels, from->n_labels);
     to->labels_len = from->n_labels;
     to->metrics = heap_take(h, from->n_metrics * sizeof *to->metrics);
@@ -184,6 +190,13 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->partitions = from->partitions;
     s->partitions_damaged = from->partitions_damaged;
     s->revision = from->revision;
+    s->unled = from->unled;
+    s->lost = from->lost;
+    s->short_of_copies = from->short_of_copies;
+    s->below_min = from->below_min;
+    s->joining = from->joining;
+    s->bytes_left = from->bytes_left;
+    s->rebalance_paused = from->rebalance_paused;
     *(struct grid_status **)to = s;
     return GRID_OK;
 }
@@ -376,13 +389,23 @@ enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value)
 static enum grid_err convert_partitions(const Grid__AdminReply *reply, void *to)
 {
     struct out_list *out = to;
-    struct grid_partition_info *list = list_new(reply->n_partitions, sizeof *list);
-    if (!list)
+    size_t bytes = rounded((reply->n_partitions + 1) * sizeof(struct grid_partition_info));
+    for (size_t i = 0; i < reply->n_partitions; i++)
+        bytes += texts_bytes(reply->partitions[i]->in_sync, reply->partitions[i]->n_in_sync) +
+                 texts_bytes(reply->partitions[i]->joining, reply->partitions[i]->n_joining);
+    struct heap h = {calloc(1, bytes)};
+    if (!h.at)
         return GRID_ENOMEM;
+    struct grid_partition_info *list = heap_take(&h, (reply->n_partitions + 1) * sizeof *list);
     for (size_t i = 0; i < reply->n_partitions; i++) {
         const Grid__PartitionInfo *from = reply->partitions[i];
         SET_TEXT(list[i].context, from->context);
         SET_TEXT(list[i].state, from->state);
+        SET_TEXT(list[i].primary, from->primary);
+        list[i].in_sync = take_texts(&h, from->in_sync, from->n_in_sync);
+        list[i].in_sync_len = from->n_in_sync;
+        list[i].joining = take_texts(&h, from->joining, from->n_joining);
+        list[i].joining_len = from->n_joining;
         list[i].partition = from->partition;
         list[i].shard = from->shard;
         list[i].epoch = from->epoch;
@@ -407,7 +430,39 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RECOVER);
     m.name = text_of(context);
+    m.all_partitions = m.accept_loss = true;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_partition_reset(struct grid *g, const char *context)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RESET);
+    m.name = text_of(context);
     m.all_partitions = true;
+    return admin(g, &m, NULL, NULL);
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+enum grid_err grid_node_drain(struct grid *g, const char *node, bool on)
+{
+    Grid__Admin m = message(on ? GRID__ADMIN_OP__NODE_DRAIN : GRID__ADMIN_OP__NODE_UNDRAIN);
+    m.name = text_of(node);
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_node_remove(struct grid *g, const char *node, bool accept_loss)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__NODE_REMOVE);
+    m.name = text_of(node);
+    m.accept_loss = accept_loss;
+    return admin(g, &m, NULL, NULL);
+}
+
+enum grid_err grid_rebalance(struct grid *g, bool on)
+{
+    Grid__Admin m =
+        message(on ? GRID__ADMIN_OP__REBALANCE_RESUME : GRID__ADMIN_OP__REBALANCE_PAUSE);
     return admin(g, &m, NULL, NULL);
 }
 

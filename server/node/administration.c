@@ -1,11 +1,13 @@
 /* administration.c - requests of operators. Each goes session -> control thread (changes the
  * catalog, keeps it on disk) -> every worker (takes the catalog in, or tells what it has) ->
- * control -> session: so a change that was answered is known to every shard. */
+ * control -> session: so a change that was answered is known to every shard. In a grid of several
+ * nodes the change is a command of the control log, and goes on when its outcome is known here. */
 #include "node/measure.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
+#include "node/membership.h"
 #include "wire/snapshot.h"
 
 #include <stdio.h>
@@ -131,6 +133,29 @@ static void caches_reply(struct job *j, struct admin_reply *reply)
     free(list);
 }
 
+/* Who has a partition, by the grid. `names` has room for two times REPLICA_MEMBERS_MAX. */
+static void partition_place(const struct grid_state *s, uint32_t context,
+                            struct admin_partition *to, const char **names)
+{
+    struct replica_config c;
+    if (!grid_state_config(s, context, to->partition, &c))
+        return;
+    size_t joining = REPLICA_MEMBERS_MAX;
+    to->epoch = c.epoch;
+    to->in_sync = names;
+    to->joining = names + REPLICA_MEMBERS_MAX;
+    for (unsigned i = 0; i < c.len; i++) {
+        const struct grid_node *n = grid_state_node(s, c.members[i].node);
+        if (n && i < c.in_sync)
+            names[to->in_sync_len++] = n->info.name;
+        else if (n && i >= c.complete)
+            names[joining + to->joining_len++] = n->info.name;
+    }
+    to->primary = c.led && to->in_sync_len ? names[0] : NULL;
+    if (c.lost || !c.led)
+        to->state = c.lost ? "lost" : "waiting";
+}
+
 static void partitions_reply(struct job *j, struct admin_reply *reply)
 {
     size_t total = 0;
@@ -139,6 +164,8 @@ static void partitions_reply(struct job *j, struct admin_reply *reply)
     struct admin_partition *list = xcalloc(total, sizeof *list);
     size_t *at = xcalloc(j->node->shards, sizeof *at);
     bool found = !j->request.name[0];
+    const char **names =
+        j->node->membership ? xcalloc(total, 2 * REPLICA_MEMBERS_MAX * sizeof *names) : NULL;
     for (size_t i = 0; i < j->catalog->contexts_len; i++) {
         const struct context_info *info = &j->catalog->contexts[i];
         if (!wanted(j, info))
@@ -147,14 +174,18 @@ static void partitions_reply(struct job *j, struct admin_reply *reply)
         for (uint32_t p = 0; p < info->partitions; p++) {
             unsigned s = p % j->node->shards;
             const struct shard_partition_info *from = &j->shares[s].partitions[at[s]++];
-            list[reply->partitions_len++] =
-                (struct admin_partition){info->name,
-                                         p,
-                                         s,
-                                         from->epoch,
-                                         from->version & SEQ_MASK,
-                                         from->entries,
-                                         from->state ? from->state : "ok"};
+            struct admin_partition *to = &list[reply->partitions_len];
+            *to = (struct admin_partition){.context = info->name,
+                                           .partition = p,
+                                           .shard = s,
+                                           .epoch = from->epoch,
+                                           .seq = from->version & SEQ_MASK,
+                                           .entries = from->entries,
+                                           .state = from->state ? from->state : "ok"};
+            if (names)
+                partition_place(membership_state(j->node), info->id, to,
+                                names + reply->partitions_len * 2 * REPLICA_MEMBERS_MAX);
+            reply->partitions_len++;
         }
     }
     if (!found) {
@@ -165,6 +196,7 @@ static void partitions_reply(struct job *j, struct admin_reply *reply)
     encode(j, reply);
     free(list);
     free(at);
+    free(names);
 }
 
 /* What all workers together have. */
@@ -190,6 +222,100 @@ static void metrics_reply(struct job *j, struct admin_reply *reply)
     free(sum);
 }
 
+/* What `status` says of a grid of several: all its nodes, what is missing, what moves. */
+enum { GRID_PROBLEMS_MAX = 5 };
+struct grid_view {
+    char problems[GRID_PROBLEMS_MAX][160];
+    size_t problems_len;
+    struct admin_node *nodes;
+    struct grid_load *loads;
+    const char **labels; /* one text per node: as it was written */
+    struct replica_member self;
+};
+
+static const char *node_text(const struct grid_node *n, bool self, const char *state)
+{
+    if (n->state == NODE_DOWN)
+        return "down";
+    return self && strcmp(state, "serving") != 0 ? state : n->draining ? "draining" : "serving";
+}
+
+static void grid_look(const struct node *n, const struct admin_node *here,
+                      struct admin_status *status, struct grid_view *view)
+{
+    const struct grid_state *s = membership_state(n);
+    struct grid_member_status member;
+    struct grid_summary sum;
+    membership_status(n, &member);
+    if (!grid_state_founded(s))
+        return;
+    view->nodes = xcalloc(s->nodes_len, sizeof *view->nodes);
+    view->loads = xcalloc(s->nodes_len, sizeof *view->loads);
+    view->labels = xcalloc(s->nodes_len, sizeof *view->labels);
+    grid_state_loads(s, view->loads);
+    grid_state_summary(s, &sum);
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        const struct grid_node *from = &s->nodes[i];
+        bool self = memcmp(from->info.id, n->view.node_id, GRID_ID_BYTES) == 0;
+        view->labels[i] = from->info.labels;
+        view->nodes[i] = self ? *here
+                              : (struct admin_node){.name = from->info.name,
+                                                    .node_id = from->info.id,
+                                                    .address = from->info.address[ADDRESS_CLIENT],
+                                                    .version = "",
+                                                    .shards = from->info.shards,
+                                                    .labels = &view->labels[i],
+                                                    .labels_len = from->info.labels[0] != 0};
+        struct admin_node *to = &view->nodes[i];
+        to->state = node_text(from, self, here->state);
+        to->number = from->number;
+        to->voter = from->voter;
+        to->leader = from->number == member.leader;
+        to->primaries = view->loads[i].primaries;
+        to->copies = view->loads[i].copies;
+        to->joining = view->loads[i].joining;
+    }
+    status->nodes = view->nodes;
+    status->nodes_len = s->nodes_len;
+    status->partitions = sum.partitions;
+    status->unled = sum.unled;
+    status->lost = sum.lost;
+    status->short_of_copies = sum.short_of_copies;
+    status->below_min = sum.below_min;
+    status->joining = sum.joining;
+    status->rebalance_paused = s->rebalance_paused;
+    status->revision = s->revision;
+}
+
+static void problem_add(struct grid_view *view, uint64_t count, const char *format)
+{
+    if (count)
+        snprintf(view->problems[view->problems_len++], sizeof view->problems[0], format,
+                 (unsigned long long)count);
+}
+
+static void grid_problems(const struct admin_status *s, struct grid_view *view)
+{
+    uint64_t down = 0;
+    for (size_t i = 0; i < s->nodes_len; i++)
+        down += strcmp(s->nodes[i].state, "down") == 0;
+    problem_add(view, down, "%llu nodes are down: see gridctl nodes");
+    problem_add(view, s->lost,
+                "%llu partitions have lost their last copy: gridctl partition list, reset");
+    problem_add(view, s->unled,
+                "%llu partitions have no primary: they wait for a node that is down to come back");
+    problem_add(view, s->below_min,
+                "%llu partitions take no writes: fewer copies than min_in_sync");
+    problem_add(view, s->short_of_copies, "%llu partitions have fewer copies than they should");
+}
+
+static void grid_view_release(struct grid_view *view)
+{
+    free(view->nodes);
+    free(view->loads);
+    free(view->labels);
+}
+
 static void status_reply(struct job *j, struct admin_reply *reply)
 {
     struct node *n = j->node;
@@ -197,10 +323,11 @@ static void status_reply(struct job *j, struct admin_reply *reply)
     struct buf samples = BUF_INIT, names = BUF_INIT;
     samples_make(j, sum, &samples);
     struct problem list[PROBLEMS_MAX];
-    const char *problems[PROBLEMS_MAX];
+    const char *problems[PROBLEMS_MAX + GRID_PROBLEMS_MAX];
     size_t problems_len = measures_problems(n, sum, list);
     for (size_t i = 0; i < problems_len; i++)
         problems[i] = list[i].text;
+    struct grid_view grid = {0};
     struct admin_node node = {.name = n->conf.name,
                               .node_id = n->view.node_id,
                               .address = n->view.address,
@@ -224,10 +351,20 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                                   .partitions = sum->stats.partitions,
                                   .partitions_damaged = sum->stats.partitions_damaged,
                                   .revision = j->catalog->revision};
+    if (n->membership)
+        grid_look(n, &node, &status, &grid);
+    if (grid.nodes) {
+        grid_problems(&status, &grid);
+        status.problems_len = problems_len + grid.problems_len;
+        for (size_t i = 0; i < grid.problems_len; i++)
+            problems[problems_len + i] = grid.problems[i];
+        status.healthy = status.problems_len == 0;
+    }
     for (size_t i = 0; i < j->catalog->contexts_len; i++)
         status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
     reply->status = &status;
     encode(j, reply);
+    grid_view_release(&grid);
     free(metrics);
     free(sum);
     buf_release(&samples);
@@ -370,7 +507,7 @@ static void visit_run(struct note *note, void *thread)
 
 /* --- on control ------------------------------------------------------------------------------- */
 
-static enum grid_err context_alter(struct catalog *c, const struct admin_request *r, char *why)
+static struct context_info context_altered(const struct catalog *c, const struct admin_request *r)
 {
     const struct context_info *now = catalog_context_named(c, slice_str(r->context.name));
     struct context_info want = now ? *now : r->context;
@@ -386,11 +523,17 @@ static enum grid_err context_alter(struct catalog *c, const struct admin_request
         want.full_policy = r->context.full_policy;
     if (r->fields & FIELD_NODES)
         memcpy(want.nodes, r->context.nodes, sizeof want.nodes);
+    return want;
+}
+
+static enum grid_err context_alter(struct catalog *c, const struct admin_request *r, char *why)
+{
+    struct context_info want = context_altered(c, r);
     return catalog_context_alter(c, &want, why);
 }
 
-static enum grid_err setting_set(struct node *n, struct catalog *c, const struct admin_request *r,
-                                 char *why)
+/* What this node can do alone. */
+static enum grid_err setting_judge(const struct node *n, const struct admin_request *r, char *why)
 {
     if (strcmp(r->name, "max_value") == 0 && r->value > n->value_max) {
         snprintf(why, WHY_BYTES,
@@ -398,7 +541,14 @@ static enum grid_err setting_set(struct node *n, struct catalog *c, const struct
                  (long long)r->value, (long long)n->value_max);
         return GRID_EBAD_REQUEST;
     }
-    return catalog_setting_set(c, slice_str(r->name), r->value, why);
+    return GRID_OK;
+}
+
+static enum grid_err setting_set(struct node *n, struct catalog *c, const struct admin_request *r,
+                                 char *why)
+{
+    enum grid_err err = setting_judge(n, r, why);
+    return err ? err : catalog_setting_set(c, slice_str(r->name), r->value, why);
 }
 
 /* GRID_EUNSUPPORTED with *ret_change false: the request changes nothing. */
@@ -436,10 +586,125 @@ static enum grid_err catalog_keep(struct node *n, struct catalog *c, char *why)
     return err;
 }
 
+static void visits_begin(struct job *j)
+{
+    struct node *n = j->node;
+    j->catalog = catalog_ref(n->catalog);
+    if (j->err) {
+        answer(j);
+        return;
+    }
+    j->left = n->shards;
+    j->shares = xcalloc(n->shards, sizeof *j->shares);
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct visit *v = xalloc(sizeof *v);
+        *v = (struct visit){.note = {.run = visit_run}, .job = j, .index = i};
+        worker_post(&n->workers[i], &v->note);
+    }
+}
+
+/* --- on control, in a grid of several nodes --------------------------------------------------- */
+
+/* False: the request changes nothing. `info` holds what the command borrows. */
+static bool command_of(const struct node *n, const struct admin_request *r,
+                       struct context_info *info, struct grid_command *ret_command)
+{
+    struct grid_command *c = ret_command;
+    *c = (struct grid_command){0};
+    switch (r->op) {
+    case ADMIN_CONTEXT_CREATE:
+    case ADMIN_CONTEXT_ALTER:
+        *info = r->op == ADMIN_CONTEXT_ALTER ? context_altered(n->catalog, r) : r->context;
+        c->kind = r->op == ADMIN_CONTEXT_ALTER ? GRID_CONTEXT_ALTER : GRID_CONTEXT_CREATE;
+        c->u.context = info;
+        return true;
+    case ADMIN_CONTEXT_DROP:
+        c->kind = GRID_CONTEXT_DROP;
+        c->u.name = slice_str(r->context.name);
+        return true;
+    case ADMIN_CACHE_CREATE:
+    case ADMIN_CACHE_DROP:
+        c->kind = r->op == ADMIN_CACHE_CREATE ? GRID_CACHE_CREATE : GRID_CACHE_DROP;
+        c->u.cache.path = slice_str(r->name);
+        c->u.cache.ttl_ms = r->ttl_ms;
+        return true;
+    case ADMIN_REBALANCE_PAUSE:
+    case ADMIN_REBALANCE_RESUME:
+        c->kind = GRID_POLICY;
+        c->u.policy.rebalance_paused = r->op == ADMIN_REBALANCE_PAUSE;
+        return true;
+    case ADMIN_SETTINGS_SET:
+        c->kind = GRID_SETTING_SET;
+        c->u.setting.name = slice_str(r->name);
+        c->u.setting.value = r->value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* DRAIN, UNDRAIN, REMOVE name a node. False: it is none of them, or (err) there is no such node. */
+static bool node_command_of(struct job *j, struct grid_command *ret_command)
+{
+    const struct admin_request *r = &j->request;
+    struct grid_command *c = ret_command;
+    if (r->op != ADMIN_NODE_DRAIN && r->op != ADMIN_NODE_UNDRAIN && r->op != ADMIN_NODE_REMOVE)
+        return false;
+    const struct grid_node *node =
+        grid_state_node_named(membership_state(j->node), slice_str(r->name));
+    if (!node) {
+        j->err = GRID_ENOT_FOUND;
+        snprintf(j->why, sizeof j->why, "no node %s", r->name);
+        return false;
+    }
+    *c = (struct grid_command){.kind = r->op == ADMIN_NODE_REMOVE ? GRID_REMOVE : GRID_DRAIN};
+    if (c->kind == GRID_REMOVE) {
+        c->u.remove.node = node->number;
+        c->u.remove.accept_loss = r->accept_loss;
+    } else {
+        c->u.drain.node = node->number;
+        c->u.drain.on = r->op == ADMIN_NODE_DRAIN;
+    }
+    return true;
+}
+
+static void command_done(void *ctx, const struct grid_done *d)
+{
+    struct job *j = ctx;
+    if (d->err == GRID_ECLOSED) { /* nobody is there to be told */
+        free(j);
+        return;
+    }
+    j->err = d->err;
+    snprintf(j->why, sizeof j->why, "%s", d->why ? d->why : "");
+    visits_begin(j);
+}
+
+static void job_run_in_grid(struct job *j)
+{
+    struct context_info info;
+    struct grid_command command;
+    if (j->request.op == ADMIN_SETTINGS_SET)
+        j->err = setting_judge(j->node, &j->request, j->why);
+    if (!j->err && !grid_state_founded(membership_state(j->node))) {
+        j->err = GRID_EUNREACHABLE;
+        snprintf(j->why, sizeof j->why, "this node has not entered the grid yet");
+    }
+    if (!j->err &&
+        (command_of(j->node, &j->request, &info, &command) || node_command_of(j, &command)))
+        membership_propose(j->node, &command, command_done, j);
+    else
+        visits_begin(j);
+}
+
 static void job_run(struct note *note, void *thread)
 {
     struct job *j = container_of(note, struct job, note);
     struct node *n = thread;
+    if (n->membership) {
+        job_run_in_grid(j);
+        return;
+    }
     struct catalog *next = catalog_copy(n->catalog);
     j->err = change(n, next, &j->request, j->why, &j->changed);
     if (!j->err && j->changed) {
@@ -455,18 +720,7 @@ static void job_run(struct note *note, void *thread)
                  admin_op_text(j->request.op),
                  j->request.name[0] ? j->request.name : j->request.context.name);
     }
-    j->catalog = catalog_ref(n->catalog);
-    if (j->err) {
-        answer(j);
-        return;
-    }
-    j->left = n->shards;
-    j->shares = xcalloc(n->shards, sizeof *j->shares);
-    for (unsigned i = 0; i < n->shards; i++) {
-        struct visit *v = xalloc(sizeof *v);
-        *v = (struct visit){.note = {.run = visit_run}, .job = j, .index = i};
-        worker_post(&n->workers[i], &v->note);
-    }
+    visits_begin(j);
 }
 
 void administration(void *worker, const struct ticket *to, const struct admin_request *request)

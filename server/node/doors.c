@@ -6,6 +6,7 @@
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
+#include "control/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,55 @@ void doors_tell(struct node *n)
     if (n->resp_shard_port)
         buf_printf(&n->addresses, ", resp of the shards from port %u", n->resp_shard_port);
     buf_add_u8(&n->addresses, 0);
+}
+
+/* The address that others are told: as it was advertised, else as it is listened on. */
+static enum grid_err address_tell(char *to, const char *advertised, const char *listens,
+                                  const struct listener *l, const char *key, char *why)
+{
+    const char *colon = strrchr(advertised ? advertised : listens, ':');
+    size_t len = (size_t)(colon - (advertised ? advertised : listens));
+    static const char *const anywhere[] = {"", "*", "0.0.0.0", "[::]", "::"};
+    if (advertised) {
+        snprintf(to, GRID_ADDRESS_BYTES_MAX + 1, "%s", advertised);
+        return GRID_OK;
+    }
+    for (size_t i = 0; i < sizeof anywhere / sizeof *anywhere; i++) {
+        if (len == strlen(anywhere[i]) && strncmp(listens, anywhere[i], len) == 0) {
+            snprintf(why, NODE_WHY_BYTES,
+                     "listen: %s: \"%s\" is every address: other nodes must be told one: "
+                     "advertise_%s = \"HOST:PORT\"",
+                     key, listens, key);
+            return GRID_EBAD_REQUEST;
+        }
+    }
+    unsigned port = l ? listener_port(l) : (unsigned)strtoul(colon + 1, NULL, 10);
+    snprintf(to, GRID_ADDRESS_BYTES_MAX + 1, "%.*s:%u", (int)len, listens, port);
+    return GRID_OK;
+}
+
+enum grid_err doors_addresses(const struct node *n, struct node_info *info,
+                              const struct listener *peer, char *why)
+{
+    const struct node_conf *c = &n->conf;
+    const struct {
+        enum node_address which;
+        const char *key, *listens, *advertised;
+    } all[] = {{ADDRESS_CLIENT, "client", c->listen_client, c->advertise_client},
+               {ADDRESS_PEER, "peer", c->listen_peer, c->advertise_peer},
+               {ADDRESS_HTTP, "http", c->listen_http, c->advertise_http},
+               {ADDRESS_RESP, "resp", c->listen_resp, c->advertise_resp}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const struct entrance *e = entrance_of(n, all[i].key);
+        const struct listener *l = all[i].which == ADDRESS_PEER ? peer : e ? e->listener : NULL;
+        if (!all[i].listens)
+            continue;
+        enum grid_err err = address_tell(info->address[all[i].which], all[i].advertised,
+                                         all[i].listens, l, all[i].key, why);
+        if (err)
+            return err;
+    }
+    return GRID_OK;
 }
 
 const char *node_addresses(const struct node *n)

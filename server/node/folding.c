@@ -101,10 +101,17 @@ static void reclaim(struct round *r)
     preparing_wake(w); /* there may be segments to use again */
 }
 
+/* Up to where the log may be folded: what other nodes may still cut from it stays out (R9). */
+static uint64_t foldable(struct worker *w)
+{
+    uint64_t durable = wal_durable(w->wal), settled = atomic_load(&w->settled);
+    return settled < durable ? settled : durable;
+}
+
 static bool due(struct round *r)
 {
     struct worker *w = r->w;
-    if (atomic_load(&w->folding.stuck) || wal_durable(w->wal) == checkpoint_applied(w->checkpoint))
+    if (atomic_load(&w->folding.stuck) || foldable(w) <= checkpoint_applied(w->checkpoint))
         return false;
     if (damage_wanted_lsn(w) > checkpoint_applied(w->checkpoint))
         return true;
@@ -133,7 +140,7 @@ static void fold_begin(struct round *r)
     struct wal_stats stats;
     wal_stats(r->w->wal, &stats);
     r->bytes = stats.written_bytes;
-    r->upto = wal_durable(r->w->wal);
+    r->upto = foldable(r->w);
 }
 
 static void fold(struct round *r)

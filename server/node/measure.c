@@ -1,5 +1,6 @@
 /* measure.c - see measure.h. */
 #include "node/measure.h"
+#include "node/membership.h"
 
 #include "base/alloc.h"
 
@@ -108,7 +109,7 @@ static void process_look(const struct node *n, struct process_stats *p)
 
 /* What can be; the order is that of the samples. */
 static const char *const reasons[PROBLEMS_MAX] = {"stopping", "damaged_partitions", "disk_full",
-                                                  "checkpoint_stuck"};
+                                                  "checkpoint_stuck", "grid"};
 
 static bool any_worker(const struct node *n, bool (*is)(const struct worker *w))
 {
@@ -147,6 +148,17 @@ size_t measures_problems(const struct node *n, const struct measures *sum,
     if (any_worker(n, is_stuck))
         list[len++] = (struct problem){
             reasons[3], "the checkpoint is damaged: the log grows until the next start"};
+    if (n->membership) {
+        struct grid_member_status s;
+        membership_status(n, &s);
+        struct problem *p = &list[len];
+        if (s.phase != GRID_IN) {
+            *p = (struct problem){.reason = reasons[4]};
+            snprintf(p->text, sizeof p->text, "not in the grid: %s",
+                     s.why[0] ? s.why : "it has been asked");
+            len++;
+        }
+    }
     return len;
 }
 

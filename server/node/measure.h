@@ -27,9 +27,9 @@ struct measures {
 /* What is wrong with a node, so that it is not ready. */
 struct problem {
     const char *reason; /* one word, for machines */
-    char text[120];     /* for people */
+    char text[240];     /* for people */
 };
-enum { PROBLEMS_MAX = 4 };
+enum { PROBLEMS_MAX = 5 };
 
 /* On the worker. */
 void measures_visit(struct worker *w, struct measures *to);

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "net/fdlimit.h"
+#include "node/membership.h"
+#include "node/replication.h"
 #include "wire/snapshot.h"
 
 #include <errno.h>
@@ -81,6 +83,19 @@ unsigned shards_expected(const struct node_conf *c)
     return c->shards ? c->shards : (unsigned)(cores > 0 ? cores : 1);
 }
 
+/* What was promised to a grid is not forgotten by a line left out of gridd.conf. */
+static enum grid_err control_judge(const struct node *n, char *why)
+{
+    if (n->membership || !meta_info(n->meta)->control)
+        return GRID_OK;
+    snprintf(
+        why, NODE_WHY_BYTES,
+        "%s is of a node of a grid of several: say peers = { \"HOST:PORT\" }, or take it out of "
+        "the grid with gridctl remove and begin with an empty directory",
+        n->conf.data);
+    return GRID_ECONDITION;
+}
+
 static enum grid_err data_open(struct node *n, char *why)
 {
     struct meta_conf conf = {n->conf.data, n->conf.grid, shards_expected(&n->conf)};
@@ -98,7 +113,8 @@ static enum grid_err data_open(struct node *n, char *why)
                                  .shards = info->shards,
                                  .epoch = info->boot};
     memcpy(n->view.node_id, info->node_id, sizeof n->view.node_id);
-    return catalog_load(n, why);
+    err = control_judge(n, why);
+    return err ? err : catalog_load(n, why);
 }
 
 static struct shard *shard_make(struct worker *w, uint64_t seed)
@@ -114,7 +130,8 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .log_has_room = log_has_room,
                                 .cold_get = cold_get,
                                 .cold_scan = cold_scan,
-                                .checkpoint_soon = folding_soon};
+                                .checkpoint_soon = folding_soon,
+                                .grid = w->node->membership ? &replication_ports : NULL};
     return shard_new(&conf, &ports, w->catalog);
 }
 
@@ -207,6 +224,11 @@ static void control_mail(void *ctx, struct mail *m)
     note->run(note, ctx);
 }
 
+static void control_turn_end(void *ctx)
+{
+    membership_turn_end(ctx);
+}
+
 enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node)
 {
     struct node *n = xcalloc(1, sizeof *n);
@@ -219,7 +241,7 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
         n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
     n->started_ms = clock_mono_ms();
     n->started_wall_ms = clock_wall_ms();
-    n->loop = loop_new(&(struct loop_hooks){n, control_mail, NULL});
+    n->loop = loop_new(&(struct loop_hooks){n, control_mail, control_turn_end});
     uint64_t files = fdlimit_raise();
     if (conf->connections && files < conf->connections + 256u)
         log_warn("node", "%llu open files are allowed: too few for %u connections",
@@ -230,12 +252,16 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     terms_set(n, &n->conf);
     if (!err)
         err = doors_open(n, why);
+    if (!err && n->conf.peers_len)
+        err = membership_listen(n, why);
     if (!err)
         err = user_drop(&n->conf, why);
     if (!err)
         err = data_open(n, why);
     if (!err)
         err = doors_fit(n, n->shards, why);
+    if (!err && n->membership)
+        err = membership_open(n, why);
     if (!err)
         err = workers_recover(n, why);
     if (err) {
@@ -244,12 +270,21 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     }
     doors_tell(n);
     users_set(n, conf); /* the first mail of each worker, before any connection */
+    if (n->membership)
+        membership_start(n);
     threads_start(n);
     *ret_node = n;
     return GRID_OK;
 }
 
 /* --- running and stopping --------------------------------------------------------------------- */
+
+static void workers_stop(struct node *n)
+{
+    for (unsigned i = 0; i < n->shards; i++)
+        worker_stop(&n->workers[i]);
+    loop_stop(n->loop);
+}
 
 static void signal_ready(void *ctx, int fd)
 {
@@ -265,9 +300,10 @@ static void signal_ready(void *ctx, int fd)
             n->stopping = true;
             log_info("node", "stopping");
             doors_close(n);
-            for (unsigned i = 0; i < n->shards; i++)
-                worker_stop(&n->workers[i]);
-            loop_stop(n->loop);
+            if (n->membership)
+                membership_leave(n, workers_stop);
+            else
+                workers_stop(n);
         }
     }
 }
@@ -318,8 +354,10 @@ static void workers_end(struct node *n)
         cold_end(&n->workers[i]);
         log_end(&n->workers[i]);
     }
-    for (unsigned i = 0; i < n->workers_running; i++)
+    for (unsigned i = 0; i < n->workers_running; i++) {
+        replication_stop(&n->workers[i]);
         loop_turn(n->workers[i].loop, false); /* results that workers told each other */
+    }
     for (unsigned i = 0; i < n->workers_running; i++) {
         folding_end(&n->workers[i]);
         preparing_end(&n->workers[i]);
@@ -331,6 +369,7 @@ void node_free(struct node *n)
     if (!n)
         return;
     doors_close(n);
+    membership_stop(n);
     workers_end(n);
     for (unsigned i = 0; n->workers && i < n->shards; i++) {
         struct worker *w = &n->workers[i];
@@ -345,6 +384,7 @@ void node_free(struct node *n)
     free(n->workers);
     loop_unwatch(n->signals);
     loop_free(n->loop);
+    membership_free(n);
     if (n->signal_fd >= 0)
         close(n->signal_fd);
     tls_free(n->tls);

@@ -25,7 +25,11 @@ struct node_conf {
     const char *user; /* become this user once the addresses are bound; NULL: stay */
     const char *const *labels;
     size_t labels_len;
+    const char *const *peers; /* "host:port" where nodes of the grid are found; none: alone */
+    size_t peers_len;
+    unsigned bootstrap_expect; /* nodes that make a new grid together; 0: join one */
     const char *listen_client; /* "host:port" */
+    const char *listen_peer;   /* used with peers only */
     const char *listen_http;   /* NULL here and below: that door is off */
     const char *listen_resp;
     const char *const *resp_caches; /* further RESP doors: "host:port=context/cache" */
@@ -33,7 +37,7 @@ struct node_conf {
     bool resp_per_shard;      /* each shard has a RESP port of its own, too */
     uint16_t resp_shard_base; /* of shard 0; 0: the one behind listen_resp's */
     /* What others see; NULL: where it listens. */
-    const char *advertise_client, *advertise_http, *advertise_resp;
+    const char *advertise_client, *advertise_peer, *advertise_http, *advertise_resp;
     bool http_plain, resp_plain; /* without TLS, though there is a certificate */
     const char *ca, *cert, *key; /* NULL cert: no TLS */
     bool client_certificates;    /* required, else optional */

@@ -76,6 +76,8 @@ struct worker {
     atomic_int log_interval_ms;      /* setting log_sync_interval */
     atomic_uint no_space;            /* of enum space */
     uint64_t log_bytes, log_records; /* given to the log since the start */
+    struct replication *replication; /* NULL: there are no other nodes */
+    _Atomic uint64_t settled;        /* the log is folded up to here (R9); UINT64_MAX: all of it */
     bool tight;                      /* pressure.c: no connection is to be read for a while */
     bool paused;                     /* ... for that reason: what was written is paid for */
     struct loop_timer pause;
@@ -97,6 +99,8 @@ struct terms {
 struct node {
     struct node_conf conf;
     struct meta *meta;
+    struct membership *membership; /* NULL: the node is alone */
+    unsigned draining;             /* workers that still hand over */
     struct tls *tls;
     struct quota quota;
     struct terms *terms; /* for new connections; control thread */
@@ -143,6 +147,8 @@ void worker_submit(struct worker *w, struct op *op);
 void worker_keep(struct worker *w, struct note *n); /* free `n` at the end of the turn */
 void worker_reply(void *ctx, const struct ticket *to, const struct result *res);
 void worker_dirty(struct worker *w, struct session *s);
+/* What the grid agreed on has changed: tell the sessions. */
+void worker_news(struct worker *w);
 /* Give input to sessions that were not read for a while. */
 void worker_read_on(struct worker *w);
 
@@ -178,6 +184,11 @@ enum grid_err doors_fit(struct node *n, unsigned shards, char *why);
 /* All is open: fill in what clients and people are told of it. */
 void doors_tell(struct node *n);
 void doors_close(struct node *n);
+/* The addresses that other nodes and their clients are told; `peer` is listened on for nodes. */
+struct node_info;
+MUST_USE
+enum grid_err doors_addresses(const struct node *n, struct node_info *info,
+                              const struct listener *peer, char *why);
 
 /* everywhere.c */
 void everywhere(void *worker, const struct ticket *to, const struct errand *errand);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
+#include "node/replication.h"
 
 #include <stdlib.h>
 
@@ -75,6 +76,11 @@ static void session_submit_again(void *ctx, const struct op *op)
 static const struct catalog *worker_catalog(void *ctx)
 {
     return ((struct worker *)ctx)->catalog;
+}
+
+static const struct grid_state *worker_grid(void *ctx)
+{
+    return replication_state(ctx);
 }
 
 static uint64_t session_now_us(void *ctx)
@@ -305,6 +311,15 @@ static void link_flush(struct link *l)
     }
 }
 
+void worker_news(struct worker *w)
+{
+    list_for_each (it, &w->links) {
+        struct link *l = list_entry(it, struct link, all);
+        session_news(l->session);
+        link_dirty(l);
+    }
+}
+
 void worker_read_on(struct worker *w)
 {
     list_for_each (it, &w->links) {
@@ -318,6 +333,8 @@ static void worker_turn_end(void *ctx)
 {
     struct worker *w = ctx;
     ops_do(w);
+    if (w->replication)
+        replication_work(w);
     if (w->meters->touched)
         meters_turn_end(w->meters, (uint32_t)clock_mono_us());
     log_hand_over(w);
@@ -330,6 +347,8 @@ static void worker_turn_end(void *ctx)
     }
     for (struct list *n; (n = list_pop_front(&flushing));)
         link_flush(list_entry(n, struct link, dirty));
+    if (w->replication)
+        replication_send(w);
     arena_reset(w->arena);
     if (w->stopping && (list_empty(&w->links) || loop_mono_ms(w->loop) >= w->stop_by))
         loop_stop(w->loop);
@@ -372,6 +391,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
 {
     w->node = n;
     w->index = index;
+    w->settled = n->membership ? 0 : UINT64_MAX;
     w->catalog = catalog_ref(n->catalog);
     w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end});
     w->arena = arena_new(ARENA_BYTES);
@@ -388,6 +408,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .admin = administration,
         .move = link_move,
         .catalog = worker_catalog,
+        .grid = worker_grid,
         .everywhere = everywhere,
         .sleep = sleeping,
         .wake = session_wake,
@@ -412,6 +433,7 @@ void worker_release(struct worker *w)
         sleeping_release(w);
         loop_free(w->loop);
     }
+    replication_free(w);
     shard_free(w->shard);
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);

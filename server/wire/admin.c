@@ -116,6 +116,11 @@ static void fill_partitions(struct arena *a, Grid__AdminReply *m, const struct a
         rows[i].seq = from->seq;
         rows[i].state = wire_text(from->state);
         rows[i].entries = from->entries;
+        rows[i].primary = wire_text(from->primary ? from->primary : "");
+        rows[i].in_sync = text_list(a, from->in_sync, from->in_sync_len);
+        rows[i].n_in_sync = from->in_sync_len;
+        rows[i].joining = text_list(a, from->joining, from->joining_len);
+        rows[i].n_joining = from->joining_len;
     }
     m->n_partitions = r->partitions_len;
 }
@@ -134,6 +139,12 @@ static void fill_node(struct arena *a, Grid__NodeInfo *to, const struct admin_no
     to->labels = text_list(a, from->labels, from->labels_len);
     to->n_labels = from->labels_len;
     to->state = wire_text(from->state);
+    to->number = from->number;
+    to->voter = from->voter;
+    to->leader = from->leader;
+    to->primaries = from->primaries;
+    to->copies = from->copies;
+    to->joining = from->joining;
     Grid__Metric *rows;
     TAKE_LIST(a, Grid__Metric, from->metrics_len, &rows, &to->metrics);
     for (size_t i = 0; i < from->metrics_len; i++) {
@@ -167,6 +178,13 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->partitions = from->partitions;
     to->partitions_damaged = from->partitions_damaged;
     to->revision = from->revision;
+    to->unled = from->unled;
+    to->lost = from->lost;
+    to->short_of_copies = from->short_of_copies;
+    to->below_min = from->below_min;
+    to->joining = from->joining;
+    to->bytes_left = from->bytes_left;
+    to->rebalance_paused = from->rebalance_paused;
     m->status = to;
 }
 

@@ -24,7 +24,13 @@ enum { PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1 }; /* context/cache */
     X(SETTINGS_LIST, 10, "settings list")                                                          \
     X(SETTINGS_SET, 11, "settings set")                                                            \
     X(PARTITION_LIST, 12, "partition list")                                                        \
-    X(PARTITION_RECOVER, 13, "partition recover")
+    X(PARTITION_RECOVER, 13, "partition recover")                                                  \
+    X(PARTITION_RESET, 14, "partition reset")                                                      \
+    X(NODE_DRAIN, 15, "drain")                                                                     \
+    X(NODE_UNDRAIN, 16, "undrain")                                                                 \
+    X(NODE_REMOVE, 17, "remove")                                                                   \
+    X(REBALANCE_PAUSE, 18, "rebalance pause")                                                      \
+    X(REBALANCE_RESUME, 19, "rebalance resume")
 
 enum admin_op {
 #define X(name, code, text) ADMIN_##name = (code),
@@ -52,9 +58,10 @@ struct admin_request {
     unsigned fields;               /* CONTEXT_ALTER: enum context_field, or-ed */
     msec_t ttl_ms;                 /* CACHE_CREATE */
     int64_t value;                 /* SETTINGS_SET */
-    uint32_t partition;            /* PARTITION_RECOVER */
+    uint32_t partition;            /* PARTITION_RECOVER, _RESET */
     bool all_partitions;
-    bool json; /* the reply, by wire_admin_reply_json() */
+    bool accept_loss; /* PARTITION_RECOVER, NODE_REMOVE */
+    bool json;        /* the reply, by wire_admin_reply_json() */
 };
 
 struct admin_context {
@@ -76,7 +83,12 @@ struct admin_partition {
     uint64_t epoch;
     uint64_t seq;
     uint64_t entries;
-    const char *state; /* "ok", "warming", "damaged" */
+    const char *state;   /* "ok", "warming", "damaged", "lost"... */
+    const char *primary; /* name; NULL: nobody */
+    const char *const *in_sync;
+    size_t in_sync_len;
+    const char *const *joining;
+    size_t joining_len;
 };
 
 struct admin_metric {
@@ -95,9 +107,12 @@ struct admin_node {
     uint32_t shards;
     const char *const *labels;
     size_t labels_len;
-    const char *state; /* "serving", "recovering", "stopping" */
+    const char *state; /* "serving", "recovering", "stopping", "down", "draining" */
     const struct admin_metric *metrics;
     size_t metrics_len;
+    uint32_t number; /* from here on: in a grid of several */
+    bool voter, leader;
+    uint32_t primaries, copies, joining;
 };
 
 struct admin_status {
@@ -114,6 +129,8 @@ struct admin_status {
     uint64_t partitions_damaged;
     uint64_t revision;
     uint64_t bytes; /* in memory */
+    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left;
+    bool rebalance_paused;
 };
 
 /* What an operation does not give stays zero. Strings are UTF-8; NULL is "". */

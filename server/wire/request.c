@@ -168,6 +168,7 @@ static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, st
     to->value = m->value;
     to->partition = m->partition;
     to->all_partitions = m->all_partitions;
+    to->accept_loss = m->accept_loss;
     r->admin = to;
     return GRID_OK;
 }

@@ -95,9 +95,7 @@ static const struct wrong wrongs[] = {
      "\" }",
      {"3: top level: users: \"a\" is named twice"}},
     {"peers = { \"a\" }", {"1: top level: peers: \"a\" is not host:port"}},
-    {"peers = { \"a:1\", \"b:1\" }", {"1: peers: this version runs grids of one node"}},
-    {"node { bootstrap_expect = 3 }",
-     {"1: node: bootstrap_expect: this version runs grids of one"}},
+    {"node { bootstrap_expect = 3 }", {"1: node: bootstrap_expect needs peers"}},
     /* numbers, bytes, times */
     {"storage { shards = two }",
      {"1: storage: shards: \"two\" is not a whole number between 0 and 256"}},

@@ -457,6 +457,8 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
                                   struct grid_partition_info **ret_list, size_t *ret_len)
 {
     (void)g, (void)context;
+    static char first[] = "a", second[] = "b";
+    static char *names[] = {first, second};
     *ret_list = calloc(1, sizeof **ret_list);
     if (!*ret_list)
         abort();
@@ -466,7 +468,10 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
                                               .epoch = 3,
                                               .seq = 40,
                                               .entries = 5,
-                                              .state = "ok"};
+                                              .state = "ok",
+                                              .primary = "a",
+                                              .in_sync = names,
+                                              .in_sync_len = 2};
     *ret_len = 1;
     return fake.err;
 }
@@ -474,6 +479,30 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
 enum grid_err grid_partition_recover(struct grid *g, const char *context)
 {
     (void)g, (void)context;
+    return fake.err;
+}
+
+enum grid_err grid_partition_reset(struct grid *g, const char *context)
+{
+    (void)g, (void)context;
+    return fake.err;
+}
+
+enum grid_err grid_node_drain(struct grid *g, const char *node, bool on)
+{
+    (void)g, (void)node, (void)on;
+    return fake.err;
+}
+
+enum grid_err grid_node_remove(struct grid *g, const char *node, bool accept_loss)
+{
+    (void)g, (void)node, (void)accept_loss;
+    return fake.err;
+}
+
+enum grid_err grid_rebalance(struct grid *g, bool on)
+{
+    (void)g, (void)on;
     return fake.err;
 }
 

@@ -281,11 +281,18 @@ START_TEST(locate_and_partitions)
          "address    127.0.0.1:7400\n",
          ""},
         {"partition list", 0,
-         "CONTEXT  PARTITION  SHARD  EPOCH  SEQ  ENTRIES  STATE\n"
-         "default          7      2      3   40        5  ok\n",
+         "CONTEXT  PARTITION  SHARD  EPOCH  SEQ  ENTRIES  STATE  PRIMARY  IN-SYNC  JOINING\n"
+         "default          7      2      3   40        5  ok     a        a,b\n",
          ""},
         {"partition recover default", 2, "", "--accept-loss is needed"},
         {"partition recover default --accept-loss", 0, "", ""},
+        {"partition reset default", 2, "", "--accept-loss is needed"},
+        {"partition reset default --accept-loss", 0, "", ""},
+        {"drain a", 0, "", ""},
+        {"undrain a", 0, "", ""},
+        {"remove a", 0, "", ""},
+        {"rebalance pause", 0, "", ""},
+        {"rebalance resume", 0, "", ""},
     };
     PLAY(steps);
 }

@@ -212,13 +212,16 @@ START_TEST(a_whole_admin_reply_arrives)
     static const uint8_t id[16] = {1, 2, 3};
     const char *problems[] = {"one", "two"}, *labels[] = {"zone=a"};
     struct admin_metric metrics[] = {{"gets", 12, "", true}, {"memory", 34, "bytes", false}};
-    struct admin_node node = {"a", id, "host:1", "0.1", 99, 4, labels, 1, "serving", metrics, 2};
-    struct admin_status status = {"shop", true, problems, 2, &node, 1, 1, 2, 3, 4, 5, 6, 0};
+    struct admin_node node = {"a",     id, "host:1", "0.1", 99,   4, labels, 1, "serving",
+                              metrics, 2,  1,        true,  true, 3, 4,      5};
+    struct admin_status status = {"shop", true, problems, 2, &node, 1, 1,  2,  3,  4,
+                                  5,      6,    0,        7, 8,     9, 10, 11, 12, true};
     struct cache_info cache = {.id = 65537, .name = "default", .ttl_ms = 8};
     struct context_info info = {.id = 1, .name = "default", .caches = &cache, .caches_len = 1};
     struct admin_context context = {&info, 10, 20};
     struct admin_cache caches = {&info, &cache, 30};
-    struct admin_partition partition = {"default", 7, 1, 2, 3, 4, "ok"};
+    static const char *const names[] = {"a", "b"};
+    struct admin_partition partition = {"default", 7, 1, 2, 3, 4, "ok", "a", names, 2, names, 1};
     int64_t settings[SETTINGS_LEN];
     for (int i = 0; i < SETTINGS_LEN; i++)
         settings[i] = i - 1;
