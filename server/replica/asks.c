@@ -88,27 +88,26 @@ static void hand_over_step(struct replica *r, msec_t now)
     }
     const struct replica_peer *p = &s->peers[s->target - 1];
     bool drained = r->commit == r->history.last && p->state == PEER_STREAM;
-    if ((drained || RULE_OFF(NO_DRAIN)) && !s->ask)
+    if (drained && !s->ask)
         ask(r, REPLICA_ASK_HAND_OVER, p->member, now);
 }
 
 /* --- R11: into the set ------------------------------------------------------------------------ */
 
+/* It streams now, acks, and is not far behind. */
 static bool small_lag(const struct replica *r, const struct replica_peer *p)
 {
+    if (!p->acked && r->history.last)
+        return false;
     uint64_t lag = (r->history.last & SEQ_MASK) - (p->acked & SEQ_MASK);
     return p->state == PEER_STREAM && p->acked <= r->history.last && lag <= LAG_MAX;
 }
 
-/* Has every committed record. */
+/* Has every record that is committed, or that this node took over. */
 static bool complete(const struct replica *r, const struct replica_peer *p)
 {
-    return (p->state == PEER_STREAM && p->acked >= r->commit) || RULE_OFF(PROMOTED_BEHIND);
-}
-
-static bool may_join(const struct replica *r, const struct replica_peer *p)
-{
-    return small_lag(r, p) && (p->acked || !r->history.last);
+    bool has = p->acked >= r->commit && p->acked >= r->set->mark;
+    return (p->state == PEER_STREAM && has) || RULE_OFF(PROMOTED_BEHIND);
 }
 
 /* Acks of earlier rounds do not make it ready: it must be streaming now. */
@@ -117,11 +116,11 @@ static void adding_begin(struct replica *r, msec_t now)
     struct replica_set *s = r->set;
     for (unsigned i = s->complete; i < s->len; i++) {
         struct replica_peer *p = &s->peers[i];
-        if (!may_join(r, p))
+        if (!small_lag(r, p))
             continue;
         if (!r->ports->lease_held(r->ports->ctx, r, p->member, now)) {
-            s->retry_at = now + r->times->retry_ms; /* reads would have to wait for it */
-            continue;
+            s->retry_at = now + r->times->retry_ms;
+            continue; /* reads would have to wait for it */
         }
         s->adding = (uint8_t)(i + 1);
         s->tries = 0;
@@ -160,6 +159,8 @@ static unsigned unfit(const struct replica *r, msec_t now)
 {
     const struct replica_set *s = r->set;
     msec_t timeout = r->times->timeout_ms;
+    if (RULE_OFF(NEVER_SHRINK))
+        return 0;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
         if (p->state == PEER_LOST || (p->since && now >= p->since + timeout))
@@ -229,6 +230,16 @@ void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, 
     wake(r);
 }
 
+/* Whether somebody waits for nothing but a lease, or its turn. */
+static bool candidates(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    for (unsigned i = s->complete; r->phase == REPLICA_SERVING && i < s->len; i++)
+        if (small_lag(r, &s->peers[i]))
+            return true;
+    return false;
+}
+
 msec_t asks_next(const struct replica *r)
 {
     const struct replica_set *s = r->set;
@@ -239,13 +250,10 @@ msec_t asks_next(const struct replica *r)
         next = at;
     if (s->ask)
         return next;
-    if (s->adding && s->tries && s->retry_at < next)
+    if ((s->adding ? s->tries > 0 : candidates(r)) && s->retry_at < next)
         next = s->retry_at;
     if (s->blocked && s->blocks < s->in_sync && (at = s->blocked + r->times->timeout_ms) < next)
         next = at > s->retry_at ? at : s->retry_at;
-    for (unsigned i = s->complete; i < s->len && !s->adding; i++)
-        if (r->phase == REPLICA_SERVING && may_join(r, &s->peers[i]) && s->retry_at < next)
-            next = s->retry_at;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
         at = p->state == PEER_LOST ? 0 : p->since + r->times->timeout_ms;

@@ -63,10 +63,13 @@ static void copy_received(struct replica *r, const struct replica_message *m)
     if (m->history.last >> SEQ_BITS > r->epoch)
         return;
     r->history = m->history;
-    r->acked = r->commit = 0;
+    r->acked = m->history.last; /* held when the copy is; till then `copying` says that it is not */
+    r->commit = 0;
     r->copying = true;
     r->broken = false;
     s->cutting = false;
+    s->synced = true; /* there is nothing else in its log */
+    s->heard = 0;
     s->copy = m->round;
     r->ports->wipe(r->ports->ctx, r, true, m->round);
 }
@@ -123,12 +126,12 @@ bool replica_current(const struct replica *r, struct replica_member from, uint64
                      uint32_t round)
 {
     const struct replica_set *s = r->set;
-    if (!s || r->role == REPLICA_PRIMARY || !s->led || epoch > r->epoch ||
-        !replica_member_eq(from, s->peers[0].member))
+    bool follows = r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING;
+    if (!follows || !replica_member_eq(from, primary_of(r)))
         return false;
     if (s->cutting)
         return epoch == r->epoch && round == s->answered;
-    return r->copying && round == s->copy;
+    return r->copying && round == s->copy; /* it goes on over epochs, this node's or the sender's */
 }
 
 bool replica_mendable(const struct replica *r, uint32_t round,

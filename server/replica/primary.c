@@ -78,7 +78,7 @@ static void stream_start(struct replica *r, struct replica_peer *p, uint64_t fro
     records_send(r, p, now); /* none, maybe: it learns that its log is right */
 }
 
-static void copy_start(struct replica *r, struct replica_peer *p, msec_t now)
+static void copy_start(struct replica *r, struct replica_peer *p)
 {
     primary_forget(r, p);
     struct replica_message m = message(r, REPLICA_COPY, p->round);
@@ -89,7 +89,6 @@ static void copy_start(struct replica *r, struct replica_peer *p, msec_t now)
     p->acked = 0;
     r->ports->send(r->ports->ctx, r, p->member, &m);
     r->ports->copy(r->ports->ctx, r, p->member, p->round);
-    records_send(r, p, now); /* none: the stream begins all the same */
 }
 
 static void cut_send(struct replica *r, struct replica_peer *p, uint64_t common, msec_t now)
@@ -106,10 +105,10 @@ static bool kept(struct replica *r, uint64_t version)
     return version == r->history.last || r->ports->kept(r->ports->ctx, r, version);
 }
 
-static void copy_or_lose(struct replica *r, struct replica_peer *p, msec_t now)
+static void copy_or_lose(struct replica *r, struct replica_peer *p)
 {
     if (!in_set(r, p) || RULE_OFF(WIPE_IN_SYNC)) {
-        copy_start(r, p, now);
+        copy_start(r, p);
         return;
     }
     p->state = PEER_LOST;
@@ -134,11 +133,11 @@ static void status_received(struct replica *r, struct replica_peer *p,
         common = last < r->history.last ? last : r->history.last;
     else if (m->broken || m->copying ||
              !replica_history_common(&r->history, &m->history, &common)) {
-        copy_or_lose(r, p, now);
+        copy_or_lose(r, p);
         return;
     }
     if (!kept(r, common) || (!common && last && !in_set(r, p)))
-        copy_or_lose(r, p, now);
+        copy_or_lose(r, p);
     else if (last > common && !RULE_OFF(NO_CUT))
         cut_send(r, p, common, now);
     else
@@ -259,17 +258,36 @@ static void commit_tell(struct replica *r, msec_t now)
             records_send(r, p, now);
 }
 
-/* A question without an answer, or a stream without an ack: begin anew, but for a copy, whose acks
- * may take their time. */
-static void peer_retry(struct replica *r, struct replica_peer *p, msec_t now)
+/* When to begin anew: a question without an answer, a stream without an ack; a copy seldom, for its
+ * ack takes its time, and it goes on over that. */
+static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
 {
     msec_t retry = r->times->retry_ms;
-    if (p->state == PEER_SILENT && now >= p->asked_at + retry)
+    switch ((enum peer_state)p->state) {
+    case PEER_SILENT:
+        return p->asked_at + retry;
+    case PEER_CUTTING:
+        return p->asked_at + 4 * retry;
+    case PEER_COPYING:
+        return p->asked_at + 16 * retry;
+    case PEER_STREAM:
+        if (p->since)
+            return (p->since > p->asked_at ? p->since : p->asked_at) + 2 * retry;
+        break;
+    case PEER_IDLE:
+    case PEER_LOST:
+        break;
+    }
+    return NEVER;
+}
+
+static void peer_retry(struct replica *r, struct replica_peer *p, msec_t now)
+{
+    if (now < retry_at(r, p))
+        return;
+    if (p->state == PEER_SILENT)
         hello_send(r, p, now);
-    else if (p->state == PEER_CUTTING && now >= p->asked_at + 4 * retry)
-        primary_hello(r, p, now);
-    else if (p->state == PEER_STREAM && p->since && now >= p->since + 2 * retry &&
-             now >= p->asked_at + 2 * retry)
+    else
         primary_hello(r, p, now);
 }
 
@@ -279,7 +297,7 @@ void primary_tick(struct replica *r, msec_t now)
     /* This node was asleep: what it missed is not the others' fault. */
     bool slept = s->ticked && now > s->ticked + r->times->timeout_ms / 2;
     for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
-        if (slept && p->since && !RULE_OFF(STALE_TIMERS))
+        if (slept && p->since)
             p->since = now;
         peer_retry(r, p, now);
     }
@@ -302,15 +320,7 @@ msec_t primary_next(const struct replica *r)
     msec_t next = s->tell_at ? s->tell_at : NEVER;
     if (s->ticked)
         next = earlier(next, s->ticked + r->times->timeout_ms / 4);
-    for (unsigned i = 1; i < s->len; i++) {
-        const struct replica_peer *p = &s->peers[i];
-        if (p->state == PEER_SILENT)
-            next = earlier(next, p->asked_at + r->times->retry_ms);
-        else if (p->state == PEER_CUTTING)
-            next = earlier(next, p->asked_at + 4 * r->times->retry_ms);
-        else if (p->state == PEER_STREAM && p->since)
-            next = earlier(next, (p->since > p->asked_at ? p->since : p->asked_at) +
-                                     2 * r->times->retry_ms);
-    }
+    for (unsigned i = 1; i < s->len; i++)
+        next = earlier(next, retry_at(r, &s->peers[i]));
     return next;
 }

@@ -201,7 +201,7 @@ enum replica_verdict replica_receive(struct replica *r, const struct replica_mes
 {
     if (m->epoch > r->epoch)
         return REPLICA_EARLY;
-    if (m->epoch < r->epoch && !RULE_OFF(OLD_EPOCHS)) {
+    if (m->epoch < r->epoch) {
         if (m->kind == REPLICA_REFUSED || !r->ports || member_none(r->self))
             return REPLICA_STALE;
         struct replica_message refused = message(r, REPLICA_REFUSED, 0);

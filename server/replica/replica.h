@@ -197,9 +197,10 @@ bool replica_current(const struct replica *r, struct replica_member from, uint64
  * then. False: it is not wanted any more, or makes no sense. */
 bool replica_mendable(const struct replica *r, uint32_t round,
                       const struct replica_history *history);
-/* It is done: log and content are what the primary's were at `history`. */
+/* It is done: log and content are what the primary's were at `history`. The next replica_ack()
+ * waits until that is on disk, for `async` too: half of it is nothing. */
 void replica_mended(struct replica *r, const struct replica_history *history, msec_t now);
-/* The copy is whole, and stored as R4 asks. */
+/* The copy is whole and on disk, for `async` too; only `memory` does not wait. */
 void replica_copied(struct replica *r, msec_t now);
 /* Content or log cannot be relied on: no more acks, a copy is needed. Of a primary: it goes on as
  * it is, refusing is the shard's. */

@@ -3,14 +3,7 @@
 #define GRIDD_REPLICA_REPLICA_PRIV_H
 
 #include "replica/replica.h"
-
-/* Rules switched off, in the simulator alone, to see it find out. */
-#ifdef REPLICA_RULES_OFF
-#include "tests/sim/replica/sabotage.h"
-#define RULE_OFF(name) (sabotage_now == SABOTAGE_##name)
-#else
-#define RULE_OFF(name) false
-#endif
+#include "replica/sabotage.h"
 
 /* What the primary knows of another member.
  *
