@@ -245,9 +245,11 @@ static void head_write(struct buf *out, enum wire_forward_kind kind, uint64_t nu
     add_varint(out, revision);
 }
 
-void wire_forward_ask(struct buf *out, uint64_t number, uint64_t revision, const struct op *op)
+void wire_forward_ask(struct buf *out, uint64_t number, uint64_t revision, uint64_t round,
+                      const struct op *op)
 {
     head_write(out, WIRE_ASK, number, revision);
+    add_varint(out, round);
     op_write(out, op);
 }
 

@@ -3,7 +3,7 @@
  * operation that comes in at another node than its partition's.
  *
  *   message  u8 kind | v number | v revision | body        v = LEB128 varint, z = zigzag varint
- *   ASK      op
+ *   ASK      v round | op
  *   ANSWER   result
  *   ERRAND   v errand | z number | v args | args x slice
  *   TOLD     z sum | slice
@@ -44,6 +44,7 @@ struct wire_forward {
     enum wire_forward_kind kind;
     uint64_t number;   /* the asker's */
     uint64_t revision; /* of the grid's state as the sender knows it */
+    uint64_t round;    /* ASK: see session/router.h */
     struct op *op;     /* ASK: without a ticket; of the arena, its bytes of the message */
     struct result result;
     struct wire_errand errand;
@@ -52,7 +53,8 @@ struct wire_forward {
 
 /* Append a message. The op's procedures must be of procedures.def, the parts of its steps must
  * follow one another. */
-void wire_forward_ask(struct buf *out, uint64_t number, uint64_t revision, const struct op *op);
+void wire_forward_ask(struct buf *out, uint64_t number, uint64_t revision, uint64_t round,
+                      const struct op *op);
 void wire_forward_answer(struct buf *out, uint64_t number, uint64_t revision,
                          const struct result *res);
 void wire_forward_errand(struct buf *out, uint64_t number, uint64_t revision,

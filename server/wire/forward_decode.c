@@ -264,6 +264,7 @@ static void body_read(struct decoder *d, struct wire_forward *m)
 {
     switch (m->kind) {
     case WIRE_ASK:
+        m->round = take_number(d, UINT64_MAX);
         m->op = arena_calloc(d->arena, 1, sizeof *m->op);
         if (m->op)
             op_read(d, m->op);

@@ -12,7 +12,7 @@ static void write(struct buf *out, const struct wire_forward *m)
 {
     out->len = 0;
     if (m->kind == WIRE_ASK)
-        wire_forward_ask(out, m->number, m->revision, m->op);
+        wire_forward_ask(out, m->number, m->revision, m->round, m->op);
     else if (m->kind == WIRE_ANSWER)
         wire_forward_answer(out, m->number, m->revision, &m->result);
     else if (m->kind == WIRE_ERRAND)

@@ -253,7 +253,7 @@ static void save_calls(struct buf *b)
     op.keys = keys + 1;
     op.keys_len = 1;
     op.key = args[3];
-    wire_forward_ask(b, 1, 2, &op);
+    wire_forward_ask(b, 1, 2, 3, &op);
     save_forward("call", b);
     op.procedure = command_exec;
     op.args = args;
@@ -262,7 +262,7 @@ static void save_calls(struct buf *b)
     op.keys_len = 2;
     op.steps = &step;
     op.steps_len = 1;
-    wire_forward_ask(b, 1, 2, &op);
+    wire_forward_ask(b, 1, 2, 3, &op);
     save_forward("exec", b);
 }
 
@@ -279,11 +279,11 @@ static void save_forwards(void)
     struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6, slice_str(key), 0};
     struct result res = {.items = &scanned, .items_len = 1, .number = -4};
     struct wire_errand errand = {1, 2, 2, {slice_str(name), slice_str(value)}};
-    wire_forward_ask(&b, 1, 2, &put);
+    wire_forward_ask(&b, 1, 2, 3, &put);
     save_forward("put", &b);
-    wire_forward_ask(&b, 1, 2, &batch);
+    wire_forward_ask(&b, 1, 2, 3, &batch);
     save_forward("batch", &b);
-    wire_forward_ask(&b, 1, 2, &scan);
+    wire_forward_ask(&b, 1, 2, 3, &scan);
     save_forward("scan", &b);
     wire_forward_answer(&b, 1, 2, &res);
     save_forward("answer", &b);

@@ -34,9 +34,9 @@ static const struct op *op_through(const struct op *op)
 {
     static struct wire_forward m;
     out.len = 0;
-    wire_forward_ask(&out, 7, 300, op);
+    wire_forward_ask(&out, 7, 300, 12, op);
     ck_assert_int_eq(wire_forward_decode(buf_slice(&out), arena, &m), GRID_OK);
-    ck_assert(m.kind == WIRE_ASK && m.number == 7 && m.revision == 300);
+    ck_assert(m.kind == WIRE_ASK && m.number == 7 && m.revision == 300 && m.round == 12);
     return m.op;
 }
 
@@ -193,7 +193,7 @@ static enum grid_err refused(const struct op *op)
 {
     struct wire_forward m;
     out.len = 0;
-    wire_forward_ask(&out, 9, 0, op);
+    wire_forward_ask(&out, 9, 0, 1, op);
     enum grid_err err = wire_forward_decode(buf_slice(&out), arena, &m);
     ck_assert(m.kind == WIRE_ASK && m.number == 9);
     return err;
@@ -289,10 +289,10 @@ START_TEST(what_a_newer_version_says_is_refused_by_name)
     uint8_t kind[] = {99, 5, 0};
     ck_assert_int_eq(wire_forward_decode(slice_make(kind, 3), arena, &m), GRID_EUNSUPPORTED);
     ck_assert_uint_eq(m.number, 5);
-    uint8_t op[] = {WIRE_ASK, 5, 0, 14, 0},
-            field[] = {WIRE_ASK, 5, 0, OP_GET, 0x80, 0x80, 0x80, 4, 1};
-    ck_assert_int_eq(wire_forward_decode(slice_make(op, 5), arena, &m), GRID_EUNSUPPORTED);
-    ck_assert_int_eq(wire_forward_decode(slice_make(field, 9), arena, &m), GRID_EUNSUPPORTED);
+    uint8_t op[] = {WIRE_ASK, 5, 0, 1, 14, 0},
+            field[] = {WIRE_ASK, 5, 0, 1, OP_GET, 0x80, 0x80, 0x80, 4, 1};
+    ck_assert_int_eq(wire_forward_decode(slice_make(op, 6), arena, &m), GRID_EUNSUPPORTED);
+    ck_assert_int_eq(wire_forward_decode(slice_make(field, 10), arena, &m), GRID_EUNSUPPORTED);
     stop();
 }
 END_TEST
@@ -302,7 +302,7 @@ START_TEST(a_message_cut_off_or_changed_anywhere_never_does_harm)
     start();
     struct prng prng = {4};
     struct op op = transaction();
-    wire_forward_ask(&out, 7, 300, &op);
+    wire_forward_ask(&out, 7, 300, 12, &op);
     uint8_t copy[200];
     struct wire_forward m;
     for (size_t cut = 0; cut < out.len; cut++)
@@ -322,7 +322,7 @@ END_TEST
 START_TEST(a_small_message_that_would_grow_large_in_memory_is_stopped)
 {
     start();
-    uint8_t batch[] = {WIRE_ASK, 1, 0, OP_BATCH, 0x80, 0x80, 0x80, 0x10, 0x90, 0x4e};
+    uint8_t batch[] = {WIRE_ASK, 1, 0, 1, OP_BATCH, 0x80, 0x80, 0x80, 0x10, 0x90, 0x4e};
     struct wire_forward m;
     ck_assert_int_eq(wire_forward_decode(slice_make(batch, sizeof batch), arena, &m),
                      GRID_EBAD_REQUEST);
