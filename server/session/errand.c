@@ -28,6 +28,18 @@ struct meters *errands_meters(struct errands *e)
     return &e->meters;
 }
 
+bool errand_known(struct errand *e)
+{
+    switch (e->kind) {
+    case ERRAND_PUBLISH:
+    case ERRAND_NAMES:
+    case ERRAND_COUNTS:
+        return resp_errand(e);
+    default:
+        return false;
+    }
+}
+
 uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out)
 {
     return e->run(here, e, out);

@@ -14,8 +14,18 @@ struct errands; /* opaque: what the sessions of one thread keep for each other *
 
 enum { ERRAND_ARGS_MAX = 8 };
 
+/* Errands for all nodes of the grid, by their numbers there. Numbers are for ever. */
+enum errand_kind {
+    ERRAND_HERE = 0, /* for the threads of this node */
+    ERRAND_PUBLISH = 1,
+    ERRAND_NAMES = 2,
+    ERRAND_COUNTS = 3,
+    ERRAND_KINDS = ERRAND_COUNTS,
+};
+
 /* One piece of work; plain data but for the slices. */
 struct errand {
+    enum errand_kind kind;
     /* Returns what is to be summed up; appends to `out` what is to be given back. */
     uint64_t (*run)(struct errands *here, const struct errand *e, struct buf *out);
     int64_t number;
@@ -28,6 +38,9 @@ struct errands *errands_new(void);
 void errands_free(struct errands *e); /* after the sessions; NULL is fine */
 /* What the sessions of this thread count; of the thread's. */
 struct meters *errands_meters(struct errands *e);
+/* Find what to run by the kind. False: there is no such kind, or what came from another node does
+ * not fit it. */
+bool errand_known(struct errand *e);
 uint64_t errand_run(struct errands *here, const struct errand *e, struct buf *out);
 
 #endif

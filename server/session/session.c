@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/sm.h"
 #include "session/collector.h"
+#include "session/router.h"
 #include "session/session_priv.h"
 
 #include <stdio.h>
@@ -179,6 +180,10 @@ struct session *session_result(const struct ticket *to, const struct result *res
         return answered(s, to, res->status);
     }
     struct session *s = to->owner;
+    if (unlikely(s->waiter == WAITER_ROUTER)) {
+        router_result(to->owner, to, res);
+        return NULL;
+    }
     CHECK(s->waiter == WAITER_SESSION);
     if (likely(!s->closed))
         s->door->result(s, to->number, to->part, res);

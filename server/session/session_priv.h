@@ -11,7 +11,7 @@
 enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
 
 /* What ticket.owner points at begins with this. */
-enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR };
+enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR, WAITER_ROUTER };
 
 enum { CLIENT_NAME_BYTES = 64, WRONG_PASSWORDS = 5 };
 
@@ -88,6 +88,8 @@ struct slow_request {
 struct resp_channels; /* resp_pubsub.c */
 /* NULL is fine. */
 void resp_channels_free(struct resp_channels *all);
+/* errand_known() of those about channels. */
+bool resp_errand(struct errand *e);
 
 struct resp_knobs; /* resp_config.c */
 /* NULL is fine. */

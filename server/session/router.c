@@ -1,0 +1,415 @@
+/* router.c - flights: operations that are not done here.
+ *
+ *   HELD --place_go(): somebody leads, nothing of an older round is under way--> SENT
+ *   SENT --NOT_PRIMARY, the link is down--> HELD
+ *   SENT --answered--> gone;  either --hold_ms are over--> gone */
+#include "session/router_priv.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+enum { AGAIN_MS = 5, AGAIN_MS_MAX = 80 };
+
+uint64_t router_revision(const struct router *r)
+{
+    return r->state ? r->state->revision : 0;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* It is answered, and gone. */
+static void flight_deliver(struct router *r, struct flight *f, const struct result *res)
+{
+    struct ticket to = f->op.ticket;
+    flight_remove(r, f);
+    list_remove(&f->here);
+    list_remove(&f->stamped);
+    r->ports.reply(r->ports.ctx, &to, res);
+    free(f);
+}
+
+static void flight_fail(struct router *r, struct flight *f, enum grid_err err)
+{
+    struct result res = {.status = err};
+    flight_deliver(r, f, &res);
+}
+
+/* Nobody answered for too long. Who has a session of its own may ask again. */
+static void flight_give_up(struct router *r, struct flight *f)
+{
+    bool doubt = f->asked && !list_empty(&f->stamped);
+    r->stats.in_doubt += doubt;
+    if (f->state == FLIGHT_SENT)
+        f->place->sent--;
+    flight_fail(r, f, doubt ? GRID_EIN_DOUBT : GRID_ENOT_PRIMARY);
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static void flight_refresh(struct router *r, struct flight *f, struct op *op)
+{
+    *op = f->op;
+    op->age_ms += r->now - f->since;
+    if (!list_empty(&f->stamped))
+        op->session.lowest = list_entry(r->stamped.next, struct flight, stamped)->number;
+}
+
+/* False: it is answered instead. */
+static bool flight_encode(struct router *r, struct flight *f)
+{
+    struct op op;
+    flight_refresh(r, f, &op);
+    r->out.len = 0;
+    wire_forward_ask(&r->out, f->number, router_revision(r), f->place->round, &op);
+    if (r->out.len <= ROUTER_MESSAGE_MAX)
+        return true;
+    flight_fail(r, f, GRID_ETOO_LARGE);
+    return false;
+}
+
+static void flight_send(struct router *r, struct flight *f, struct router_link *l)
+{
+    if (l && !flight_encode(r, f))
+        return;
+    f->state = FLIGHT_SENT;
+    f->link = l;
+    f->revision = router_revision(r);
+    f->place->sent++;
+    r->stats.asked++;
+    r->stats.again += f->asked;
+    f->asked = true;
+    if (l) {
+        r->ports.send(r->ports.ctx, l->link, buf_slice(&r->out));
+        return;
+    }
+    struct op op;
+    flight_refresh(r, f, &op);
+    op.ticket = (struct ticket){.owner = &r->waiter, .number = f->number};
+    op.ticket.thread = r->conf.thread;
+    r->ports.local(r->ports.ctx, &op);
+}
+
+static void place_fail(struct router *r, struct place *p, enum grid_err err)
+{
+    list_for_each_safe (it, &p->flights) {
+        struct flight *f = list_entry(it, struct flight, here);
+        if (f->state == FLIGHT_HELD)
+            flight_fail(r, f, err);
+    }
+}
+
+/* Whom to ask, by what the grid agreed on. False: nobody, for now or for ever. */
+static bool place_leader(struct router *r, struct place *p, uint32_t *ret_node)
+{
+    struct replica_config c;
+    if (!r->state)
+        return false;
+    if (!grid_state_config(r->state, p->key >> 16, p->key & 0xffff, &c)) {
+        place_fail(r, p, GRID_ENO_CONTEXT);
+        return false;
+    }
+    if (c.lost)
+        place_fail(r, p, GRID_ELOST);
+    if (!c.led)
+        return false;
+    if (c.epoch != p->epoch && p->sent == 0) {
+        p->epoch = c.epoch;
+        p->tries = 0;
+        p->again_at = 0;
+    }
+    *ret_node = c.members[0].node;
+    return true;
+}
+
+/* Send what is held, if that is possible now. */
+static void place_go(struct router *r, struct place *p)
+{
+    uint32_t node;
+    if (p->refused || !place_leader(r, p, &node) || r->now < p->again_at ||
+        (p->sent && node != p->node))
+        return;
+    bool here = node == r->self.node;
+    struct router_link *l = here ? NULL : link_to(r, node, p->key & 0xffff);
+    if (!here && !l)
+        return;
+    p->node = node;
+    list_for_each_safe (it, &p->flights) {
+        struct flight *f = list_entry(it, struct flight, here);
+        if (f->state == FLIGHT_HELD)
+            flight_send(r, f, l);
+    }
+}
+
+/* Something of it came back. It may be gone then. */
+static void place_settle(struct router *r, struct place *p)
+{
+    if (p->refused && p->sent == 0) {
+        msec_t wait = (msec_t)AGAIN_MS << p->tries;
+        p->again_at = r->now + (wait < AGAIN_MS_MAX ? wait : AGAIN_MS_MAX);
+        p->tries += wait < AGAIN_MS_MAX;
+        p->round = ++r->round;
+        p->refused = false;
+    }
+    if (!list_empty(&p->flights))
+        place_go(r, p);
+    if (list_empty(&p->flights))
+        place_free(r, p);
+}
+
+void places_go(struct router *r)
+{
+    list_for_each_safe (it, &r->places)
+        place_settle(r, list_entry(it, struct place, all));
+}
+
+/* --- what comes in ---------------------------------------------------------------------------- */
+
+static bool needs_session(const struct op *op)
+{
+    return op_writes(op->kind) && !op->reads_only && !op->has_session;
+}
+
+static struct flight *flight_new(struct router *r, const struct op *op)
+{
+    size_t bytes = sizeof(struct flight) + op_copy_bytes(op);
+    if (r->waiting && bytes > r->conf.bytes_max - r->bytes)
+        return NULL;
+    struct flight *f = xalloc(bytes);
+    *f = (struct flight){.number = ++r->number, .since = r->now, .bytes = bytes, .op = *op};
+    op_copy_fill(&f->op, f + 1);
+    f->op.direct = true;
+    f->op.hash = 0;
+    list_init(&f->stamped);
+    if (needs_session(op)) {
+        f->op.has_session = true;
+        f->op.session = (struct record_session){.id = r->conf.session, .number = f->number};
+        list_push_back(&r->stamped, &f->stamped);
+    }
+    flight_add(r, f);
+    return f;
+}
+
+static void take(struct router *r, const struct op *op)
+{
+    struct flight *f = flight_new(r, op);
+    if (!f) {
+        struct result res = {.status = GRID_EBUSY};
+        r->ports.reply(r->ports.ctx, &op->ticket, &res);
+        return;
+    }
+    struct place *p = place_find(r, place_key(op));
+    if (!p)
+        p = place_new(r, place_key(op));
+    f->place = p;
+    list_push_back(&p->flights, &f->here);
+    place_go(r, p);
+    if (list_empty(&p->flights))
+        place_free(r, p);
+}
+
+/* One that was given to the own shard, on its way there: one before it was refused meanwhile. */
+static bool flight_recall(struct router *r, const struct op *op)
+{
+    struct flight *f = flight_find(r, op->ticket.number);
+    if (f && !f->place->refused)
+        return false;
+    struct result res = {.status = GRID_ENOT_PRIMARY};
+    flight_answered(r, NULL, op->ticket.number, router_revision(r), &res);
+    return true;
+}
+
+void router_take(struct router *r, const struct op *op, msec_t now)
+{
+    router_now(r, now);
+    take(r, op);
+}
+
+bool router_takes(struct router *r, const struct op *op, msec_t now)
+{
+    router_now(r, now);
+    if (op->direct && op->ticket.owner == &r->waiter)
+        return flight_recall(r, op);
+    if (!r->waiting || op->direct || op->all_partitions || op->local ||
+        !place_find(r, place_key(op)))
+        return false;
+    take(r, op);
+    return true;
+}
+
+/* Not done, though it may be done by and by. `revision`: who is behind knows less. */
+static bool refused(const struct flight *f, uint64_t revision, enum grid_err status)
+{
+    switch (status) {
+    case GRID_ENOT_PRIMARY:
+    case GRID_ESTOPPING:
+        return true;
+    case GRID_ENO_CONTEXT:
+    case GRID_ENO_CACHE:
+    case GRID_EBAD_REQUEST:
+        return revision < f->revision;
+    default:
+        return false;
+    }
+}
+
+static void flight_hold(struct flight *f)
+{
+    f->state = FLIGHT_HELD;
+    f->link = NULL;
+    f->place->sent--;
+}
+
+void flight_answered(struct router *r, struct router_link *l, uint64_t number, uint64_t revision,
+                     const struct result *res)
+{
+    struct flight *f = flight_find(r, number);
+    if (!f || f->state != FLIGHT_SENT || f->link != l)
+        return; /* given up */
+    struct place *p = f->place;
+    flight_hold(f);
+    if (refused(f, revision, res->status))
+        p->refused = true;
+    else
+        flight_deliver(r, f, res);
+    place_settle(r, p);
+}
+
+static void flight_local(struct router_waiter *w, const struct ticket *to, const struct result *res)
+{
+    struct router *r = container_of(w, struct router, waiter);
+    flight_answered(r, NULL, to->number, router_revision(r), res);
+}
+
+void router_result(struct router_waiter *w, const struct ticket *to, const struct result *res)
+{
+    w->result(w, to, res);
+}
+
+void flights_down(struct router *r, struct router_link *l)
+{
+    list_for_each (it, &r->flights) {
+        struct flight *f = list_entry(it, struct flight, all);
+        if (f->state == FLIGHT_SENT && f->link == l)
+            flight_hold(f);
+    }
+    places_go(r);
+}
+
+void router_set_grid(struct router *r, const struct grid_state *state, struct replica_member self,
+                     msec_t now)
+{
+    router_now(r, now);
+    r->state = state && grid_state_founded(state) ? state : NULL;
+    r->self = self;
+    links_name(r);
+    places_go(r);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+/* When the first of what is held may be tried again; ms. */
+static msec_t places_next(const struct router *r)
+{
+    msec_t next = UINT64_MAX;
+    list_for_each (it, &r->places) {
+        const struct place *p = list_entry(it, struct place, all);
+        if (p->again_at > r->now && p->again_at - r->now < next)
+            next = p->again_at - r->now;
+    }
+    return next;
+}
+
+static msec_t flights_tick(struct router *r)
+{
+    while (!list_empty(&r->flights)) {
+        struct flight *f = list_entry(r->flights.next, struct flight, all);
+        if (r->now - f->since < r->conf.hold_ms)
+            return f->since + r->conf.hold_ms - r->now;
+        struct place *p = f->place;
+        flight_give_up(r, f);
+        place_settle(r, p);
+    }
+    return UINT64_MAX;
+}
+
+msec_t router_tick(struct router *r, msec_t now)
+{
+    router_now(r, now);
+    msec_t next = flights_tick(r), trips = trips_tick(r);
+    places_go(r);
+    msec_t places = places_next(r);
+    next = trips < next ? trips : next;
+    return places < next ? places : next;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct router *router_new(const struct router_conf *conf, const struct router_ports *ports)
+{
+    struct router *r = xcalloc(1, sizeof *r);
+    r->waiter = (struct router_waiter){WAITER_ROUTER, flight_local};
+    r->conf = *conf;
+    r->ports = *ports;
+    if (!r->conf.hold_ms)
+        r->conf.hold_ms = ROUTER_HOLD_MS;
+    list_init(&r->flights);
+    list_init(&r->stamped);
+    list_init(&r->places);
+    list_init(&r->links);
+    list_init(&r->gone);
+    list_init(&r->trips);
+    return r;
+}
+
+void router_free(struct router *r)
+{
+    if (!r)
+        return;
+    trips_free(r);
+    links_free(r);
+    list_for_each_safe (it, &r->flights)
+        free(list_entry(it, struct flight, all));
+    list_for_each_safe (it, &r->places)
+        free(list_entry(it, struct place, all));
+    buf_release(&r->out);
+    free(r);
+}
+
+void router_stats(const struct router *r, struct router_stats *ret_stats)
+{
+    *ret_stats = r->stats;
+    ret_stats->waiting = r->waiting;
+    ret_stats->bytes = r->bytes;
+}
+
+/* Each flight is in its partition, each partition has one; numbers grow in either. */
+void router_check(const struct router *r)
+{
+    size_t flights = 0, bytes = 0, here = 0;
+    uint64_t last = 0;
+    list_for_each (it, &r->flights) {
+        const struct flight *f = list_entry(it, struct flight, all);
+        CHECK(f->number > last && flight_find(r, f->number) == f);
+        CHECK(place_find(r, place_key(&f->op)) == f->place);
+        last = f->number;
+        flights++;
+        bytes += f->bytes;
+    }
+    CHECK(flights == r->waiting && bytes == r->bytes);
+    list_for_each (it, &r->places) {
+        const struct place *p = list_entry(it, struct place, all);
+        uint32_t sent = 0;
+        last = 0;
+        CHECK(!list_empty(&p->flights) && p->round <= r->round);
+        list_for_each (at, &p->flights) {
+            const struct flight *f = list_entry(at, struct flight, here);
+            CHECK(f->place == p && f->number > last);
+            last = f->number;
+            sent += f->state == FLIGHT_SENT;
+            here++;
+        }
+        CHECK(sent == p->sent);
+    }
+    CHECK(here == flights);
+}
