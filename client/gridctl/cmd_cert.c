@@ -31,7 +31,7 @@ int cmd_cert_issue(struct ctl *c, const struct args *a)
 {
     char why[CERT_WHY_BYTES];
     const char *dir = args_text(a, "DIR"), *name = args_text(a, "NAME");
-    if (!cert_issue(dir, name, a->repeated, a->repeated_len, args_flag(a, "client"), why))
+    if (!cert_issue(dir, name, a->repeated, a->repeated_len, args_flag(a, "--client"), why))
         return ctl_error(c, EXIT_USAGE, "%s: %s", name, why);
     return print_files(c, dir, name);
 }

@@ -686,12 +686,13 @@ static void job_run_in_grid(struct job *j)
     struct grid_command command;
     if (j->request.op == ADMIN_SETTINGS_SET)
         j->err = setting_judge(j->node, &j->request, j->why);
-    if (!j->err && !grid_state_founded(membership_state(j->node))) {
+    bool changes = !j->err && (command_of(j->node, &j->request, &info, &command) ||
+                               node_command_of(j, &command));
+    if (changes && !grid_state_founded(membership_state(j->node))) {
         j->err = GRID_EUNREACHABLE;
         snprintf(j->why, sizeof j->why, "this node has not entered the grid yet");
     }
-    if (!j->err &&
-        (command_of(j->node, &j->request, &info, &command) || node_command_of(j, &command)))
+    if (changes && !j->err)
         membership_propose(j->node, &command, command_done, j);
     else
         visits_begin(j);
