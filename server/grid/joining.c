@@ -134,7 +134,8 @@ static void welcome_leader(const struct grid_member *m, struct grid_welcome *w)
     w->leader_address = leader->address;
 }
 
-void welcome_send(struct grid_member *m, struct grid_peer *p, const char *refused)
+void welcome_send(struct grid_member *m, struct grid_peer *p, const uint8_t *boot_id,
+                  const char *refused)
 {
     struct grid_message msg;
     struct grid_sight sights[GRID_SIGHTS_MAX];
@@ -143,8 +144,7 @@ void welcome_send(struct grid_member *m, struct grid_peer *p, const char *refuse
     w->grid = m->grid;
     w->leader_address = "";
     w->refused = refused;
-    if (p->hello)
-        id_copy(w->boot_id, p->hello->info.boot_id);
+    id_copy(w->boot_id, boot_id);
     if (member_founded(m)) {
         const struct grid_node *n = grid_state_node_by_id(m->state, p->id);
         if (n) {
@@ -225,7 +225,7 @@ void member_on_hello(struct grid_member *m, struct grid_peer *p, const struct gr
             p->proven = m->now;
         if (m->lead && !refused)
             m->lead->plan_at = m->now;
-        welcome_send(m, p, refused);
+        welcome_send(m, p, h->info->boot_id, refused);
     } else if (id_is_zero(m->identity.grid_id)) {
         founding_hello(m, p, h);
     }

@@ -180,7 +180,7 @@ static void end(struct grid_member *m)
     for (size_t i = 0; i < m->peers_len; i++) {
         struct grid_peer *p = m->peers[i];
         if (p->welcome)
-            welcome_send(m, p, p->refused[0] ? p->refused : NULL);
+            welcome_send(m, p, p->enter_boot, p->refused[0] ? p->refused : NULL);
         p->welcome = false;
     }
 }

@@ -46,7 +46,8 @@ void member_on_welcome(struct grid_member *m, struct grid_peer *p, const struct 
 void joining_step(struct grid_member *m);
 msec_t joining_next(const struct grid_member *m);
 void hello_send(struct grid_member *m, struct grid_peer *p);
-void welcome_send(struct grid_member *m, struct grid_peer *p, const char *refused);
+void welcome_send(struct grid_member *m, struct grid_peer *p, const uint8_t *boot_id,
+                  const char *refused);
 
 /* consensus.c */
 void consensus_persist(struct grid_member *m, bool identity, const struct raft_persist *write);

@@ -23,7 +23,7 @@ void faults_draw(struct world *w)
     m->oneway = some(w, 60);
     m->ask = 50 + (unsigned)below(w, 500);
     m->drain = some(w, 15);
-    m->remove = below(w, 4) ? 0 : 5;
+    m->remove = below(w, 4) ? 0 : 60;
     m->clean = some(w, 30);
     m->loss = some(w, 50);
     m->delay_max = 1 + below(w, below(w, 4) ? 5 : 60);

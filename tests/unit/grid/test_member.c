@@ -1,0 +1,456 @@
+/* test_member.c - members that talk in the bytes of server/wire: founding, refusals, proposals,
+ * leases, leaving. Faults are the simulator's (tests/sim/grid).
+ * LINK: grid control raft replica shard wire data base pb frame */
+#include "base/alloc.h"
+#include "grid/member.h"
+#include "tests/lib/unit.h"
+#include "wire/control.h"
+#include "wire/peer.h"
+
+#include <stdio.h>
+
+enum { NODES = 4, MESSAGES = 4096, DONES = 64, ARENA = 8 << 20 };
+
+struct node {
+    struct node_info info;
+    const char *grid;
+    struct grid_identity identity; /* on disk; what raft wrote is not kept */
+    struct grid_member *member;
+    uint64_t job;
+    struct replica_member self;
+    unsigned ins, gones, refusals;
+    char why[WHY_BYTES];
+};
+
+static struct world {
+    msec_t now;
+    struct node nodes[NODES];
+    struct buf mail[MESSAGES]; /* a ring, from byte first */
+    size_t first, last;
+    struct grid_done dones[DONES];
+    char whys[DONES][WHY_BYTES];
+    size_t dones_len;
+    struct arena *arena;
+} w;
+
+/* --- ports ------------------------------------------------------------------------------------ */
+
+static void port_send(void *ctx, const struct grid_to *to, const struct grid_message *msg)
+{
+    struct node *from = ctx;
+    for (uint8_t i = 0; i < NODES; i++) {
+        struct node *n = &w.nodes[i];
+        static const uint8_t none[GRID_ID_BYTES];
+        bool by_id = memcmp(to->id, none, GRID_ID_BYTES) != 0;
+        bool hit = by_id ? memcmp(to->id, n->info.id, GRID_ID_BYTES) == 0
+                         : strcmp(to->address, n->info.address[ADDRESS_PEER]) == 0;
+        if (!hit || n == from || !n->member)
+            continue;
+        struct buf *b = &w.mail[w.last++ % MESSAGES];
+        b->len = 0;
+        buf_add_u8(b, i);
+        wire_grid_encode(msg, b);
+    }
+}
+
+static void port_persist(void *ctx, const struct grid_persist *p)
+{
+    struct node *n = ctx;
+    if (p->identity)
+        n->identity = *p->identity;
+    n->job = p->job;
+}
+
+static void port_publish(void *ctx, struct grid_state *state)
+{
+    (void)ctx;
+    grid_state_check(state);
+}
+
+static void port_done(void *ctx, const struct grid_done *d)
+{
+    (void)ctx;
+    ck_assert_uint_lt(w.dones_len, DONES);
+    snprintf(w.whys[w.dones_len], WHY_BYTES, "%s", d->why);
+    w.dones[w.dones_len++] = *d;
+}
+
+static void port_ask(void *ctx, const struct plan_ask *ask)
+{
+    (void)ctx;
+    (void)ask;
+}
+
+static void port_notice(void *ctx, const struct grid_notice *n)
+{
+    struct node *node = ctx;
+    node->ins += n->kind == GRID_NOTICE_IN;
+    node->gones += n->kind == GRID_NOTICE_GONE;
+    node->refusals += n->kind == GRID_NOTICE_REFUSED;
+    if (n->kind == GRID_NOTICE_IN)
+        node->self = n->member;
+    if (n->kind == GRID_NOTICE_REFUSED)
+        snprintf(node->why, sizeof node->why, "%s", n->why);
+}
+
+/* --- codec: server/wire ----------------------------------------------------------------------- */
+
+static void command_encode(void *ctx, const struct grid_command *c, struct buf *out)
+{
+    (void)ctx;
+    wire_command_encode(c, out);
+}
+
+static enum grid_err command_decode(void *ctx, struct slice in, struct grid_command *ret_command)
+{
+    arena_reset(ctx);
+    return wire_command_decode(in, ctx, ret_command);
+}
+
+static void command_release(void *ctx, struct grid_command *c)
+{
+    (void)ctx;
+    wire_command_release(c);
+}
+
+static void state_encode(void *ctx, const struct grid_state *s, struct buf *out)
+{
+    (void)ctx;
+    wire_state_encode(s, out);
+}
+
+static enum grid_err state_decode(void *ctx, struct slice in, struct grid_state **ret_state)
+{
+    (void)ctx;
+    return wire_state_decode(in, ret_state);
+}
+
+static enum grid_err delta_apply(void *ctx, struct grid_state *working, struct slice delta)
+{
+    arena_reset(ctx);
+    return wire_delta_apply(working, delta, ctx);
+}
+
+/* --- the world -------------------------------------------------------------------------------- */
+
+static void begin(void)
+{
+    memset(&w, 0, sizeof w);
+    w.now = 1000;
+    w.arena = arena_new(ARENA);
+    for (uint8_t i = 0; i < NODES; i++) {
+        struct node_info *info = &w.nodes[i].info;
+        info->id[0] = (uint8_t)(i + 1);
+        snprintf(info->name, sizeof info->name, "n%u", i);
+        snprintf(info->address[ADDRESS_PEER], GRID_ADDRESS_BYTES_MAX, "host%u:1", i);
+        info->weight = info->shards = 1;
+        w.nodes[i].grid = "test";
+    }
+}
+
+static struct arena *codec_arena(void)
+{
+    static struct arena *a;
+    a = a ? a : arena_new(ARENA);
+    return a;
+}
+
+static void start(unsigned i, uint32_t expect)
+{
+    static const char *const peers[] = {"host0:1", "host1:1", "host2:1", "host3:1"};
+    static uint8_t boots;
+    struct node *n = &w.nodes[i];
+    n->info.boot_id[0] = ++boots;
+    struct grid_member_conf conf = {.grid = n->grid,
+                                    .info = &n->info,
+                                    .peers = peers,
+                                    .peers_len = NODES,
+                                    .bootstrap_expect = expect,
+                                    .identity = n->identity,
+                                    .seed = {i + 1, boots}};
+    struct grid_ports ports = {n,         port_send, port_persist, port_publish,
+                               port_done, port_ask,  port_notice};
+    struct grid_codec codec = {codec_arena(),      command_encode,    command_decode,
+                               command_release,    state_encode,      state_decode,
+                               control_tail_new,   control_tail_free, control_tail_add,
+                               control_tail_delta, delta_apply};
+    n->job = 0;
+    n->member = grid_member_new(&conf, &ports, &codec, w.now, w.now);
+}
+
+static void stop(unsigned i)
+{
+    grid_member_free(w.nodes[i].member);
+    w.nodes[i].member = NULL;
+}
+
+static void end(void)
+{
+    for (unsigned i = 0; i < NODES; i++)
+        stop(i);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        buf_release(&w.mail[i]);
+    arena_free(w.arena);
+}
+
+static void deliver(void)
+{
+    while (w.first < w.last) {
+        struct slice s = buf_slice(&w.mail[w.first++ % MESSAGES]);
+        struct node *n = &w.nodes[s.data[0]];
+        struct grid_message msg;
+        arena_reset(w.arena);
+        s = slice_make(s.data + 1, s.len - 1);
+        ck_assert_int_eq(wire_grid_decode(s, w.arena, &msg), GRID_OK);
+        if (n->member)
+            grid_member_receive(n->member, w.now, &msg, "");
+    }
+}
+
+static void run(msec_t ms)
+{
+    for (msec_t until = w.now + ms; w.now < until; w.now += 5) {
+        deliver();
+        for (unsigned i = 0; i < NODES; i++) {
+            struct node *n = &w.nodes[i];
+            if (!n->member)
+                continue;
+            if (n->job)
+                grid_member_persisted(n->member, w.now, n->job);
+            grid_member_step(n->member, w.now, w.now);
+            ck_assert_uint_gt(grid_member_next(n->member) + 1, w.now);
+            grid_member_check(n->member);
+        }
+    }
+}
+
+static const struct grid_state *state(unsigned i)
+{
+    return grid_member_state(w.nodes[i].member);
+}
+
+static void three(void)
+{
+    begin();
+    for (unsigned i = 0; i < 3; i++)
+        start(i, 3);
+    run(2500);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(w.nodes[i].ins, 1);
+        ck_assert_uint_eq(state(i)->revision, state(0)->revision);
+        ck_assert_uint_eq(state(i)->nodes_len, 3);
+    }
+}
+
+static void propose(unsigned i, const struct grid_command *c, uint64_t ticket)
+{
+    ck_assert_int_eq(grid_member_propose(w.nodes[i].member, c, UINT64_MAX, ticket), GRID_OK);
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+START_TEST(one_founds_at_once)
+{
+    begin();
+    start(0, 1);
+    run(50);
+    ck_assert_uint_eq(w.nodes[0].ins, 1);
+    ck_assert_str_eq(state(0)->grid, "test");
+    ck_assert_uint_eq(w.nodes[0].identity.number, 1);
+    end();
+}
+END_TEST
+
+START_TEST(three_agree_and_vote)
+{
+    three();
+    for (size_t i = 0; i < 3; i++)
+        ck_assert(state(0)->nodes[i].voter);
+    end();
+}
+END_TEST
+
+START_TEST(a_grid_of_another_name_is_refused_by_name)
+{
+    three();
+    w.nodes[3].grid = "other";
+    start(3, 0);
+    run(5000);
+    ck_assert_uint_eq(w.nodes[3].refusals, 1); /* said once, though it goes on asking */
+    ck_assert_ptr_nonnull(strstr(w.nodes[3].why, "test"));
+    ck_assert_ptr_nonnull(strstr(w.nodes[3].why, "other"));
+    ck_assert_uint_eq(state(0)->nodes_len, 3);
+    end();
+}
+END_TEST
+
+START_TEST(the_data_of_another_grid_is_refused)
+{
+    three();
+    w.nodes[3].identity.grid_id[0] = 0xee;
+    start(3, 0);
+    run(6000);
+    ck_assert_uint_eq(w.nodes[3].ins, 0);
+    ck_assert_ptr_nonnull(strstr(w.nodes[3].why, "another grid"));
+    end();
+}
+END_TEST
+
+START_TEST(a_name_that_is_taken_is_refused_until_it_is_free)
+{
+    three();
+    snprintf(w.nodes[3].info.name, sizeof w.nodes[3].info.name, "n1");
+    start(3, 0);
+    run(2000);
+    ck_assert_uint_eq(w.nodes[3].ins, 0);
+    ck_assert_ptr_nonnull(strstr(w.nodes[3].why, "n1"));
+    stop(3);
+    snprintf(w.nodes[3].info.name, sizeof w.nodes[3].info.name, "n3");
+    start(3, 0);
+    run(2000);
+    ck_assert_uint_eq(w.nodes[3].ins, 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_node_that_is_elsewhere_now_keeps_its_number)
+{
+    three();
+    start(3, 0);
+    run(1000);
+    struct replica_member was = w.nodes[3].self;
+    stop(3);
+    snprintf(w.nodes[3].info.address[ADDRESS_PEER], GRID_ADDRESS_BYTES_MAX, "host3:1");
+    snprintf(w.nodes[3].info.address[ADDRESS_HTTP], GRID_ADDRESS_BYTES_MAX, "elsewhere:2");
+    start(3, 0);
+    run(2000);
+    ck_assert_uint_eq(w.nodes[3].self.node, was.node);
+    ck_assert_uint_eq(w.nodes[3].self.boot, was.boot + 1);
+    const struct grid_node *n = grid_state_node(state(0), was.node);
+    ck_assert_str_eq(n->info.address[ADDRESS_HTTP], "elsewhere:2");
+    struct node_info info = w.nodes[3].info;
+    snprintf(info.address[ADDRESS_HTTP], GRID_ADDRESS_BYTES_MAX, "moved:3");
+    grid_member_alter(w.nodes[3].member, &info);
+    run(500);
+    n = grid_state_node(state(0), was.node);
+    ck_assert_str_eq(n->info.address[ADDRESS_HTTP], "moved:3");
+    end();
+}
+END_TEST
+
+START_TEST(an_outcome_is_told_once_and_with_its_reason)
+{
+    three();
+    for (unsigned i = 0; i < 3; i++) {
+        struct grid_command c = {.kind = GRID_CACHE_CREATE};
+        c.u.cache.path = slice_str("default/mine");
+        propose(i, &c, 10 + i);
+        run(300);
+    }
+    ck_assert_uint_eq(w.dones_len, 3);
+    ck_assert_int_eq(w.dones[0].err, GRID_OK);
+    ck_assert_uint_eq(w.dones[0].ticket, 10);
+    ck_assert_int_eq(w.dones[1].err, GRID_EEXISTS);
+    ck_assert_int_eq(w.dones[2].err, GRID_EEXISTS);
+    ck_assert_uint_gt(strlen(w.whys[2]), 5);
+    run(2000);
+    ck_assert_uint_eq(w.dones_len, 3);
+    end();
+}
+END_TEST
+
+START_TEST(changes_of_partitions_travel_together_and_are_answered_each)
+{
+    three();
+    struct replica_config c;
+    ck_assert(grid_state_config(state(1), 1, 5, &c));
+    uint64_t before = state(1)->revision;
+    struct part_change good = {PART_SHRINK, 1, 5, (uint32_t)c.epoch, c.members[1]};
+    struct part_change stale = good;
+    stale.partition = 6;
+    stale.epoch += 7;
+    ck_assert_int_eq(grid_member_change(w.nodes[1].member, &good, UINT64_MAX, 1), GRID_OK);
+    ck_assert_int_eq(grid_member_change(w.nodes[1].member, &stale, UINT64_MAX, 2), GRID_OK);
+    for (int i = 0; i < 200 && w.dones_len < 2; i++)
+        run(5);
+    ck_assert_uint_eq(w.dones_len, 2);
+    ck_assert_int_eq(w.dones[0].err, GRID_OK);
+    ck_assert_int_eq(w.dones[1].err, GRID_ESTALE);
+    ck_assert_uint_eq(w.dones[0].revision, before + 1);
+    ck_assert_uint_eq(w.dones[1].revision, before + 1);
+    end();
+}
+END_TEST
+
+START_TEST(who_cannot_reach_a_leader_is_in_doubt)
+{
+    three();
+    stop(0);
+    stop(2);
+    struct grid_command c = {.kind = GRID_CACHE_CREATE};
+    c.u.cache.path = slice_str("default/mine");
+    ck_assert_int_eq(grid_member_propose(w.nodes[1].member, &c, w.now + 500, 7), GRID_OK);
+    run(1000);
+    ck_assert_uint_eq(w.dones_len, 1);
+    ck_assert_int_eq(w.dones[0].err, GRID_EIN_DOUBT);
+    end();
+    ck_assert_uint_eq(w.dones_len, 1);
+}
+END_TEST
+
+static void beacon(unsigned to, unsigned from, uint64_t revision)
+{
+    struct grid_message msg = {.kind = GRID_MSG_BEACON, .member = w.nodes[from].self};
+    memcpy(msg.grid_id, w.nodes[0].identity.grid_id, GRID_ID_BYTES);
+    memcpy(msg.from, w.nodes[from].info.id, GRID_ID_BYTES);
+    msg.u.beacon.sent = w.now;
+    msg.u.beacon.to = w.nodes[to].self;
+    msg.u.beacon.echo = w.now;
+    msg.u.beacon.revision = revision;
+    grid_member_receive(w.nodes[to].member, w.now, &msg, "");
+}
+
+START_TEST(a_lease_waits_for_the_state_it_was_granted_at)
+{
+    three();
+    const struct grid_leases *l = grid_member_leases(w.nodes[1].member);
+    ck_assert(grid_lease_held(l, w.nodes[2].self, state(1)->revision, w.now));
+    uint64_t revision = state(1)->revision;
+    w.now += 2 * GRID_LEASE_MS; /* all is lost meanwhile */
+    w.first = w.last;
+    beacon(1, 2, revision + 1);
+    ck_assert(!grid_lease_held(l, w.nodes[2].self, revision + 1, w.now));
+    beacon(1, 2, revision);
+    ck_assert(grid_lease_held(l, w.nodes[2].self, revision, w.now));
+    end();
+}
+END_TEST
+
+START_TEST(who_leaves_is_gone_at_once_and_does_not_come_back)
+{
+    three();
+    struct replica_member self = w.nodes[2].self;
+    grid_member_released(w.nodes[2].member, w.now);
+    run(100);
+    msec_t floor = grid_lease_granted(grid_member_leases(w.nodes[0].member), self);
+    ck_assert_uint_le(floor, w.now);
+    ck_assert_int_eq(grid_member_leave(w.nodes[2].member, w.now + 1000, 5), GRID_OK);
+    run(300);
+    ck_assert(!grid_state_lives(state(0), self));
+    ck_assert_uint_eq(w.dones_len, 1);
+    ck_assert_int_eq(w.dones[0].err, GRID_OK);
+    run(3000);
+    ck_assert_uint_eq(w.nodes[2].ins, 1);
+    ck_assert_uint_eq(w.nodes[2].gones, 1);
+    end();
+}
+END_TEST
+
+UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
+          a_grid_of_another_name_is_refused_by_name, the_data_of_another_grid_is_refused,
+          a_name_that_is_taken_is_refused_until_it_is_free,
+          a_node_that_is_elsewhere_now_keeps_its_number,
+          an_outcome_is_told_once_and_with_its_reason,
+          changes_of_partitions_travel_together_and_are_answered_each,
+          who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
+          who_leaves_is_gone_at_once_and_does_not_come_back)
