@@ -611,6 +611,8 @@ void membership_stop(struct node *n)
     m->listener = NULL;
     if (m->peers)
         peers_stop(m->peers);
+    if (m->resolver)
+        resolver_stop(m->resolver);
     if (m->member)
         loop_timer_stop(&m->timer);
     raft_disk_free(m->disk);
