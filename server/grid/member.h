@@ -8,9 +8,10 @@
  *                                   +------ new boot id <--(boot gone)-----+
  *   REFUSED: removed, or of another grid: for people to see to.
  *
- * What happens comes in by the calls below, with the time (clock_mono_ms) as an argument; what the
- * member wants goes out by its ports, which only enqueue. After a burst of calls, and at
- * grid_member_next(), the shell calls grid_member_step().
+ * What happens comes in by the calls below, with the time (clock_mono_ms) as an argument, read when
+ * the message is there (a grant counts from then); what the member wants goes out by its ports,
+ * which only enqueue. After a burst of calls, and at grid_member_next(), the shell calls
+ * grid_member_step().
  *
  * R7 lives in leases.h. C1: the member sends what depends on the disk after persisted() alone.
  * Invariant (grid_member_check): states are published in the order of their revisions. */

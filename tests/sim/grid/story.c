@@ -497,6 +497,26 @@ static msec_t founding(struct world *w)
     return w->now;
 }
 
+/* Until the last node has the state that shows a change asked of one that does not lead. */
+static msec_t spreading(struct world *w)
+{
+    struct simnode *n = follower(w);
+    struct grid_command c = {.kind = GRID_CACHE_CREATE};
+    c.u.cache.path = slice_str("default/news");
+    uint64_t was = grid_member_state(leader(w)->member)->revision, ticket = ticket_new(w, n);
+    msec_t from = w->now;
+    expect(w, !grid_member_propose(n->member, &c, UINT64_MAX, ticket), "asked");
+    n->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, n->index);
+    for (bool all = false; !all && w->now < from + 5000;) {
+        world_run(w, w->now + 1);
+        all = w->tickets[ticket - 1].answered;
+        for (unsigned i = 0; i < w->nodes_len; i++)
+            all = all && grid_member_state(w->nodes[i].member)->revision > was;
+    }
+    return w->now - from;
+}
+
 static msec_t leader_death(struct world *w)
 {
     struct simnode *n = leader(w);
@@ -515,13 +535,15 @@ int stories_times(void)
         {"a node loses power: to gone", death, 780, 820},
         {"a node is killed, links closed: to gone", death_with_hint, 500, 820},
         {"the leader loses power: to a new one", election, 900, 2500},
+        {"a change: asked to known everywhere", spreading, 25, 50},
         {"the leader loses power: to gone", leader_death, 1700, 3500},
     };
     int failed = 0;
     for (unsigned i = 0; i < sizeof measures / sizeof *measures; i++) {
+        unsigned nodes = measures[i].take == spreading ? 5 : 3; /* two of them only follow */
         msec_t times[RUNS];
         for (unsigned k = 0; k < RUNS; k++) {
-            struct world *w = begin(1000 + k, 3, 3, 3);
+            struct world *w = begin(1000 + k, nodes, nodes, nodes);
             start_all(w);
             peace(w, 5000);
             if (measures[i].take != founding)
