@@ -171,14 +171,36 @@ static void carry_out(struct grid_member *m)
         voters_step(m, m->lead->out->voter_add, m->lead->out->voter_drop);
 }
 
+/* A voter that may stay leader: two that drain would hand it to and fro. 0: there is none. */
+static uint32_t heir(const struct grid_member *m)
+{
+    const struct raft_membership *members = raft_view(m->raft).members;
+    uint64_t most = 0;
+    uint32_t best = 0;
+    for (unsigned i = 0; i < members->voters_len; i++) {
+        const struct grid_node *n = grid_state_node(m->state, members->voters[i]);
+        struct raft_progress progress;
+        bool good = n && n->state == NODE_UP && (!n->draining || SABOTAGE(HOT_POTATO)) &&
+                    n->number != m->self.node && raft_progress(m->raft, n->number, &progress);
+        if (!good || (best && progress.match <= most))
+            continue;
+        best = n->number;
+        most = progress.match;
+    }
+    return best;
+}
+
+/* Who stops hands on to anyone, who drains only to one that does not. */
 static void hand_on(struct grid_member *m)
 {
     const struct grid_node *self = grid_state_node(m->state, m->self.node);
-    bool wanted = m->step_down || (self && self->draining);
-    if (!wanted || m->now < m->lead->transfer_at || raft_view(m->raft).members->voters_len < 2)
+    bool drains = self && self->draining;
+    if ((!m->step_down && !drains) || m->now < m->lead->transfer_at)
         return;
+    uint32_t to = heir(m);
     m->lead->transfer_at = m->now + TRANSFER_AGAIN_MS;
-    (void)consensus_transfer(m, 0);
+    if (to || (m->step_down && raft_view(m->raft).members->voters_len > 1))
+        (void)consensus_transfer(m, to);
 }
 
 void lead_step(struct grid_member *m)

@@ -279,6 +279,28 @@ static void a_clean_stop_is_known_at_once(struct world *w)
     peace(w, 4000);
 }
 
+static void all_drain_and_one_leads(struct world *w)
+{
+    founds_and_settles(w);
+    world_run(w, w->now + 3000);
+    for (uint32_t number = 1; number <= 3; number++) {
+        struct simnode *n = leader(w);
+        struct grid_command c = {.kind = GRID_DRAIN};
+        c.u.drain.node = number;
+        c.u.drain.on = true;
+        uint64_t ticket = ticket_new(w, n);
+        expect(w, !grid_member_propose(n->member, &c, UINT64_MAX, ticket), "asked");
+        n->wake = w->now;
+        event_at(w, w->now, EVENT_WAKE, n->index);
+        world_run(w, w->now + 2000);
+    }
+    struct simnode *l = leader(w);
+    for (unsigned i = 0; i < 50; i++) {
+        world_run(w, w->now + 100);
+        expect(w, leader(w) == l, "the lead does not go round");
+    }
+}
+
 static void a_removed_node_is_told_so(struct world *w)
 {
     founds_and_settles(w);
@@ -372,6 +394,7 @@ static const struct story {
     {"all_lose_power_and_come_back_in_another_order", all_lose_power, 5, 5, 0},
     {"many_lost_at_once_are_one_entry", many_at_once_are_one_entry, 7, 7, 0},
     {"a_clean_stop_is_known_at_once", a_clean_stop_is_known_at_once, 3, 3, 0},
+    {"all_drain_and_one_leads", all_drain_and_one_leads, 3, 3, 0},
     {"a_removed_node_is_told_so", a_removed_node_is_told_so, 4, 4, 0},
 };
 enum { STORIES = sizeof stories / sizeof *stories };
