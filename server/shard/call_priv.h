@@ -9,7 +9,8 @@
 
 enum {
     CALL_RAW_KEEP = 256 << 10,
-    CALL_RECORD_BYTES_MAX = 256 << 20, /* of what one call may change */
+    CALL_RECORD_BYTES_MAX = 256 << 20,  /* of what one call may change */
+    SHARED_RECORD_BYTES_MAX = 63 << 20, /* of any record that goes to other nodes */
 };
 
 /* What the procedure that is running has taken, and what it changes. One per shard. */

@@ -28,7 +28,8 @@ static size_t transaction_need(const struct op *op)
 static enum grid_err step_room(struct job *j, const struct record *rec, size_t bytes)
 {
     const struct call_memory *m = &j->s->call;
-    if (m->effects_len > RECORD_EFFECTS_MAX || m->bytes + bytes > CALL_RECORD_BYTES_MAX)
+    size_t most = j->partition->replica.ports ? SHARED_RECORD_BYTES_MAX : CALL_RECORD_BYTES_MAX;
+    if (m->effects_len > RECORD_EFFECTS_MAX || m->bytes + bytes > most)
         return GRID_ETOO_LARGE;
     if (unlikely(j->partition->gate != GATE_OPEN))
         return gate_record(j->partition);

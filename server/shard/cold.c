@@ -283,6 +283,8 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
         scan_answer(s, asker, &page, now);
     else if (kind == COLD_COPY)
         copy_answer(s, asker, &page);
+    else if (kind == COLD_DIGEST)
+        digest_answer(s, asker, &page);
     else
         (kind == COLD_WARM ? warm_answer : sweep_answer)(s, p, &page, now);
 }

@@ -18,7 +18,7 @@ enum grid_err record_restate(struct shard *s, struct partition *p, struct record
     if (err)
         return err;
     if (logged)
-        *ret_lsn = s->ports.log_append(s->ports.ctx, rec, true);
+        *ret_lsn = s->logged = s->ports.log_append(s->ports.ctx, rec, true);
     content_apply(p->content, rec);
     if (logged)
         marks_add(&s->marks, p, rec->version, *ret_lsn, record_size_max(rec));

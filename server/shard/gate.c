@@ -83,7 +83,7 @@ static void held_run(struct shard *s, struct partition *p, bool all, msec_t now)
         list_remove(it);
         list_push_back(&held, it);
     }
-    if (list_empty(&p->held))
+    if (list_empty(&p->held) && !p->frozen_until)
         list_remove(&p->holding);
     struct list *it;
     while ((it = list_pop_front(&held))) {
@@ -118,7 +118,11 @@ void gate_tick(struct shard *s, msec_t now)
         list_push_back(&holding, it);
     while ((it = list_pop_front(&holding))) {
         struct partition *p = list_entry(it, struct partition, holding);
-        list_push_back(&s->holding, it); /* unless none is left */
+        list_push_back(&s->holding, it); /* unless nothing is left */
+        if (p->frozen_until && now >= p->frozen_until) {
+            p->frozen_until = 0;
+            partition_touch(s, p);
+        }
         held_run(s, p, p->gate != GATE_HOLD, now);
     }
 }

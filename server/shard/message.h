@@ -6,8 +6,7 @@
  *   TAKEN    pieces up to `number` are stored: so many more may come
  *   WANT     R9: what a cut touched: records that name keys and sessions; the last says so
  *   MEND     what those are now, and others that changed since, number 1, 2, ...; the last says so,
- *            with the history that they belong to
- *   DIGEST   the sum of what the sender has at `version` (verify), asked for or given */
+ *            with the history that they belong to */
 #ifndef GRIDD_SHARD_MESSAGE_H
 #define GRIDD_SHARD_MESSAGE_H
 

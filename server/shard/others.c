@@ -17,6 +17,8 @@ enum {
     TELL_MS = 50,
     STOP_MS = 250,
     PROGRESS_MS = 500,
+    SETTLE_LOOK_MS = 100,
+    SETTLE_MS = 300000,
     TAIL_BYTES = 64 << 20,
     TURNS_MAX = 8, /* rounds over what was woken meanwhile */
 };
@@ -251,7 +253,7 @@ static void report(struct shard *s, const struct partition *p)
     s->ports.grid->report(s->ports.ctx, &say);
 }
 
-static enum gate gate_of(const struct partition *p)
+static enum gate gate_of(const struct partition *p, msec_t now)
 {
     const struct replica *r = &p->replica;
     if (p->lost)
@@ -260,6 +262,8 @@ static enum gate gate_of(const struct partition *p)
         return GATE_AWAY;
     if (p->damaged)
         return GATE_DAMAGED;
+    if (r->phase == REPLICA_SERVING && now < p->frozen_until)
+        return GATE_READS;
     if (r->phase == REPLICA_SERVING)
         return replica_short(r) ? GATE_FEW : GATE_OPEN;
     return r->phase == REPLICA_STOPPED ? GATE_READS : GATE_HOLD;
@@ -291,7 +295,7 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
             report(s, p);
         partition_account(s, p);
     }
-    gate_set(s, p, gate_of(p), now);
+    gate_set(s, p, gate_of(p, now), now);
 }
 
 static void timer_set(struct shard *s, struct partition *p)
@@ -343,6 +347,20 @@ static void timers_run(struct shard *s)
     }
 }
 
+/* R9: what may yet be cut stays out of the checkpoint; but not for ever, for the log must end
+ * somewhere: after that, a replica that has to cut takes a whole copy. */
+static uint64_t settled_look(const struct shard *s, msec_t now)
+{
+    uint64_t settled = s->logged;
+    list_for_each (it, &s->promises.partitions) {
+        const struct partition *p = list_entry(it, struct partition, promises.link);
+        const struct promise *first = &s->promises.all[p->promises.first - 1];
+        if (first->lsn && first->lsn <= settled && now < first->since + SETTLE_MS)
+            settled = first->lsn - 1;
+    }
+    return settled;
+}
+
 msec_t shard_turn(struct shard *s, msec_t now)
 {
     struct sharing *g = s->sharing;
@@ -350,15 +368,19 @@ msec_t shard_turn(struct shard *s, msec_t now)
     if (!g)
         return UINT64_MAX;
     timers_run(s);
+    if (!list_empty(&s->holding))
+        gate_tick(s, now);
     for (int i = 0; i < TURNS_MAX && !list_empty(&g->woken); i++)
         woken_run(s, now);
     bool more = copies_run(s) || !list_empty(&g->woken);
-    if (!list_empty(&s->holding))
-        gate_tick(s, now);
     msec_t mono = mono_now(s);
     if (!list_empty(&g->copies) && mono >= g->progress_at) {
         copies_say(s);
         g->progress_at = mono + PROGRESS_MS;
+    }
+    if (mono >= g->settle_at) {
+        g->settled = settled_look(s, now);
+        g->settle_at = mono + SETTLE_LOOK_MS;
     }
     if (more)
         return 0;
@@ -519,17 +541,9 @@ void shard_say_again(struct shard *s)
     }
 }
 
-/* R9: what may yet be cut stays out of the checkpoint; but not for ever, for the log must end
- * somewhere: after that, a replica that has to cut takes a whole copy. */
+/* It was looked at a while ago: what was settled then, is. */
 uint64_t shard_settled(const struct shard *s, uint64_t durable)
 {
-    enum { SETTLE_MS = 300000 };
-    uint64_t settled = durable;
-    list_for_each (it, &s->promises.partitions) {
-        const struct partition *p = list_entry(it, struct partition, promises.link);
-        const struct promise *first = &s->promises.all[p->promises.first - 1];
-        if (first->lsn && first->lsn <= settled && s->now < first->since + SETTLE_MS)
-            settled = first->lsn - 1;
-    }
-    return settled;
+    const struct sharing *g = s->sharing;
+    return g && g->settled < durable ? g->settled : durable;
 }

@@ -5,7 +5,8 @@
  *   take.c      messages in, and records of other primaries
  *   fetch.c     keys brought into memory, for what is no client's op
  *   copy_out.c, copy_in.c   R11: a whole copy
- *   mend.c      R9: what a cut touched is brought from the primary */
+ *   mend.c      R9: what a cut touched is brought from the primary
+ *   digest.c    sums to be compared */
 #ifndef GRIDD_SHARD_OTHERS_PRIV_H
 #define GRIDD_SHARD_OTHERS_PRIV_H
 
@@ -29,6 +30,8 @@ struct sharing {
     struct heap timers; /* of replicas, and of mends */
     uint64_t asks;      /* numbers given */
     msec_t progress_at;
+    msec_t settle_at;
+    uint64_t settled; /* lsn: so far nothing of the log may be cut any more */
     struct buf bytes; /* scratch: what goes into the next message */
     struct buf values;
     struct effect *effects; /* scratch: RECORD_EFFECTS_MAX */
@@ -104,6 +107,8 @@ void partition_break(struct shard *s, struct partition *p);
 
 /* --- stream.c --------------------------------------------------------------------------------- */
 
+/* No message takes it. */
+bool record_too_large(const struct record *rec);
 /* Keep a record for others. Before it is the partition's last. */
 void record_keep(struct shard *s, struct partition *p, const struct record *rec);
 struct outgoing *outgoing_of(struct partition *p, struct replica_member to);
@@ -167,6 +172,14 @@ void copy_stored(struct shard *s, const struct inflight *f, msec_t now);
 MUST_USE
 enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
                              uint64_t *ret_lsn);
+
+/* --- digest.c --------------------------------------------------------------------------------- */
+
+struct digest;
+/* True: there is more to do now. */
+bool digests_run(struct shard *s);
+void digest_answer(struct shard *s, struct digest *d, const struct cold_page *page);
+void digests_release(struct shard *s);
 
 /* --- mend.c ----------------------------------------------------------------------------------- */
 

@@ -50,7 +50,7 @@ void waiting_refuse(struct shard *s, struct partition *p);
 
 /* --- cold.c: questions to the cold store ------------------------------------------------------ */
 
-enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP, COLD_COPY };
+enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP, COLD_COPY, COLD_DIGEST };
 
 struct cold {
     struct list link;    /* in its bucket (keys) */

@@ -61,6 +61,7 @@ struct partition {
     struct list holding;    /* in shard.holding, when there are any */
     struct list woken;      /* in shard.woken: there is something to send, or to look at */
     struct list stuck;      /* in shard.stuck: a link took no more */
+    msec_t frozen_until;    /* no writes until then (verify); 0: it is not */
     struct heap_node timer; /* in shard.timers */
     uint64_t committed;     /* commit of the replica when it was last looked at */
     tail_place tail;        /* of the last record, in shard.tail */

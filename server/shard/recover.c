@@ -106,6 +106,45 @@ enum grid_err record_replay(struct shard *s, struct partition *p, const struct r
     return err;
 }
 
+/* While a copy comes in, or keys are mended, is counted by looking: what the record is about is
+ * brought from the checkpoint, and where it is not, it is nowhere. Returns the record with what it
+ * means here. */
+static enum grid_err record_look(struct shard *s, struct partition *p, const struct record *rec,
+                                 shard_base_fn *base, void *ctx, struct record *ret_record)
+{
+    struct effect *effects = scratch_effects(s, (uint32_t)rec->effects_len);
+    size_t n = 0;
+    for (size_t i = 0; i < rec->effects_len; i++) {
+        struct effect e = rec->effects[i];
+        if (effect_has_key(&e) && partition_has_cache(s, p, e.cache)) {
+            enum grid_err err = base_bring(s, p, &e, base, ctx);
+            if (err && err != GRID_ENOT_FOUND)
+                return err;
+            const struct entry *there =
+                content_get(p->content, e.cache, e.key, content_hash(p->content, e.cache, e.key));
+            e.created = !there || entry_is_tombstone(there);
+            if (!there && !effect_puts(&e))
+                continue;
+        }
+        effects[n++] = e;
+    }
+    *ret_record = *rec;
+    ret_record->effects = effects;
+    ret_record->effects_len = n;
+    return GRID_OK;
+}
+
+static bool record_recover(struct shard *s, struct partition *p, const struct record *rec,
+                           shard_base_fn *base, void *ctx)
+{
+    struct record looked = *rec;
+    bool look =
+        base && !content_complete(p->content) && (content_copying(p->content) || record_mends(rec));
+    if (look && record_look(s, p, rec, base, ctx, &looked))
+        return false;
+    return record_replay(s, p, &looked, base, ctx) == GRID_OK;
+}
+
 /* Others may want it, and it may have to be cut yet. */
 static void record_recovered(struct shard *s, struct partition *p, const struct record *rec,
                              uint64_t lsn)
@@ -121,11 +160,12 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
                           shard_base_fn *base, void *ctx)
 {
     struct partition *p = recover_partition(s, rec->context, rec->partition);
+    s->logged = lsn;
     if (!p || (rec->version <= content_clean(p->content) && !rec->restates))
         return true; /* dropped, or in the checkpoint */
     if (record_wipes(rec))
         partition_wipe(s, p);
-    bool whole = p->damaged || record_replay(s, p, rec, base, ctx) == GRID_OK;
+    bool whole = p->damaged || record_recover(s, p, rec, base, ctx);
     if (!whole)
         partition_damage(s, p); /* never serve a hole */
     if (names_dropped(s, p, rec)) {

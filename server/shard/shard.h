@@ -197,6 +197,13 @@ struct shard_partition_info {
 /* False: no such context or partition, or another shard's. */
 bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t partition,
                           struct shard_partition_info *ret_info);
+/* Verify: the sum of all entries and results of the partition as it is after its last record,
+ * answered by reply(): version is that record's, number is the sum. Any copy has it, and equal
+ * ones have equal sums. GRID_EBUSY: it changes all the time; GRID_ENOT_PRIMARY: no copy is here. */
+void shard_digest(struct shard *s, uint32_t context, uint16_t partition, const struct ticket *to);
+/* So that sums of all copies can be taken at one version: writes wait for `ms` (0: no more).
+ * False: this node does not lead it. */
+bool shard_freeze(struct shard *s, uint32_t context, uint16_t partition, msec_t ms, msec_t now);
 struct shard_usage {
     uint64_t entries, bytes;
 };

@@ -63,7 +63,10 @@ struct shard {
     unsigned warm_reads;
     struct sweep sweep;
     struct promises promises;
+    struct list digests; /* being made */
+    struct buf digest_bytes;
     msec_t now;              /* of the last turn or tick, unix ms */
+    uint64_t logged;         /* lsn of the last record given to the log */
     struct list holding;     /* partitions where ops wait at the gate */
     struct sharing *sharing; /* with other nodes (others_priv.h); NULL: there are none */
     struct key_state *keys;  /* scratch */

@@ -6,6 +6,11 @@
 
 enum { RECORDS_PER_MESSAGE = 512, BYTES_PER_MESSAGE = 1 << 20 };
 
+bool record_too_large(const struct record *rec)
+{
+    return record_size_max(rec) > SHARED_RECORD_BYTES_MAX;
+}
+
 void record_keep(struct shard *s, struct partition *p, const struct record *rec)
 {
     if (!p->context->info->backups && !p->replica.set)

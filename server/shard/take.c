@@ -125,7 +125,7 @@ static void record_take(struct shard *s, struct partition *p, const struct recor
     enum durability durability = p->context->info->durability;
     uint64_t lsn = 0;
     if (durability != DURABILITY_MEMORY)
-        lsn = s->ports.log_append(s->ports.ctx, rec, durability == DURABILITY_SYNC);
+        lsn = s->logged = s->ports.log_append(s->ports.ctx, rec, durability == DURABILITY_SYNC);
     p->tail =
         tail_add_bytes(&s->sharing->tail, p->tail, replica_last(&p->replica), rec->version, bytes);
     struct fetch_key key;

@@ -4,7 +4,7 @@
  * Expiry is driven by the heap of next deadlines. The rest looks at a few partitions per tick,
  * in turn: the list of partitions is rotated, so that every partition has its turn however many
  * there are. */
-#include "shard/shard_priv.h"
+#include "shard/others_priv.h"
 
 #include <stdlib.h>
 
@@ -144,6 +144,7 @@ msec_t shard_tick(struct shard *s, msec_t now)
     bool more = expire_tick(s, &s->expiry, now);
     more |= expire_tick(s, &s->expiry_memory, now);
     more |= partitions_tick(s, now);
+    more |= digests_run(s);
     more |= memory_tick(s);
     more |= entry_pool_tidy(s->pool, FREE_STEPS);
     if (more)

@@ -107,7 +107,7 @@ static uint64_t record_log(struct shard *s, struct partition *p, const struct re
     if (!bytes)
         return 0;
     bool sync = p->context->info->durability == DURABILITY_SYNC;
-    uint64_t lsn = s->ports.log_append(s->ports.ctx, rec, sync);
+    uint64_t lsn = s->logged = s->ports.log_append(s->ports.ctx, rec, sync);
     marks_add(&s->marks, p, rec->version, lsn, bytes);
     return lsn;
 }
@@ -194,6 +194,8 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
     size_t bytes = record_begin(p, rec);
     if (!rec->version)
         return GRID_EDAMAGED;
+    if (unlikely(p->replica.ports != NULL) && record_too_large(rec))
+        return GRID_ETOO_LARGE;
     if (bytes && !s->ports.log_has_room(s->ports.ctx, bytes))
         return GRID_EFULL;
     enum grid_err err = content_stage(p->content, rec);

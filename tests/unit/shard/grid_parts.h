@@ -16,7 +16,9 @@
 #include "control/settings.h"
 #include "data/fields.h"
 #include "grid/leases.h"
+#include "shard/call.h"
 #include "shard/others_priv.h"
+#include "store/checkpoint.h"
 #include "tests/lib/unit.h"
 
 #include <stdio.h>
@@ -41,6 +43,15 @@ struct pipe { /* one class of one direction */
     size_t bytes;
 };
 
+struct question { /* a cold read */
+    uint64_t token;
+    struct buf key;
+    uint32_t context, cache, after_cache, limit;
+    size_t bytes;
+    uint16_t partition;
+    bool scan;
+};
+
 struct wnode {
     struct world *w;
     unsigned index;
@@ -51,8 +62,16 @@ struct wnode {
     uint8_t id[GRID_ID_BYTES];
     uint8_t boot_id[GRID_ID_BYTES];
     uint64_t start;
-    struct buf *log;
-    size_t log_len, durable;
+    struct disk *disk;
+    struct store_mem *store;
+    struct wal *wal;
+    struct wal_batch batch;
+    struct checkpoint *checkpoint;
+    struct question *questions;
+    size_t questions_len;
+    struct buf base;
+    uint64_t durable;
+    bool fold_soon;
     msec_t paused_until, cut_until, back_at, heard, told_at;
     msec_t beat_at, turn_at, tick_at;
     msec_t sent_to_me[NODES_MAX]; /* newest `sent` of each one's beacons */
@@ -97,10 +116,12 @@ struct world {
     uint64_t commands;
     struct client clients[CLIENTS];
     uint64_t acked[COUNTERS], issued[COUNTERS];
-    bool faults, quiet;
-    unsigned crash_in, pause_in, cut_in, link_in; /* one in so many ms */
+    struct result digests[NODES_MAX];
+    bool faults, quiet, lossy, gentle;
+    unsigned crash_in, pause_in, cut_in, link_in, fold_in; /* one in so many ms */
     size_t value_bytes;
-    uint64_t ops_done, retries, copies, mends, kills, pauses;
+    uint64_t memory_limit;
+    uint64_t ops_done, retries, copies, mends, kills, pauses, folds;
     uint32_t context;
 };
 
@@ -246,42 +267,5 @@ static msec_t p_lease_granted(void *ctx, struct replica_member to)
 
 static const struct shard_grid_ports grid_ports = {
     p_mono, p_send, p_room, p_ask, p_report, p_progress, p_lease_held, p_lease_granted};
-
-static uint64_t p_log(void *ctx, const struct record *rec, bool sync)
-{
-    struct wnode *n = ctx;
-    (void)sync;
-    n->log = xrealloc(n->log, n->log_len + 1, sizeof *n->log);
-    n->log[n->log_len] = (struct buf)BUF_INIT;
-    record_encode(rec, &n->log[n->log_len]);
-    return ++n->log_len;
-}
-
-static bool p_has_room(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    return true;
-}
-
-static void p_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
-                       uint32_t cache, struct slice key)
-{
-    (void)ctx, (void)token, (void)context, (void)partition, (void)cache, (void)key;
-    ck_abort_msg("all is in memory here");
-}
-
-static void p_cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
-                        uint32_t cache, uint32_t after_cache, struct slice after, uint32_t limit,
-                        size_t bytes)
-{
-    (void)after_cache, (void)after, (void)limit, (void)bytes;
-    p_cold_get(ctx, token, context, partition, cache, after);
-}
-
-static void p_soon(void *ctx)
-{
-    (void)ctx;
-}
 
 #endif

@@ -1,5 +1,5 @@
 /* test_grid.c - partitions that several nodes hold: SEEDS=n for longer runs, SEED=s for one.
- * LINK: shard grid control replica data base */
+ * LINK: store shard grid control replica data base */
 #include "tests/unit/shard/grid_world.h"
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
@@ -10,16 +10,17 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 static void life(uint64_t seed)
 {
-    static const enum durability kinds[] = {DURABILITY_SYNC, DURABILITY_ASYNC, DURABILITY_SYNC};
+    static const enum durability kinds[] = {DURABILITY_SYNC, DURABILITY_ASYNC, DURABILITY_SYNC,
+                                            DURABILITY_MEMORY};
     struct prng prng = {seed};
-    struct world *w = world_new(seed, 2 + (unsigned)prng_below(&prng, 3), kinds[seed % 3]);
+    struct world *w = world_new(seed, 2 + (unsigned)prng_below(&prng, 3), kinds[seed % 4]);
     world_run(w, 500);
     w->faults = true;
     w->crash_in = prng_below(&prng, 3) ? 4000 + (unsigned)prng_below(&prng, 8000) : 0;
     w->pause_in = prng_below(&prng, 2) ? 3000 + (unsigned)prng_below(&prng, 8000) : 0;
     w->cut_in = prng_below(&prng, 3) ? 0 : 4000;
     w->link_in = prng_below(&prng, 2) ? 500 + (unsigned)prng_below(&prng, 4000) : 0;
-    if (w->durability == DURABILITY_ASYNC) /* all copies may be lost together */
+    if (w->durability != DURABILITY_SYNC) /* all copies may be lost together */
         w->crash_in = 0;
     world_run(w, 10000);
     world_heal(w);
