@@ -19,6 +19,7 @@ enum {
     PROGRESS_MS = 500,
     SETTLE_LOOK_MS = 100,
     SETTLE_MS = 300000,
+    IDLE_KEEP_MS = 20000,
     TAIL_BYTES = 64 << 20,
     TURNS_MAX = 8, /* rounds over what was woken meanwhile */
 };
@@ -289,6 +290,7 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
         bool led = p->role == REPLICA_PRIMARY;
         p->role = r->role;
         p->phase = r->phase;
+        p->idle_since = 0;
         if (led && r->role != REPLICA_PRIMARY)
             partition_step_down(s, p);
         if (r->role == REPLICA_WAITING)
@@ -467,6 +469,34 @@ void shard_set_grid(struct shard *s, struct grid_state *state, struct replica_me
         changes_configure(s, before);
     grid_state_unref(before);
     woken_run(s, now); /* who serves no more stops at once */
+}
+
+/* Whether the grid has as many copies as it wants without what lies here. */
+static bool spare(const struct shard *s, const struct partition *p)
+{
+    struct replica_config config;
+    const struct sharing *g = s->sharing;
+    if (!g->self.node || !grid_state_config(g->state, p->context_id, p->index, &config))
+        return false;
+    return config.led && config.in_sync == config.len &&
+           config.in_sync >= grid_state_copies(g->state, p->context->info);
+}
+
+/* It may be asked to catch up from what it has, as long as copies are missing, and for a while
+ * after; then it is in the way. */
+void idle_tick(struct shard *s, struct partition *p, msec_t now)
+{
+    if (!replica_last(&p->replica) && !content_copying(p->content))
+        return;
+    if (!p->idle_since || !spare(s, p))
+        p->idle_since = now;
+    msec_t keep = s->conf.idle_keep_ms ? s->conf.idle_keep_ms : (msec_t)IDLE_KEEP_MS;
+    if (now < p->idle_since + keep)
+        return;
+    p->idle_since = 0;
+    replica_restate(&p->replica, 0);
+    p->replica.copying = p->replica.broken = false;
+    port_wipe(s, &p->replica, false, 0);
 }
 
 enum grid_err partition_absent(const struct shard *s, const struct shard_context *c, uint16_t index)

@@ -102,6 +102,8 @@ void message_send(struct shard *s, const struct partition *p, struct replica_mem
 /* Why an op for a partition that is not here is refused. */
 enum grid_err partition_absent(const struct shard *s, const struct shard_context *c,
                                uint16_t index);
+/* It is no member: what it has is forgotten in time. */
+void idle_tick(struct shard *s, struct partition *p, msec_t now);
 /* The content cannot be relied on any more; a copy is needed. */
 void partition_break(struct shard *s, struct partition *p);
 

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { DOOMED_BUCKETS = 2048 };
+
 static struct content *content_make(const struct shard *s, const struct shard_context *c)
 {
     struct content *content = content_new(s->pool, s->conf.hash_seed);
@@ -76,9 +78,53 @@ void partition_damage(struct shard *s, struct partition *p)
     partition_account(s, p);
 }
 
+/* What is large is not freed at once. */
+struct doomed {
+    struct list link; /* in shard.doomed */
+    struct content *content;
+    uint64_t cursor;
+};
+
+static void content_doom(struct shard *s, struct content *content)
+{
+    struct doomed *d = xalloc(sizeof *d);
+    *d = (struct doomed){.content = content};
+    list_push_back(&s->doomed, &d->link);
+}
+
+static bool all_gone(void *ctx, uint16_t cache)
+{
+    (void)ctx;
+    (void)cache;
+    return true;
+}
+
+static void doomed_free(struct doomed *d)
+{
+    content_free(d->content);
+    list_remove(&d->link);
+    free(d);
+}
+
+bool doomed_tick(struct shard *s)
+{
+    if (list_empty(&s->doomed))
+        return false;
+    struct doomed *d = list_entry(s->doomed.next, struct doomed, link);
+    if (content_purge(d->content, all_gone, NULL, &d->cursor, DOOMED_BUCKETS))
+        doomed_free(d);
+    return !list_empty(&s->doomed);
+}
+
+void doomed_release(struct shard *s)
+{
+    list_for_each_safe (it, &s->doomed)
+        doomed_free(list_entry(it, struct doomed, link));
+}
+
 void partition_empty(struct shard *s, struct partition *p)
 {
-    content_free(p->content);
+    content_doom(s, p->content);
     p->content = content_make(s, p->context);
     content_set_complete(p->content, false);
     content_committed(p->content, p->replica.commit);
@@ -95,7 +141,7 @@ void partition_empty(struct shard *s, struct partition *p)
 /* A copy begins to come in. */
 void partition_wipe(struct shard *s, struct partition *p)
 {
-    content_free(p->content);
+    content_doom(s, p->content);
     p->content = content_make(s, p->context);
     content_set_copying(p->content);
     p->tidy = p->damaged = p->unfolded = false;

@@ -62,6 +62,7 @@ struct partition {
     struct list woken;      /* in shard.woken: there is something to send, or to look at */
     struct list stuck;      /* in shard.stuck: a link took no more */
     msec_t frozen_until;    /* no writes until then (verify); 0: it is not */
+    msec_t idle_since;      /* it is no member, and what it has is kept for a while; 0: a member */
     struct heap_node timer; /* in shard.timers */
     uint64_t committed;     /* commit of the replica when it was last looked at */
     tail_place tail;        /* of the last record, in shard.tail */
@@ -101,6 +102,9 @@ void partition_damage(struct shard *s, struct partition *p);
 /* Forget what it holds in memory, and that it was damaged. */
 void partition_empty(struct shard *s, struct partition *p);
 void partition_wipe(struct shard *s, struct partition *p);
+/* Go on freeing what partitions held before. True: there is more. */
+bool doomed_tick(struct shard *s);
+void doomed_release(struct shard *s);
 /* Begin or go on reading an incomplete partition from the checkpoint, when there is room. */
 void warm_start(struct shard *s, struct partition *p, msec_t now);
 

@@ -25,6 +25,7 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
     list_init(&s->parked_ops);
     list_init(&s->holding);
     list_init(&s->digests);
+    list_init(&s->doomed);
     list_init(&s->promises.partitions);
     if (ports->grid)
         sharing_init(s);
@@ -63,6 +64,7 @@ void shard_free(struct shard *s)
     list_for_each_safe (it, &s->partitions)
         partition_free(s, list_entry(it, struct partition, link));
     contexts_free(s);
+    doomed_release(s);
     sharing_release(s);
     promises_release(&s->promises);
     heap_release(&s->expiry);

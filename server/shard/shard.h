@@ -91,7 +91,8 @@ struct shard_conf {
     uint64_t memory_limit; /* bytes for this shard; 0: none */
     uint64_t hash_seed;
     /* With grid ports: nothing is served before shard_set_grid() says what. */
-    size_t tail_bytes; /* records kept in memory for replicas that were away; 0: 64 MiB */
+    size_t tail_bytes;   /* records kept in memory for replicas that were away; 0: 64 MiB */
+    msec_t idle_keep_ms; /* a copy that nobody needs is kept so long, to catch up from; 0: 20 s */
 };
 
 struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports *ports,

@@ -64,6 +64,7 @@ struct shard {
     struct sweep sweep;
     struct promises promises;
     struct list digests; /* being made */
+    struct list doomed;  /* contents being freed */
     struct buf digest_bytes;
     msec_t now;              /* of the last turn or tick, unix ms */
     uint64_t logged;         /* lsn of the last record given to the log */

@@ -117,6 +117,8 @@ static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
         partition_account(s, p);
         done &= !p->tidy;
     }
+    if (unlikely(p->role == REPLICA_NONE))
+        idle_tick(s, p, now);
     if (p->gate == GATE_OPEN) /* who does not decide, ends nothing (R14) */
         sessions_tick(s, p, now);
     warm_start(s, p, now);
@@ -145,6 +147,7 @@ msec_t shard_tick(struct shard *s, msec_t now)
     more |= expire_tick(s, &s->expiry_memory, now);
     more |= partitions_tick(s, now);
     more |= digests_run(s);
+    more |= doomed_tick(s);
     more |= memory_tick(s);
     more |= entry_pool_tidy(s->pool, FREE_STEPS);
     if (more)

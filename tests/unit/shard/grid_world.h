@@ -13,7 +13,8 @@ static void node_open(struct wnode *n)
     struct shard_conf conf = {.shards = 1,
                               .epoch = ++n->start,
                               .hash_seed = w->seed * 31 + n->index,
-                              .tail_bytes = below(w, 2) ? 1 : 0};
+                              .tail_bytes = below(w, 2) ? 1 : 0,
+                              .idle_keep_ms = below(w, 2) ? 500 : 0};
     struct shard_ports ports = {n,           p_reply, p_log,       p_has_room, p_cold_get,
                                 p_cold_scan, p_soon,  &grid_ports, NULL};
     n->s = shard_new(&conf, &ports, n->known->catalog);
