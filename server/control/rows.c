@@ -2,8 +2,9 @@
  *
  * A row is taken apart into its four lists, changed, and put together again; there, what holds of
  * every row is made to hold: who is eligible is so only while less than min_in_sync are in sync
- * (else records may be committed without it, KIP-966), and, unless each record is on disk before it
- * is acknowledged, only in the life in which it was in sync.
+ * (else records may be committed without it, KIP-966), and only in the life in which it was in
+ * sync: it may lead without the primary's knowing, so the primary's reads need its lease (R7),
+ * which one that is gone cannot give.
  *
  *            GONE, nobody in sync left
  *     led ------------------------------> unled     of `memory`: lost
@@ -102,7 +103,7 @@ static void settle(const struct grid_row_view *v, bool led, struct lists *l)
 {
     bool needless = led && l->in_sync.n >= v->info->min_in_sync;
     for (int i = l->eligible.n; i-- > 0;)
-        if (needless || (v->info->durability != DURABILITY_SYNC && !lives(v, l->eligible.m[i])))
+        if (needless || !lives(v, l->eligible.m[i]))
             away_add(l, members_cut(&l->eligible, i).node);
     if (led && l->in_sync.n >= copies_asked(v->info))
         l->away_n = 0;
