@@ -9,7 +9,7 @@ struct fault session_context(struct session *s, uint32_t cache,
 {
     const struct catalog *c = session_catalog(s);
     if (likely(s->known.cache == cache && s->known.revision == c->revision && cache)) {
-        *ret_context = s->known.context;
+        *ret_context = &c->contexts[s->known.context];
         return no_fault;
     }
     *ret_context = catalog_context(c, cache_context(cache));
@@ -19,7 +19,7 @@ struct fault session_context(struct session *s, uint32_t cache,
         return (struct fault){GRID_ENO_CACHE, NULL};
     s->known.revision = c->revision;
     s->known.cache = cache;
-    s->known.context = *ret_context;
+    s->known.context = (size_t)(*ret_context - c->contexts);
     return no_fault;
 }
 

@@ -27,6 +27,13 @@ struct trip {
     struct router_link *links[];
 };
 
+/* An errand of another node, while it is done here. */
+struct serving {
+    struct router_waiter waiter;
+    struct router_link *link;
+    uint64_t number;
+};
+
 /* --- of this node ----------------------------------------------------------------------------- */
 
 static void trip_free(struct trip *t)
@@ -183,10 +190,12 @@ static void told_send(struct router_link *l, uint64_t number, const struct resul
 
 static void served(struct router_waiter *w, const struct ticket *to, const struct result *res)
 {
-    struct asked *a = container_of(w, struct asked, waiter);
+    struct serving *s = container_of(w, struct serving, waiter);
+    struct router_link *l = s->link;
     (void)to;
-    told_send(a->link, a->number, res);
-    asked_free(a);
+    told_send(l, s->number, res);
+    free(s);
+    link_unhold(l);
 }
 
 void errand_serve(struct router *r, struct router_link *l, const struct wire_forward *m)
@@ -199,8 +208,9 @@ void errand_serve(struct router *r, struct router_link *l, const struct wire_for
         told_send(l, m->number, &(struct result){.status = GRID_OK});
         return;
     }
-    struct asked *a = asked_new(l, m->number);
-    a->waiter.result = served;
-    struct ticket to = {.owner = &a->waiter, .thread = r->conf.thread};
+    struct serving *s = xalloc(sizeof *s);
+    *s = (struct serving){{WAITER_ROUTER, served}, l, m->number};
+    l->asked++;
+    struct ticket to = {.owner = &s->waiter, .thread = r->conf.thread};
     r->ports.everywhere(r->ports.ctx, &to, &e);
 }

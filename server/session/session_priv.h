@@ -64,12 +64,12 @@ struct session {
     struct buf out;
     size_t sent;         /* bytes of `out` that are gone already */
     struct arena *arena; /* of the turn, during input only */
-    /* What the last request's cache was in; a catalog never changes and is never made twice with
-     * one revision. */
+    /* What the last request's cache was in: a place among the contexts, not a pointer, for a
+     * catalog of one revision may be made again (a node that is sent the whole state). */
     struct {
         uint64_t revision;
         uint32_t cache; /* 0: none */
-        const struct context_info *context;
+        size_t context;
     } known;
     const char *reason;
     uint8_t wrong; /* passwords so far */

@@ -532,6 +532,24 @@ START_TEST(a_client_with_an_old_topology_is_told_the_newest_revision_in_every_an
 }
 END_TEST
 
+START_TEST(a_catalog_of_the_same_revision_that_is_made_again_is_looked_into)
+{
+    struct fake *f = fake_new();
+    fake_greet(f);
+    Grid__Request m = fake_request(f, 1, GRID__OP__GET, "foo");
+    send_one(f, &m);
+    struct catalog *old = f->catalog;
+    f->catalog = catalog_copy(old); /* as a node does that is sent the whole state */
+    ck_assert_uint_eq(f->catalog->revision, old->revision);
+    old->contexts[0].partitions = 1; /* nobody may look there any more */
+    m.number = 2;
+    send_one(f, &m);
+    ck_assert_uint_eq(f->ops[0]->partition, 12182 * 1024 / SLOTS);
+    catalog_unref(old);
+    fake_free(f);
+}
+END_TEST
+
 UNIT_MAIN("session/requests", an_op_on_one_key_goes_to_the_partition_of_its_key_or_affinity_key,
           keys_values_and_caches_out_of_range_are_refused_and_the_connection_stays,
           an_unknown_operation_is_refused_and_the_connection_stays,
@@ -547,4 +565,5 @@ UNIT_MAIN("session/requests", an_op_on_one_key_goes_to_the_partition_of_its_key_
           a_scan_passes_through_within_its_bounds,
           a_cache_is_opened_by_name_and_what_is_missing_is_named, a_key_is_located,
           admin_requests_go_to_the_control_thread_and_back,
-          a_client_with_an_old_topology_is_told_the_newest_revision_in_every_answer)
+          a_client_with_an_old_topology_is_told_the_newest_revision_in_every_answer,
+          a_catalog_of_the_same_revision_that_is_made_again_is_looked_into)
