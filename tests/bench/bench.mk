@@ -22,7 +22,7 @@ BENCH_PROGRAMS := $(BUILD)/bench/gridload $(patsubst tests/bench/%.c,$(BUILD)/be
 
 .PHONY: bench bench-programs
 bench-programs: $(BENCH_PROGRAMS)
-bench: bench-programs $(BUILD)/gridd
+bench: bench-programs $(BUILD)/gridd $(BUILD)/gridctl
 	@tests/bench/bench --build $(BUILD) --scenarios "$(SCENARIOS)" --peers "$(PEERS)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEYS),--keys $(KEYS)) \
 	    $(if $(RESTART_KEYS),--restart-keys $(RESTART_KEYS)) \

@@ -235,6 +235,7 @@ class Bench:
             return False
         gridd_path = self.built("gridd")
         program = {"gridd": gridd_path, "gridd-resp": gridd_path, "gridd-http": gridd_path,
+                   "gridd-3": gridd_path,
                    "echo": self.built("bench/echo_server"),
                    "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None
@@ -248,9 +249,11 @@ class Bench:
 
         def prepare():
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives the driver, however it ends
-            os.sched_setaffinity(0, {cpu})
+            if cpu is not None:
+                os.sched_setaffinity(0, {cpu})
 
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=prepare, **files)
+        files.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(command, start_new_session=True, preexec_fn=prepare, **files)
 
     def server(self, name, durability="memory", tls=False):
         s = Server(self, name, durability, tls)

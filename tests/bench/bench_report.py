@@ -13,6 +13,7 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("resp-hget", 16, "rate", "redis", 1.5), ("resp-hset", 16, "rate", "redis", 1.5),
     ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
     ("http-get", 1, "rate", "nginx", 0.5),
+    ("replicated-async", 16, "rate", "redis", 3.0), ("replicated-sync", 16, "rate", "redis", 4.0),
 ]
 OURS = {name: "gridd-" + name.split("-")[0] for name, *_ in GOALS if name.split("-")[0] in ("resp", "http")}
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
@@ -79,15 +80,52 @@ def restart_table(result):
               (r["server"], r["fill_per_second"], r["first_read_ms"], r["all_warm_ms"], r["missing"]))
 
 
+def failover_table(result):
+    print("%-26s %10s %10s %7s   %s" % ("killed", "median ms", "worst ms", "errors", "each"))
+    for r in result["rows"]:
+        print("%-26s %10.0f %10.0f %7d   %s" % (r["server"], r["median_ms"], r["worst_ms"], r["errors"],
+                                                " ".join("%.0f" % x for x in r["outages_ms"])))
+
+
+def drain_table(result):
+    print("%-5s %9s %7s %14s %14s %14s %12s   %s" %
+          ("node", "seconds", "errors", "p99 ms before", "hand-over", "copies go", "come back", "longest ms"))
+    for r in result["rows"]:
+        parts = [r[k] for k in ("before", "during", "rest", "back")]
+        print("%-5s %9.2f %7d %14.1f %14.1f %14.1f %12.1f   %s %s" %
+              (r["node"], r["seconds"], r["errors"], *(x["p99_us"] / 1e3 for x in parts),
+               " ".join("%.0f" % (x["max_us"] / 1e3) for x in parts), r["first_error"]))
+
+
+def rebalance_table(result):
+    for r in result["rows"]:
+        line = "%-10s %6.0f MB moved in %6.2f s: %6.0f MB/s" % (
+            "under load" if r["load"] else "idle", r["moved"] / 1e6, r["seconds"], r["mb_per_second"])
+        if r["load"]:
+            line += "; errors %d; p99 %.1f ms before, %.1f ms meanwhile" % (
+                r["errors"], r["before"]["p99_us"] / 1e3, r["during"]["p99_us"] / 1e3)
+        print(line)
+
+
+def idle_table(result):
+    for r in result["rows"]:
+        print("node %s: %.1f %% of a processor" % (r["node"], 100 * r["share"]))
+    print("control log and state on disk: %.2f MB" % (result["control_bytes"] / 1e6))
+
+
+TABLES = {"load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table,
+          "failover": failover_table, "drain": drain_table, "rebalance": rebalance_table, "idle": idle_table}
+
+
 def show(result):
     print("\n%s: %s" % (result["name"], result["title"]))
     if result["kind"] == "http":
         print("%d connections that are kept" % result["connections"])
     elif result["kind"] == "load":
         print("%d connections, 16-byte keys, 100-byte values" % result["connections"])
-    else:
+    elif "keys" in result:
         print("%d entries of 16-byte keys and 100-byte values" % result["keys"])
-    {"load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table}[result["kind"]](result)
+    TABLES[result["kind"]](result)
     print(end="", flush=True)
 
 
@@ -103,7 +141,7 @@ def goals(results):
         got = ratio(ours, theirs, figure)
         result.setdefault("goals", []).append(
             {"depth": depth, "figure": figure, "against": other, "least": least, "got": got, "met": got >= least})
-        lines.append("%-8s %2d in flight  %-4s against %-6s at least %4.2f   got %5.2f   %s" %
+        lines.append("%-16s %2d in flight  %-4s against %-6s at least %4.2f   got %5.2f   %s" %
                      (name, depth, figure, other, least, got, "met" if got >= least else "MISSED"))
     if lines:
         print("\ngoals")

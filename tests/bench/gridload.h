@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
+enum { SERVERS_MAX = 8, HOST_BYTES = 64 };
 enum { KEY_TEXT_BYTES = 16, SESSION_BYTES = 16, VALUE_BYTES_MAX = 16 << 20, MSET_KEYS = 10 };
 
 /* What the command line says; gridload_options.c lists the switches. */
@@ -29,6 +30,7 @@ struct options {
     const char *cache;        /* grid: context/cache */
     const char *durability;   /* grid: make the context with this when it is not there */
     const char *shape;        /* resp: string, mset, hash */
+    const char *server_pids;
     uint64_t port;
     uint64_t connections;
     uint64_t depth;
@@ -38,7 +40,6 @@ struct options {
     uint64_t put_percent;
     uint64_t count;
     uint64_t seed;
-    uint64_t server_pid;
     uint64_t since_ns;
     double seconds;
     double warmup;
@@ -47,6 +48,7 @@ struct options {
     bool check;
     bool probe;
     bool no_once;
+    bool routed; /* grid: each key to its primary */
 };
 
 /* Read the command line; says what is wrong and exits with 2. */
@@ -62,13 +64,21 @@ struct zipf {
     double half_pow;
 };
 
+struct place { /* where keys are served: a shard of a node */
+    char host[HOST_BYTES];
+    uint16_t port;
+    uint32_t shard; /* 0-based */
+};
+
 struct keys {
     uint64_t count;
     struct prng prng;
     struct zipf zipf; /* theta 0: uniform */
     uint32_t partitions;
-    uint32_t shards;
-    uint8_t *value; /* template of value_bytes bytes */
+    uint32_t shards;      /* or the number of places */
+    struct place *places; /* --routed */
+    uint32_t *owners;     /* --routed: place of each partition */
+    uint8_t *value;       /* template of value_bytes bytes */
     size_t value_bytes;
     const char *shape;  /* options.shape */
     uint32_t per_write; /* keys that one write writes */
@@ -76,7 +86,7 @@ struct keys {
 
 void keys_init(struct keys *k, const struct options *o);
 void keys_release(struct keys *k);
-/* A random key number that lives on `shard` (0-based). */
+/* A random key number that lives on `shard` (0-based), or at that place. */
 uint64_t keys_draw(struct keys *k, uint32_t shard);
 /* The first key number >= `from` that lives on `shard`; k->count when there is none. */
 uint64_t keys_next(const struct keys *k, uint64_t from, uint32_t shard);
@@ -118,9 +128,9 @@ struct conn {
     uint64_t ring_mask;
 };
 
-/* Connect, TLS handshake included; blocking with a time limit. False: refused or gone (errno says
- * why). */
-bool conn_open(struct conn *c, const struct options *o, SSL_CTX *tls);
+/* Connect to `place`, NULL: to the options' server; TLS included; blocking, limited. False:
+ * refused or gone (errno says why). */
+bool conn_open(struct conn *c, const struct options *o, const struct place *place, SSL_CTX *tls);
 void conn_nonblocking(struct conn *c);
 /* Blocking: write all of `data`; read what there is into c->in. Used while a connection is set
  * up. */
@@ -174,7 +184,8 @@ struct protocol {
     bool (*warm)(struct conn *c, const struct options *o);
 };
 
-extern const struct protocol protocol_grid, protocol_resp, protocol_memcached, protocol_echo;
+extern const struct protocol protocol_grid, protocol_resp, protocol_resp_wait, protocol_memcached,
+    protocol_echo;
 
 /* By name, or NULL. */
 const struct protocol *protocol_find(const char *name);
@@ -212,7 +223,8 @@ struct load {
     uint64_t elapsed_ns;
     uint64_t server_cpu_ns;
     uint64_t client_cpu_ns;
-    clockid_t server_clock;
+    clockid_t server_clocks[SERVERS_MAX];
+    unsigned servers;
     char refusal[160];      /* text of the first one */
     struct hist latency[2]; /* by load_op */
 };

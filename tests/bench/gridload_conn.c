@@ -44,10 +44,11 @@ static bool tls_start(struct conn *c, SSL_CTX *tls)
     return SSL_connect(c->ssl) == 1;
 }
 
-bool conn_open(struct conn *c, const struct options *o, SSL_CTX *tls)
+bool conn_open(struct conn *c, const struct options *o, const struct place *place, SSL_CTX *tls)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
-    if (inet_pton(AF_INET, o->host, &to.sin_addr) != 1) {
+    uint16_t port = place ? place->port : (uint16_t)o->port;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, place ? place->host : o->host, &to.sin_addr) != 1) {
         errno = EINVAL;
         return false;
     }

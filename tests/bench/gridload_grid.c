@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 enum { FRAME_LIMIT = VALUE_BYTES_MAX + (1 << 20) };
@@ -55,7 +56,7 @@ static bool complain(const char *what, uint32_t status, const char *detail)
     return false;
 }
 
-static bool hello(struct conn *c, struct keys *keys)
+static bool hello(struct conn *c, uint32_t shard, bool topology, uint32_t *ret_shards)
 {
     uint8_t session[SESSION_BYTES];
     CHECK(getrandom(session, sizeof session, 0) == (ssize_t)sizeof session);
@@ -64,7 +65,8 @@ static bool hello(struct conn *c, struct keys *keys)
     grid__hello__init(&h);
     h.version = h.version_min = 1;
     h.session = (ProtobufCBinaryData){sizeof session, session};
-    h.shard = c->shard + 1;
+    h.shard = shard + 1;
+    h.topology = topology;
     h.client = name;
     if (!message_send(c, &h.base))
         return complain("Hello", 0, NULL);
@@ -74,7 +76,7 @@ static bool hello(struct conn *c, struct keys *keys)
         return complain("Hello", 0, NULL);
     bool ok = r->status == 0 && r->shards > 0;
     if (ok)
-        keys->shards = r->shards;
+        *ret_shards = r->shards;
     else
         complain("Hello", r->status, r->detail);
     grid__hello_reply__free_unpacked(r, NULL);
@@ -96,7 +98,8 @@ static Grid__Response *ask(struct conn *c, Grid__Request *q)
     }
 }
 
-static enum grid_err cache_open(struct conn *c, const char *name, struct keys *keys)
+static enum grid_err cache_open(struct conn *c, const char *name, struct keys *keys,
+                                uint32_t *ret_context)
 {
     char *copy = xstrdup(name);
     Grid__Request q;
@@ -110,6 +113,7 @@ static enum grid_err cache_open(struct conn *c, const char *name, struct keys *k
         c->cache = (uint32_t)r->result;
         if (r->context && r->context->partitions)
             keys->partitions = r->context->partitions;
+        *ret_context = r->context ? r->context->id : 0;
     }
     if (r)
         grid__response__free_unpacked(r, NULL);
@@ -166,18 +170,119 @@ static bool cache_create(struct conn *c, const char *name, const char *durabilit
     return status == GRID_OK || status == GRID_EEXISTS;
 }
 
+/* --- who is primary --------------------------------------------------------------------------- */
+
+/* "host:port" with a numeric IPv4 address. */
+static bool address_read(const char *text, struct place *p)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text || (size_t)(colon - text) >= sizeof p->host)
+        return false;
+    memcpy(p->host, text, (size_t)(colon - text));
+    p->port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    return p->port != 0;
+}
+
+/* A place for each shard of each node, in the nodes' order. False: an address is not understood. */
+static bool places_make(const Grid__Topology *t, struct keys *keys)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_nodes; i++)
+        n += t->nodes[i]->shards;
+    keys->places = xcalloc(n, sizeof *keys->places);
+    keys->shards = 0;
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        for (uint32_t shard = 0; shard < t->nodes[i]->shards; shard++) {
+            struct place *p = &keys->places[keys->shards++];
+            p->shard = shard;
+            if (!address_read(t->nodes[i]->address, p))
+                return false;
+        }
+    }
+    return keys->shards > 0;
+}
+
+/* False: nobody leads it yet. */
+static bool owner_find(const Grid__Topology *t, uint32_t partition, uint32_t primary,
+                       uint32_t *ret_owner)
+{
+    uint32_t first = 0;
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        if (t->nodes[i]->number == primary && t->nodes[i]->shards) {
+            *ret_owner = first + partition % t->nodes[i]->shards;
+            return true;
+        }
+        first += t->nodes[i]->shards;
+    }
+    return false;
+}
+
+static bool routes_take(const Grid__Topology *t, uint32_t context, struct keys *keys)
+{
+    for (size_t i = 0; i < t->n_contexts; i++) {
+        const Grid__TopologyContext *about = t->contexts[i];
+        if (about->id != context || about->n_primaries != keys->partitions)
+            continue;
+        keys->owners = xcalloc(keys->partitions, sizeof *keys->owners);
+        for (uint32_t p = 0; p < keys->partitions; p++) {
+            if (!owner_find(t, p, about->primaries[p], &keys->owners[p]))
+                return false;
+        }
+        return places_make(t, keys);
+    }
+    return false;
+}
+
+static bool routes_ask(const struct options *o, uint32_t context, struct keys *keys)
+{
+    enum { BYTES = 4 << 20 };
+    struct conn c = {.fd = -1, .in = xalloc(BYTES), .in_cap = BYTES};
+    SSL_CTX *tls = o->tls_ca ? tls_new(o) : NULL;
+    uint32_t shards;
+    bool ok = conn_open(&c, o, NULL, tls) && hello(&c, 0, true, &shards);
+    Grid__Response *r =
+        ok ? (Grid__Response *)(void *)message_receive(&c, &grid__response__descriptor) : NULL;
+    ok = r && r->owners && routes_take(r->owners, context, keys);
+    if (r)
+        grid__response__free_unpacked(r, NULL);
+    conn_close(&c);
+    if (tls)
+        SSL_CTX_free(tls);
+    return ok;
+}
+
+/* Once; by a connection of its own, for which the topology is pushed whole. */
+static bool routes_learn(const struct options *o, uint32_t context, struct keys *keys)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        if (routes_ask(o, context, keys))
+            return true;
+        free(keys->owners);
+        free(keys->places);
+        keys->owners = NULL;
+        keys->places = NULL;
+        usleep(50000);
+    }
+    return complain("who is primary", 0, NULL);
+}
+
 static bool grid_setup(struct conn *c, const struct options *o, struct keys *keys)
 {
-    if (!hello(c, keys))
+    uint32_t shards, context = 0;
+    if (!hello(c, keys->places ? keys->places[c->shard].shard : c->shard, false, &shards))
         return false;
+    if (!o->routed)
+        keys->shards = shards;
     c->once = !o->no_once;
-    enum grid_err status = cache_open(c, o->cache, keys);
+    enum grid_err status = cache_open(c, o->cache, keys, &context);
     if (o->durability && (status == GRID_ENO_CONTEXT || status == GRID_ENO_CACHE)) {
         if (!cache_create(c, o->cache, o->durability))
             return false;
-        status = cache_open(c, o->cache, keys);
+        status = cache_open(c, o->cache, keys, &context);
     }
-    return status == GRID_OK || complain(o->cache, status, NULL);
+    if (status != GRID_OK)
+        return complain(o->cache, status, NULL);
+    return !o->routed || keys->owners || routes_learn(o, context, keys);
 }
 
 static bool grid_warm(struct conn *c, const struct options *o)

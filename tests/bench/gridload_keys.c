@@ -55,6 +55,8 @@ void keys_init(struct keys *k, const struct options *o)
 void keys_release(struct keys *k)
 {
     free(k->value);
+    free(k->places);
+    free(k->owners);
 }
 
 void key_write(uint8_t to[KEY_TEXT_BYTES], uint64_t key)
@@ -74,7 +76,8 @@ static uint32_t key_shard(const struct keys *k, uint64_t key)
 {
     uint8_t text[KEY_TEXT_BYTES];
     key_write(text, key);
-    return slot_partition(hash_slot(slice_make(text, sizeof text)), k->partitions) % k->shards;
+    uint32_t partition = slot_partition(hash_slot(slice_make(text, sizeof text)), k->partitions);
+    return k->owners ? k->owners[partition] : partition % k->shards;
 }
 
 static uint64_t key_any(struct keys *k)

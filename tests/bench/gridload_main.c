@@ -48,10 +48,8 @@ void load_report(const struct load *l)
            (unsigned long long)l->missing, (unsigned long long)l->refused,
            (unsigned long long)l->wrong, (unsigned long long)l->unanswered);
     printf("\"server_cpu_us\": %.3f, \"client_cpu_us\": %.3f, ",
-           per(o->server_pid ? l->server_cpu_ns : 0, l->answers) / 1e3,
-           per(l->client_cpu_ns, l->answers) / 1e3);
-    printf("\"server_busy\": %.3f, \"client_busy\": %.3f",
-           per(o->server_pid ? l->server_cpu_ns : 0, l->elapsed_ns),
+           per(l->server_cpu_ns, l->answers) / 1e3, per(l->client_cpu_ns, l->answers) / 1e3);
+    printf("\"server_busy\": %.3f, \"client_busy\": %.3f", per(l->server_cpu_ns, l->elapsed_ns),
            per(l->client_cpu_ns, l->elapsed_ns));
     latency_report("latency_us", &all);
     if (o->put_percent > 0 && o->put_percent < 100) {

@@ -20,7 +20,8 @@ struct switch_ {
 #define AT(field) offsetof(struct options, field)
 
 static const struct switch_ switches[] = {
-    {"protocol", TEXT, AT(protocol), "grid", 0, 0, "grid, resp, memcached or echo"},
+    {"protocol", TEXT, AT(protocol), "grid", 0, 0,
+     "grid, resp, resp-wait (SET and WAIT 1 0), memcached or echo"},
     {"host", TEXT, AT(host), "127.0.0.1", 0, 0, "numeric IPv4 address of the server"},
     {"port", NUMBER, AT(port), "7400", 1, 65535, "port of the server"},
     {"tls-ca", TEXT, AT(tls_ca), NULL, 0, 0, "TLS: trust this CA (PEM)"},
@@ -39,7 +40,8 @@ static const struct switch_ switches[] = {
     {"warmup", REAL, AT(warmup), "1", 0, 1e6, "seconds before it"},
     {"count", NUMBER, AT(count), "0", 0, 1e15, "stop after so many requests; 0: by time"},
     {"seed", NUMBER, AT(seed), "1", 0, 1e18, "of the random keys"},
-    {"server-pid", NUMBER, AT(server_pid), "0", 0, 4194304, "process whose CPU time is reported"},
+    {"server-pid", TEXT, AT(server_pids), "", 0, 0,
+     "process, or P,P..., whose CPU time is reported"},
     {"cache", TEXT, AT(cache), "default/default", 0, 0, "grid: context/cache"},
     {"durability", TEXT, AT(durability), NULL, 0, 0,
      "grid: make the context and cache so when they are not there: sync, async or memory"},
@@ -51,6 +53,8 @@ static const struct switch_ switches[] = {
      "try until one value is read rightly and all is warm (at most --seconds), print the times"},
     {"since", NUMBER, AT(since_ns), "0", 0, 1e18,
      "--probe: count from here, ns of CLOCK_MONOTONIC"},
+    {"routed", FLAG, AT(routed), NULL, 0, 0,
+     "grid: of several nodes: a connection to each, every key to its primary"},
     {"no-once", FLAG, AT(no_once), NULL, 0, 0, "grid: writes without exactly-once"},
 };
 

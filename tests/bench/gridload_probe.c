@@ -27,7 +27,7 @@ static bool read_once(struct prober *p)
     struct answer a = {0};
     long n = PARSE_MORE;
     *c = (struct conn){.fd = -1, .in = xalloc(INPUT_BYTES), .in_cap = INPUT_BYTES};
-    if (!conn_open(c, p->options, p->tls) ||
+    if (!conn_open(c, p->options, NULL, p->tls) ||
         (p->protocol->setup && !p->protocol->setup(c, p->options, &p->keys)))
         return false;
     struct request r = {.op = LOAD_GET, .number = 1, .lowest = 1};

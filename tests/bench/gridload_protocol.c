@@ -1,8 +1,8 @@
 /* gridload_protocol.c - the protocols by name, and what the text protocols share. */
 #include "tests/bench/gridload.h"
 
-static const struct protocol *const protocols[] = {&protocol_grid, &protocol_resp,
-                                                   &protocol_memcached, &protocol_echo};
+static const struct protocol *const protocols[] = {
+    &protocol_grid, &protocol_resp, &protocol_resp_wait, &protocol_memcached, &protocol_echo};
 
 const struct protocol *protocol_find(const char *name)
 {

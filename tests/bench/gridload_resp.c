@@ -143,5 +143,32 @@ static long resp_parse(struct slice in, struct answer *ret_answer)
     return (long)(end - in.data + 1);
 }
 
+static size_t wait_encode(const struct conn *c, const struct keys *keys, const struct request *r,
+                          uint8_t *to)
+{
+    (void)c;
+    uint8_t *p = to + string_encode(keys, r, to);
+    if (r->op == LOAD_PUT)
+        p = PUT_TEXT(p, "*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$1\r\n0\r\n");
+    return (size_t)(p - to);
+}
+
+/* "+OK" and ":<replicas that have it>" are one answer. */
+static long wait_parse(struct slice in, struct answer *ret_answer)
+{
+    long first = resp_parse(in, ret_answer);
+    if (first <= 0 || in.data[0] == '$')
+        return first;
+    struct slice rest = slice_make(in.data + first, in.len - (size_t)first);
+    long second = resp_parse(rest, ret_answer);
+    if (second > 0 && (rest.data[0] != ':' || rest.data[1] == '0')) {
+        ret_answer->kind = ANSWER_REFUSED;
+        ret_answer->error = slice_str("no replica has it");
+    }
+    return second > 0 ? first + second : second;
+}
+
+const struct protocol protocol_resp_wait = {
+    .name = "resp-wait", .setup = resp_setup, .encode = wait_encode, .parse = wait_parse};
 const struct protocol protocol_resp = {
     .name = "resp", .setup = resp_setup, .encode = resp_encode, .parse = resp_parse};

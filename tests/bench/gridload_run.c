@@ -61,16 +61,43 @@ static bool conn_begin(struct load *l, struct conn *c, uint64_t index)
 {
     conn_init(l, c);
     c->shard = (uint32_t)(index % l->keys.shards);
-    if (!conn_open(c, l->options, l->tls)) {
-        fprintf(stderr, "gridload: cannot connect to %s:%u: %s\n", l->options->host,
-                (unsigned)l->options->port, strerror(errno));
+    const struct place *place = l->keys.places ? &l->keys.places[c->shard] : NULL;
+    if (!conn_open(c, l->options, place, l->tls)) {
+        fprintf(stderr, "gridload: cannot connect to %s:%u: %s\n",
+                place ? place->host : l->options->host,
+                place ? place->port : (unsigned)l->options->port, strerror(errno));
         return false;
     }
     if (l->protocol->setup && !l->protocol->setup(c, l->options, &l->keys))
         return false;
+    if (!place && l->keys.places) { /* now it is known which place is the first */
+        conn_close(c);
+        return conn_begin(l, c, index);
+    }
     conn_nonblocking(c);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) == 0;
+}
+
+static bool servers_find(struct load *l)
+{
+    const char *p = l->options->server_pids;
+    while (*p && l->servers < SERVERS_MAX) {
+        char *end;
+        pid_t pid = (pid_t)strtol(p, &end, 10);
+        if (end == p || clock_getcpuclockid(pid, &l->server_clocks[l->servers++]) != 0)
+            return false;
+        p = *end == ',' ? end + 1 : end;
+    }
+    return *p == '\0';
+}
+
+static uint64_t servers_cpu_ns(const struct load *l)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < l->servers; i++)
+        sum += cpu_ns(l->server_clocks[i]);
+    return sum;
 }
 
 bool load_open(struct load *l, const struct options *o)
@@ -84,7 +111,7 @@ bool load_open(struct load *l, const struct options *o)
     l->conns = xcalloc(o->connections, sizeof *l->conns);
     for (uint64_t i = 0; i < o->connections; i++)
         l->conns[i].fd = -1;
-    if (o->server_pid && clock_getcpuclockid((pid_t)o->server_pid, &l->server_clock) != 0)
+    if (!servers_find(l))
         return complain("no such server process");
     for (uint64_t i = 0; i < o->connections; i++) {
         if (!conn_begin(l, &l->conns[i], i))
@@ -269,7 +296,7 @@ static void window_check(struct load *l)
     if (l->phase == PHASE_WARMUP && l->now_ns >= l->window_from_ns) {
         l->phase = PHASE_MEASURE;
         l->window_from_ns = l->now_ns;
-        l->server_cpu_ns = cpu_ns(l->server_clock);
+        l->server_cpu_ns = servers_cpu_ns(l);
         l->client_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
         return;
     }
@@ -278,7 +305,7 @@ static void window_check(struct load *l)
         l->phase = PHASE_DRAIN;
         l->window_to_ns = counted ? l->now_ns : l->window_to_ns;
         l->elapsed_ns = l->now_ns - l->window_from_ns;
-        l->server_cpu_ns = cpu_ns(l->server_clock) - l->server_cpu_ns;
+        l->server_cpu_ns = servers_cpu_ns(l) - l->server_cpu_ns;
         l->client_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - l->client_cpu_ns;
     }
 }
