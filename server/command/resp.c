@@ -214,6 +214,12 @@ struct slice resp_error_of(enum grid_err err)
                          "list");
     case GRID_ESTOPPING:
         return slice_str("CLUSTERDOWN the node is stopping");
+    case GRID_ENOT_PRIMARY:
+        return slice_str("CLUSTERDOWN Hash slot not served: no node leads its partition for now");
+    case GRID_EIN_DOUBT:
+        return slice_str("INDOUBT no answer: the write may or may not have been done");
+    case GRID_ESTALE:
+        return slice_str("INDOUBT the write is too old to be done exactly once");
     case GRID_ENO_CONTEXT:
         return slice_str("ERR no such context");
     case GRID_ENO_CACHE:

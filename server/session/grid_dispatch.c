@@ -145,8 +145,6 @@ static void do_scan(struct grid_session *g, struct wire_request *r)
 
 /* --- split up --------------------------------------------------------------------------------- */
 
-/* One op for each shard that has partitions of the context; partition i is on shard i while i <
- * shards. */
 static void count_everywhere(struct grid_session *g, struct wire_request *r, uint32_t parts)
 {
     struct op *ops = arena_calloc(g->base.arena, parts, sizeof *ops);
@@ -156,9 +154,7 @@ static void count_everywhere(struct grid_session *g, struct wire_request *r, uin
     }
     struct collector *c = collector_new(&g->base, r->number, GATHER_SUM, parts);
     for (uint32_t i = 0; i < parts; i++) {
-        ops[i] = r->op;
-        ops[i].all_partitions = true;
-        ops[i].partition = (uint16_t)i;
+        ops[i] = session_count_op(&g->base, r->op.cache, i);
         session_submit(&g->base, &ops[i], collector_ticket(c, i));
     }
 }
@@ -178,8 +174,7 @@ static void do_count(struct grid_session *g, struct wire_request *r)
         session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
         return;
     }
-    uint32_t shards = g->base.view->shards;
-    count_everywhere(g, r, context->partitions < shards ? context->partitions : shards);
+    count_everywhere(g, r, session_count_parts(&g->base, context));
 }
 
 static struct fault check_many(const struct grid_session *g, const struct wire_request *r)

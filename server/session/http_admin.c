@@ -57,13 +57,10 @@ static void on_counted(struct http_session *h, struct http_pending *p, const str
     buf_release(&out);
 }
 
-/* One op for each shard that has partitions of the context: partition i is on shard i while i <
- * shards. */
 void http_cache_info(struct http_session *h, struct http_pending *p, uint32_t cache,
                      const struct context_info *context)
 {
-    uint32_t shards = h->base.view->shards;
-    uint32_t parts = context->partitions < shards ? context->partitions : shards;
+    uint32_t parts = session_count_parts(&h->base, context);
     struct op *ops = http_alloc(h, p, parts * sizeof *ops);
     if (!ops)
         return;
@@ -71,8 +68,7 @@ void http_cache_info(struct http_session *h, struct http_pending *p, uint32_t ca
     p->note = cache;
     struct collector *to = collector_new(&h->base, p->number, GATHER_SUM, parts);
     for (uint32_t i = 0; i < parts; i++) {
-        ops[i] = (struct op){
-            .kind = OP_COUNT, .cache = cache, .all_partitions = true, .partition = (uint16_t)i};
+        ops[i] = session_count_op(&h->base, cache, i);
         session_submit(&h->base, &ops[i], collector_ticket(to, i));
     }
 }

@@ -303,6 +303,8 @@ void http_problem(struct http_session *h, struct http_pending *p, enum grid_err 
 {
     unsigned status = http_status_of(err);
     const char *more = NULL;
+    if (!detail && err == GRID_ENOT_PRIMARY)
+        detail = "no node leads the partition for now; nothing was done";
     if (status == 503)
         more = "Retry-After: 1\r\n";
     else if (status == 401)

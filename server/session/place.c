@@ -52,3 +52,19 @@ struct fault session_place(struct session *s, struct op *op)
         session_place_by(op, context, op->affinity.len ? op->affinity : op->key);
     return f;
 }
+
+/* A node that is alone has it done by shard: partition i is on shard i while i < shards. In a grid
+ * each partition is asked for where it is led. */
+uint32_t session_count_parts(const struct session *s, const struct context_info *context)
+{
+    uint32_t shards = s->view->shards;
+    return session_grid(s) || context->partitions < shards ? context->partitions : shards;
+}
+
+struct op session_count_op(const struct session *s, uint32_t cache, uint32_t i)
+{
+    return (struct op){.kind = OP_COUNT,
+                       .cache = cache,
+                       .all_partitions = !session_grid(s),
+                       .partition = (uint16_t)i};
+}

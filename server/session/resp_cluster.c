@@ -1,125 +1,237 @@
 /* resp_cluster.c - CLUSTER: who owns which slots, as clients of Redis Cluster ask for it.
  *
- * A node is shown as one endpoint that owns all slots, or, where every shard has a port of its own,
- * as one endpoint for each shard, so that such a client reaches the owning thread without a hop. An
- * endpoint's id is the node's id, 32 digits, and the number of the shard, 8 digits. */
+ * A node is shown as one endpoint that owns the slots of the partitions it leads; a node that is
+ * alone, where every shard has a port of its own, as one endpoint for each shard, so that such a
+ * client reaches the owning thread without a hop. An endpoint's id is the node's id, 32 digits,
+ * and the number of the shard, 8 digits.
+ * Every endpoint is a master: a node leads some partitions and has copies of others, which clients,
+ * who know masters and replicas only, cannot be told. What has no owner to be shown (it leads
+ * without a door for Redis clients) is shown as this node's, which passes it on. */
 #include "session/resp_priv.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
+#include "control/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { ID_BYTES = 41, RANGE_ALL = 16384 };
+enum { ID_BYTES = 41, RANGE_ALL = SLOTS, NOBODY = UINT16_MAX };
 
 /* --- endpoints -------------------------------------------------------------------------------- */
 
-/* How many there are; 1: the node as a whole. */
-static uint32_t endpoints(const struct resp_session *r)
-{
-    return r->base.view->resp_shard_port ? r->base.view->shards : 1;
-}
+struct endpoint {
+    char id[ID_BYTES];
+    char host[GRID_ADDRESS_BYTES_MAX + 1];
+    unsigned port;
+    uint32_t node; /* its number in the grid; 0: there is none */
+    bool here, up;
+};
 
-static uint16_t endpoint_port(const struct resp_session *r, uint32_t endpoint)
-{
-    const struct node_view *v = r->base.view;
-    return v->resp_shard_port ? (uint16_t)(v->resp_shard_port + endpoint) : v->resp_port;
-}
+/* What is shown. */
+struct shown {
+    struct endpoint *endpoints;
+    uint32_t len, here; /* `here`: where this connection came to */
+    uint32_t partitions;
+    uint16_t *owners; /* of the partitions: an endpoint, or NOBODY */
+    uint64_t epoch;
+};
 
-/* Where this connection came to. */
-static uint32_t endpoint_here(const struct resp_session *r)
-{
-    return r->base.view->resp_shard_port ? r->base.ports->shard : 0;
-}
-
-static const char *endpoint_id(const struct resp_session *r, uint32_t endpoint, char id[ID_BYTES])
+static void id_make(char id[ID_BYTES], const uint8_t node_id[16], uint32_t shard)
 {
     for (size_t i = 0; i < 16; i++)
-        snprintf(id + 2 * i, 3, "%02x", r->base.view->node_id[i]);
-    snprintf(id + 32, 9, "%08" PRIx32, endpoint);
-    return id;
+        snprintf(id + 2 * i, 3, "%02x", node_id[i]);
+    snprintf(id + 32, 9, "%08" PRIx32, shard);
 }
 
-static uint32_t partitions_of(struct resp_session *r)
+/* "HOST:PORT". False: it is none. */
+static bool address_split(const char *address, char *host, size_t size, unsigned *ret_port)
+{
+    const char *colon = strrchr(address, ':');
+    unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
+    if (!port || port > UINT16_MAX)
+        return false;
+    snprintf(host, size, "%.*s", (int)(colon - address), address);
+    *ret_port = (unsigned)port;
+    return true;
+}
+
+static struct endpoint *endpoint_add(struct shown *s, const uint8_t node_id[16], uint32_t shard)
+{
+    struct endpoint *e = &s->endpoints[s->len++];
+    *e = (struct endpoint){.up = true};
+    id_make(e->id, node_id, shard);
+    return e;
+}
+
+/* This node, as clients know it. */
+static void endpoint_own(const struct resp_session *r, struct endpoint *e, uint32_t shard)
+{
+    const struct node_view *v = r->base.view;
+    snprintf(e->host, sizeof e->host, "%s", v->resp_host);
+    e->port = v->resp_shard_port && !e->node ? v->resp_shard_port + shard : v->resp_port;
+}
+
+static void shown_alone(const struct resp_session *r, struct shown *s)
+{
+    const struct node_view *v = r->base.view;
+    uint32_t len = v->resp_shard_port ? v->shards : 1;
+    s->endpoints = xcalloc(len, sizeof *s->endpoints);
+    for (uint32_t i = 0; i < len; i++)
+        endpoint_own(r, endpoint_add(s, v->node_id, i), i);
+    s->here = len > 1 ? r->base.ports->shard : 0;
+    s->epoch = v->epoch;
+    for (uint32_t p = 0; p < s->partitions; p++)
+        s->owners[p] = (uint16_t)(len > 1 ? p % len : 0);
+}
+
+static uint16_t owner_of(const struct shown *s, uint32_t node)
+{
+    for (uint32_t i = 0; i < s->len; i++)
+        if (s->endpoints[i].node == node)
+            return (uint16_t)i;
+    return (uint16_t)s->here;
+}
+
+static void shown_grid(const struct resp_session *r, const struct grid_state *grid, struct shown *s)
+{
+    s->endpoints = xcalloc(grid->nodes_len + 1, sizeof *s->endpoints);
+    for (size_t i = 0; i < grid->nodes_len; i++) {
+        const struct grid_node *n = &grid->nodes[i];
+        struct endpoint e = {.node = n->number};
+        bool here = memcmp(n->info.id, r->base.view->node_id, GRID_ID_BYTES) == 0;
+        if (!here && !address_split(n->info.address[ADDRESS_RESP], e.host, sizeof e.host, &e.port))
+            continue;
+        struct endpoint *to = endpoint_add(s, n->info.id, 0);
+        memcpy(e.id, to->id, sizeof e.id);
+        e.up = n->state == NODE_UP;
+        *to = e;
+        if (!here)
+            continue;
+        s->here = s->len - 1;
+        endpoint_own(r, to, 0);
+    }
+    if (!s->len)
+        endpoint_own(r, endpoint_add(s, r->base.view->node_id, 0), 0);
+    s->epoch = grid->revision;
+    for (uint32_t p = 0; p < s->partitions; p++) {
+        uint32_t node = grid_state_primary(grid, cache_context(r->cache), p).node;
+        s->owners[p] = node ? owner_of(s, node) : (uint16_t)NOBODY;
+    }
+}
+
+static void shown_make(struct resp_session *r, struct shown *s)
 {
     enum grid_err err;
     const struct context_info *context = resp_context(r, &err);
-    return context ? context->partitions : 1;
+    const struct grid_state *grid = session_grid(&r->base);
+    *s = (struct shown){.partitions = context ? context->partitions : 1};
+    s->owners = xcalloc(s->partitions, sizeof *s->owners);
+    if (grid && grid_state_founded(grid))
+        shown_grid(r, grid, s);
+    else
+        shown_alone(r, s);
+    s->endpoints[s->here].here = true;
 }
 
-static uint32_t slot_endpoint(const struct resp_session *r, uint32_t partitions, uint32_t slot)
+static void shown_release(struct shown *s)
 {
-    uint32_t partition = slot_partition((uint16_t)slot, partitions);
-    return endpoints(r) == 1 ? 0 : partition % r->base.view->shards;
+    free(s->endpoints);
+    free(s->owners);
 }
 
-/* The run of slots from `from` on with one owner: returns where the next begins. */
-static uint32_t range_end(const struct resp_session *r, uint32_t partitions, uint32_t from,
-                          uint32_t *ret_endpoint)
+/* The run of slots from `*at` on with one owner, who is told; *at is where the next begins. */
+static uint16_t range_next(const struct shown *s, uint32_t *at)
 {
-    uint32_t end = from + 1;
-    *ret_endpoint = slot_endpoint(r, partitions, from);
-    while (end < RANGE_ALL && slot_endpoint(r, partitions, end) == *ret_endpoint)
-        end++;
-    return end;
+    uint32_t each = RANGE_ALL / s->partitions;
+    uint16_t owner = s->owners[*at / each];
+    while (*at < RANGE_ALL && s->owners[*at / each] == owner)
+        *at += each;
+    return owner;
+}
+
+/* --- MOVED ------------------------------------------------------------------------------------ */
+
+static bool moved_away(struct resp_session *r, const struct grid_state *grid, uint16_t slot,
+                       uint16_t partition, char line[RESP_MOVED])
+{
+    uint32_t number = grid_state_primary(grid, cache_context(r->cache), partition).node;
+    const struct grid_node *n = number ? grid_state_node(grid, number) : NULL;
+    if (!n || !n->info.address[ADDRESS_RESP][0] ||
+        memcmp(n->info.id, r->base.view->node_id, GRID_ID_BYTES) == 0)
+        return false;
+    int len = snprintf(line, RESP_MOVED, "MOVED %u %s", slot, n->info.address[ADDRESS_RESP]);
+    return len < RESP_MOVED;
 }
 
 bool resp_moved(struct resp_session *r, uint16_t slot, uint16_t partition, char line[RESP_MOVED])
 {
     const struct session *s = &r->base;
-    uint32_t owner = partition % s->view->shards;
-    if (likely(!s->peer.own_port || !s->view->resp_shard_port || owner == s->ports->shard))
+    if (likely(!s->peer.own_port || !s->view->resp_shard_port))
         return false;
-    snprintf(line, RESP_MOVED, "MOVED %u %s:%u", slot, s->view->resp_host, endpoint_port(r, owner));
+    const struct grid_state *grid = session_grid(s);
+    if (grid)
+        return moved_away(r, grid, slot, partition, line);
+    uint32_t owner = partition % s->view->shards;
+    if (owner == s->ports->shard)
+        return false;
+    snprintf(line, RESP_MOVED, "MOVED %u %s:%u", slot, s->view->resp_host,
+             (unsigned)s->view->resp_shard_port + owner);
     return true;
 }
 
 /* --- SLOTS, SHARDS, NODES --------------------------------------------------------------------- */
 
-static void slots_range(struct resp_session *r, struct buf *out, uint32_t from, uint32_t end,
-                        uint32_t endpoint)
+static void slots_range(struct buf *out, uint32_t from, uint32_t end, const struct endpoint *e)
 {
-    char id[ID_BYTES];
     resp_array(out, 3);
     resp_integer(out, from);
     resp_integer(out, end - 1);
     resp_array(out, 4);
-    resp_bulk(out, slice_str(r->base.view->resp_host));
-    resp_integer(out, endpoint_port(r, endpoint));
-    resp_bulk(out, slice_str(endpoint_id(r, endpoint, id)));
+    resp_bulk(out, slice_str(e->host));
+    resp_integer(out, e->port);
+    resp_bulk(out, slice_str(e->id));
     resp_array(out, 0);
 }
 
 void resp_cluster_slots(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
-    uint32_t partitions = partitions_of(r), endpoint, len = 0;
+    struct shown s;
+    struct buf ranges = BUF_INIT;
+    uint32_t len = 0;
     (void)q;
-    for (uint32_t at = 0; at < RANGE_ALL; len++)
-        at = range_end(r, partitions, at, &endpoint);
-    resp_array(out, len);
+    shown_make(r, &s);
     for (uint32_t at = 0; at < RANGE_ALL;) {
-        uint32_t end = range_end(r, partitions, at, &endpoint);
-        slots_range(r, out, at, end, endpoint);
-        at = end;
+        uint32_t from = at;
+        uint16_t owner = range_next(&s, &at);
+        if (owner == NOBODY)
+            continue;
+        slots_range(&ranges, from, at, &s.endpoints[owner]);
+        len++;
     }
+    resp_array(out, len);
+    if (len)
+        buf_add(out, ranges.data, ranges.len);
+    buf_release(&ranges);
+    shown_release(&s);
 }
 
-static void shard_slots(struct resp_session *r, struct buf *out, uint32_t wanted)
+static void shard_slots(const struct shown *s, struct buf *out, uint32_t wanted)
 {
-    uint32_t partitions = partitions_of(r), endpoint;
     struct buf ranges = BUF_INIT;
     uint64_t len = 0;
     for (uint32_t at = 0; at < RANGE_ALL;) {
-        uint32_t end = range_end(r, partitions, at, &endpoint);
-        if (endpoint == wanted) {
-            resp_integer(&ranges, at);
-            resp_integer(&ranges, end - 1);
-            len += 2;
-        }
-        at = end;
+        uint32_t from = at;
+        if (range_next(s, &at) != wanted)
+            continue;
+        resp_integer(&ranges, from);
+        resp_integer(&ranges, at - 1);
+        len += 2;
     }
     resp_array(out, len);
-    buf_add(out, ranges.data, ranges.len);
+    if (len)
+        buf_add(out, ranges.data, ranges.len);
     buf_release(&ranges);
 }
 
@@ -131,67 +243,98 @@ static void pair_text(struct buf *out, const char *key, const char *value)
 
 void resp_cluster_shards(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
+    struct shown s;
     (void)q;
-    resp_array(out, endpoints(r));
-    for (uint32_t i = 0; i < endpoints(r); i++) {
-        char id[ID_BYTES];
+    shown_make(r, &s);
+    resp_array(out, s.len);
+    for (uint32_t i = 0; i < s.len; i++) {
+        const struct endpoint *e = &s.endpoints[i];
         resp_map(out, 2, r->resp3);
         resp_bulk(out, slice_str("slots"));
-        shard_slots(r, out, i);
+        shard_slots(&s, out, i);
         resp_bulk(out, slice_str("nodes"));
         resp_array(out, 1);
         resp_map(out, 7, r->resp3);
-        pair_text(out, "id", endpoint_id(r, i, id));
+        pair_text(out, "id", e->id);
         resp_bulk(out, slice_str("port"));
-        resp_integer(out, endpoint_port(r, i));
-        pair_text(out, "ip", r->base.view->resp_host);
-        pair_text(out, "endpoint", r->base.view->resp_host);
+        resp_integer(out, e->port);
+        pair_text(out, "ip", e->host);
+        pair_text(out, "endpoint", e->host);
         pair_text(out, "role", "master");
         resp_bulk(out, slice_str("replication-offset"));
         resp_integer(out, 0);
-        pair_text(out, "health", "online");
+        pair_text(out, "health", e->up ? "online" : "fail");
     }
+    shown_release(&s);
+}
+
+static void node_line(const struct shown *s, uint32_t i, struct buf *text)
+{
+    const struct endpoint *e = &s->endpoints[i];
+    buf_printf(text, "%s %s:%u@%u %smaster%s - 0 0 %" PRIu64 " %s", e->id, e->host, e->port,
+               e->port, e->here ? "myself," : "", e->up ? "" : ",fail", s->epoch,
+               e->up ? "connected" : "disconnected");
+    for (uint32_t at = 0; at < RANGE_ALL;) {
+        uint32_t from = at;
+        if (range_next(s, &at) != i)
+            continue;
+        if (at == from + 1)
+            buf_printf(text, " %" PRIu32, from);
+        else
+            buf_printf(text, " %" PRIu32 "-%" PRIu32, from, at - 1);
+    }
+    buf_add_u8(text, '\n');
 }
 
 void resp_cluster_nodes(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
-    uint32_t partitions = partitions_of(r), endpoint;
+    struct shown s;
     struct buf text = BUF_INIT;
     (void)q;
-    for (uint32_t i = 0; i < endpoints(r); i++) {
-        char id[ID_BYTES];
-        unsigned port = endpoint_port(r, i);
-        buf_printf(&text, "%s %s:%u@%u %smaster - 0 0 %" PRIu64 " connected", endpoint_id(r, i, id),
-                   r->base.view->resp_host, port, port, i == endpoint_here(r) ? "myself," : "",
-                   r->base.view->epoch);
-        for (uint32_t at = 0; at < RANGE_ALL;) {
-            uint32_t end = range_end(r, partitions, at, &endpoint);
-            if (endpoint == i && end == at + 1)
-                buf_printf(&text, " %" PRIu32, at);
-            else if (endpoint == i)
-                buf_printf(&text, " %" PRIu32 "-%" PRIu32, at, end - 1);
-            at = end;
-        }
-        buf_add_u8(&text, '\n');
-    }
+    shown_make(r, &s);
+    for (uint32_t i = 0; i < s.len; i++)
+        node_line(&s, i, &text);
     resp_verbatim(out, buf_slice(&text), r->resp3);
     buf_release(&text);
+    shown_release(&s);
+}
+
+/* Slots that somebody owns; *ret_size: how many endpoints own any. */
+static uint32_t slots_served(const struct shown *s, uint32_t *ret_size)
+{
+    uint32_t served = 0;
+    bool *owns = xcalloc(s->len, sizeof *owns);
+    for (uint32_t p = 0; p < s->partitions; p++) {
+        if (s->owners[p] == NOBODY)
+            continue;
+        served += RANGE_ALL / s->partitions;
+        *ret_size += !owns[s->owners[p]];
+        owns[s->owners[p]] = true;
+    }
+    free(owns);
+    return served;
 }
 
 void resp_cluster_info(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
+    struct shown s;
     struct buf text = BUF_INIT;
+    uint32_t size = 0;
     (void)q;
+    shown_make(r, &s);
+    uint32_t served = slots_served(&s, &size);
     buf_printf(&text,
-               "cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:16384\r\n"
-               "cluster_slots_pfail:0\r\ncluster_slots_fail:0\r\ncluster_known_nodes:%" PRIu32
-               "\r\ncluster_size:%" PRIu32 "\r\ncluster_current_epoch:%" PRIu64
-               "\r\ncluster_my_epoch:%" PRIu64
+               "cluster_state:%s\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:%" PRIu32
+               "\r\ncluster_slots_pfail:0\r\ncluster_slots_fail:%" PRIu32
+               "\r\ncluster_known_nodes:%" PRIu32 "\r\ncluster_size:%" PRIu32
+               "\r\ncluster_current_epoch:%" PRIu64 "\r\ncluster_my_epoch:%" PRIu64
                "\r\ncluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n"
                "total_cluster_links_buffer_limit_exceeded:0\r\n",
-               endpoints(r), endpoints(r), r->base.view->epoch, r->base.view->epoch);
+               served == RANGE_ALL ? "ok" : "fail", served, RANGE_ALL - served, s.len, size,
+               s.epoch, s.epoch);
     resp_verbatim(out, buf_slice(&text), r->resp3);
     buf_release(&text);
+    shown_release(&s);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
@@ -199,8 +342,10 @@ void resp_cluster_info(struct resp_session *r, const struct resp_request *q, str
 void resp_cluster_myid(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
     char id[ID_BYTES];
+    bool shards = r->base.view->resp_shard_port && !session_grid(&r->base);
     (void)q;
-    resp_bulk(out, slice_str(endpoint_id(r, endpoint_here(r), id)));
+    id_make(id, r->base.view->node_id, shards ? r->base.ports->shard : 0);
+    resp_bulk(out, slice_str(id));
 }
 
 void resp_cluster_keyslot(struct resp_session *r, const struct resp_request *q, struct buf *out)

@@ -111,8 +111,7 @@ enum resp_taken resp_dbsize(struct resp_session *r, const struct resp_request *q
     const struct context_info *context = resp_context(r, &err);
     if (!context)
         return refuse_err(r, err);
-    uint32_t shards = r->base.view->shards;
-    uint32_t len = context->partitions < shards ? context->partitions : shards;
+    uint32_t len = session_count_parts(&r->base, context);
     struct op *ops = arena_calloc(r->base.arena, len, sizeof *ops);
     if (!ops)
         return resp_no_room(q->turn);
@@ -122,11 +121,8 @@ enum resp_taken resp_dbsize(struct resp_session *r, const struct resp_request *q
     slot->left = len;
     slot->sum = 0;
     slot->error = GRID_OK;
-    for (uint32_t i = 0; i < len; i++) { /* partition i is on shard i while i < shards */
-        ops[i].kind = OP_COUNT;
-        ops[i].cache = r->cache;
-        ops[i].all_partitions = true;
-        ops[i].partition = (uint16_t)i;
+    for (uint32_t i = 0; i < len; i++) {
+        ops[i] = session_count_op(&r->base, r->cache, i);
         session_submit(&r->base, &ops[i], session_ticket(&r->base, number, i));
     }
     return RESP_TAKEN;

@@ -175,7 +175,7 @@ const char *resp_client_rename(struct resp_session *r, struct slice name);
 
 /* --- resp_cluster.c --------------------------------------------------------------------------- */
 
-enum { RESP_MOVED = 128 };
+enum { RESP_MOVED = 192 };
 /* Whether a client that came to this shard's own port, as clients of Redis Cluster do, is to ask
  * another one; `line` is the error then. */
 bool resp_moved(struct resp_session *r, uint16_t slot, uint16_t partition, char line[RESP_MOVED]);

@@ -203,6 +203,9 @@ static const struct fault no_fault = {GRID_OK, NULL};
 struct fault session_context(struct session *s, uint32_t cache,
                              const struct context_info **ret_context);
 void session_place_by(struct op *op, const struct context_info *context, struct slice placed_by);
+/* COUNT of a whole cache: how many ops it is split up into; number `i` of them. */
+uint32_t session_count_parts(const struct session *s, const struct context_info *context);
+struct op session_count_op(const struct session *s, uint32_t cache, uint32_t i);
 /* Check an op on one key (cache, key, affinity and value are set) and give it its partition. */
 struct fault session_place(struct session *s, struct op *op);
 
