@@ -25,7 +25,7 @@ ifdef COVERAGE
 CFLAGS += --coverage
 LDFLAGS += --coverage
 endif
-# gcc optimises gridd as a whole (a tenth faster); its objects serve the unit tests without that.
+# gcc optimises gridd as a whole (a tenth faster); its objects serve all tests without that, which link in no time.
 ifeq ($(SAN)$(COVERAGE)$(shell $(CC) -dM -E -x c /dev/null | grep -c __clang__),0)
 LTO := -flto=auto -ffat-lto-objects
 endif
@@ -150,7 +150,7 @@ libs_ctl := $(CTL_LIBS)
 libs_bench := -lssl -lcrypto -lprotobuf-c -lm
 
 links_of = $(shell sed -n 's/.*LINK:\([a-z ]*\).*/\1/p;15q' $(1))
-no_lto = $(if $(filter tests/unit/%,$(1)),-fno-lto)
+no_lto = $(if $(filter tests/bench/%,$(1)),,-fno-lto)
 # $(call PROGRAM,output,source,extra libs): one test program and what its LINK line names
 define PROGRAM
 $(1): $(BUILD)/obj/$(2:.c=.o) $(foreach l,$(call links_of,$(2)),$(BUILD)/lib/$(l).a)

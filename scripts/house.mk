@@ -10,17 +10,27 @@ COVERAGE_BUILD := $(patsubst %-coverage,%,$(BUILD))-coverage
 # Simulators of single rooms add theirs (tests/sim/*/*.mk).
 SIMS += $(BUILD)/sim
 
-.PHONY: test sim demo format install uninstall help deps
+.PHONY: test sim sims sanitized demo format install uninstall help deps
 deps:
 	@scripts/install-deps
 test: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(SIMS) $(FUZZ_REPLAY)
-	@BUILD=$(BUILD) scripts/run-tests $(UNIT) $(SIMS) $(FUZZ_REPLAY) $(E2E)
+	@BUILD=$(BUILD) scripts/run-tests $(SIMS) $(UNIT) $(FUZZ_REPLAY) --alone $(E2E)
 # One node in a world made from a seed: SEEDS of them from START (or `random`), or the one SEED.
 SEEDS ?= 1000
 START ?= 1
 sim: $(BUILD)/sim
 	@$(BUILD)/sim --stats $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --start $(START))
+# All simulators, as many at a time as `make -j` says.
+sims: $(patsubst $(BUILD)/%,%,$(SIMS))
+# What is pure, under sanitizers; in the build of the fuzzers, which would be made anyway.
+SANITIZED := base data replica raft control grid shard command wire session node conf lib
+sanitized:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang SAN=$(FUZZ_SAN) sanitized-run
+SANITIZED_UNIT := $(filter $(SANITIZED:%=$(BUILD)/unit/%/%),$(UNIT))
+sanitized-run: $(SANITIZED_UNIT) $(SIMS)
+	@scripts/run-tests $(SANITIZED_UNIT)
+	@$(MAKE) --no-print-directory -O sims
 demo: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	@scripts/demo $(BUILD)
@@ -83,6 +93,8 @@ help:
 #? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
 #? make sim-raft    the same of the consensus engine alone (tests/sim/raft/README.md)
 #? make sim-grid    the same of whole control planes (tests/sim/grid/README.md)
+#? make sims        the same of all simulators
+#? make sanitized   unit tests of the pure rooms and all simulators under sanitizers (clang)
 #? make fuzz        each fuzz target for SECONDS=20; FUZZ=NAME for one
 #? make bench       the benchmarks (tests/bench/README.md); make instructions
 #? make tidy        layers, sizes, leftovers, format, manuals; make format

@@ -1,6 +1,6 @@
 /* everywhere.c - errands of sessions: to every worker, back to the one that asked, and there to the
  * session with what all of them said. */
-#include "node/node_priv.h"
+#include "node/routing.h"
 
 #include "base/alloc.h"
 
@@ -54,6 +54,14 @@ static void visit_run(struct note *n, void *thread)
 void everywhere(void *worker, const struct ticket *to, const struct errand *errand)
 {
     struct worker *w = worker;
+    if (w->router && errand->kind)
+        router_errand(w->router, to, errand, loop_mono_ms(w->loop));
+    else
+        everywhere_here(w, to, errand);
+}
+
+void everywhere_here(struct worker *w, const struct ticket *to, const struct errand *errand)
+{
     unsigned shards = w->node->shards;
     size_t bytes = 0;
     CHECK(errand->args_len <= ERRAND_ARGS_MAX);

@@ -7,6 +7,7 @@
 #include "net/fdlimit.h"
 #include "node/membership.h"
 #include "node/replication.h"
+#include "node/routing.h"
 #include "wire/snapshot.h"
 
 #include <errno.h>
@@ -131,7 +132,8 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .cold_get = cold_get,
                                 .cold_scan = cold_scan,
                                 .checkpoint_soon = folding_soon,
-                                .grid = w->node->membership ? &replication_ports : NULL};
+                                .grid = w->node->membership ? &replication_ports : NULL,
+                                .reroute = w->node->membership ? routing_reroute : NULL};
     return shard_new(&conf, &ports, w->catalog);
 }
 

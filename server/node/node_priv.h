@@ -77,9 +77,12 @@ struct worker {
     atomic_uint no_space;            /* of enum space */
     uint64_t log_bytes, log_records; /* given to the log since the start */
     struct replication *replication; /* NULL: there are no other nodes */
-    _Atomic uint64_t settled;        /* the log is folded up to here (R9); UINT64_MAX: all of it */
-    bool tight;                      /* pressure.c: no connection is to be read for a while */
-    bool paused;                     /* ... for that reason: what was written is paid for */
+    struct router *router;           /* likewise */
+    struct loop_timer route;         /* of the router, set when `routing` */
+    bool routing;
+    _Atomic uint64_t settled; /* the log is folded up to here (R9); UINT64_MAX: all of it */
+    bool tight;               /* pressure.c: no connection is to be read for a while */
+    bool paused;              /* ... for that reason: what was written is paid for */
     struct loop_timer pause;
     uint64_t paid_lsn, debt_us;
     struct log_thread log;
@@ -144,6 +147,8 @@ void worker_stop(struct worker *w); /* any thread */
 void worker_release(struct worker *w);
 /* An op of this turn; borrowed until its end. */
 void worker_submit(struct worker *w, struct op *op);
+/* Do what was submitted so far. */
+void worker_do(struct worker *w);
 void worker_keep(struct worker *w, struct note *n); /* free `n` at the end of the turn */
 void worker_reply(void *ctx, const struct ticket *to, const struct result *res);
 void worker_dirty(struct worker *w, struct session *s);
@@ -190,8 +195,9 @@ MUST_USE
 enum grid_err doors_addresses(const struct node *n, struct node_info *info,
                               const struct listener *peer, char *why);
 
-/* everywhere.c */
+/* everywhere.c: a port of the sessions; the same on this node's threads only */
 void everywhere(void *worker, const struct ticket *to, const struct errand *errand);
+void everywhere_here(struct worker *w, const struct ticket *to, const struct errand *errand);
 
 /* sleeping.c: a port of the sessions; wake all now; forget all */
 void sleeping(void *worker, const struct ticket *to, msec_t ms);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "node/membership.h"
+#include "node/routing.h"
 #include "wire/peer.h"
 
 #include <stdlib.h>
@@ -202,36 +203,49 @@ const struct shard_grid_ports replication_ports = {
 
 /* --- links ------------------------------------------------------------------------------------ */
 
-/* A link may be up before the state knows who is at its other end: then the shard hears of it with
- * the news. The owner of a link is the number by which it was told. */
+/* What a link is to its users. A link may be up before the state knows who is at its other end:
+ * then the shard hears of it with the news. */
+struct side {
+    uint32_t number; /* by which the shard was told; 0: not yet */
+    struct router_link *route;
+};
+
 static void link_tell(struct replication *r, struct peers_link *k)
 {
     uint32_t number = number_of(r, k);
-    if (!number || peers_link_owner(k))
+    struct side *side = peers_link_owner(k);
+    if (!number || side->number)
         return;
-    peers_link_set_owner(k, (void *)(uintptr_t)number);
+    side->number = number;
     shard_peer_linked(r->worker->shard, number, true, loop_wall_ms(r->worker->loop));
 }
 
 static void link_tell_each(void *ctx, struct peers_link *k)
 {
-    link_tell(ctx, k);
+    if (peers_link_owner(k))
+        link_tell(ctx, k);
 }
 
 static void link_up(void *ctx, struct peers_link *k)
 {
-    link_tell(ctx, k);
+    struct replication *r = ctx;
+    struct side *side = xcalloc(1, sizeof *side);
+    peers_link_set_owner(k, side);
+    link_tell(r, k);
+    side->route = routing_up(r->worker, k);
 }
 
 static void link_down(void *ctx, struct peers_link *k, const char *why)
 {
     struct replication *r = ctx;
-    uint32_t number = (uint32_t)(uintptr_t)peers_link_owner(k);
+    struct side *side = peers_link_owner(k);
     log_debug("replica", "no link with shard %u of %s: %s", peers_link_other(k)->from_shard,
               peers_link_other(k)->node, why);
-    if (!number)
-        return;
-    shard_peer_linked(r->worker->shard, number, false, loop_wall_ms(r->worker->loop));
+    peers_link_set_owner(k, NULL);
+    routing_down(r->worker, side->route);
+    if (side->number)
+        shard_peer_linked(r->worker->shard, side->number, false, loop_wall_ms(r->worker->loop));
+    free(side);
 }
 
 static void link_room(void *ctx, struct peers_link *k)
@@ -245,10 +259,17 @@ static void link_message(void *ctx, struct peers_link *k, enum peer_class class,
     struct replication *r = ctx;
     struct worker *w = r->worker;
     (void)class;
+    enum wire_peer_kind kind = wire_peer_take(&body);
+    if (kind == WIRE_PEER_FORWARD) {
+        const struct side *side = peers_link_owner(k);
+        if (!routing_message(w, side->route, body))
+            peers_link_close(k, "it asked for what makes no sense");
+        return;
+    }
     uint32_t number = number_of(r, k);
     if (!number)
         return; /* the state does not know it yet: it asks again */
-    if (wire_peer_take(&body) != WIRE_PEER_SHARD)
+    if (kind != WIRE_PEER_SHARD)
         return;
     struct shard_message m;
     enum grid_err err = wire_shard_decode(body, w->arena, &m);
@@ -298,6 +319,7 @@ static void news_run(struct note *note, void *thread)
     struct worker *w = thread;
     struct replication *r = w->replication;
     struct grid_state *old = r->state;
+    worker_do(w); /* what came before is done by what was known then */
     r->state = n->state;
     r->self = n->self;
     if (grid_state_founded(r->state)) {
@@ -306,6 +328,7 @@ static void news_run(struct note *note, void *thread)
     }
     shard_set_grid(w->shard, r->state, r->self, loop_wall_ms(w->loop));
     peers_each(r->peers, link_tell_each, r);
+    routing_news(w, r->state, r->self);
     worker_news(w);
     grid_state_unref(old);
     free(n);
@@ -467,6 +490,7 @@ void replication_init(struct worker *w, const struct replication_conf *conf)
     struct replication *r = w->replication = xcalloc(1, sizeof *r);
     r->worker = w;
     r->leases = conf->leases;
+    routing_init(w);
     loop_timer_init(&r->tick, w->loop, tick_fired, r);
     loop_timer_init(&r->look, w->loop, drain_look, r);
     struct peers_conf peers = {
@@ -487,6 +511,7 @@ void replication_stop(struct worker *w)
         return;
     loop_timer_stop(&w->replication->tick);
     loop_timer_stop(&w->replication->look);
+    loop_timer_stop(&w->route);
     peers_stop(w->replication->peers);
 }
 

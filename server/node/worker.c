@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "node/replication.h"
+#include "node/routing.h"
 
 #include <stdlib.h>
 
@@ -47,6 +48,8 @@ void worker_keep(struct worker *w, struct note *n)
 
 void worker_submit(struct worker *w, struct op *op)
 {
+    if (unlikely(w->router != NULL) && routing_takes(w, op))
+        return;
     if (w->ops_len == w->ops_cap) {
         w->ops_cap = w->ops_cap ? w->ops_cap * 2 : 256;
         w->ops = xrealloc(w->ops, w->ops_cap, sizeof(struct op *));
@@ -101,7 +104,7 @@ static void link_move(void *ctx, struct session *s, uint32_t shard)
     l->target = shard;
 }
 
-static void ops_do(struct worker *w)
+void worker_do(struct worker *w)
 {
     msec_t now = loop_wall_ms(w->loop);
     shard_submit_all(w->shard, w->ops, w->ops_len, now);
@@ -332,7 +335,9 @@ void worker_read_on(struct worker *w)
 static void worker_turn_end(void *ctx)
 {
     struct worker *w = ctx;
-    ops_do(w);
+    worker_do(w);
+    if (w->router)
+        routing_turn(w);
     if (w->replication)
         replication_work(w);
     if (w->meters->touched)
@@ -434,6 +439,7 @@ void worker_release(struct worker *w)
         loop_free(w->loop);
     }
     replication_free(w);
+    routing_release(w);
     shard_free(w->shard);
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);

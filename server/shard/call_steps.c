@@ -90,7 +90,7 @@ enum grid_err call_step(struct call *c, uint32_t step)
     CHECK(step < j->op->steps_len);
     const struct op_step *s = &j->op->steps[step];
     CHECK(s->args_at + s->args_len <= j->op->args_len && s->keys_at + s->keys_len <= j->keys_len);
-    c->args = j->op->args + s->args_at;
+    c->args = s->args_len ? j->op->args + s->args_at : NULL;
     c->args_len = s->args_len;
     c->keys_at = s->keys_at;
     c->keys_len = s->keys_len;

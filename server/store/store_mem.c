@@ -1,6 +1,7 @@
-/* store_mem.c - kv.h in memory, for simulations. A version is a set of sorted arrays of shared
- * items; a write transaction copies the arrays of the current version, and its commit makes the
- * copy current. Readers keep the version they began with. */
+/* store_mem.c - kv.h in memory, for simulations. A version is a set of sorted arrays of items, and
+ * shares both with other versions; a write transaction is a version of its own, which copies an
+ * array before it changes it, and its commit makes it current. Readers keep the version they began
+ * with. */
 #include "store/kv.h"
 
 #include "base/alloc.h"
@@ -15,6 +16,7 @@ struct item {
 };
 
 struct rows {
+    unsigned refs;
     struct item **at;
     size_t len;
     size_t cap;
@@ -23,7 +25,7 @@ struct rows {
 struct version {
     unsigned refs;
     uint64_t bytes;
-    struct rows tables[KV_TABLES];
+    struct rows *tables[KV_TABLES];
 };
 
 struct store_mem {
@@ -87,21 +89,23 @@ static void item_unref(struct item *i)
         free(i);
 }
 
+static void rows_unref(struct rows *r)
+{
+    if (--r->refs)
+        return;
+    for (size_t i = 0; i < r->len; i++)
+        item_unref(r->at[i]);
+    free(r->at);
+    free(r);
+}
+
 static struct version *version_copy(const struct version *v)
 {
     struct version *n = xcalloc(1, sizeof *n);
+    *n = *v;
     n->refs = 1;
-    n->bytes = v->bytes;
-    for (int t = 0; t < KV_TABLES; t++) {
-        const struct rows *from = &v->tables[t];
-        struct rows *to = &n->tables[t];
-        to->len = to->cap = from->len;
-        to->at = xcalloc(from->len + 1, sizeof(struct item *));
-        for (size_t i = 0; i < from->len; i++) {
-            to->at[i] = from->at[i];
-            to->at[i]->refs++;
-        }
-    }
+    for (int t = 0; t < KV_TABLES; t++)
+        n->tables[t]->refs++;
     return n;
 }
 
@@ -109,12 +113,27 @@ static void version_unref(struct version *v)
 {
     if (--v->refs)
         return;
-    for (int t = 0; t < KV_TABLES; t++) {
-        for (size_t i = 0; i < v->tables[t].len; i++)
-            item_unref(v->tables[t].at[i]);
-        free(v->tables[t].at);
-    }
+    for (int t = 0; t < KV_TABLES; t++)
+        rows_unref(v->tables[t]);
     free(v);
+}
+
+/* The rows of a table, for this version alone to change. */
+static struct rows *rows_own(struct version *v, enum kv_table table)
+{
+    const struct rows *from = v->tables[table];
+    if (from->refs == 1)
+        return v->tables[table];
+    struct rows *to = xcalloc(1, sizeof *to);
+    *to = (struct rows){1, NULL, from->len, from->len + from->len / 8 + 16};
+    to->at = xcalloc(to->cap, sizeof(struct item *));
+    for (size_t i = 0; i < from->len; i++) {
+        to->at[i] = from->at[i];
+        to->at[i]->refs++;
+    }
+    rows_unref(v->tables[table]);
+    v->tables[table] = to;
+    return to;
 }
 
 /* Place of the first key >= `key`; *ret_found: it is that key. */
@@ -143,9 +162,14 @@ static void row_insert(struct rows *r, size_t at, struct item *i)
     r->len++;
 }
 
+static size_t item_bytes(const struct item *i)
+{
+    return i->key.len + i->value.len;
+}
+
 static void row_remove(struct version *v, struct rows *r, size_t at)
 {
-    v->bytes -= r->at[at]->key.len + r->at[at]->value.len;
+    v->bytes -= item_bytes(r->at[at]);
     item_unref(r->at[at]);
     r->len--;
     memmove(r->at + at, r->at + at + 1, (r->len - at) * sizeof(struct item *));
@@ -198,7 +222,7 @@ static enum grid_err mem_commit(struct kv_txn *txn)
 static enum grid_err mem_get(struct kv_txn *txn, enum kv_table table, struct slice key,
                              struct slice *ret_value)
 {
-    const struct rows *r = &txn_of(txn)->version->tables[table];
+    const struct rows *r = txn_of(txn)->version->tables[table];
     bool found;
     size_t at = row_find(r, key, &found);
     if (!found)
@@ -211,30 +235,33 @@ static enum grid_err mem_put(struct kv_txn *txn, enum kv_table table, struct sli
                              struct slice value)
 {
     struct mem_txn *t = txn_of(txn);
-    struct rows *r = &t->version->tables[table];
     uint64_t capacity = t->kv->store->capacity;
     CHECK(t->write && key.len && key.len <= KV_KEY_BYTES_MAX);
     if (capacity && t->version->bytes + key.len + value.len > capacity)
         return GRID_ENO_SPACE;
     struct item *i = item_new(key, value);
+    struct rows *r = rows_own(t->version, table);
     bool found;
     size_t at = row_find(r, key, &found);
-    if (found)
-        row_remove(t->version, r, at);
-    row_insert(r, at, i);
-    t->version->bytes += key.len + value.len;
+    if (found) {
+        t->version->bytes -= item_bytes(r->at[at]);
+        item_unref(r->at[at]);
+        r->at[at] = i;
+    } else {
+        row_insert(r, at, i);
+    }
+    t->version->bytes += item_bytes(i);
     return GRID_OK;
 }
 
 static enum grid_err mem_del(struct kv_txn *txn, enum kv_table table, struct slice key)
 {
-    struct mem_txn *t = txn_of(txn);
-    struct rows *r = &t->version->tables[table];
+    struct version *v = txn_of(txn)->version;
     bool found;
-    size_t at = row_find(r, key, &found);
+    size_t at = row_find(v->tables[table], key, &found);
     if (!found)
         return GRID_ENOT_FOUND;
-    row_remove(t->version, r, at);
+    row_remove(v, rows_own(v, table), at);
     return GRID_OK;
 }
 
@@ -250,7 +277,7 @@ static enum grid_err mem_cursor(struct kv_txn *t, enum kv_table table,
 static enum grid_err cursor_here(const struct mem_cursor *c, struct slice *ret_key,
                                  struct slice *ret_value)
 {
-    const struct rows *r = &c->txn->version->tables[c->table];
+    const struct rows *r = c->txn->version->tables[c->table];
     if (c->at >= r->len)
         return GRID_ENOT_FOUND;
     *ret_key = r->at[c->at]->key;
@@ -263,7 +290,7 @@ static enum grid_err mem_seek(struct kv_cursor *cursor, struct slice key, struct
 {
     struct mem_cursor *c = cursor_of(cursor);
     bool found;
-    c->at = row_find(&c->txn->version->tables[c->table], key, &found);
+    c->at = row_find(c->txn->version->tables[c->table], key, &found);
     c->deleted = false;
     return cursor_here(c, ret_key, ret_value);
 }
@@ -280,10 +307,10 @@ static enum grid_err mem_next(struct kv_cursor *cursor, struct slice *ret_key,
 static enum grid_err mem_cursor_del(struct kv_cursor *cursor)
 {
     struct mem_cursor *c = cursor_of(cursor);
-    struct rows *r = &c->txn->version->tables[c->table];
-    if (c->at >= r->len)
+    struct version *v = c->txn->version;
+    if (c->at >= v->tables[c->table]->len)
         return GRID_ENOT_FOUND;
-    row_remove(c->txn->version, r, c->at);
+    row_remove(v, rows_own(v, c->table), c->at);
     c->deleted = true;
     return GRID_OK;
 }
@@ -326,6 +353,10 @@ struct store_mem *store_mem_new(void)
     struct store_mem *s = xcalloc(1, sizeof *s);
     s->current = xcalloc(1, sizeof *s->current);
     s->current->refs = 1;
+    for (int t = 0; t < KV_TABLES; t++) {
+        s->current->tables[t] = xcalloc(1, sizeof(struct rows));
+        s->current->tables[t]->refs = 1;
+    }
     return s;
 }
 
@@ -364,7 +395,7 @@ void store_mem_fail_commit(struct store_mem *s, enum grid_err err, unsigned skip
 
 bool store_mem_flip(struct store_mem *s, enum kv_table table, uint64_t nth, uint64_t bit)
 {
-    struct rows *r = &s->current->tables[table];
+    struct rows *r = s->current->tables[table];
     if (nth >= r->len || r->at[nth]->value.len == 0)
         return false;
     struct item *i = r->at[nth];

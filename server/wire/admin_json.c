@@ -18,6 +18,12 @@ static void add_number(struct buf *out, const char *name, uint64_t n)
     buf_printf(out, "%llu", (unsigned long long)n);
 }
 
+static void add_flag(struct buf *out, const char *name, bool flag)
+{
+    json_add_name(out, name);
+    buf_printf(out, "%s", flag ? "true" : "false");
+}
+
 static void add_texts(struct buf *out, const char *name, const char *const *texts, size_t len)
 {
     json_add_name(out, name);
@@ -45,6 +51,12 @@ static void add_node(struct buf *out, const struct admin_node *n)
     add_text(out, "version", n->version);
     add_number(out, "uptime_ms", n->uptime_ms);
     add_number(out, "shards", n->shards);
+    add_number(out, "number", n->number);
+    add_flag(out, "voter", n->voter);
+    add_flag(out, "leader", n->leader);
+    add_number(out, "primaries", n->primaries);
+    add_number(out, "copies", n->copies);
+    add_number(out, "joining", n->joining);
     add_texts(out, "labels", n->labels, n->labels_len);
     json_add_name(out, "metrics");
     buf_add_u8(out, '{');
@@ -56,8 +68,7 @@ static void add_node(struct buf *out, const struct admin_node *n)
 static void add_status(struct buf *out, const struct admin_status *s)
 {
     add_text(out, "grid", s->grid);
-    json_add_name(out, "healthy");
-    buf_printf(out, "%s", s->healthy ? "true" : "false");
+    add_flag(out, "healthy", s->healthy);
     add_texts(out, "problems", s->problems, s->problems_len);
     add_number(out, "contexts", s->contexts);
     add_number(out, "caches", s->caches);
@@ -66,6 +77,13 @@ static void add_status(struct buf *out, const struct admin_status *s)
     add_number(out, "partitions", s->partitions);
     add_number(out, "partitions_damaged", s->partitions_damaged);
     add_number(out, "revision", s->revision);
+    add_number(out, "unled", s->unled);
+    add_number(out, "lost", s->lost);
+    add_number(out, "short_of_copies", s->short_of_copies);
+    add_number(out, "below_min", s->below_min);
+    add_number(out, "joining", s->joining);
+    add_number(out, "bytes_left", s->bytes_left);
+    add_flag(out, "rebalance_paused", s->rebalance_paused);
     json_add_name(out, "nodes");
     buf_add_u8(out, '[');
     for (size_t i = 0; i < s->nodes_len; i++) {

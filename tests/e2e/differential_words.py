@@ -51,7 +51,9 @@ VALUES = [b"", b"0", b"1", b"-1", b"10", b"abc", b"foo bar", b"\x00\xff\xfe", b"
 BIG = b"z" * 70000
 FIELDS = [b"f1", b"f2", b"f3", b"a", b"b", b"", b"\x00\xff", b"field" * 20, b"1", b"*"]
 KEYS = 8
-OF_ALL_KEYS = (b"KEYS", b"SCAN", b"FLUSHALL", b"FLUSHDB")  # done beside a transaction, not in it
+OF_ALL_KEYS = (b"KEYS", b"SCAN", b"FLUSHALL", b"FLUSHDB")
+# Done beside a transaction, not in it; gridd writes its replies as the connection spoke when EXEC came.
+NO_TRANSACTION = OF_ALL_KEYS + (b"HELLO",)
 KINDS_OF_KEY = {"key": 0.07, "hash": 0.93, "any": 0.5}
 
 # family: name, weight, grammar. A name with a space is a command and its subcommand.
@@ -283,11 +285,11 @@ class Generator:
     # --- requests
 
     def request(self):
-        """One request; some have a mistake in them."""
+        """One request; some have a mistake in them, but none that begins a transaction."""
         _, name, _, grammar = self.random.choices(self.rows, self.weights)[0]
         words = [name]
         self._emit(grammar, words)
-        if self.random.random() < self.mistakes:
+        if name != "MULTI" and self.random.random() < self.mistakes:
             mistaken = self.mistaken(words)
             if all(key.startswith(self.tag) and len(key) <= 480 for key in keys_of(mistaken)):
                 words = mistaken
@@ -361,7 +363,7 @@ class Generator:
         steps.append((0, [b"MULTI"]))
         for _ in range(draw.randint(0, 6)):
             request = self.request()
-            if request[0].upper() not in OF_ALL_KEYS:
+            if request[0].upper() not in NO_TRANSACTION:
                 steps.append((0, request))
             if draw.random() < 0.1:
                 steps.append((1, self.request()))

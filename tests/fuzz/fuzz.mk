@@ -24,18 +24,18 @@ FUZZERS := $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%)
 $(foreach n,$(FUZZ_NAMES),$(eval $(call PROGRAM,$(BUILD)/fuzz/fuzz_$(n),tests/fuzz/fuzz_$(n).c,-fsanitize=fuzzer)))
 .PHONY: fuzzers fuzz
 fuzzers: $(filter $(BUILD)/fuzz/fuzz_$(subst *,%,$(FUZZ)),$(FUZZERS))
-# What a run finds interesting goes to $(BUILD)/fuzz/found, never into the committed corpus.
+# As many at a time as there are processors.
 fuzz:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang SAN=$(FUZZ_SAN) FUZZ='$(FUZZ)' fuzzers
-	@mkdir -p $(BUILD)/fuzz/found $(BUILD)/fuzz/bad
-	@for program in $(BUILD)/clang/fuzz/fuzz_$(FUZZ); do \
-	    name=$${program##*/fuzz_}; found=$(BUILD)/fuzz/found/$$name; mkdir -p $$found tests/fuzz/corpus/$$name; \
-	    echo "fuzz $$name: $(FUZZ_SECONDS) s"; \
-	    $$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/fuzz/bad/$$name- $$found tests/fuzz/corpus/$$name 2>$(BUILD)/fuzz/$$name.log || \
-	        { cat $(BUILD)/fuzz/$$name.log; echo "fuzz $$name: FAILED"; exit 1; }; \
-	    sed -n 's/^stat::number_of_executed_units: */    runs: /p' $(BUILD)/fuzz/$$name.log; \
-	done
+	@$(MAKE) --no-print-directory -O -j$(shell nproc) $(patsubst %,fuzz-run-%,$(filter $(subst *,%,$(FUZZ)),$(FUZZ_NAMES)))
+# What a run finds interesting goes to $(BUILD)/fuzz/found, never into the committed corpus.
+fuzz-run-%:
+	@mkdir -p $(BUILD)/fuzz/found/$* $(BUILD)/fuzz/bad tests/fuzz/corpus/$*
+	@echo "fuzz $*: $(FUZZ_SECONDS) s"
+	@$(BUILD)/clang/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/bad/$*- $(BUILD)/fuzz/found/$* tests/fuzz/corpus/$* \
+	    2>$(BUILD)/fuzz/$*.log || { cat $(BUILD)/fuzz/$*.log; echo "fuzz $*: FAILED"; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */    runs: /p' $(BUILD)/fuzz/$*.log
 
 # --- seeds --------------------------------------------------------------------------------------
 $(eval $(call PROGRAM,$(BUILD)/fuzz-seed,tests/fuzz/seed.c,))

@@ -37,7 +37,7 @@ START_TEST(strangers_are_refused_with_the_reason)
     ck_assert(!let_in(s, "other"));
     ck_assert_int_eq(s->end, CONN_ENDED_HANDSHAKE);
     ck_assert_str_eq(s->why, "the client's certificate is refused: self-signed certificate");
-    certs_issue(s->dir, &(struct cert_spec){"other", "ca", 0, -7200, -3600});
+    certs_issue(s->dir, &(struct cert_spec){"other", "ca", 0, -7200, -3600, NULL});
     ck_assert(!let_in(s, "other"));
     ck_assert_str_eq(s->why, "the client's certificate is refused: certificate has expired");
     struct loop_stats st;
@@ -191,7 +191,7 @@ static void write_file(const char *path, const char *text)
 START_TEST(bad_files_are_named_with_the_reason_and_change_nothing)
 {
     struct server *s = server_new(true, TLS_PEER_REQUIRED);
-    certs_issue(s->dir, &(struct cert_spec){"other", "ca", 0, -7200, -3600});
+    certs_issue(s->dir, &(struct cert_spec){"other", "ca", 0, -7200, -3600, NULL});
     write_file(certs_path(s->dir, "odd.pem"), "nonsense\n");
     static const struct {
         const char *ca, *cert, *key, *names, *says;

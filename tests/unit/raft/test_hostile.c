@@ -144,8 +144,8 @@ END_TEST
 static uint64_t odd(struct prng *p, uint64_t near)
 {
     static const uint64_t values[] = {0, 1, 2, UINT64_MAX, UINT64_MAX / 2, UINT32_MAX};
-    uint64_t kind = prng_below(p, 8);
-    return kind < 2 ? values[prng_below(p, 6)] : near + prng_below(p, 7) - 3;
+    uint64_t way = prng_below(p, 8);
+    return way < 2 ? values[prng_below(p, 6)] : near + prng_below(p, 7) - 3;
 }
 
 static struct raft_message made_up(struct prng *p, const struct trace *t, struct raft_entry *e,

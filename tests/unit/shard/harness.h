@@ -78,6 +78,7 @@ struct harness {
     bool capture;      /* cold reads see the checkpoint as it is when they are asked */
     uint32_t page_max; /* entries of a cold scan; 0: as asked */
     uint64_t number;   /* of the next op */
+    unsigned steps;    /* see h_check() */
 };
 
 static inline void buf_set(struct buf *b, struct slice s)
@@ -141,12 +142,37 @@ static void h_checkpoint_soon(void *ctx)
 
 /* --- the checkpoint --------------------------------------------------------------------------- */
 
+/* Behind each step while there are few, then behind one of sixteen, and h_free() looks at the end:
+ * it takes as long as there are entries. */
+static inline void h_check(struct harness *h)
+{
+    if (h->steps++ < 1000 || h->steps % 16 == 0)
+        shard_check(h->s);
+}
+
 static inline int stored_cmp(const struct stored *a, uint32_t context, uint16_t partition,
                              uint32_t cache, struct slice key)
 {
     uint64_t x = (uint64_t)a->context << 48 | (uint64_t)a->partition << 32 | a->cache;
     uint64_t y = (uint64_t)context << 48 | (uint64_t)partition << 32 | cache;
     return x != y ? (x > y) - (x < y) : slice_cmp(buf_slice(&a->key), key);
+}
+
+/* Place of the first that is not before the named one; *ret_found: it is that one. */
+static inline size_t store_find(const struct harness *h, uint32_t context, uint16_t partition,
+                                uint32_t cache, struct slice key, bool *ret_found)
+{
+    size_t low = 0, high = h->store_len;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (stored_cmp(&h->store[mid], context, partition, cache, key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    *ret_found =
+        low < h->store_len && stored_cmp(&h->store[low], context, partition, cache, key) == 0;
+    return low;
 }
 
 static inline void stored_release(struct stored *e)
@@ -173,12 +199,8 @@ static inline void store_change(struct stored *e, const struct record *r, const 
 
 static inline void store_apply(struct harness *h, const struct record *r, const struct effect *f)
 {
-    size_t at = 0;
-    int cmp = 1;
-    while (at < h->store_len &&
-           (cmp = stored_cmp(&h->store[at], r->context, r->partition, f->cache, f->key)) < 0)
-        at++;
-    bool found = at < h->store_len && cmp == 0;
+    bool found;
+    size_t at = store_find(h, r->context, r->partition, f->cache, f->key, &found);
     if (f->kind == EFFECT_EDIT || f->kind == EFFECT_DEADLINE) {
         ck_assert(found);
         store_change(&h->store[at], r, f);
@@ -246,13 +268,12 @@ static enum grid_err store_base(void *ctx, uint32_t context, uint16_t partition,
                                 struct slice key, struct cold_entry *ret_entry)
 {
     const struct harness *h = ctx;
-    for (size_t i = 0; i < h->store_len; i++) {
-        if (stored_cmp(&h->store[i], context, partition, cache, key) == 0) {
-            *ret_entry = stored_entry(&h->store[i]);
-            return GRID_OK;
-        }
-    }
-    return GRID_ENOT_FOUND;
+    bool found;
+    size_t at = store_find(h, context, partition, cache, key, &found);
+    if (!found)
+        return GRID_ENOT_FOUND;
+    *ret_entry = stored_entry(&h->store[at]);
+    return GRID_OK;
 }
 
 static inline bool question_wants(const struct question *q, const struct stored *e)
@@ -269,9 +290,14 @@ static inline bool question_wants(const struct question *q, const struct stored 
 /* Look the answer up in the checkpoint. */
 static inline void question_look(const struct harness *h, struct question *q)
 {
+    bool found;
+    uint32_t cache = q->scan && q->cache == UINT32_MAX ? q->after_cache : q->cache;
+    size_t from = store_find(h, q->context, q->partition, cache, buf_slice(&q->key), &found);
     q->captured = q->done = true;
-    for (size_t i = 0; i < h->store_len && q->done; i++) {
+    for (size_t i = from; i < h->store_len && q->done; i++) {
         const struct stored *e = &h->store[i];
+        if (e->context != q->context || e->partition != q->partition || (!q->scan && i > from))
+            break;
         if (!question_wants(q, e))
             continue;
         if (q->scan && q->found_len == q->limit) {
@@ -346,7 +372,7 @@ static inline void question_answer(struct harness *h, struct question *q, enum g
         shard_cold_found(h->s, q->token, err, err || !q->found_len ? NULL : entries, h->now);
     free(entries);
     free(caches);
-    shard_check(h->s);
+    h_check(h);
 }
 
 /* Answer one cold read. */
@@ -383,8 +409,13 @@ static inline void h_open(struct harness *h, uint64_t memory_limit, uint64_t epo
 {
     struct shard_conf conf = {
         .index = 0, .shards = 1, .epoch = epoch, .memory_limit = memory_limit, .hash_seed = 42};
-    h->ports = (struct shard_ports){h,          h_reply,     h_log_append,      h_log_has_room,
-                                    h_cold_get, h_cold_scan, h_checkpoint_soon, NULL};
+    h->ports = (struct shard_ports){.ctx = h,
+                                    .reply = h_reply,
+                                    .log_append = h_log_append,
+                                    .log_has_room = h_log_has_room,
+                                    .cold_get = h_cold_get,
+                                    .cold_scan = h_cold_scan,
+                                    .checkpoint_soon = h_checkpoint_soon};
     h->s = shard_new(&conf, &h->ports, h->catalog);
 }
 
@@ -533,7 +564,7 @@ static inline struct answered *h_do(struct harness *h, struct op op)
         shard_submit_all(h->s, (struct op *[]){&op, &other}, 2, h->now);
     else
         shard_submit(h->s, &op, h->now);
-    shard_check(h->s);
+    h_check(h);
     return &h->answers[h->number++];
 }
 

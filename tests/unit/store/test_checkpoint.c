@@ -622,7 +622,7 @@ int main(void)
 {
     Suite *suite = suite_create("store/checkpoint");
     TCase *tc = tcase_create("store/checkpoint");
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, the_last_effect_of_each_key_is_stored, 0, 2);
     tcase_add_loop_test(tc, scans_page_through_a_cache_or_a_partition, 0, 2);
     tcase_add_loop_test(tc, session_results_are_kept_until_the_session_ends, 0, 2);

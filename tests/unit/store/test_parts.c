@@ -301,7 +301,7 @@ int main(void)
 {
     Suite *suite = suite_create("store/parts");
     TCase *tc = tcase_create("store/parts");
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, a_fold_writes_the_parts_that_its_edits_touch_and_no_others, 0, 2);
     tcase_add_loop_test(tc, parts_go_with_their_entry, 0, 2);
     tcase_add_loop_test(tc, a_dropped_cache_is_purged_by_steps_and_no_reader_meets_half_a_value, 0,

@@ -620,7 +620,7 @@ int main(void)
 {
     Suite *suite = suite_create("store/values");
     TCase *tc = tcase_create("store/values");
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, the_type_of_a_value_is_kept, 0, 2);
     tcase_add_loop_test(tc, edits_and_deadlines_change_what_was_there, 0, 4);
     tcase_add_loop_test(tc, a_change_that_fits_to_nothing_damages_its_partition, 0, 2 * MISFITS);
