@@ -238,12 +238,14 @@ bool router_takes(struct router *r, const struct op *op, msec_t now)
 }
 
 /* Not done, though it may be done by and by. `revision`: who is behind knows less. */
-static bool refused(const struct flight *f, uint64_t revision, enum grid_err status)
+static bool refused(const struct flight *f, uint64_t revision, const struct result *res)
 {
-    switch (status) {
+    switch (res->status) {
     case GRID_ENOT_PRIMARY:
     case GRID_ESTOPPING:
         return true;
+    case GRID_EIN_DOUBT: /* the leader changed before its commit; what is repeated was committed */
+        return f->op.has_session && !res->repeated;
     case GRID_ENO_CONTEXT:
     case GRID_ENO_CACHE:
     case GRID_EBAD_REQUEST:
@@ -268,7 +270,7 @@ void flight_answered(struct router *r, struct router_link *l, uint64_t number, u
         return; /* given up */
     struct place *p = f->place;
     flight_hold(f);
-    if (refused(f, revision, res->status))
+    if (refused(f, revision, res))
         p->refused = true;
     else
         flight_deliver(r, f, res);
@@ -341,6 +343,11 @@ msec_t router_tick(struct router *r, msec_t now)
     msec_t places = places_next(r);
     next = trips < next ? trips : next;
     return places < next ? places : next;
+}
+
+bool router_busy(const struct router *r)
+{
+    return r->waiting || !list_empty(&r->trips);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -93,6 +93,9 @@ void router_errand(struct router *r, const struct ticket *to, const struct erran
 /* Do what is due. Returns the ms until it wants to be called again; UINT64_MAX: not by itself. */
 msec_t router_tick(struct router *r, msec_t now);
 
+/* Something waits that router_tick() has to look after. */
+bool router_busy(const struct router *r);
+
 struct router_stats {
     uint64_t asked, again, served, in_doubt; /* sent; of them again; for others; given up */
     size_t waiting, bytes;                   /* now */

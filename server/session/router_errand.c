@@ -27,13 +27,6 @@ struct trip {
     struct router_link *links[];
 };
 
-/* An errand of another node, while it is done here. */
-struct serving {
-    struct router_waiter waiter;
-    struct router_link *link;
-    uint64_t number;
-};
-
 /* --- of this node ----------------------------------------------------------------------------- */
 
 static void trip_free(struct trip *t)
@@ -190,12 +183,10 @@ static void told_send(struct router_link *l, uint64_t number, const struct resul
 
 static void served(struct router_waiter *w, const struct ticket *to, const struct result *res)
 {
-    struct serving *s = container_of(w, struct serving, waiter);
-    struct router_link *l = s->link;
+    struct asked *a = container_of(w, struct asked, waiter);
     (void)to;
-    told_send(l, s->number, res);
-    free(s);
-    link_unhold(l);
+    told_send(a->link, a->number, res);
+    asked_free(a);
 }
 
 void errand_serve(struct router *r, struct router_link *l, const struct wire_forward *m)
@@ -208,9 +199,8 @@ void errand_serve(struct router *r, struct router_link *l, const struct wire_for
         told_send(l, m->number, &(struct result){.status = GRID_OK});
         return;
     }
-    struct serving *s = xalloc(sizeof *s);
-    *s = (struct serving){{WAITER_ROUTER, served}, l, m->number};
-    l->asked++;
-    struct ticket to = {.owner = &s->waiter, .thread = r->conf.thread};
+    struct asked *a = asked_new(l, m->number);
+    a->waiter.result = served;
+    struct ticket to = {.owner = &a->waiter, .thread = r->conf.thread};
     r->ports.everywhere(r->ports.ctx, &to, &e);
 }

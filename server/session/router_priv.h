@@ -59,8 +59,8 @@ struct router_link {
     uint8_t node_id[GRID_ID_BYTES];
     uint32_t node; /* its number in the state; 0: not there */
     uint32_t shard;
-    void *link;     /* NULL: it is down */
-    uint32_t asked; /* operations of the other that are not answered */
+    void *link;        /* NULL: it is down */
+    struct list asked; /* what the other asked for and is not answered */
     struct refusal *refusals[64];
 };
 
@@ -116,8 +116,21 @@ void places_go(struct router *r);
 
 /* --- router_serve.c --------------------------------------------------------------------------- */
 
-/* One operation less of the other is under way: it may be gone then. */
-void link_unhold(struct router_link *l);
+/* What another node asked for, while it is done here. */
+struct asked {
+    struct router_waiter waiter;
+    struct list all; /* router_link.asked */
+    struct router_link *link;
+    uint64_t number;
+    uint64_t round; /* of an operation, as is what follows */
+    uint64_t revision;
+    uint32_t key;
+    bool writes;
+};
+
+struct asked *asked_new(struct router_link *l, uint64_t number);
+/* The link may be gone then. */
+void asked_free(struct asked *a);
 struct router_link *link_to(const struct router *r, uint32_t node, uint32_t partition);
 /* The state has changed: their nodes have other numbers. */
 void links_name(struct router *r);

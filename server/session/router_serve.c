@@ -16,15 +16,6 @@ struct refusal {
     struct refusal *chain;
 };
 
-/* An operation of another node, while it is done here. */
-struct asked {
-    struct router_waiter waiter;
-    struct router_link *link;
-    uint64_t number, round;
-    uint32_t key;
-    bool writes;
-};
-
 /* --- refusals --------------------------------------------------------------------------------- */
 
 static struct refusal **refusal_at(struct router_link *l, uint32_t key)
@@ -103,6 +94,7 @@ struct router_link *router_up(struct router *r, const uint8_t node_id[GRID_ID_BY
 {
     struct router_link *l = xcalloc(1, sizeof *l);
     router_now(r, now);
+    list_init(&l->asked);
     l->router = r;
     l->shard = shard;
     l->link = link;
@@ -116,16 +108,28 @@ struct router_link *router_up(struct router *r, const uint8_t node_id[GRID_ID_BY
 /* When nobody needs it any more. */
 static void link_free(struct router_link *l)
 {
-    if (l->link || l->asked)
+    if (l->link || !list_empty(&l->asked))
         return;
     refusals_free(l);
     list_remove(&l->all);
     free(l);
 }
 
-void link_unhold(struct router_link *l)
+struct asked *asked_new(struct router_link *l, uint64_t number)
 {
-    l->asked--;
+    struct asked *a = xcalloc(1, sizeof *a);
+    a->waiter.waiter = WAITER_ROUTER;
+    a->link = l;
+    a->number = number;
+    list_push_back(&l->asked, &a->all);
+    return a;
+}
+
+void asked_free(struct asked *a)
+{
+    struct router_link *l = a->link;
+    list_remove(&a->all);
+    free(a);
     link_free(l);
 }
 
@@ -144,6 +148,8 @@ static void list_free(struct list *links)
 {
     list_for_each_safe (it, links) {
         struct router_link *l = list_entry(it, struct router_link, all);
+        list_for_each_safe (at, &l->asked)
+            free(list_entry(at, struct asked, all));
         refusals_free(l);
         free(l);
     }
@@ -171,18 +177,31 @@ static void answer_send(struct router_link *l, uint64_t number, const struct res
     r->ports.send(r->ports.ctx, l->link, buf_slice(&r->out));
 }
 
+/* Who asked may ask again: see router.c. */
+static bool asked_again(const struct asked *a, const struct result *res)
+{
+    switch (res->status) {
+    case GRID_ENOT_PRIMARY:
+    case GRID_ESTOPPING:
+        return true;
+    case GRID_EIN_DOUBT:
+        return !res->repeated;
+    default:
+        return res->status && a->revision > router_revision(a->link->router);
+    }
+}
+
 static void asked_result(struct router_waiter *w, const struct ticket *to, const struct result *res)
 {
     struct asked *a = container_of(w, struct asked, waiter);
     struct router_link *l = a->link;
     (void)to;
     if (l->link) {
-        if (res->status == GRID_ENOT_PRIMARY)
+        if (asked_again(a, res))
             refusal_add(l, a->key, a->round);
         answer_send(l, a->number, res, a->writes);
     }
-    free(a);
-    link_unhold(l);
+    asked_free(a);
 }
 
 static void ask_refuse(struct router_link *l, uint64_t number, enum grid_err err)
@@ -199,14 +218,12 @@ static void ask_serve(struct router *r, struct router_link *l, const struct wire
         ask_refuse(l, m->number, GRID_ENOT_PRIMARY);
         return;
     }
-    struct asked *a = xalloc(sizeof *a);
-    *a = (struct asked){.waiter = {WAITER_ROUTER, asked_result},
-                        .link = l,
-                        .number = m->number,
-                        .round = m->round,
-                        .key = key,
-                        .writes = op_writes(op->kind) && !op->reads_only};
-    l->asked++;
+    struct asked *a = asked_new(l, m->number);
+    a->waiter.result = asked_result;
+    a->round = m->round;
+    a->revision = m->revision;
+    a->key = key;
+    a->writes = op_writes(op->kind) && !op->reads_only;
     r->stats.served++;
     op->direct = true;
     op->ticket = (struct ticket){.owner = &a->waiter, .number = m->number};

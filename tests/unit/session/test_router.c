@@ -210,7 +210,7 @@ static void shard_lost(struct place_of_work *p, uint32_t partition)
         committed = committed && below(2);
         if (committed)
             commit(t->op);
-        reply(&t->op->ticket, t->op->has_session ? GRID_ENOT_PRIMARY : GRID_EIN_DOUBT);
+        reply(&t->op->ticket, GRID_EIN_DOUBT);
         todo_free(t);
     }
 }
