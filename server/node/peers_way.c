@@ -67,7 +67,7 @@ static msec_t jitter(const struct peers *p, const struct way *w, msec_t ms)
 void way_failed(struct peers *p, struct way *w, const char *why, bool told)
 {
     msec_t now = loop_mono_ms(p->conf.loop);
-    msec_t ms = RETRY_MS << (w->failures < 5 ? w->failures : 5);
+    msec_t ms = (msec_t)RETRY_MS << (w->failures < 5 ? w->failures : 5);
     if (ms > RETRY_MAX_MS)
         ms = RETRY_MAX_MS;
     if (w->failures == 0 && w->has_id && !peers_first(p, w->id))

@@ -447,7 +447,7 @@ void node_event(struct node *n, struct event *e)
         shard_copy_step(n, (uint32_t)e->a, (uint32_t)e->b);
         break;
     default:
-        CHECK(!"an event of a node");
+        CHECK(false && "an event of a node");
     }
 }
 

@@ -599,7 +599,7 @@ START_TEST(what_is_stored_is_what_the_log_says_however_it_is_folded)
 {
     static struct model m;
     m = (struct model){.r = {(uint64_t)_i + 1}, .value = BUF_INIT};
-    m.whole_bytes = _i % 2 ? WHOLE_BYTES : WHOLE_PARTS << prng_below(&m.r, 9);
+    m.whole_bytes = _i % 2 ? (size_t)WHOLE_BYTES : (size_t)WHOLE_PARTS << prng_below(&m.r, 9);
     bench_init(&m.b, _i % 4 == 0);
     for (unsigned i = 0; i < STEPS; i++) {
         model_step(&m);
