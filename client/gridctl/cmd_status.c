@@ -128,7 +128,7 @@ static json_t *json_node(const struct grid_node_info *node)
     return j;
 }
 
-static void status_json(struct out *o, const struct grid_status *s, uint64_t bytes)
+static void status_json(struct out *o, const struct grid_status *s, uint64_t bytes, uint64_t rate)
 {
     json_t *nodes = json_array(), *j = json_object();
     for (size_t i = 0; i < s->nodes_len; i++)
@@ -149,6 +149,7 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t byt
     json_object_set_new(j, "below_min", json_u64(s->below_min));
     json_object_set_new(j, "joining", json_u64(s->joining));
     json_object_set_new(j, "bytes_left", json_u64(s->bytes_left));
+    json_object_set_new(j, "bytes_per_second", json_u64(rate));
     json_object_set_new(j, "rebalance_paused", json_boolean(s->rebalance_paused));
     json_object_set_new(j, "nodes", nodes);
     json_dumpf(j, out_file(o), JSON_INDENT(2));
@@ -193,7 +194,20 @@ static void print_nodes(struct out *o, const struct grid_status *s)
     out_end(o);
 }
 
-static void status_text(struct out *o, const struct grid_status *s, uint64_t bytes)
+/* What moves and how long it will take, at `rate` bytes a second (0: not known). */
+static void print_moving(FILE *f, const struct grid_status *s, uint64_t rate)
+{
+    char left[VALUE_TEXT_BYTES], speed[VALUE_TEXT_BYTES], time[VALUE_TEXT_BYTES];
+    fprintf(f, "moving      %" PRIu64 " copies on their way", s->joining);
+    if (s->bytes_left)
+        fprintf(f, ", %s left", value_size_text(left, s->bytes_left));
+    if (s->bytes_left && rate)
+        fprintf(f, ", %s/s, about %s", value_size_text(speed, rate),
+                value_duration_text(time, s->bytes_left * 1000 / rate));
+    fputs("\n", f);
+}
+
+static void status_text(struct out *o, const struct grid_status *s, uint64_t bytes, uint64_t rate)
 {
     FILE *f = out_file(o);
     struct text safe = {0};
@@ -215,11 +229,12 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t byt
     fprintf(f, "partitions  %" PRIu64, s->partitions);
     if (s->partitions_damaged)
         fprintf(f, " (%" PRIu64 " damaged)", s->partitions_damaged);
-    if (s->joining)
-        fprintf(f, ", %" PRIu64 " copies on their way", s->joining);
     if (s->rebalance_paused)
         fputs(", rebalance paused", f);
-    fputs("\n\n", f);
+    fputs("\n", f);
+    if (s->joining)
+        print_moving(f, s, rate);
+    fputs("\n", f);
     print_nodes(o, s);
 }
 
@@ -230,6 +245,23 @@ static int get_status(struct ctl *c, struct grid_status **ret_status)
         return code;
     enum grid_err err = grid_get_status(c->grid, ret_status);
     return err == GRID_OK ? 0 : ctl_fail(c, err, NULL);
+}
+
+/* While copies are on their way: how fast, seen by looking twice. *status is the newer one then. */
+static uint64_t moving_rate(struct ctl *c, struct grid_status **status)
+{
+    enum { LOOK_MS = 300 };
+    struct grid_status *later;
+    uint64_t before = (*status)->bytes_left, start = ctl_now_us();
+    if (!(*status)->joining || !before)
+        return 0;
+    pause_ms(LOOK_MS);
+    if (grid_get_status(c->grid, &later) != GRID_OK)
+        return 0;
+    uint64_t left = later->bytes_left, us = ctl_now_us() - start;
+    grid_free(*status);
+    *status = later;
+    return left < before && us ? (before - left) * 1000000 / us : 0;
 }
 
 int cmd_status(struct ctl *c, const struct args *a)
@@ -250,7 +282,8 @@ int cmd_status(struct ctl *c, const struct args *a)
     for (size_t i = 0; i < len; i++)
         bytes += contexts[i].bytes;
     grid_free(contexts);
-    (out_json(c->out) ? status_json : status_text)(c->out, status, bytes);
+    uint64_t rate = moving_rate(c, &status);
+    (out_json(c->out) ? status_json : status_text)(c->out, status, bytes, rate);
     code = status->healthy ? EXIT_DONE : EXIT_NOT_MET;
     grid_free(status);
     return code;

@@ -293,6 +293,16 @@ const struct command commands[] = {
         .names_subject = true,
     },
     {
+        .path = "verify",
+        .help = "compare all copies of the data; exit 1 when they differ or cannot be compared",
+        .args = {{.name = "CONTEXT",
+                  .type = ARG_NAME,
+                  .optional = true,
+                  .help = "only of this context"}},
+        .run = cmd_verify,
+        .names_subject = true,
+    },
+    {
         .path = "drain",
         .help = "move everything away from a node: it can be stopped or removed then",
         .args = {{.name = "NODE", .type = ARG_NAME, .help = "its name"}},

@@ -19,6 +19,8 @@ command_fn cmd_partition_list, cmd_partition_recover, cmd_partition_reset;
 /* cmd_grid.c */
 command_fn cmd_drain, cmd_undrain, cmd_remove;
 command_fn cmd_rebalance_status, cmd_rebalance_pause, cmd_rebalance_resume;
+/* cmd_verify.c */
+command_fn cmd_verify;
 /* cmd_status.c */
 command_fn cmd_ping, cmd_status, cmd_nodes, cmd_version;
 /* cmd_top.c */

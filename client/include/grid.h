@@ -71,7 +71,8 @@ enum grid_err {
     GRID_EIN_USE = 33,
     GRID_ENO_SETTING = 34,
     GRID_EWRONG_TYPE = 35,
-    GRID_EFEW_COPIES = 36 /* not done: fewer copies in sync than min_in_sync */
+    GRID_EFEW_COPIES = 36, /* not done: fewer copies in sync than min_in_sync */
+    GRID_EENTERING = 37    /* retryable: the node has not entered the grid yet */
 };
 
 struct grid;       /* one client */
@@ -326,6 +327,23 @@ struct grid_partition_info {
     char **in_sync, **joining;     /* names of nodes */
     size_t in_sync_len, joining_len;
 };
+struct grid_copy_info { /* of a partition, on a node */
+    char node[GRID_NAME_BYTES];
+    uint64_t version, digest, entries; /* of its last record: epoch << 40 | seq */
+    char state[16];                    /* ok, damaged, changing, unreadable, no answer */
+};
+struct grid_difference { /* a partition that is not known to be the same everywhere */
+    uint32_t partition;
+    char state[16]; /* different; unverified, lost, waiting */
+    struct grid_copy_info *copies;
+    size_t copies_len;
+};
+struct grid_verified {
+    uint32_t partitions; /* whose copies are equal */
+    uint64_t entries;    /* in them, each once */
+    struct grid_difference *differences;
+    size_t differences_len;
+};
 struct grid_metric {
     char name[64];
     uint64_t value;
@@ -410,6 +428,12 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context);
 /* Partitions of the context whose last copy is lost begin again, empty. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_reset(struct grid *g, const char *context);
+/* Compare the copies of up to `count` (at most GRID_VERIFY_MAX) partitions, from `first` on, by what
+ * is in them at the same version. It goes on while data changes; takes seconds, then. */
+enum { GRID_VERIFY_MAX = 256 };
+GRID_API GRID_MUST_USE enum grid_err grid_verify(struct grid *g, const char *context,
+                                                 uint32_t first, uint32_t count,
+                                                 struct grid_verified **ret_verified);
 /* Move everything away from a node (on), or let it have copies again. */
 GRID_API GRID_MUST_USE enum grid_err grid_node_drain(struct grid *g, const char *node, bool on);
 /* Take a node out of the grid for ever. Refused where it has the last copy of something, unless

@@ -442,6 +442,54 @@ enum grid_err grid_partition_reset(struct grid *g, const char *context)
     return admin(g, &m, NULL, NULL);
 }
 
+/* --- copies compared -------------------------------------------------------------------------- */
+
+static void take_copies(struct heap *h, struct grid_difference *to, const Grid__PartitionInfo *from)
+{
+    to->partition = from->partition;
+    SET_TEXT(to->state, from->state);
+    to->copies = heap_take(h, from->n_copies * sizeof *to->copies);
+    to->copies_len = from->n_copies;
+    for (size_t i = 0; i < from->n_copies; i++) {
+        const Grid__CopyInfo *c = from->copies[i];
+        SET_TEXT(to->copies[i].node, c->node);
+        SET_TEXT(to->copies[i].state, c->state);
+        to->copies[i].version = c->version;
+        to->copies[i].digest = c->digest;
+        to->copies[i].entries = c->entries;
+    }
+}
+
+static enum grid_err convert_verified(const Grid__AdminReply *reply, void *to)
+{
+    struct grid_verified *v;
+    size_t bytes = rounded(sizeof *v) + rounded(reply->n_partitions * sizeof *v->differences);
+    for (size_t i = 0; i < reply->n_partitions; i++)
+        bytes += rounded(reply->partitions[i]->n_copies * sizeof *v->differences->copies);
+    struct heap h = {calloc(1, bytes)};
+    if (!h.at)
+        return GRID_ENOMEM;
+    v = heap_take(&h, sizeof *v);
+    v->partitions = reply->verified;
+    v->entries = reply->entries;
+    v->differences = heap_take(&h, reply->n_partitions * sizeof *v->differences);
+    v->differences_len = reply->n_partitions;
+    for (size_t i = 0; i < reply->n_partitions; i++)
+        take_copies(&h, &v->differences[i], reply->partitions[i]);
+    *(struct grid_verified **)to = v;
+    return GRID_OK;
+}
+
+enum grid_err grid_verify(struct grid *g, const char *context, uint32_t first, uint32_t count,
+                          struct grid_verified **ret_verified)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__VERIFY);
+    m.name = text_of(context);
+    m.partition = first;
+    m.count = count;
+    return admin(g, &m, convert_verified, ret_verified);
+}
+
 /* --- nodes ------------------------------------------------------------------------------------ */
 
 enum grid_err grid_node_drain(struct grid *g, const char *node, bool on)

@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -56,7 +56,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache put get del incr expire scan count load dump locate partition drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;

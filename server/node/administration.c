@@ -2,384 +2,78 @@
  * catalog, keeps it on disk) -> every worker (takes the catalog in, or tells what it has) ->
  * control -> session: so a change that was answered is known to every shard. In a grid of several
  * nodes the change is a command of the control log, and goes on when its outcome is known here. */
-#include "node/measure.h"
+#include "node/administration_priv.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
 #include "node/membership.h"
+#include "node/replication.h"
 #include "wire/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct share { /* what one worker tells */
-    struct measures measures;
-    struct shard_usage *contexts; /* as in the catalog */
-    uint64_t *caches;             /* all caches, in catalog order */
-    struct shard_partition_info
-        *partitions; /* all partitions of the contexts asked for, in order */
-};
+/* --- at the end: the answer ------------------------------------------------------------------- */
 
-struct job {
-    struct note note;
-    struct node *node;
-    struct ticket to;
-    struct admin_request request;
-    struct catalog *catalog;
-    bool changed;
-    unsigned left;
-    enum grid_err err;
-    char why[STORE_WHY_BYTES];
-    struct buf reply;
-    struct share *shares; /* one per worker */
-};
-
-struct visit {
-    struct note note;
-    struct job *job;
-    unsigned index;
-    enum grid_err err;
-    char why[STORE_WHY_BYTES];
-};
-
-static bool wanted(const struct job *j, const struct context_info *info)
+void job_forget(struct job *j)
 {
-    return !j->request.name[0] || strcmp(j->request.name, info->name) == 0;
+    for (unsigned i = 0; j->shares && i < j->node->shards; i++) {
+        free(j->shares[i].contexts);
+        free(j->shares[i].caches);
+        free(j->shares[i].partitions);
+        free(j->shares[i].digests);
+    }
+    free(j->shares);
+    free(j->words);
+    j->shares = NULL;
+    j->words = NULL;
+    j->words_len = j->words_left = 0;
+    if (j->arena)
+        arena_reset(j->arena);
 }
 
-/* --- at the end: the answer ------------------------------------------------------------------- */
+void job_free(struct job *j)
+{
+    job_forget(j);
+    arena_free(j->arena);
+    verify_free(j);
+    free(j->rescue);
+    buf_release(&j->reply);
+    catalog_unref(j->catalog);
+    free(j);
+}
 
 static void answer_run(struct note *n, void *thread)
 {
     struct job *j = container_of(n, struct job, note);
     worker_dirty(thread,
                  session_admin_result(&j->to, j->err, slice_str(j->why), buf_slice(&j->reply)));
-    for (unsigned i = 0; j->shares && i < j->node->shards; i++) {
-        free(j->shares[i].contexts);
-        free(j->shares[i].caches);
-        free(j->shares[i].partitions);
-    }
-    free(j->shares);
-    buf_release(&j->reply);
-    catalog_unref(j->catalog);
-    free(j);
+    job_free(j);
 }
 
-static void answer(struct job *j)
+void job_answer(struct job *j)
 {
+    if (j->remote) {
+        census_answer(j);
+        job_free(j);
+        return;
+    }
     j->note.run = answer_run;
     worker_post(&j->node->workers[j->to.thread], &j->note);
 }
 
-static void encode(struct job *j, const struct admin_reply *reply)
+void job_part(struct job *j)
 {
-    if (j->request.json)
-        wire_admin_reply_json(reply, &j->reply);
-    else
-        wire_admin_reply_encode(reply, &j->reply);
-}
-
-static void contexts_reply(struct job *j, struct admin_reply *reply)
-{
-    struct admin_context *list = xcalloc(j->catalog->contexts_len, sizeof *list);
-    const char *name = j->request.op == ADMIN_CONTEXT_SHOW ? j->request.context.name : "";
-    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
-        const struct context_info *info = &j->catalog->contexts[i];
-        if (name[0] && strcmp(name, info->name) != 0)
-            continue;
-        struct admin_context *c = &list[reply->contexts_len++];
-        c->info = info;
-        for (unsigned s = 0; s < j->node->shards; s++) {
-            c->entries += j->shares[s].contexts[i].entries;
-            c->bytes += j->shares[s].contexts[i].bytes;
-        }
-    }
-    if (name[0] && !reply->contexts_len) {
-        j->err = GRID_ENO_CONTEXT;
-        snprintf(j->why, sizeof j->why, "no context %s", name);
-    }
-    reply->contexts = list;
-    encode(j, reply);
-    free(list);
-}
-
-static void caches_reply(struct job *j, struct admin_reply *reply)
-{
-    size_t total = 0, at = 0;
-    bool found = !j->request.name[0];
-    for (size_t i = 0; i < j->catalog->contexts_len; i++)
-        total += j->catalog->contexts[i].caches_len;
-    struct admin_cache *list = xcalloc(total, sizeof *list);
-    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
-        const struct context_info *info = &j->catalog->contexts[i];
-        found |= wanted(j, info);
-        for (size_t k = 0; k < info->caches_len; k++, at++) {
-            if (!wanted(j, info))
-                continue;
-            struct admin_cache *c = &list[reply->caches_len++];
-            c->context = info;
-            c->info = &info->caches[k];
-            for (unsigned s = 0; s < j->node->shards; s++)
-                c->entries += j->shares[s].caches[at];
-        }
-    }
-    if (!found) {
-        j->err = GRID_ENO_CONTEXT;
-        snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
-    }
-    reply->caches = list;
-    encode(j, reply);
-    free(list);
-}
-
-/* Who has a partition, by the grid. `names` has room for two times REPLICA_MEMBERS_MAX. */
-static void partition_place(const struct grid_state *s, uint32_t context,
-                            struct admin_partition *to, const char **names)
-{
-    struct replica_config c;
-    if (!grid_state_config(s, context, to->partition, &c))
+    if (--j->left)
         return;
-    size_t joining = REPLICA_MEMBERS_MAX;
-    to->epoch = c.epoch;
-    to->in_sync = names;
-    to->joining = names + REPLICA_MEMBERS_MAX;
-    for (unsigned i = 0; i < c.len; i++) {
-        const struct grid_node *n = grid_state_node(s, c.members[i].node);
-        if (n && i < c.in_sync)
-            names[to->in_sync_len++] = n->info.name;
-        else if (n && i >= c.complete)
-            names[joining + to->joining_len++] = n->info.name;
-    }
-    to->primary = c.led && to->in_sync_len ? names[0] : NULL;
-    if (c.lost || !c.led)
-        to->state = c.lost ? "lost" : "waiting";
-}
-
-static void partitions_reply(struct job *j, struct admin_reply *reply)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < j->catalog->contexts_len; i++)
-        total += j->catalog->contexts[i].partitions;
-    struct admin_partition *list = xcalloc(total, sizeof *list);
-    size_t *at = xcalloc(j->node->shards, sizeof *at);
-    bool found = !j->request.name[0];
-    const char **names =
-        j->node->membership ? xcalloc(total, 2 * REPLICA_MEMBERS_MAX * sizeof *names) : NULL;
-    for (size_t i = 0; i < j->catalog->contexts_len; i++) {
-        const struct context_info *info = &j->catalog->contexts[i];
-        if (!wanted(j, info))
-            continue;
-        found = true;
-        for (uint32_t p = 0; p < info->partitions; p++) {
-            unsigned s = p % j->node->shards;
-            const struct shard_partition_info *from = &j->shares[s].partitions[at[s]++];
-            struct admin_partition *to = &list[reply->partitions_len];
-            *to = (struct admin_partition){.context = info->name,
-                                           .partition = p,
-                                           .shard = s,
-                                           .epoch = from->epoch,
-                                           .seq = from->version & SEQ_MASK,
-                                           .entries = from->entries,
-                                           .state = from->state ? from->state : "ok"};
-            if (names)
-                partition_place(membership_state(j->node), info->id, to,
-                                names + reply->partitions_len * 2 * REPLICA_MEMBERS_MAX);
-            reply->partitions_len++;
-        }
-    }
-    if (!found) {
-        j->err = GRID_ENO_CONTEXT;
-        snprintf(j->why, sizeof j->why, "no context %s", j->request.name);
-    }
-    reply->partitions = list;
-    encode(j, reply);
-    free(list);
-    free(at);
-    free(names);
-}
-
-/* What all workers together have. */
-static void samples_make(struct job *j, struct measures *ret_sum, struct buf *samples)
-{
-    struct shard_usage *usage = xcalloc(j->catalog->contexts_len, sizeof *usage);
-    for (unsigned s = 0; s < j->node->shards; s++) {
-        measures_add(ret_sum, &j->shares[s].measures);
-        for (size_t i = 0; i < j->catalog->contexts_len; i++) {
-            usage[i].entries += j->shares[s].contexts[i].entries;
-            usage[i].bytes += j->shares[s].contexts[i].bytes;
-        }
-    }
-    measures_tell(j->node, j->catalog, ret_sum, usage, samples);
-    free(usage);
-}
-
-static void metrics_reply(struct job *j, struct admin_reply *reply)
-{
-    (void)reply; /* plain samples, for sessions of this node */
-    struct measures *sum = xcalloc(1, sizeof *sum);
-    samples_make(j, sum, &j->reply);
-    free(sum);
-}
-
-/* What `status` says of a grid of several: all its nodes, what is missing, what moves. */
-enum { GRID_PROBLEMS_MAX = 5 };
-struct grid_view {
-    char problems[GRID_PROBLEMS_MAX][160];
-    size_t problems_len;
-    struct admin_node *nodes;
-    struct grid_load *loads;
-    const char **labels; /* one text per node: as it was written */
-    struct replica_member self;
-};
-
-static const char *node_text(const struct grid_node *n, bool self, const char *state)
-{
-    if (n->state == NODE_DOWN)
-        return "down";
-    return self && strcmp(state, "serving") != 0 ? state : n->draining ? "draining" : "serving";
-}
-
-static void grid_look(const struct node *n, const struct admin_node *here,
-                      struct admin_status *status, struct grid_view *view)
-{
-    const struct grid_state *s = membership_state(n);
-    struct grid_member_status member;
-    struct grid_summary sum;
-    membership_status(n, &member);
-    if (!grid_state_founded(s))
+    if (!j->err && j->rescue && !rescue_heard(j))
         return;
-    view->nodes = xcalloc(s->nodes_len, sizeof *view->nodes);
-    view->loads = xcalloc(s->nodes_len, sizeof *view->loads);
-    view->labels = xcalloc(s->nodes_len, sizeof *view->labels);
-    grid_state_loads(s, view->loads);
-    grid_state_summary(s, &sum);
-    for (size_t i = 0; i < s->nodes_len; i++) {
-        const struct grid_node *from = &s->nodes[i];
-        bool self = memcmp(from->info.id, n->view.node_id, GRID_ID_BYTES) == 0;
-        view->labels[i] = from->info.labels;
-        view->nodes[i] = self ? *here
-                              : (struct admin_node){.name = from->info.name,
-                                                    .node_id = from->info.id,
-                                                    .address = from->info.address[ADDRESS_CLIENT],
-                                                    .version = "",
-                                                    .shards = from->info.shards,
-                                                    .labels = &view->labels[i],
-                                                    .labels_len = from->info.labels[0] != 0};
-        struct admin_node *to = &view->nodes[i];
-        to->state = node_text(from, self, here->state);
-        to->number = from->number;
-        to->voter = from->voter;
-        to->leader = from->number == member.leader;
-        to->primaries = view->loads[i].primaries;
-        to->copies = view->loads[i].copies;
-        to->joining = view->loads[i].joining;
-    }
-    status->nodes = view->nodes;
-    status->nodes_len = s->nodes_len;
-    status->partitions = sum.partitions;
-    status->unled = sum.unled;
-    status->lost = sum.lost;
-    status->short_of_copies = sum.short_of_copies;
-    status->below_min = sum.below_min;
-    status->joining = sum.joining;
-    status->rebalance_paused = s->rebalance_paused;
-    status->revision = s->revision;
-}
-
-static void problem_add(struct grid_view *view, uint64_t count, const char *format)
-{
-    if (count)
-        snprintf(view->problems[view->problems_len++], sizeof view->problems[0], format,
-                 (unsigned long long)count);
-}
-
-static void grid_problems(const struct admin_status *s, struct grid_view *view)
-{
-    uint64_t down = 0;
-    for (size_t i = 0; i < s->nodes_len; i++)
-        down += strcmp(s->nodes[i].state, "down") == 0;
-    problem_add(view, down, "%llu nodes are down: see gridctl nodes");
-    problem_add(view, s->lost,
-                "%llu partitions have lost their last copy: gridctl partition list, reset");
-    problem_add(view, s->unled,
-                "%llu partitions have no primary: they wait for a node that is down to come back");
-    problem_add(view, s->below_min,
-                "%llu partitions take no writes: fewer copies than min_in_sync");
-    problem_add(view, s->short_of_copies, "%llu partitions have fewer copies than they should");
-}
-
-static void grid_view_release(struct grid_view *view)
-{
-    free(view->nodes);
-    free(view->loads);
-    free(view->labels);
-}
-
-static void status_reply(struct job *j, struct admin_reply *reply)
-{
-    struct node *n = j->node;
-    struct measures *sum = xcalloc(1, sizeof *sum);
-    struct buf samples = BUF_INIT, names = BUF_INIT;
-    samples_make(j, sum, &samples);
-    struct problem list[PROBLEMS_MAX];
-    const char *problems[PROBLEMS_MAX + GRID_PROBLEMS_MAX];
-    size_t problems_len = measures_problems(n, sum, list);
-    for (size_t i = 0; i < problems_len; i++)
-        problems[i] = list[i].text;
-    struct grid_view grid = {0};
-    struct admin_node node = {.name = n->conf.name,
-                              .node_id = n->view.node_id,
-                              .address = n->view.address,
-                              .version = n->view.version,
-                              .uptime_ms = clock_mono_ms() - n->started_ms,
-                              .shards = n->shards,
-                              .labels = n->conf.labels,
-                              .labels_len = n->conf.labels_len,
-                              .state = n->stopping ? "stopping" : "serving"};
-    struct admin_metric *metrics = measures_admin(buf_slice(&samples), &names, &node.metrics_len);
-    node.metrics = metrics;
-    struct admin_status status = {.grid = n->view.grid,
-                                  .healthy = problems_len == 0,
-                                  .problems = problems,
-                                  .problems_len = problems_len,
-                                  .nodes = &node,
-                                  .nodes_len = 1,
-                                  .contexts = (uint32_t)j->catalog->contexts_len,
-                                  .entries = sum->stats.entries,
-                                  .bytes = sum->stats.entry_bytes,
-                                  .partitions = sum->stats.partitions,
-                                  .partitions_damaged = sum->stats.partitions_damaged,
-                                  .revision = j->catalog->revision};
-    if (n->membership)
-        grid_look(n, &node, &status, &grid);
-    if (grid.nodes) {
-        grid_problems(&status, &grid);
-        status.problems_len = problems_len + grid.problems_len;
-        for (size_t i = 0; i < grid.problems_len; i++)
-            problems[problems_len + i] = grid.problems[i];
-        status.healthy = status.problems_len == 0;
-    }
-    for (size_t i = 0; i < j->catalog->contexts_len; i++)
-        status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
-    reply->status = &status;
-    encode(j, reply);
-    grid_view_release(&grid);
-    free(metrics);
-    free(sum);
-    buf_release(&samples);
-    buf_release(&names);
-}
-
-static void settings_reply(struct job *j, struct admin_reply *reply)
-{
-    reply->settings = j->catalog->settings;
-    encode(j, reply);
-}
-
-static void plain_reply(struct job *j, struct admin_reply *reply)
-{
-    encode(j, reply);
+    if (!j->err && j->verdicts && !j->remote && !verify_judge(j))
+        return;
+    if (!j->err)
+        reply_make(j);
+    job_answer(j);
 }
 
 /* On control, once per worker. */
@@ -393,26 +87,7 @@ static void visited_run(struct note *note, void *thread)
         snprintf(j->why, sizeof j->why, "%s", v->why);
     }
     free(v);
-    if (--j->left)
-        return;
-    if (j->err) {
-        answer(j);
-        return;
-    }
-    static void (*const replies[])(struct job *, struct admin_reply *) = {
-        [ADMIN_STATUS] = status_reply,           [ADMIN_CONTEXT_LIST] = contexts_reply,
-        [ADMIN_CONTEXT_SHOW] = contexts_reply,   [ADMIN_CACHE_LIST] = caches_reply,
-        [ADMIN_SETTINGS_LIST] = settings_reply,  [ADMIN_PARTITION_LIST] = partitions_reply,
-        [ADMIN_PARTITION_RECOVER] = plain_reply,
-    };
-    struct admin_reply reply = {.revision = j->catalog->revision};
-    unsigned op = (unsigned)j->request.op;
-    void (*make)(struct job *, struct admin_reply *) =
-        op < sizeof replies / sizeof *replies ? replies[op] : NULL;
-    if (op == ADMIN_METRICS)
-        make = metrics_reply;
-    (make ? make : plain_reply)(j, &reply);
-    answer(j);
+    job_part(j);
 }
 
 /* --- on each worker --------------------------------------------------------------------------- */
@@ -425,12 +100,23 @@ static void partitions_visit(struct worker *w, struct job *j, struct share *shar
     share->partitions = xcalloc(total, sizeof *share->partitions);
     for (size_t i = 0; i < j->catalog->contexts_len; i++) {
         const struct context_info *info = &j->catalog->contexts[i];
-        if (!wanted(j, info))
+        if (!job_wants(j, info))
             continue;
         for (uint32_t p = w->index; p < info->partitions; p += w->node->shards, at++)
             if (!shard_partition_info(w->shard, info->id, (uint16_t)p, &share->partitions[at]))
                 share->partitions[at] = (struct shard_partition_info){0};
     }
+}
+
+/* In a grid of several what is damaged comes from another node, where there is one that has it. */
+static bool gives_up(const struct worker *w, uint32_t context, uint32_t partition)
+{
+    const struct grid_state *s = replication_state(w);
+    struct replica_config c;
+    if (!w->replication)
+        return true;
+    return s && grid_state_config(s, context, partition, &c) && c.in_sync == 1 &&
+           replica_member_eq(c.members[0], replication_self(w));
 }
 
 /* The damaged ones among the partitions asked for; the caller's. */
@@ -439,10 +125,12 @@ static struct wal_place *recover_places(struct worker *w, const struct job *j, s
     struct damage d = {0};
     for (size_t i = 0; i < j->catalog->contexts_len; i++) {
         const struct context_info *info = &j->catalog->contexts[i];
-        if (!wanted(j, info))
+        if (!job_wants(j, info))
             continue;
         for (uint32_t p = w->index; p < info->partitions; p += w->node->shards) {
             struct shard_partition_info now;
+            if (!gives_up(w, info->id, p))
+                continue;
             if ((j->request.all_partitions || p == j->request.partition) &&
                 shard_partition_info(w->shard, info->id, (uint16_t)p, &now) && now.damaged)
                 damage_add(&d, info->id, (uint16_t)p);
@@ -450,6 +138,12 @@ static struct wal_place *recover_places(struct worker *w, const struct job *j, s
     }
     *ret_len = d.len;
     return d.places;
+}
+
+void visit_end(struct visit *v)
+{
+    v->note.run = visited_run;
+    loop_post(v->job->node->loop, &v->note.mail);
 }
 
 static void visit_tell(struct worker *w, struct visit *v)
@@ -479,8 +173,7 @@ static void visit_tell(struct worker *w, struct visit *v)
         for (size_t k = 0; k < info->caches_len; k++)
             share->caches[at++] = shard_cache_entries(w->shard, info->caches[k].id);
     }
-    v->note.run = visited_run;
-    loop_post(w->node->loop, &v->note.mail);
+    visit_end(v);
 }
 
 static void recovered(struct worker *w, void *ctx, enum grid_err err, const char *why)
@@ -497,6 +190,10 @@ static void visit_run(struct note *note, void *thread)
     struct worker *w = thread;
     size_t len = 0;
     struct wal_place *places = NULL;
+    if (v->job->request.op == ADMIN_VERIFY) {
+        verify_visit(w, v);
+        return;
+    }
     if (v->job->request.op == ADMIN_PARTITION_RECOVER)
         places = recover_places(w, v->job, &len);
     if (len)
@@ -586,21 +283,27 @@ static enum grid_err catalog_keep(struct node *n, struct catalog *c, char *why)
     return err;
 }
 
-static void visits_begin(struct job *j)
+void job_visits(struct job *j)
 {
     struct node *n = j->node;
+    catalog_unref(j->catalog);
     j->catalog = catalog_ref(n->catalog);
     if (j->err) {
-        answer(j);
+        job_answer(j);
         return;
     }
-    j->left = n->shards;
+    job_forget(j);
+    j->left = n->shards + 1;
     j->shares = xcalloc(n->shards, sizeof *j->shares);
     for (unsigned i = 0; i < n->shards; i++) {
         struct visit *v = xalloc(sizeof *v);
         *v = (struct visit){.note = {.run = visit_run}, .job = j, .index = i};
         worker_post(&n->workers[i], &v->note);
     }
+    if (census_asks(j))
+        census_begin(j);
+    else
+        job_part(j);
 }
 
 /* --- on control, in a grid of several nodes --------------------------------------------------- */
@@ -677,7 +380,7 @@ static void command_done(void *ctx, const struct grid_done *d)
     }
     j->err = d->err;
     snprintf(j->why, sizeof j->why, "%s", d->why ? d->why : "");
-    visits_begin(j);
+    job_visits(j);
 }
 
 static void job_run_in_grid(struct job *j)
@@ -694,8 +397,8 @@ static void job_run_in_grid(struct job *j)
     }
     if (changes && !j->err)
         membership_propose(j->node, &command, command_done, j);
-    else
-        visits_begin(j);
+    else if (j->err || (!rescue_begin(j) && verify_begin(j)) || j->err)
+        job_visits(j);
 }
 
 static void job_run(struct note *note, void *thread)
@@ -704,6 +407,10 @@ static void job_run(struct note *note, void *thread)
     struct node *n = thread;
     if (n->membership) {
         job_run_in_grid(j);
+        return;
+    }
+    if (!verify_begin(j)) {
+        job_answer(j);
         return;
     }
     struct catalog *next = catalog_copy(n->catalog);
@@ -721,16 +428,23 @@ static void job_run(struct note *note, void *thread)
                  admin_op_text(j->request.op),
                  j->request.name[0] ? j->request.name : j->request.context.name);
     }
-    visits_begin(j);
+    job_visits(j);
+}
+
+struct job *job_new(struct node *n, const struct admin_request *request)
+{
+    struct job *j = xcalloc(1, sizeof *j);
+    j->node = n;
+    j->note.run = job_run;
+    j->request = *request;
+    list_init(&j->asking);
+    return j;
 }
 
 void administration(void *worker, const struct ticket *to, const struct admin_request *request)
 {
     struct worker *w = worker;
-    struct job *j = xcalloc(1, sizeof *j);
-    j->node = w->node;
-    j->note.run = job_run;
+    struct job *j = job_new(w->node, request);
     j->to = *to;
-    j->request = *request;
     loop_post(w->node->loop, &j->note.mail);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "net/listener.h"
+#include "node/administration_priv.h"
 #include "node/peers.h"
 #include "node/raft_disk.h"
 #include "node/replication.h"
@@ -51,12 +52,32 @@ struct membership {
     struct loop_timer timer;
     struct grid_state *news; /* published in this turn; NULL: none */
     struct replica_member self, told;
+    pthread_mutex_t waits_lock;
+    char waits[WAITS_BYTES]; /* for sessions; empty: it is in */
     struct list waiting;
     uint64_t revision; /* that the workers were told */
     bool closed;
     bool broadcast; /* the HELLO of this step has gone to all links */
     void (*left)(struct node *n);
 };
+
+/* --- what it waits for ----------------------------------------------------------------------- */
+
+static void waits_set(struct membership *m, const char *why)
+{
+    pthread_mutex_lock(&m->waits_lock);
+    snprintf(m->waits, sizeof m->waits, "%s", why);
+    pthread_mutex_unlock(&m->waits_lock);
+}
+
+bool membership_waits(struct node *n, char *why)
+{
+    struct membership *m = n->membership;
+    pthread_mutex_lock(&m->waits_lock);
+    snprintf(why, WAITS_BYTES, "%s", m->waits);
+    pthread_mutex_unlock(&m->waits_lock);
+    return why[0] != 0;
+}
 
 /* --- what the member wants -------------------------------------------------------------------- */
 
@@ -191,6 +212,7 @@ static void member_notice(void *ctx, const struct grid_notice *notice)
         break;
     case GRID_NOTICE_GONE:
         m->self = (struct replica_member){0, 0};
+        waits_set(m, "it was taken for dead, and enters again");
         log_warn("grid", "the grid took this node for dead: it enters again, as after a restart");
         break;
     case GRID_NOTICE_REFUSED:
@@ -279,6 +301,7 @@ static void link_down(void *ctx, struct peers_link *k, const char *why)
     struct membership *m = ctx;
     const struct peer_hello *other = peers_link_other(k);
     log_info("grid", "no link with node %s at %s: %s", other->node, other->address, why);
+    census_lost(m->node, other->node_id);
     if (m->member)
         grid_member_closed(m->member, now_of(m), other->node_id);
 }
@@ -289,7 +312,10 @@ static void link_message(void *ctx, struct peers_link *k, enum peer_class class,
     (void)class;
     const struct peer_hello *other = peers_link_other(k);
     struct grid_message msg;
-    if (wire_peer_take(&body) != WIRE_PEER_GRID)
+    enum wire_peer_kind kind = wire_peer_take(&body);
+    if (kind == WIRE_PEER_ADMIN)
+        census_message(m->node, other->node_id, body);
+    if (kind != WIRE_PEER_GRID)
         return;
     enum grid_err err = wire_grid_decode(body, m->arena, &msg);
     if (!err && memcmp(msg.from, other->node_id, sizeof msg.from) != 0)
@@ -312,6 +338,15 @@ static void timer_fired(void *ctx)
     (void)ctx; /* the turn's end steps */
 }
 
+/* What sessions say for as long as it is not in. */
+static void waits_tell(struct membership *m)
+{
+    struct grid_member_status s;
+    grid_member_status(m->member, now_of(m), &s);
+    bool in = s.phase == GRID_IN && m->told.node;
+    waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
+}
+
 void membership_turn_end(struct node *n)
 {
     struct membership *m = n->membership;
@@ -320,6 +355,8 @@ void membership_turn_end(struct node *n)
     m->broadcast = false;
     grid_member_step(m->member, now_of(m), loop_wall_ms(n->loop));
     news_tell(m);
+    if (m->waits[0])
+        waits_tell(m);
     peers_turn_end(m->peers);
     msec_t now = now_of(m), next = grid_member_next(m->member);
     loop_timer_set(&m->timer, next > now ? next - now : 0);
@@ -362,6 +399,17 @@ void membership_change(struct node *n, const struct part_change *change, members
     if (err)
         member_done(m, &(struct grid_done){
                            .ticket = (uint64_t)(uintptr_t)a, .err = err, .why = err_text(err)});
+}
+
+bool membership_post(struct node *n, const uint8_t *id, struct slice bytes)
+{
+    struct membership *m = n->membership;
+    struct peers_link *k = peers_find(m->peers, id, 0);
+    if (!k)
+        return false;
+    peers_send(k, PEER_BULK, bytes);
+    loop_timer_set(&m->timer, 0); /* it goes out at the end of the turn */
+    return true;
 }
 
 /* --- to look at ------------------------------------------------------------------------------- */
@@ -425,6 +473,8 @@ enum grid_err membership_listen(struct node *n, char *why)
     struct membership *m = n->membership = xcalloc(1, sizeof *m);
     m->node = n;
     list_init(&m->waiting);
+    pthread_mutex_init(&m->waits_lock, NULL);
+    snprintf(m->waits, sizeof m->waits, "it starts");
     m->arena = arena_new(ARENA_BYTES);
     m->scratch = arena_new(ARENA_BYTES);
     if (n->conf.cert) {
@@ -625,6 +675,7 @@ void membership_free(struct node *n)
     struct membership *m = n->membership;
     if (!m)
         return;
+    census_free(n);
     grid_member_free(m->member);
     waiting_tell(m);
     peers_free(m->peers);
@@ -636,6 +687,7 @@ void membership_free(struct node *n)
     arena_free(m->arena);
     arena_free(m->scratch);
     free(m->of_shards);
+    pthread_mutex_destroy(&m->waits_lock);
     free(m);
     n->membership = NULL;
 }

@@ -43,6 +43,10 @@ void membership_tell(struct node *n, const struct plan_report *report,
 /* The newest state; revision 0 before there is one. Control thread. */
 const struct grid_state *membership_state(const struct node *n);
 struct replica_member membership_self(const struct node *n);
+/* To that node by the control link; false: there is none. `bytes`: with the byte of its kind. */
+bool membership_post(struct node *n, const uint8_t *id, struct slice bytes);
+/* Any thread: what it waits for before it is in the grid (WAITS_BYTES); false: it is in. */
+bool membership_waits(struct node *n, char *why);
 void membership_status(const struct node *n, struct grid_member_status *ret_status);
 struct grid_leases *membership_leases(const struct node *n);
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "net/fdlimit.h"
+#include "node/administration_priv.h"
 #include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"

@@ -80,6 +80,7 @@ struct worker {
     struct router *router;           /* likewise */
     struct loop_timer route;         /* of the router, set when `routing` */
     bool routing;
+    struct verifying *verifying; /* verify.c; NULL: nothing was ever verified */
     _Atomic uint64_t settled; /* the log is folded up to here (R9); UINT64_MAX: all of it */
     bool tight;               /* pressure.c: no connection is to be read for a while */
     bool paused;              /* ... for that reason: what was written is paid for */
@@ -104,6 +105,7 @@ struct node {
     struct meta *meta;
     struct membership *membership; /* NULL: the node is alone */
     unsigned draining;             /* workers that still hand over */
+    struct census *census;         /* census.c; NULL: nothing was ever asked */
     struct tls *tls;
     struct quota quota;
     struct terms *terms; /* for new connections; control thread */

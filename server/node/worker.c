@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
+#include "node/administration_priv.h"
+#include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"
 
@@ -84,6 +86,12 @@ static const struct catalog *worker_catalog(void *ctx)
 static const struct grid_state *worker_grid(void *ctx)
 {
     return replication_state(ctx);
+}
+
+static bool worker_waits(void *ctx, char *why)
+{
+    struct worker *w = ctx;
+    return w->replication && !replication_self(w).node && membership_waits(w->node, why);
 }
 
 static uint64_t session_now_us(void *ctx)
@@ -286,7 +294,9 @@ void worker_accept(struct worker *w, int fd, const struct net_addr *peer, const 
 void worker_reply(void *ctx, const struct ticket *to, const struct result *res)
 {
     struct worker *w = ctx;
-    if (likely(to->thread == w->index))
+    if (unlikely(to->owner == &verify_owner))
+        verify_summed(w, to, res);
+    else if (likely(to->thread == w->index))
         worker_dirty(w, session_result(to, res));
     else
         forward_result(w, to, res);
@@ -414,6 +424,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .move = link_move,
         .catalog = worker_catalog,
         .grid = worker_grid,
+        .waits = worker_waits,
         .everywhere = everywhere,
         .sleep = sleeping,
         .wake = session_wake,
@@ -441,6 +452,7 @@ void worker_release(struct worker *w)
     replication_free(w);
     routing_release(w);
     shard_free(w->shard);
+    verify_release(w);
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);
     errands_free(w->ports.errands);

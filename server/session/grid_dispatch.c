@@ -216,7 +216,12 @@ static void do_many(struct grid_session *g, struct wire_request *r)
 
 static void do_ping(struct grid_session *g, struct wire_request *r)
 {
-    wire_response_status(&g->base.out, r->number, GRID_OK, slice_make(NULL, 0), grid_news(g));
+    char why[WAITS_BYTES];
+    const struct session_ports *ports = g->base.ports;
+    if (ports->waits && ports->waits(ports->ctx, why))
+        grid_fail(g, r->number, GRID_EENTERING, why);
+    else
+        wire_response_status(&g->base.out, r->number, GRID_OK, slice_make(NULL, 0), grid_news(g));
 }
 
 static void do_open_cache(struct grid_session *g, struct wire_request *r)

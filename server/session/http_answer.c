@@ -67,7 +67,7 @@ static const uint16_t status_of[] = {
     [GRID_ETLS] = 502,         [GRID_ENO_SPACE] = 507,
     [GRID_ENEWER] = 500,       [GRID_EIN_USE] = 409,
     [GRID_ENO_SETTING] = 404,  [GRID_EWRONG_TYPE] = 409,
-    [GRID_EFEW_COPIES] = 503,
+    [GRID_EFEW_COPIES] = 503,  [GRID_EENTERING] = 503,
 };
 
 unsigned http_status_of(enum grid_err err)

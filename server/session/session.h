@@ -20,6 +20,8 @@
 #include "wire/admin.h"
 #include "wire/arena.h"
 
+enum { WAITS_BYTES = 256 };
+
 struct session;    /* opaque */
 struct grid_state; /* control/state.h */
 struct door;       /* opaque */
@@ -49,6 +51,9 @@ struct session_ports {
     /* What the grid agreed on, as this thread knows it; NULL: the node is alone. Valid until the
      * next turn. */
     const struct grid_state *(*grid)(void *ctx);
+    /* What the node waits for before it serves anything, as a line for people in `why`
+     * (WAITS_BYTES); false: it serves. NULL: it always does. */
+    bool (*waits)(void *ctx, char *why);
     /* GRID_OK, GRID_EAUTH, or GRID_EBUSY: too many were wrong just now. NULL: nobody is asked for
      * user and password. May change from one turn to the next; see session_trusts(). */
     enum grid_err (*authenticate)(void *ctx, const char *user, const char *password);

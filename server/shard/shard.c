@@ -204,6 +204,11 @@ void shard_stats(const struct shard *s, struct shard_stats *ret_stats)
         ret_stats->partitions++;
         ret_stats->partitions_complete += content_complete(p->content);
         ret_stats->partitions_damaged += p->damaged;
+        ret_stats->bytes_left += copies_left(p);
+        if (p->role != REPLICA_PRIMARY)
+            continue;
+        ret_stats->entries_led += content_total(p->content);
+        ret_stats->pending_records += replica_last(&p->replica) - p->replica.commit;
     }
 }
 
@@ -270,8 +275,11 @@ void shard_context_usage(const struct shard *s, uint32_t context, struct shard_u
 {
     const struct shard_context *c = shard_context_of(s, context);
     *ret_usage = (struct shard_usage){.bytes = c ? c->bytes : 0};
-    for (uint32_t i = 0; c && i < c->partitions_len; i++)
-        ret_usage->entries += c->partitions[i] ? content_total(c->partitions[i]->content) : 0;
+    for (uint32_t i = 0; c && i < c->partitions_len; i++) {
+        const struct partition *p = c->partitions[i];
+        if (p && p->role == REPLICA_PRIMARY)
+            ret_usage->entries += content_total(p->content);
+    }
 }
 
 uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)

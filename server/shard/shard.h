@@ -180,6 +180,9 @@ struct shard_stats {
     uint64_t entries, entry_bytes, memory_bytes, memory_limit;
     uint64_t reads, writes, hits, misses, expired, evicted, cold_reads, repeated, parked;
     uint64_t partitions, partitions_complete, partitions_damaged;
+    uint64_t entries_led;     /* of partitions that it is the primary of */
+    uint64_t pending_records; /* of those, that are not committed yet */
+    uint64_t bytes_left;      /* that copies on their way to other nodes still need, about */
 };
 void shard_stats(const struct shard *s, struct shard_stats *ret_stats);
 
@@ -208,7 +211,8 @@ bool shard_freeze(struct shard *s, uint32_t context, uint16_t partition, msec_t 
 struct shard_usage {
     uint64_t entries, bytes;
 };
-/* What this shard holds of a context; zeros for one that does not exist. */
+/* Of a context: entries of the partitions that it is the primary of, memory of all copies; zeros
+ * for one that does not exist. */
 void shard_context_usage(const struct shard *s, uint32_t context, struct shard_usage *ret_usage);
 /* Entries of a cache (global id) in this shard's partitions. */
 uint64_t shard_cache_entries(const struct shard *s, uint32_t cache);

@@ -102,6 +102,22 @@ static void fill_settings(struct arena *a, Grid__AdminReply *m, const struct adm
     m->n_settings = SETTINGS_LEN;
 }
 
+static void fill_copies(struct arena *a, Grid__PartitionInfo *to,
+                        const struct admin_partition *from)
+{
+    Grid__CopyInfo *rows;
+    TAKE_LIST(a, Grid__CopyInfo, from->copies_len, &rows, &to->copies);
+    for (size_t i = 0; i < from->copies_len; i++) {
+        grid__copy_info__init(&rows[i]);
+        rows[i].node = wire_text(from->copies[i].node);
+        rows[i].version = from->copies[i].version;
+        rows[i].digest = from->copies[i].digest;
+        rows[i].entries = from->copies[i].entries;
+        rows[i].state = wire_text(from->copies[i].state);
+    }
+    to->n_copies = from->copies_len;
+}
+
 static void fill_partitions(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
 {
     Grid__PartitionInfo *rows;
@@ -121,6 +137,9 @@ static void fill_partitions(struct arena *a, Grid__AdminReply *m, const struct a
         rows[i].n_in_sync = from->in_sync_len;
         rows[i].joining = text_list(a, from->joining, from->joining_len);
         rows[i].n_joining = from->joining_len;
+        rows[i].version = from->version;
+        rows[i].digest = from->digest;
+        fill_copies(a, &rows[i], from);
     }
     m->n_partitions = r->partitions_len;
 }
@@ -185,6 +204,7 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->joining = from->joining;
     to->bytes_left = from->bytes_left;
     to->rebalance_paused = from->rebalance_paused;
+    to->bytes = from->bytes;
     m->status = to;
 }
 
@@ -199,6 +219,8 @@ void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
     fill_settings(a, &m, reply);
     fill_partitions(a, &m, reply);
     m.revision = reply->revision;
+    m.verified = reply->verified;
+    m.entries = reply->entries;
     wire_pack(&m.base, out);
     arena_free(a);
 }

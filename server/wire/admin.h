@@ -7,8 +7,12 @@
 #include "base/buf.h"
 #include "control/catalog.h"
 #include "control/settings.h"
+#include "wire/arena.h"
 
-enum { PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1 }; /* context/cache */
+enum {
+    PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1, /* context/cache */
+    VERIFY_MAX = 256,                        /* partitions of one request */
+};
 
 /* Codes are those of enum AdminOp in client.proto: X(NAME, code, text). */
 #define ADMIN_OPS(X)                                                                               \
@@ -30,7 +34,8 @@ enum { PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1 }; /* context/cache */
     X(NODE_UNDRAIN, 16, "undrain")                                                                 \
     X(NODE_REMOVE, 17, "remove")                                                                   \
     X(REBALANCE_PAUSE, 18, "rebalance pause")                                                      \
-    X(REBALANCE_RESUME, 19, "rebalance resume")
+    X(REBALANCE_RESUME, 19, "rebalance resume")                                                    \
+    X(VERIFY, 20, "verify")
 
 enum admin_op {
 #define X(name, code, text) ADMIN_##name = (code),
@@ -53,12 +58,15 @@ enum context_field {
 
 struct admin_request {
     enum admin_op op;
-    char name[PATH_BYTES_MAX + 1]; /* context, context/cache or setting */
-    struct context_info context;   /* CONTEXT_*; ids 0, caches NULL */
-    unsigned fields;               /* CONTEXT_ALTER: enum context_field, or-ed */
-    msec_t ttl_ms;                 /* CACHE_CREATE */
-    int64_t value;                 /* SETTINGS_SET */
-    uint32_t partition;            /* PARTITION_RECOVER, _RESET */
+    char name[PATH_BYTES_MAX + 1];  /* context, context/cache or setting */
+    struct context_info context;    /* CONTEXT_*; ids 0, caches NULL */
+    unsigned fields;                /* CONTEXT_ALTER: enum context_field, or-ed */
+    msec_t ttl_ms;                  /* CACHE_CREATE */
+    int64_t value;                  /* SETTINGS_SET */
+    uint32_t partition;             /* PARTITION_RECOVER, _RESET; VERIFY: the first of `count` */
+    uint32_t count;                 /* VERIFY, up to VERIFY_MAX */
+    uint64_t only[VERIFY_MAX / 64]; /* between nodes: which of them, a bit each */
+    bool freeze;                    /* likewise: let writes to them wait for a moment */
     bool all_partitions;
     bool accept_loss; /* PARTITION_RECOVER, NODE_REMOVE */
     bool json;        /* the reply, by wire_admin_reply_json() */
@@ -76,6 +84,12 @@ struct admin_cache {
     uint64_t entries;
 };
 
+struct admin_copy { /* VERIFY: of a partition */
+    const char *node;
+    uint64_t version, digest, entries;
+    const char *state; /* "ok", or why it could not be compared */
+};
+
 struct admin_partition {
     const char *context;
     uint32_t partition;
@@ -89,6 +103,9 @@ struct admin_partition {
     size_t in_sync_len;
     const char *const *joining;
     size_t joining_len;
+    uint64_t version, digest; /* between nodes */
+    const struct admin_copy *copies;
+    size_t copies_len;
 };
 
 struct admin_metric {
@@ -144,6 +161,8 @@ struct admin_reply {
     const struct admin_partition *partitions;
     size_t partitions_len;
     uint64_t revision;
+    uint32_t verified; /* VERIFY: partitions that are equal everywhere */
+    uint64_t entries;  /* ... and what is in them */
 };
 
 /* "context create"; "?" for a number that is none. */
@@ -155,5 +174,28 @@ bool admin_op_known(unsigned code);
 void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out);
 /* The same of a status or a list of caches as a JSON object. */
 void wire_admin_reply_json(const struct admin_reply *reply, struct buf *out);
+
+/* --- between nodes (WIRE_PEER_ADMIN on control links) ----------------------------------------- */
+
+/* A question is asked by one node and answered by another with what it has itself. Replies name
+ * contexts and caches by id, and have no settings. */
+struct admin_letter {
+    bool is_answer;
+    uint64_t number; /* of the asker's question */
+    /* Of `request`: op, name, context.name, partition, count, only, all_partitions,
+     * freeze. */
+    struct admin_request request;
+    enum grid_err err; /* of an answer */
+    struct slice why;
+    struct slice reply; /* as by wire_admin_reply_encode(); empty with an error */
+};
+void wire_admin_letter_encode(const struct admin_letter *l, struct buf *out);
+/* Borrows from `in`. */
+MUST_USE
+enum grid_err wire_admin_letter_decode(struct slice in, struct admin_letter *ret_letter);
+/* What the reply borrows is of the arena. GRID_EBAD_REQUEST: it is none. */
+MUST_USE
+enum grid_err wire_admin_reply_decode(struct slice in, struct arena *arena,
+                                      struct admin_reply *ret_reply);
 
 #endif

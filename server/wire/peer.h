@@ -13,6 +13,7 @@ enum wire_peer_kind {
     WIRE_PEER_GRID = 1,    /* struct grid_message: control links */
     WIRE_PEER_SHARD = 2,   /* struct shard_message: data links */
     WIRE_PEER_FORWARD = 3, /* wire/forward.h: data links */
+    WIRE_PEER_ADMIN = 4,   /* struct admin_letter (wire/admin.h): control links */
     WIRE_PEER_KINDS
 };
 

@@ -169,6 +169,9 @@ static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, st
     to->partition = m->partition;
     to->all_partitions = m->all_partitions;
     to->accept_loss = m->accept_loss;
+    to->count = m->count;
+    if (to->op == ADMIN_VERIFY && (!to->count || to->count > VERIFY_MAX))
+        refuse(r, GRID_EBAD_REQUEST, "too many partitions, or none");
     r->admin = to;
     return GRID_OK;
 }

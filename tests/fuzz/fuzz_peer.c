@@ -3,6 +3,7 @@
  * LINK: session wire shard command grid raft control replica data base pb frame */
 #include "session/peer.h"
 #include "tests/fuzz/fuzz.h"
+#include "wire/admin.h"
 #include "wire/peer.h"
 
 static void frames(const uint8_t *data, size_t len, bool dialled)
@@ -64,6 +65,23 @@ static void shard(struct slice in, struct arena *a)
     buf_release(&two);
 }
 
+static void admin(struct slice in, struct arena *a)
+{
+    struct admin_letter l, again;
+    struct admin_reply reply;
+    struct buf one = BUF_INIT, two = BUF_INIT;
+    if (wire_admin_letter_decode(in, &l) == GRID_OK) {
+        wire_admin_letter_encode(&l, &one);
+        CHECK(wire_admin_letter_decode(buf_slice(&one), &again) == GRID_OK);
+        wire_admin_letter_encode(&again, &two);
+        CHECK(slice_eq(buf_slice(&one), buf_slice(&two)));
+        if (l.is_answer && wire_admin_reply_decode(l.reply, a, &reply) == GRID_OK)
+            wire_admin_reply_encode(&reply, &two);
+    }
+    buf_release(&one);
+    buf_release(&two);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct slice body = slice_make(data, len);
@@ -74,6 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         break;
     case WIRE_PEER_SHARD:
         shard(body, a);
+        break;
+    case WIRE_PEER_ADMIN:
+        admin(body, a);
         break;
     default:
         if (len)

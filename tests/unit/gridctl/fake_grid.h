@@ -47,7 +47,7 @@ static struct {
     unsigned fields;
     uint64_t ttl_ms;
     int64_t setting;
-    bool unhealthy;
+    bool unhealthy, differs;
 } fake;
 
 static struct grid fake_grid;
@@ -480,6 +480,40 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context)
 {
     (void)g, (void)context;
     return fake.err;
+}
+
+enum grid_err grid_verify(struct grid *g, const char *context, uint32_t first, uint32_t count,
+                          struct grid_verified **ret_verified)
+{
+    (void)g;
+    (void)context;
+    enum { COPIES = 2 };
+    size_t bytes = sizeof(struct grid_verified) + sizeof(struct grid_difference) +
+                   COPIES * sizeof(struct grid_copy_info);
+    struct grid_verified *v = calloc(1, bytes);
+    if (!v)
+        abort();
+    *ret_verified = v;
+    v->partitions = count;
+    v->entries = count;
+    if (!fake.differs || first)
+        return GRID_OK;
+    v->partitions--;
+    v->differences = (struct grid_difference *)(v + 1);
+    v->differences_len = 1;
+    struct grid_difference *d = v->differences;
+    d->partition = 3;
+    snprintf(d->state, sizeof d->state, "different");
+    d->copies = (struct grid_copy_info *)(d + 1);
+    d->copies_len = COPIES;
+    for (int i = 0; i < COPIES; i++) {
+        snprintf(d->copies[i].node, sizeof d->copies[i].node, "%c", "ab"[i]);
+        snprintf(d->copies[i].state, sizeof d->copies[i].state, "ok");
+        d->copies[i].version = (UINT64_C(2) << 40) + 9;
+        d->copies[i].entries = 5;
+        d->copies[i].digest = (uint64_t)i;
+    }
+    return GRID_OK;
 }
 
 enum grid_err grid_partition_reset(struct grid *g, const char *context)

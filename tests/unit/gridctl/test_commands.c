@@ -298,6 +298,28 @@ START_TEST(locate_and_partitions)
 }
 END_TEST
 
+START_TEST(verify_tells_which_copies_differ_and_exits_1)
+{
+    static const struct step equal[] = {
+        {"verify", 0, "1024 of 1024 partitions are equal, 1,024 entries\n", ""},
+        {"verify default --json", 0,
+         "{\n  \"ok\": true,\n  \"partitions\": 1024,\n  \"equal\": 1024,\n"
+         "  \"entries\": 1024,\n  \"differences\": []\n}\n",
+         ""},
+        {"verify nothing", 1, "", "nothing: text"},
+    };
+    PLAY(equal);
+    fake.differs = true;
+    ck_assert_int_eq(run("verify default"), 1);
+    ck_assert_str_eq(out, "default 3: different: a 2.9 (5 entries, 0000000000000000), "
+                          "b 2.9 (5 entries, 0000000000000001)\n"
+                          "1023 of 1024 partitions are equal, 1,024 entries\n");
+    ck_assert_int_eq(run("verify --json"), 1);
+    ck_assert_ptr_nonnull(strstr(out, "\"ok\": false"));
+    ck_assert_ptr_nonnull(strstr(out, "\"node\": \"b\""));
+}
+END_TEST
+
 START_TEST(status_says_what_is_wrong_and_exits_1)
 {
     ck_assert_int_eq(run("status"), 0);
@@ -525,6 +547,7 @@ int main(void)
                                   settings_take_units,
                                   locate_and_partitions,
                                   status_says_what_is_wrong_and_exits_1,
+                                  verify_tells_which_copies_differ_and_exits_1,
                                   json_is_one_document_for_every_list,
                                   load_reads_a_dump_back,
                                   load_stops_at_the_first_bad_line_and_keeps_what_was_before,

@@ -221,11 +221,13 @@ START_TEST(a_whole_admin_reply_arrives)
     struct admin_context context = {&info, 10, 20};
     struct admin_cache caches = {&info, &cache, 30};
     static const char *const names[] = {"a", "b"};
-    struct admin_partition partition = {"default", 7, 1, 2, 3, 4, "ok", "a", names, 2, names, 1};
+    struct admin_partition partition = {"default", 7, 1,     2, 3, 4, "ok", "a",
+                                        names,     2, names, 1, 0, 0, NULL, 0};
     int64_t settings[SETTINGS_LEN];
     for (int i = 0; i < SETTINGS_LEN; i++)
         settings[i] = i - 1;
-    struct admin_reply reply = {&status, &context, 1, &caches, 1, settings, &partition, 1, 44};
+    struct admin_reply reply = {&status,    &context, 1,  &caches, 1, settings,
+                                &partition, 1,        44, 0,       0};
     struct buf body = BUF_INIT, b = BUF_INIT;
     wire_admin_reply_encode(&reply, &body);
     wire_response_admin(&b, 6, GRID_OK, slice_make(NULL, 0), buf_slice(&body), 0);

@@ -1,0 +1,127 @@
+/* administration_priv.h - what the files of administration share.
+ *
+ *   administration.c  the way of a request: control -> workers, other nodes -> control -> session
+ *   replies.c         what it is answered with
+ *   census.c          asking the other nodes, and answering them
+ *   verify.c          copies compared
+ *   rescue.c          partitions that nobody leads, or that are lost */
+#ifndef GRIDD_NODE_ADMINISTRATION_PRIV_H
+#define GRIDD_NODE_ADMINISTRATION_PRIV_H
+
+#include "control/command.h"
+#include "node/measure.h"
+
+struct verify_sum { /* of what this node has of a partition */
+    uint32_t partition;
+    enum grid_err err;
+    uint64_t version, entries, sum;
+};
+
+struct share { /* what one worker tells */
+    struct measures measures;
+    struct shard_usage *contexts; /* as in the catalog */
+    uint64_t *caches;             /* all caches, in catalog order */
+    struct shard_partition_info
+        *partitions;            /* all partitions of the contexts asked for, in order */
+    struct verify_sum *digests; /* VERIFY: of the partitions asked for */
+    size_t digests_len;
+};
+
+/* What another node said. */
+struct word {
+    uint8_t id[GRID_ID_BYTES];
+    uint32_t node;
+    bool answered, there; /* well */
+    struct admin_reply reply;
+};
+
+struct verdicts; /* verify.c */
+struct rescue;   /* rescue.c */
+
+struct job {
+    struct note note;
+    struct node *node;
+    struct ticket to;
+    struct admin_request request;
+    struct catalog *catalog;
+    bool changed;
+    unsigned left; /* workers, and all other nodes as one */
+    enum grid_err err;
+    char why[STORE_WHY_BYTES];
+    struct buf reply;
+    struct share *shares; /* one per worker */
+    /* In a grid of several: */
+    bool remote; /* asked by the node `asker` */
+    uint8_t asker[GRID_ID_BYTES];
+    uint64_t asker_number;
+    struct list asking; /* in census.asking while others are waited for */
+    uint64_t number;
+    struct loop_timer patience;
+    struct word *words; /* one per node asked */
+    size_t words_len, words_left;
+    struct arena *arena; /* of what they said */
+    struct verdicts *verdicts;
+    struct rescue *rescue;
+};
+
+struct visit {
+    struct note note;
+    struct job *job;
+    unsigned index;
+    enum grid_err err;
+    char why[STORE_WHY_BYTES];
+};
+
+static inline bool job_wants(const struct job *j, const struct context_info *info)
+{
+    return !j->request.name[0] || strcmp(j->request.name, info->name) == 0;
+}
+
+/* administration.c; all on the control thread, visit_end() on the worker's */
+struct job *job_new(struct node *n, const struct admin_request *request);
+/* To the workers, and to the other nodes when the operation is for all. */
+void job_visits(struct job *j);
+/* One of j->left is done. */
+void job_part(struct job *j);
+void job_answer(struct job *j);
+void job_free(struct job *j);
+/* What the workers and the others said is forgotten. */
+void job_forget(struct job *j);
+void visit_end(struct visit *v);
+
+/* replies.c: encode the answer to j->reply. */
+void reply_make(struct job *j);
+void reply_encode(struct job *j, const struct admin_reply *reply);
+
+/* census.c */
+struct census; /* of the node */
+/* Ask the nodes that are up; job_part() when all have answered, or not in time. */
+void census_begin(struct job *j);
+bool census_asks(const struct job *j);
+void census_answer(struct job *j);
+void census_message(struct node *n, const uint8_t *from, struct slice body);
+/* The link is down: what was asked there will not be answered. */
+void census_lost(struct node *n, const uint8_t *from);
+void census_free(struct node *n);
+/* What a node said; NULL: nothing. */
+const struct word *census_word(const struct job *j, uint32_t node);
+
+/* verify.c */
+void verify_visit(struct worker *w, struct visit *v);
+/* The shard has the sum of a partition: `to` is of verify_owner. */
+extern char verify_owner;
+void verify_summed(struct worker *w, const struct ticket *to, const struct result *res);
+/* What is asked for; false: there is no such thing, j->err is set. */
+bool verify_begin(struct job *j);
+/* False: some are open, it is asked again. */
+bool verify_judge(struct job *j);
+void verify_reply(struct job *j, struct admin_reply *reply);
+void verify_free(struct job *j);
+void verify_release(struct worker *w);
+
+/* rescue.c: RECOVER and RESET in a grid of several; true: job_visits() comes later. */
+bool rescue_begin(struct job *j);
+/* All have told what they have. False: it goes on by itself. */
+bool rescue_heard(struct job *j);
+
+#endif
