@@ -81,9 +81,9 @@ struct worker {
     struct loop_timer route;         /* of the router, set when `routing` */
     bool routing;
     struct verifying *verifying; /* verify.c; NULL: nothing was ever verified */
-    _Atomic uint64_t settled; /* the log is folded up to here (R9); UINT64_MAX: all of it */
-    bool tight;               /* pressure.c: no connection is to be read for a while */
-    bool paused;              /* ... for that reason: what was written is paid for */
+    _Atomic uint64_t settled;    /* the log is folded up to here (R9); UINT64_MAX: all of it */
+    bool tight;                  /* pressure.c: no connection is to be read for a while */
+    bool paused;                 /* ... for that reason: what was written is paid for */
     struct loop_timer pause;
     uint64_t paid_lsn, debt_us;
     struct log_thread log;
