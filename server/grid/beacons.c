@@ -88,7 +88,8 @@ void beacons_leases(struct grid_member *m)
 
 static void hold(struct grid_member *m, struct grid_peer *p, const struct grid_beacon *b)
 {
-    if (!b->echo || b->echo > m->now || !m->self.boot || !replica_member_eq(b->to, m->self))
+    if (!b->echo || b->echo > m->now || !m->self.boot || !replica_member_eq(b->to, m->self) ||
+        m->released)
         return;
     if (b->revision <= m->state->revision) {
         msec_t from = SABOTAGE(LONG_LEASE) ? m->now + GRID_LEASE_MS : b->echo;

@@ -29,7 +29,8 @@ struct chunk {
 };
 
 struct grid_leases {
-    msec_t floor; /* grants of an earlier start of this process end here at the latest */
+    msec_t floor;            /* grants of an earlier start of this process end here at the latest */
+    _Atomic uint64_t latest; /* when the last of all grants ends */
     _Atomic(struct chunk *) chunks[CHUNKS];
 };
 
@@ -97,7 +98,9 @@ msec_t grid_lease_granted(const struct grid_leases *l, struct replica_member to)
 {
     msec_t until = 0;
     const struct slot *s = slot_of(l, to.node);
-    if (s) {
+    if (!to.node) {
+        until = atomic_load_explicit(&l->latest, memory_order_acquire);
+    } else if (s) {
         uint64_t granted = atomic_load_explicit(&s->granted, memory_order_acquire);
         until = word_is(granted, to.boot) ? word_until(granted)
                                           : atomic_load_explicit(&s->before, memory_order_acquire);
@@ -129,6 +132,8 @@ void grid_lease_grant(struct grid_leases *l, struct replica_member to, msec_t no
         return;
     uint64_t granted = atomic_load_explicit(&s->granted, memory_order_relaxed);
     msec_t until = now + GRID_GRACE_MS;
+    if (until > atomic_load_explicit(&l->latest, memory_order_relaxed))
+        atomic_store_explicit(&l->latest, until, memory_order_release);
     if (!word_is(granted, to.boot)) {
         msec_t before = atomic_load_explicit(&s->before, memory_order_relaxed);
         if (word_until(granted) > before)

@@ -34,7 +34,8 @@ bool grid_lease_held(const struct grid_leases *l, struct replica_member by, uint
                      msec_t now);
 /* Shards. When the last grant to `to` ends (R9: waited out before its partitions are served); the
  * past or 0: nothing to wait for. Final for a boot that the shard's grid state calls gone; for
- * another it may still grow, but what is granted later asks for the newer revision. */
+ * another it may still grow, but what is granted later asks for the newer revision. {0, 0}: to
+ * anybody; what was released counts, too. */
 msec_t grid_lease_granted(const struct grid_leases *l, struct replica_member to);
 
 /* Control thread. `by` echoed a beacon of ours sent at `sent`, its state being of `revision`. */

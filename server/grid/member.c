@@ -53,11 +53,19 @@ msec_t member_failure_timeout(const struct grid_member *m)
     return (msec_t)catalog_setting(m->state->catalog, SETTING_failure_timeout);
 }
 
+/* Those that wait for a state, too. */
+static void member_leases_drop(struct grid_member *m)
+{
+    grid_leases_drop(m->leases);
+    for (size_t i = 0; i < m->peers_len; i++)
+        m->peers[i]->held = 0;
+}
+
 void member_life_over(struct grid_member *m)
 {
     if (m->self.boot)
         member_notice(m, GRID_NOTICE_GONE, NULL);
-    grid_leases_drop(m->leases);
+    member_leases_drop(m);
     bool stable = m->self.boot && m->now >= m->entered_at + STABLE_MS;
     m->short_lives = stable ? 0 : m->short_lives + 1;
     msec_t wait = m->short_lives < 2 ? 0 : (msec_t)HELLO_MS << (m->short_lives - 2);
@@ -298,7 +306,8 @@ void grid_member_step_down(struct grid_member *m, msec_t now)
 void grid_member_released(struct grid_member *m, msec_t now)
 {
     begin(m, now);
-    m->released = true;
+    m->released = true; /* so nothing is read on the word of others any more */
+    member_leases_drop(m);
     m->beat_next = m->now;
 }
 

@@ -88,6 +88,19 @@ START_TEST(what_is_given_back_need_not_be_waited_for)
 }
 END_TEST
 
+START_TEST(what_was_granted_to_anybody_is_known)
+{
+    struct grid_leases *l = grid_leases_new(0);
+    grid_lease_grant(l, a1, 20000);
+    grid_lease_grant(l, b1, 10000);
+    struct replica_member anybody = {0, 0};
+    ck_assert_uint_eq(grid_lease_granted(l, anybody), 20000 + GRID_GRACE_MS);
+    grid_lease_release(l, a1);
+    ck_assert_uint_ge(grid_lease_granted(l, anybody), 10000 + GRID_GRACE_MS);
+    grid_leases_free(l);
+}
+END_TEST
+
 START_TEST(a_boot_that_is_gone_holds_nothing)
 {
     struct grid_leases *l = grid_leases_new(0);
@@ -118,5 +131,5 @@ UNIT_MAIN("grid/leases", a_lease_counts_from_the_sending, a_lease_is_of_one_boot
           a_lease_asks_for_the_revision_it_was_granted_at,
           a_grant_outlasts_the_lease_by_the_allowance_for_clocks,
           what_earlier_boots_were_granted_is_kept, a_start_counts_as_a_grant_to_all,
-          what_is_given_back_need_not_be_waited_for, a_boot_that_is_gone_holds_nothing,
-          numbers_beyond_the_table_have_no_leases)
+          what_was_granted_to_anybody_is_known, what_is_given_back_need_not_be_waited_for,
+          a_boot_that_is_gone_holds_nothing, numbers_beyond_the_table_have_no_leases)

@@ -430,8 +430,12 @@ START_TEST(who_leaves_is_gone_at_once_and_does_not_come_back)
 {
     three();
     struct replica_member self = w.nodes[2].self;
+    const struct grid_leases *own = grid_member_leases(w.nodes[2].member);
+    ck_assert(grid_lease_held(own, w.nodes[0].self, state(2)->revision, w.now));
     grid_member_released(w.nodes[2].member, w.now);
+    ck_assert(!grid_lease_held(own, w.nodes[0].self, state(2)->revision, w.now));
     run(100);
+    ck_assert(!grid_lease_held(own, w.nodes[0].self, state(2)->revision, w.now));
     msec_t floor = grid_lease_granted(grid_member_leases(w.nodes[0].member), self);
     ck_assert_uint_le(floor, w.now);
     ck_assert_int_eq(grid_member_leave(w.nodes[2].member, w.now + 1000, 5), GRID_OK);
