@@ -37,7 +37,7 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     mend_forget(p);
     promises_cut(s, p, 0);
     partition_wipe(s, p);
-    p->tail = 0;
+    tail_forget(p);
     o->clean_due = 0;
     o->in.number = 0;
     o->in.round = round;
@@ -115,7 +115,7 @@ static void copy_finish(struct shard *s, struct partition *p, const struct shard
 void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now)
 {
     struct others *o = p->others;
-    if (!o || o->in.round != m->replica.round || !content_copying(p->content) ||
+    if (!o || o->in.lame || o->in.round != m->replica.round || !content_copying(p->content) ||
         !replica_current(&p->replica, m->replica.from, m->replica.epoch, m->replica.round))
         return;
     if (m->number != o->in.number + 1)

@@ -339,6 +339,7 @@ static size_t copy_step(struct shard *s, struct copy *c)
 {
     struct shard_to at;
     if (c->asked || c->phase == COPY_DONE || c->waits >= WINDOW_BYTES ||
+        partition_applied(c->partition) < replica_last(&c->partition->replica) ||
         !member_place(s, c->partition, c->to, &at) ||
         !s->ports.grid->peer_room(s->ports.ctx, &at, SHARD_BULK))
         return 0;

@@ -377,8 +377,8 @@ void want_take(struct shard *s, struct partition *p, const struct shard_message 
 {
     const struct replica *r = &p->replica;
     if (r->role != REPLICA_PRIMARY || m->replica.epoch != r->epoch || m->records_len != 1 ||
-        !member_of(r, m->replica.from) || p->damaged)
-        return;
+        !member_of(r, m->replica.from) || p->damaged || partition_applied(p) < replica_last(r))
+        return; /* it is asked again */
     struct others *o = others_of(p);
     if (o->want_fetching) {
         o->want_newer = true; /* it is asked again */
@@ -458,7 +458,7 @@ static void mend_do(struct shard *s, struct partition *p)
         return;
     promises_cut(s, p, m->common);
     waiting_refuse(s, p);
-    p->tail = 0;
+    tail_forget(p);
     p->unfolded = true;
     p->clean_era = UINT64_MAX;
     if (!pieces_apply(s, p, m, &lsn)) {

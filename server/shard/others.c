@@ -263,6 +263,8 @@ static enum gate gate_of(const struct partition *p, msec_t now)
         return GATE_AWAY;
     if (p->damaged)
         return GATE_DAMAGED;
+    if (partition_applied(p) < replica_last(r))
+        return GATE_HOLD; /* records that it took over are not in memory yet */
     if (r->phase == REPLICA_SERVING && now < p->frozen_until)
         return GATE_READS;
     if (r->phase == REPLICA_SERVING)
@@ -302,9 +304,11 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
 
 static void timer_set(struct shard *s, struct partition *p)
 {
-    msec_t at = replica_next(&p->replica), mend = mend_next(p);
+    msec_t at = replica_next(&p->replica), mend = mend_next(p), later = later_next(s, p);
     if (mend < at)
         at = mend;
+    if (later < at)
+        at = later;
     if (p->timer.place && p->timer.key == at)
         return;
     heap_remove(&s->sharing->timers, &p->timer);
@@ -350,7 +354,8 @@ static void timers_run(struct shard *s)
 }
 
 /* R9: what may yet be cut stays out of the checkpoint; but not for ever, for the log must end
- * somewhere: after that, a replica that has to cut takes a whole copy. */
+ * somewhere: after that, a replica that has to cut takes a whole copy. And what memory does not
+ * have yet stays out, for what is fetched for it must be as it was before. */
 static uint64_t settled_look(const struct shard *s, msec_t now)
 {
     uint64_t settled = s->logged;
@@ -358,6 +363,14 @@ static uint64_t settled_look(const struct shard *s, msec_t now)
         const struct partition *p = list_entry(it, struct partition, promises.link);
         const struct promise *first = &s->promises.all[p->promises.first - 1];
         if (first->lsn && first->lsn <= settled && now < first->since + SETTLE_MS)
+            settled = first->lsn - 1;
+    }
+    list_for_each (it, &s->partitions) {
+        const struct others *o = list_entry(it, struct partition, link)->others;
+        if (!o || list_empty(&o->later))
+            continue;
+        const struct later *first = list_entry(o->later.next, const struct later, link);
+        if (first->lsn && first->lsn <= settled)
             settled = first->lsn - 1;
     }
     return settled;

@@ -53,6 +53,7 @@ struct outgoing {
 struct later {
     struct list link;
     uint64_t version;
+    uint64_t lsn; /* 0: it is in no log */
     size_t len;
     uint8_t bytes[];
 };
@@ -113,6 +114,8 @@ void partition_break(struct shard *s, struct partition *p);
 bool record_too_large(const struct record *rec);
 /* Keep a record for others. Before it is the partition's last. */
 void record_keep(struct shard *s, struct partition *p, const struct record *rec);
+/* The records that are kept are of another log than what comes. */
+void tail_forget(struct partition *p);
 struct outgoing *outgoing_of(struct partition *p, struct replica_member to);
 enum shard_class stream_class(const struct partition *p, struct replica_member to);
 uint64_t port_stream(void *ctx, struct replica *r, struct replica_member to,
@@ -124,6 +127,8 @@ bool port_kept(void *ctx, struct replica *r, uint64_t version);
 /* Apply what waits, as far as it is possible. */
 void later_run(struct shard *s, struct partition *p, msec_t now);
 void later_forget(struct partition *p);
+/* When later_run() is due, by mono_now(). */
+msec_t later_next(const struct shard *s, const struct partition *p);
 /* The version up to which memory has all records. */
 uint64_t partition_applied(const struct partition *p);
 

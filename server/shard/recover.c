@@ -172,6 +172,10 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
         p->purge = true;
         content_set_complete(p->content, false); /* its count was not told */
     }
+    if (record_mends(rec)) { /* the checkpoint may have what was cut */
+        p->unfolded = true;
+        p->clean_era = UINT64_MAX;
+    }
     if (rec->restates) {
         replica_restate(&p->replica, rec->version);
         p->tail = 0;

@@ -18,6 +18,13 @@ void record_keep(struct shard *s, struct partition *p, const struct record *rec)
     p->tail = tail_add(&s->sharing->tail, p->tail, replica_last(&p->replica), rec);
 }
 
+void tail_forget(struct partition *p)
+{
+    p->tail = 0;
+    for (uint32_t i = 0; p->others && i < p->others->out_len; i++)
+        p->others->out[i].at = 0; /* what follows it there was cut */
+}
+
 struct outgoing *outgoing_of(struct partition *p, struct replica_member to)
 {
     struct others *o = others_of(p);

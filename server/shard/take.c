@@ -49,10 +49,11 @@ static void record_apply(struct shard *s, struct partition *p, const struct reco
     }
 }
 
-static void later_add(struct partition *p, uint64_t version, struct slice bytes)
+static void later_add(struct partition *p, uint64_t version, uint64_t lsn, struct slice bytes)
 {
     struct later *l = xalloc(sizeof *l + bytes.len);
     l->version = version;
+    l->lsn = lsn;
     l->len = bytes.len;
     memcpy(l->bytes, bytes.data, bytes.len);
     list_push_back(&others_of(p)->later, &l->link);
@@ -74,6 +75,14 @@ static void later_fetched(struct shard *s, struct partition *p, enum grid_err er
     o->fetching = 0;
     o->retry_at = err ? now + LATER_RETRY_MS : 0;
     later_run(s, p, now); /* at once, before anything leaves again */
+    partition_touch(s, p);
+}
+
+msec_t later_next(const struct shard *s, const struct partition *p)
+{
+    const struct others *o = p->others;
+    bool waits = o && !o->fetching && !list_empty(&o->later);
+    return waits ? mono_now(s) + LATER_RETRY_MS : UINT64_MAX;
 }
 
 /* False: it has to wait for a fetch. */
@@ -133,7 +142,7 @@ static void record_take(struct shard *s, struct partition *p, const struct recor
                  (!content_complete(p->content) && keys_missing(s, p, rec, &key, 1));
     replica_advance(&p->replica, rec->version);
     if (waits)
-        later_add(p, rec->version, bytes);
+        later_add(p, rec->version, lsn, bytes);
     else
         record_apply(s, p, rec);
     if (lsn) {
@@ -159,6 +168,8 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
                          msec_t now)
 {
     bool logged = p->context->info->durability != DURABILITY_MEMORY;
+    if (p->others && p->others->in.lame)
+        return; /* the log does not know that what it has was wiped */
     for (size_t i = 0; i < m->records_len; i++) {
         struct record rec;
         if (!record_peek(m->records[i], &rec) || !record_sane(p, &rec))

@@ -118,7 +118,7 @@ struct world {
     uint64_t acked[COUNTERS], issued[COUNTERS];
     struct result digests[NODES_MAX];
     bool faults, quiet, lossy, gentle;
-    unsigned crash_in, pause_in, cut_in, link_in, fold_in; /* one in so many ms */
+    unsigned crash_in, pause_in, cut_in, link_in, fold_in, cold_in; /* one in so many ms */
     size_t value_bytes;
     uint64_t memory_limit;
     uint64_t ops_done, retries, copies, mends, kills, pauses, folds;

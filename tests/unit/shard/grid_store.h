@@ -151,7 +151,7 @@ static void store_run(struct wnode *n)
         ck_assert_msg(!wal_prepare(n->wal, why), "%s", why);
     if (chance(w, 3) && (n->batch.count || wal_durable(n->wal) > n->durable))
         log_sync(n);
-    if (n->questions_len && chance(w, 2))
+    if (n->questions_len && chance(w, w->cold_in))
         cold_answer_one(n);
     if (n->fold_soon ? chance(w, 10) : chance(w, w->fold_in))
         fold(n);

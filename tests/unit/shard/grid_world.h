@@ -384,6 +384,7 @@ static struct world *world_new(uint64_t seed, unsigned nodes, enum durability du
     w->value_bytes = chance(w, 2) ? 100 : 4000;
     w->gentle = durability == DURABILITY_MEMORY; /* or all copies of something are gone */
     w->fold_in = 100 + (unsigned)below(w, 1000);
+    w->cold_in = 2;
     w->memory_limit = chance(w, 2) ? 60000 + below(w, 200000) : 0;
     w->lossy = durability == DURABILITY_MEMORY && w->memory_limit; /* what is evicted is gone */
     for (unsigned i = 0; i < nodes; i++) {
@@ -583,6 +584,7 @@ static void counters_exact(struct world *w)
 static void world_heal(struct world *w)
 {
     w->faults = false;
+    w->cold_in = 2;
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct wnode *n = &w->nodes[i];
         n->paused_until = n->cut_until = n->back_at = 0;
