@@ -105,6 +105,7 @@ struct grid_member *grid_member_new(const struct grid_member_conf *conf, const s
     m->expect = conf->bootstrap_expect;
     m->adopt = conf->adopt ? catalog_copy(conf->adopt) : NULL;
     m->adopt_epoch = conf->adopt_epoch;
+    m->catalog_known = conf->identity.number ? conf->catalog_known : 0;
     m->prng[0].state = conf->seed[0];
     m->prng[1].state = conf->seed[1];
     m->ports = *p;

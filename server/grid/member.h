@@ -127,6 +127,10 @@ struct grid_member_conf {
     const struct catalog *adopt;    /* of a data directory without a grid; NULL: none. Not together
                                       with bootstrap_expect > 1 on more than one node */
     uint32_t adopt_epoch;
+    /* Revision of the catalog that the shards were recovered with. Of the grid that the node is in
+     * (identity.number), nothing older is published: a voter that starts has states of before, by
+     * which what was made since would be dropped. */
+    uint64_t catalog_known;
     uint64_t seed[2]; /* random, of this start */
 };
 

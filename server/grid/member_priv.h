@@ -135,6 +135,7 @@ struct grid_member {
     uint32_t expect;
     struct catalog *adopt;
     uint32_t adopt_epoch;
+    uint64_t catalog_known; /* 0: none of this grid */
     struct prng prng[2];
     struct grid_ports ports;
     struct grid_codec codec;

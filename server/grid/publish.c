@@ -69,7 +69,8 @@ void publish_step(struct grid_member *m)
         bool in = look_for_self(m, s);
         m->state = s;
         known_of_state(m);
-        m->ports.publish(m->ports.ctx, s);
+        if (!s->catalog || s->catalog->revision >= m->catalog_known)
+            m->ports.publish(m->ports.ctx, s);
         if (in)
             come_in(m);
         beacons_leases(m);
