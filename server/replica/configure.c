@@ -4,7 +4,8 @@
  * between. Any other primary takes over (R9): it serves when
  *   - the leases that this node granted to whoever may have served are over. A member of the old
  *     configuration that is in the new set need not be waited for: its ack in the new epoch proves
- *     that it has left the old one;
+ *     that it has left the old one. Every member keeps this time, for the next primary may go before
+ *     it has waited (it took over from A, A was dropped, it leaves: who comes then waits for A);
  *   - every member in sync has acked the whole tail, in the new epoch. */
 #include "replica/replica_priv.h"
 
@@ -68,7 +69,7 @@ static msec_t grace_of(struct replica *r, const struct replica_set *old,
 {
     if (c->born == c->epoch || RULE_OFF(GRACE))
         return 0; /* nothing was before */
-    msec_t grace = old && r->phase == REPLICA_TAKEOVER ? old->grace : 0;
+    msec_t grace = old ? old->grace : 0;
     msec_t until;
     if (next && old)
         until = grace_old(r, old, c);
@@ -165,12 +166,12 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     bool next = c->epoch == r->epoch + 1u, was_primary = r->role == REPLICA_PRIMARY;
     bool leads = role_of(c, self) == REPLICA_PRIMARY;
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
-    msec_t grace = 0;
-    if (leads && !reigns)
-        grace = grace_of(r, old, c, next);
+    msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
     r->epoch = (uint32_t)c->epoch;
     r->role = role_of(c, self);
     r->set = set_wanted(r, c, grace, now) ? set_new(c, self) : NULL;
+    if (r->set)
+        r->set->grace = grace;
     if (old && leads && was_primary && next && r->set)
         reign_on(r, old, r->set);
     else if (old && r->set && !leads && !was_primary)

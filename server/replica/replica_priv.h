@@ -47,7 +47,7 @@ struct replica_set {
     uint64_t mark;     /* primary: end of the tail it took over; others: common point of the cut */
     uint64_t told;     /* primary: commit told to all; others: last ack sent */
     uint64_t heard;    /* others: commit of the primary */
-    msec_t grace;      /* R9: leases granted before end here */
+    msec_t grace;      /* R9: leases granted before end here; of a primary that serves: 0 */
     msec_t stopped;    /* R12: since then */
     msec_t blocked;    /* reads wait for a lease since then; 0: they do not */
     msec_t ticked;     /* last tick, while somebody owes something */
