@@ -570,6 +570,7 @@ static struct grid_member *member_make(struct membership *m)
         /* A node that has been alone founds a grid with what it has. */
         .adopt = n->conf.bootstrap_expect == 1 && !meta_info(n->meta)->fresh ? n->catalog : NULL,
         .adopt_epoch = (uint32_t)meta_info(n->meta)->boot,
+        .catalog_known = n->catalog->revision,
     };
     CHECK(getrandom(conf.seed, sizeof conf.seed, 0) == sizeof conf.seed);
     return grid_member_new(&conf, &ports, &codec, now_of(m), clock_wall_ms());

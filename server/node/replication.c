@@ -24,6 +24,7 @@ struct replication {
     msec_t drain_by;
     struct drain *drain;
     bool room; /* links took something: the shard may have more */
+    bool over; /* drained: it serves nothing any more, whatever it is made primary of */
 };
 
 /* --- who is who ------------------------------------------------------------------------------- */
@@ -326,6 +327,8 @@ static void news_run(struct note *note, void *thread)
         catalog_take(w, r->state->catalog);
         links_want(r);
     }
+    if (r->over)
+        r->self = (struct replica_member){0, 0};
     shard_set_grid(w->shard, r->state, r->self, loop_wall_ms(w->loop));
     peers_each(r->peers, link_tell_each, r);
     routing_news(w, r->state, r->self);
@@ -431,6 +434,11 @@ static void drain_look(void *ctx)
     }
     if (left)
         log_warn("replica", "shard %u: %u partitions were not handed over", w->index, left);
+    /* The leases that others gave are given back next (grid_member_released). */
+    r->over = true;
+    r->self = (struct replica_member){0, 0};
+    if (r->state)
+        shard_set_grid(w->shard, r->state, r->self, loop_wall_ms(w->loop));
     struct drain *d = r->drain;
     r->drain = NULL;
     d->note.run = drained_run;
