@@ -92,6 +92,7 @@ help:
 #? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
 #? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
 #? make sim-raft    the same of the consensus engine alone (tests/sim/raft/README.md)
+#? make sim-whole   the same of whole grids: control planes, shards, clients (tests/sim/whole/README.md)
 #? make sim-grid    the same of whole control planes (tests/sim/grid/README.md)
 #? make sims        the same of all simulators
 #? make sanitized   unit tests of the pure rooms and all simulators under sanitizers (clang)

@@ -4,8 +4,8 @@
  * between. Any other primary takes over (R9): it serves when
  *   - the leases that this node granted to whoever may have served are over. A member of the old
  *     configuration that is in the new set need not be waited for: its ack in the new epoch proves
- *     that it has left the old one. Every member keeps this time, for the next primary may go before
- *     it has waited (it took over from A, A was dropped, it leaves: who comes then waits for A);
+ *     that it has left the old one. Every member keeps this time, for a primary may go before it
+ *     has waited (it took over from A, A was dropped, it leaves: who comes then waits for A);
  *   - every member in sync has acked the whole tail, in the new epoch. */
 #include "replica/replica_priv.h"
 

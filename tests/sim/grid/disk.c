@@ -1,5 +1,5 @@
-/* disk.c - what a node's disk holds, and writes that may or may not reach it. */
-#include "tests/sim/grid/world.h"
+/* disk.c - see disk.h. */
+#include "tests/sim/grid/disk.h"
 
 #include "base/alloc.h"
 

@@ -9,34 +9,9 @@
 #include "base/prng.h"
 #include "grid/member.h"
 #include "grid/sabotage.h"
+#include "tests/sim/grid/disk.h"
 
 enum { NODES = 8, PARTITIONS = 16, TERMS = 4096, REVISIONS = 65536, BOOTS = 4096 };
-
-/* --- what is kept --- */
-
-struct disk { /* one node's, as it would be read back */
-    struct grid_identity identity;
-    uint64_t term;
-    uint32_t vote;
-    struct raft_snapshot snapshot; /* its data is the disk's */
-    struct raft_entry *entries;    /* data is the disk's */
-    size_t entries_len;
-};
-
-struct write { /* under way to it */
-    uint64_t job;
-    bool has_identity, has_raft;
-    struct grid_identity identity;
-    struct disk raft;
-    bool has_snapshot;
-    uint64_t drop_to, cut_from;
-    struct write *next;
-};
-
-void disk_apply(struct disk *d, struct write *w); /* takes what w has */
-void disk_release(struct disk *d);
-struct write *write_new(const struct grid_persist *p);
-void write_free(struct write *w);
 
 /* --- messages that are on their way --- */
 
