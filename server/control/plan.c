@@ -13,10 +13,8 @@ struct plan *plan_new(void)
 
 void plan_free(struct plan *p)
 {
-    for (size_t i = 0; p && i < p->len; i++) {
-        free(p->targets[i].wanted);
-        grid_table_unref(p->targets[i].table);
-    }
+    for (size_t i = 0; p && i < p->len; i++)
+        plan_target_release(&p->targets[i]);
     if (p)
         free(p->targets);
     free(p);

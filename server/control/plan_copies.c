@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 enum { PLACED_AT_A_TIME = 4 };
+/* Who handed over stays a member for so long: if it were out before the new primary heard from it,
+ * that one would have to wait until all leases had ended (R9). */
+enum { HANDED_OVER_MS = 250 };
 
 struct work { /* on one context, in one round */
     struct plan *p;
@@ -85,6 +88,13 @@ static void target_look(struct target *t, const struct plan_input *in,
     t->paused = s->rebalance_paused;
 }
 
+void plan_target_release(struct target *t)
+{
+    free(t->wanted);
+    free(t->asked);
+    grid_table_unref(t->table);
+}
+
 /* One target per context; those of contexts that are no more go. */
 static void targets_match(struct plan *p, const struct catalog *c)
 {
@@ -92,8 +102,7 @@ static void targets_match(struct plan *p, const struct catalog *c)
     size_t from = 0;
     for (size_t i = 0; i < c->contexts_len; i++) {
         for (; from < p->len && p->targets[from].context < c->contexts[i].id; from++) {
-            free(p->targets[from].wanted);
-            grid_table_unref(p->targets[from].table);
+            plan_target_release(&p->targets[from]);
         }
         if (from < p->len && p->targets[from].context == c->contexts[i].id)
             list[i] = p->targets[from++];
@@ -101,8 +110,7 @@ static void targets_match(struct plan *p, const struct catalog *c)
             list[i].context = c->contexts[i].id;
     }
     for (; from < p->len; from++) {
-        free(p->targets[from].wanted);
-        grid_table_unref(p->targets[from].table);
+        plan_target_release(&p->targets[from]);
     }
     free(p->targets);
     p->targets = list;
@@ -178,7 +186,11 @@ static void add(struct work *w, uint32_t partition, const struct grid_row *r,
 
 static void ask(struct work *w, uint32_t partition, const struct grid_row *r, int to)
 {
+    struct target *t = w->t;
     w->waits = w->held_back = true; /* to be said again */
+    if (!t->asked)
+        t->asked = xcalloc(t->table->partitions, sizeof *t->asked);
+    t->asked[partition] = w->in->now;
     if (w->out->asks_len < PLAN_ASKS_MAX)
         w->out->asks[w->out->asks_len++] =
             (struct plan_ask){w->info->id, partition, r->epoch, r->m[0], r->m[to]};
@@ -245,6 +257,13 @@ static bool may_shrink(const struct work *w, const struct grid_row *r, const str
     return r->in_sync > asked && r->in_sync > w->info->min_in_sync;
 }
 
+static bool handed_over_just_now(const struct work *w, uint32_t partition)
+{
+    const msec_t *asked = w->t->asked;
+    return asked && w->in->now >= asked[partition] &&
+           w->in->now - asked[partition] < HANDED_OVER_MS;
+}
+
 /* A member in sync that should not be one, the primary excepted; -1: there is none. */
 static int surplus(const struct grid_row *r, const struct goal *g)
 {
@@ -292,6 +311,8 @@ static void row_move(struct work *w, uint32_t partition, const struct grid_row *
         bool moves_out = !in_goal(g, r->m[0].node);
         if (!w->urgent && (!paused || moves_out))
             ask(w, partition, r, to);
+    } else if (extra > 0 && whole && handed_over_just_now(w, partition)) {
+        w->waits = w->held_back = true;
     } else if (extra > 0 && whole && may_shrink(w, r, g) && w->urgent) {
         change(w, PART_SHRINK, partition, r, r->m[extra]);
     }

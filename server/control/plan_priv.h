@@ -13,6 +13,7 @@ struct target {
     uint64_t key; /* hash of what decided */
     uint32_t copies;
     uint32_t *wanted;         /* copies per partition: node numbers, the primary first; 0: none */
+    msec_t *asked;            /* per partition: when its hand-over was asked for last; NULL */
     struct grid_table *table; /* looked at last (a reference), and with it: */
     const struct grid_nodes *nodes;
     bool paused;
@@ -30,6 +31,7 @@ struct plan {
     struct plan_report *reports; /* sorted, of this call */
 };
 
+void plan_target_release(struct target *t);
 void plan_life(const struct plan_input *in, struct plan_output *out);
 void plan_voters(const struct plan_input *in, struct plan_output *out);
 void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output *out);

@@ -565,7 +565,7 @@ START_TEST(when_faults_end_all_copies_are_made_and_then_nothing_moves)
         bool settled = false, any = true;
         int steps = 0;
         for (; (any || !settled) && steps < 4000; steps++) {
-            any = do_plan_with(plan, 1000000, &settled);
+            any = do_plan_with(plan, 1000000 + (msec_t)steps * 100, &settled);
             copies_settle();
         }
         claim(settled && !any, "it does not settle");

@@ -6,7 +6,7 @@
 #include "control/settings.h"
 #include "tests/unit/control/grid.h"
 
-enum { START_MS = 2000, LATER_MS = 10000000, STEPS_MAX = 20000 };
+enum { START_MS = 2000, LATER_MS = 10000000, STEP_MS = 300, STEPS_MAX = 20000 };
 
 /* A grid whose joining members catch up at once, and whose primaries do what they are asked. */
 struct world {
@@ -111,10 +111,19 @@ static bool step(struct world *w)
     return any;
 }
 
+/* What waits for a moment to pass is waited for. */
+static bool step_or_wait(struct world *w)
+{
+    if (step(w))
+        return true;
+    w->now += STEP_MS;
+    return step(w) || !w->o->settled;
+}
+
 static void settle(struct world *w)
 {
     int steps = 0;
-    while ((step(w) || !w->o->settled) && ++steps < STEPS_MAX)
+    while (step_or_wait(w) && ++steps < STEPS_MAX)
         ;
     ck_assert_int_lt(steps, STEPS_MAX);
     ck_assert(!step(w) && w->o->settled);
@@ -125,7 +134,7 @@ static void settle(struct world *w)
 static void run_down(struct world *w)
 {
     int steps = 0;
-    while (step(w) && ++steps < STEPS_MAX)
+    while ((step(w) || (w->now += STEP_MS, step(w))) && ++steps < STEPS_MAX)
         ;
     ck_assert_int_lt(steps, STEPS_MAX);
 }
@@ -213,7 +222,8 @@ START_TEST(copies_of_a_dead_node_are_made_elsewhere_after_rebuild_delay)
     grid_state_loads(w.s, before);
     gone_one(w.s, 3);
     w.now = 3000 + 29999;
-    run_down(&w);
+    while (step(&w))
+        ;
     ck_assert_uint_eq(w.made, 0);
     w.now = 3000 + 30000;
     settle(&w);
@@ -239,7 +249,7 @@ START_TEST(draining_moves_everything_away_and_never_below_the_copies_asked)
 {
     struct world w = world_new(founded(4));
     drained(w.s, 2, true);
-    for (int steps = 0; (step(&w) || !w.o->settled) && steps < STEPS_MAX; steps++)
+    for (int steps = 0; step_or_wait(&w) && steps < STEPS_MAX; steps++)
         for (uint32_t p = 0; p < 1024; p++)
             ck_assert(config(w.s, 1, p).in_sync >= 2);
     struct grid_load loads[4];
@@ -634,7 +644,39 @@ START_TEST(who_joins_a_primary_it_does_not_see_stops)
 }
 END_TEST
 
-UNIT_MAIN("control/plan", another_stands_in_while_two_nodes_do_not_see_each_other,
+/* Changes of the plan that put node 2 out of what it led at first. */
+static size_t put_out(const struct world *w, const bool *led)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->o->parts_len; i++) {
+        const struct part_change *c = &w->o->parts[i];
+        n += c->kind == PART_SHRINK && c->member.node == 2 && led[c->partition];
+    }
+    return n;
+}
+
+START_TEST(who_handed_over_stays_until_the_new_primary_has_heard_from_it)
+{
+    static bool led[1024];
+    struct world w = world_new(founded(3));
+    for (uint32_t p = 0; p < 1024; p++)
+        led[p] = config(w.s, 1, p).members[0].node == 2;
+    drained(w.s, 2, true);
+    while (!w.handed)
+        step(&w);
+    w.now += 100;
+    plan_all_heard(&w);
+    ck_assert_uint_eq(put_out(&w, led), 0);
+    ck_assert(!w.o->settled);
+    w.now += STEP_MS;
+    plan_all_heard(&w);
+    ck_assert_uint_gt(put_out(&w, led), 0);
+    world_free(&w);
+}
+END_TEST
+
+UNIT_MAIN("control/plan", who_handed_over_stays_until_the_new_primary_has_heard_from_it,
+          another_stands_in_while_two_nodes_do_not_see_each_other,
           who_joins_a_primary_it_does_not_see_stops, a_new_grid_has_nothing_to_do,
           a_new_node_takes_its_share_and_little_else_moves,
           a_node_that_comes_back_in_time_gets_what_it_had_and_nothing_else_moves,
