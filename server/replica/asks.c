@@ -18,6 +18,8 @@ static void ask(struct replica *r, enum replica_ask what, struct replica_member 
     r->set->ask = (uint8_t)what;
     r->set->retry_at = now + r->times->retry_ms;
     r->ports->ask(r->ports->ctx, r, what, member);
+    if (RULE_OFF(DROPPED_BEFORE_ANSWER))
+        commit_update(r);
 }
 
 /* --- R9 --------------------------------------------------------------------------------------- */
@@ -159,8 +161,6 @@ static unsigned unfit(const struct replica *r, msec_t now)
 {
     const struct replica_set *s = r->set;
     msec_t timeout = r->times->timeout_ms;
-    if (RULE_OFF(NEVER_SHRINK))
-        return 0;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
         if (p->state == PEER_LOST || (p->since && now >= p->since + timeout))
@@ -176,7 +176,9 @@ static void shrink_step(struct replica *r, msec_t now)
     if (s->ask || now < s->retry_at)
         return;
     unsigned i = unfit(r, now);
-    if (!i)
+    if (RULE_OFF(NEVER_SHRINK))
+        s->retry_at = now + r->times->retry_ms;
+    if (!i || RULE_OFF(NEVER_SHRINK))
         return;
     if (s->blocked && s->blocks == i &&
         r->ports->lease_held(r->ports->ctx, r, s->peers[i].member, now)) {

@@ -216,8 +216,11 @@ void replica_configure(struct replica *r, const struct replica_config *c,
         return;
     }
     replica_config_check(c);
-    if (!same_life)
+    if (!same_life) {
         leave(r);
+        /* others must not take its rounds for those of another life, or node */
+        r->round = self.node * 0x9e3779b1u + self.boot * 0x85ebca6bu;
+    }
     r->self = self;
     r->min_in_sync = (uint8_t)(min_in_sync < UINT8_MAX ? min_in_sync : UINT8_MAX);
     bury(r, c);

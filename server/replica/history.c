@@ -46,6 +46,17 @@ static uint64_t end_at(const struct replica_history *h, unsigned i)
     return i <= h->ends_len ? h->ends[i - 1] : 0;
 }
 
+uint64_t replica_history_floor(const struct replica_history *h, uint64_t version)
+{
+    for (unsigned i = 0;; i++) {
+        uint64_t end = end_at(h, i);
+        if (end <= version || epoch_of(end) == epoch_of(version))
+            return end < version ? end : version;
+        if (i == h->ends_len)
+            return h->torn ? version : 0; /* of an epoch that is not in the list */
+    }
+}
+
 bool replica_history_common(const struct replica_history *a, const struct replica_history *b,
                             uint64_t *ret_version)
 {

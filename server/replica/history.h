@@ -25,6 +25,8 @@ struct replica_history {
 void replica_history_add(struct replica_history *h, uint64_t version);
 /* Forget what is beyond `version`, which it has (or 0). */
 void replica_history_cut(struct replica_history *h, uint64_t version);
+/* The last version that it has of those up to `version`; 0: none. */
+uint64_t replica_history_floor(const struct replica_history *h, uint64_t version);
 /* The last version that both have; 0: they begin to differ at the first record. False: it cannot be
  * told, for the lists are too short. */
 bool replica_history_common(const struct replica_history *a, const struct replica_history *b,

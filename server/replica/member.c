@@ -102,7 +102,8 @@ enum replica_verdict member_receive(struct replica *r, const struct replica_mess
     if (m->kind != REPLICA_CUT && m->kind != REPLICA_COPY && m->kind != REPLICA_RECORDS)
         return REPLICA_STRANGER;
     if (!s->answered || m->round != s->answered) {
-        if (!s->knocked && m->round > s->answered)
+        bool newer = !s->answered || (int32_t)(m->round - s->answered) > 0;
+        if (!s->knocked && newer)
             member_knock(r, now);
         return REPLICA_DONE;
     }

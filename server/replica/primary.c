@@ -23,7 +23,8 @@ static void hello_send(struct replica *r, struct replica_peer *p, msec_t now)
 /* A copy that is under way may go on after it. */
 void primary_hello(struct replica *r, struct replica_peer *p, msec_t now)
 {
-    p->round = ++r->round;
+    r->round += r->round == UINT32_MAX ? 2 : 1; /* 0 is none */
+    p->round = r->round;
     p->state = PEER_SILENT;
     hello_send(r, p, now);
 }
@@ -158,9 +159,10 @@ static void ack_received(struct replica *r, struct replica_peer *p, const struct
     if (p->state == PEER_COPYING)
         primary_forget(r, p);
     p->state = PEER_STREAM;
-    if (m->version <= p->acked || m->version > r->history.last)
+    uint64_t version = replica_history_floor(&r->history, m->version);
+    if (version <= p->acked)
         return;
-    p->acked = m->version;
+    p->acked = version;
     p->since = p->acked < r->history.last ? now : 0;
     commit_update(r);
     wake(r);

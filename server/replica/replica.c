@@ -153,8 +153,7 @@ bool commit_update(struct replica *r)
 
 bool replica_ack(struct replica *r, uint64_t version)
 {
-    if (version > r->history.last)
-        version = r->history.last; /* what it was of was cut since */
+    version = replica_history_floor(&r->history, version); /* what it was of may be cut since */
     if (version <= r->acked)
         return false;
     r->acked = version;

@@ -82,27 +82,29 @@ static struct node *any_node(struct world *w)
     return &w->nodes[1 + below(w, w->mix.nodes)];
 }
 
+void chaos_cut(struct world *w, uint32_t from, uint32_t to, usec_t us)
+{
+    w->cut[from][to] = true;
+    heal_later(w, HEAL_CUT, from, to, us);
+}
+
 static void cut(struct world *w, uint32_t a, uint32_t b)
 {
     usec_t us = 50000 + below(w, chance(w, 500) ? 3000000 : 500000);
     w->tally.cuts++;
-    if (!chance(w, 300)) {
-        w->cut[a][b] = true;
-        heal_later(w, HEAL_CUT, a, b, us);
-    }
-    if (!chance(w, 300)) {
-        w->cut[b][a] = true;
-        heal_later(w, HEAL_CUT, b, a, us + below(w, 100000));
-    }
+    if (!chance(w, 300))
+        chaos_cut(w, a, b, us);
+    if (!chance(w, 300))
+        chaos_cut(w, b, a, us + below(w, 100000));
 }
 
-static void crash(struct world *w, struct node *n, usec_t down)
+void chaos_crash(struct world *w, struct node *n, usec_t down)
 {
     if (!n->alive)
         return;
     w->tally.crashes++;
     node_stop(n);
-    world_post(w, w->now + 3000 + below(w, down), EVENT_START, 0)->a = n->number;
+    world_post(w, w->now + 3000 + down, EVENT_START, 0)->a = n->number;
 }
 
 static void crash_all(struct world *w)
@@ -110,7 +112,7 @@ static void crash_all(struct world *w)
     w->tally.powers++;
     usec_t down = chance(w, 500) ? 50000 : 2000000;
     for (uint32_t i = 1; i <= w->mix.nodes; i++)
-        crash(w, &w->nodes[i], down);
+        chaos_crash(w, &w->nodes[i], below(w, down));
 }
 
 static void suspect(struct world *w, struct node *n)
@@ -156,7 +158,7 @@ void chaos_step(struct world *w)
     uint32_t a = any_node(w)->number, b = any_node(w)->number;
     struct node *n = any_node(w);
     if (chance(w, m->crash))
-        crash(w, n, chance(w, 500) ? 30000 : 2500000);
+        chaos_crash(w, n, below(w, chance(w, 500) ? 30000 : 2500000));
     if (chance(w, m->power))
         crash_all(w);
     if (chance(w, m->pause) && n->alive && n->paused_until < w->now) {
@@ -191,6 +193,7 @@ void chaos_end(struct world *w)
     struct mix *m = &w->mix;
     w->calm = true;
     w->calm_at = w->now;
+    m->mute = false;
     w->control.down_until = 0;
     m->loss = m->repeat = m->late = m->lost_answer = m->late_proposal = 0;
     for (uint32_t a = 0; a <= m->nodes; a++)

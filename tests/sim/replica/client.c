@@ -43,7 +43,7 @@ static void attempt(struct world *w, unsigned i)
 {
     struct client *c = &w->clients[i];
     uint32_t to = target(w);
-    c->retry_at = w->now + ATTEMPT_US;
+    c->retry_at = w->now + (w->mix.attempt_us ? w->mix.attempt_us : ATTEMPT_US);
     if (!w->nodes[to].alive || chance(w, w->mix.loss))
         return;
     unsigned times = 1 + chance(w, w->mix.repeat);
@@ -74,6 +74,7 @@ void client_step(struct world *w, unsigned i, bool again)
     usec_t next = w->now + 1000 + below(w, w->mix.think_us);
     if (c->busy && w->now >= c->deadline) {
         c->busy = false;
+        w->given_up++;
         w->tally.doubts += c->kind != OP_READ_KEY;
     } else if (!c->busy && !w->silent) {
         draw(w, i);

@@ -262,6 +262,7 @@ static void lead(struct world *w, const struct replica_config *c)
     if (best < 0 || (!all && !RULE_OFF(LEAD_ANY)))
         return;
     w->tally.leads++;
+    judge_led(w, c, c->members[best]);
     control_part(w, PART_LEAD, c->members[best]);
 }
 
@@ -308,7 +309,7 @@ void control_plan(struct world *w)
     } else if (c.in_sync + joining < want &&
                (w->calm || c.complete == c.in_sync || chance(w, 100))) {
         join_one(w, &c);
-    } else if (c.in_sync > w->mix.copies && (w->calm || chance(w, 300))) {
+    } else if (c.in_sync > w->mix.copies && (w->calm || (!w->story && chance(w, 300)))) {
         control_part(w, PART_SHRINK, c.members[1 + below(w, c.in_sync - 1u)]);
     } else if (!w->calm && joining && chance(w, 20)) {
         control_part(w, PART_DROP_JOINING, c.members[c.complete]);

@@ -101,8 +101,10 @@ static void loss_take(struct judge *j, const struct node *n)
     while (len < j->len && len < last && n->log[len].version == j->truth[len].version)
         len++;
     j->loss = 0;
-    if (len < j->len)
-        truth_cut(j, len);
+    if (len == j->len)
+        return;
+    truth_cut(j, len);
+    j->born = n->r.epoch; /* who has not heard of it knows what is lost */
 }
 
 void judge_committed(struct node *n)
@@ -110,7 +112,12 @@ void judge_committed(struct node *n)
     struct world *w = n->w;
     struct judge *j = &w->judge;
     uint64_t commit = n->r.commit & SEQ_MASK;
-    if (commit <= n->seen_commit || n->r.epoch < j->born)
+    if (commit < n->seen_commit && w->mix.durability == DURABILITY_SYNC)
+        world_fail(w, "node %u takes back what it called committed", n->number);
+    if (commit < n->seen_commit)
+        n->seen_commit = commit;
+    bool knows = n->r.role == REPLICA_PRIMARY || n->r.role == REPLICA_BACKUP;
+    if (!knows || commit == n->seen_commit || n->r.epoch < j->born)
         return;
     if (j->loss && n->r.epoch >= j->loss)
         loss_take(j, n);
@@ -123,6 +130,23 @@ void judge_committed(struct node *n)
                        (unsigned long)j->truth[i].version);
     }
     n->seen_commit = commit;
+}
+
+/* What a node knows, or will find on its disk. */
+static uint64_t knows(const struct node *n)
+{
+    if (n->alive)
+        return n->r.copying ? 0 : replica_last(&n->r);
+    return n->durable;
+}
+
+void judge_led(struct world *w, const struct replica_config *unled, struct replica_member leads)
+{
+    for (int i = 0; i < unled->in_sync; i++) {
+        const struct node *n = &w->nodes[unled->members[i].node];
+        if (knows(n) > knows(&w->nodes[leads.node]))
+            world_fail(w, "node %u leads, node %u knows more", leads.node, n->number);
+    }
 }
 
 /* --- what clients are told -------------------------------------------------------------------- */

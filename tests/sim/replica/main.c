@@ -1,10 +1,11 @@
 /* main.c - seeds of the replication of one partition, and rules to be missed; prints lines
  * "ok NAME" and "not ok NAME".
  *   sim-replica [--seeds N] [--start S|random] [--seed S] [--stats] [--trace]
- *   sim-replica --stories                             told scenarios
- *   sim-replica --sabotage all|NAME                   each broken rule is found
- *   sim-replica                                       300 seeds, then stories, then sabotage */
-#include "tests/sim/replica/world.h"
+ *   sim-replica --story all|NAME                      told scenarios
+ *   sim-replica --sabotage all|rest|NAME              each broken rule is found; the rest: those of
+ *                                                     which no story tells
+ *   sim-replica                                       300 seeds, all stories, the rest */
+#include "tests/sim/replica/story.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -66,10 +67,10 @@ enum { SEEDS_PER_LINE = 100, SEEDS_ENOUGH = 1000, SEEDS_DEFAULT = 300 };
 struct options {
     uint64_t seeds, start;
     bool seeds_run, stats, trace;
-    const char *sabotage;
+    const char *sabotage, *story;
 };
 
-static bool seed_run(uint64_t seed, bool trace, struct tally *sum)
+static bool seed_run(const struct story *story, uint64_t seed, bool trace, struct tally *sum)
 {
     struct sim_record *logs[NODES_MAX + 1], *truth = world.judge.truth;
     struct event *heap = world.heap;
@@ -84,14 +85,16 @@ static bool seed_run(uint64_t seed, bool trace, struct tally *sum)
     world.heap_cap = cap;
     world.seed = seed;
     world.trace = trace;
+    world.story = story;
     running = true;
     world_run(&world);
     running = false;
     tally_add(sum, &world.tally);
     if (world.failed && !quiet)
-        printf("not ok seed %" PRIu64 " at %.6f s: %s\n# replay: build/sim-replica --seed %" PRIu64
-               " --trace\n",
-               seed, (double)world.now / 1e6, world.why, seed);
+        printf("not ok seed %" PRIu64
+               " at %.6f s: %s\n# replay: build/sim-replica %s%s --seed %" PRIu64 " --trace\n",
+               seed, (double)world.now / 1e6, world.why, story ? "--story " : "",
+               story ? story->name : "", seed);
     return !world.failed;
 }
 
@@ -101,7 +104,7 @@ static unsigned seeds_run(const struct options *o)
     unsigned failed = 0, line_failed = 0;
     printf("# seeds %" PRIu64 " to %" PRIu64 "\n", o->start, o->start + o->seeds - 1);
     for (uint64_t i = 0; i < o->seeds; i++) {
-        line_failed += !seed_run(o->start + i, o->trace, &sum);
+        line_failed += !seed_run(NULL, o->start + i, o->trace, &sum);
         if ((i + 1) % SEEDS_PER_LINE && i + 1 != o->seeds)
             continue;
         if (!line_failed)
@@ -130,21 +133,27 @@ static const struct plot {
 #undef X
 };
 
+struct search {
+    const struct story *story; /* NULL: seeds */
+    enum replica_sabotage how;
+    unsigned seeds;
+};
+
 /* Seeds until one fails; tells each by a byte. */
-static void plot_body(enum replica_sabotage how, int told)
+static void search_body(const struct search *x, int told)
 {
     struct tally none = {0};
     bool good = true;
     dup2(told, STDERR_FILENO); /* what a CHECK says is not wanted */
-    replica_sabotage = how;
-    for (unsigned i = 0; i < plots[how].seeds && good; i++)
-        good = write(told, "", 1) == 1 && seed_run(1 + i, false, &none);
+    replica_sabotage = x->how;
+    for (unsigned i = 0; i < x->seeds && good; i++)
+        good = write(told, "", 1) == 1 && seed_run(x->story, 1 + i, false, &none);
     fflush(stdout);
     _exit(good ? 0 : 3);
 }
 
 /* In a process of its own, for a CHECK may find it first: the number of seeds it took, or 0. */
-static unsigned plot_found(enum replica_sabotage how)
+static unsigned search_run(const struct search *x)
 {
     int result[2];
     unsigned took = 0;
@@ -153,7 +162,7 @@ static unsigned plot_found(enum replica_sabotage how)
         return 0;
     pid_t child = fork();
     if (child == 0)
-        plot_body(how, result[1]);
+        search_body(x, result[1]);
     close(result[1]);
     char bytes[512];
     for (ssize_t n; (n = read(result[0], bytes, sizeof bytes)) > 0;)
@@ -164,14 +173,65 @@ static unsigned plot_found(enum replica_sabotage how)
     return child > 0 && waitpid(child, &status, 0) == child && status ? took : 0;
 }
 
+/* --- stories ---------------------------------------------------------------------------------- */
+
+static unsigned story_run(const struct story *s, const struct options *o)
+{
+    struct tally none = {0};
+    unsigned failed = 0;
+    uint64_t start = o->seeds == 1 ? o->start : 1, len = o->seeds == 1 ? 1 : SEEDS_PER_STORY;
+    for (uint64_t i = 0; i < len; i++)
+        failed += !seed_run(s, start + i, o->trace, &none);
+    printf("%s %s\n", failed ? "not ok" : "ok", s->name);
+    if (!s->rule || len == 1)
+        return failed;
+    bool was = quiet;
+    quiet = true;
+    struct search x = {s, (enum replica_sabotage)s->rule, SEEDS_PER_STORY};
+    unsigned took = search_run(&x);
+    quiet = was;
+    if (took)
+        printf("ok %s needs its rule # it fails at seed %u\n", s->name, took);
+    else
+        printf("not ok %s ends well without its rule\n", s->name);
+    return failed + !took;
+}
+
+static unsigned stories_run(const char *name, const struct options *o)
+{
+    unsigned failed = 0, run = 0;
+    for (size_t i = 0; i < stories_len; i++) {
+        if (strcmp(name, "all") != 0 && strcmp(name, stories[i].name) != 0)
+            continue;
+        failed += story_run(&stories[i], o);
+        run++;
+    }
+    if (!run)
+        printf("not ok no such story: %s\n", name);
+    return failed + !run;
+}
+
+/* --- broken rules ----------------------------------------------------------------------------- */
+
+/* Whether a story shows it. */
+static bool told(enum replica_sabotage how)
+{
+    for (size_t i = 0; i < stories_len; i++)
+        if (stories[i].rule == (unsigned)how)
+            return true;
+    return false;
+}
+
 static unsigned plots_run(const char *name)
 {
     unsigned failed = 0, run = 0;
-    quiet = strcmp(name, "all") == 0;
+    quiet = strcmp(name, "all") == 0 || strcmp(name, "rest") == 0;
     for (unsigned how = 1; how < REPLICA_SABOTAGES; how++) {
-        if (!quiet && strcmp(name, plots[how].name) != 0)
+        if (strcmp(name, "rest") == 0 ? told((enum replica_sabotage)how)
+                                      : !quiet && strcmp(name, plots[how].name) != 0)
             continue;
-        unsigned took = plot_found((enum replica_sabotage)how);
+        struct search x = {NULL, (enum replica_sabotage)how, plots[how].seeds};
+        unsigned took = search_run(&x);
         failed += !took;
         run++;
         if (took)
@@ -210,13 +270,18 @@ static struct options options_read(int argc, char **argv)
             o.stats = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
             o.trace = true;
+        } else if (strcmp(argv[i], "--story") == 0) {
+            o.story = value ? value : "all";
+            o.seeds_run = false;
         } else if (strcmp(argv[i], "--sabotage") == 0) {
             o.sabotage = value ? value : "all";
             o.seeds_run = false;
         }
     }
-    if (argc == 1)
-        o.sabotage = "all";
+    if (argc == 1) {
+        o.story = "all";
+        o.sabotage = "rest";
+    }
     return o;
 }
 
@@ -227,6 +292,8 @@ int main(int argc, char **argv)
     signal(SIGABRT, on_abort);
     if (o.seeds_run)
         failed += seeds_run(&o);
+    if (o.story)
+        failed += stories_run(o.story, &o);
     if (o.sabotage)
         failed += plots_run(o.sabotage);
     return failed != 0;

@@ -253,6 +253,7 @@ void node_stop(struct node *n)
     if (w->mix.durability == DURABILITY_MEMORY)
         keep = 0;
     disk_cut(&n->disk, keep);
+    disk_durable(n);
     replica_close(&n->r);
     node_forget(n);
     n->alive = false;
@@ -421,6 +422,7 @@ void node_event(struct node *n, struct event *e)
         replica_tick(&n->r, node_now(n));
         break;
     case EVENT_BEAT:
+        n->leased = RULE_OFF(LEASE_FIRST) && replica_reads(&n->r, node_now(n));
         shard_expire(n);
         beacons(n);
         break;

@@ -131,6 +131,7 @@ struct node {
     struct sim_record *log; /* by seq - 1; what it ever had since it was copied */
     uint64_t floor;         /* records up to this seq are not kept */
     bool woken;
+    bool leased;    /* sabotage: reads were allowed when it looked last */
     uint8_t phase;  /* as it was after the last event */
     usec_t tick_at; /* of the event under way; 0: none */
     struct disk disk;
@@ -179,6 +180,8 @@ void shard_item(struct node *n, const struct item *it);
 void shard_sync(struct node *n);
 void shard_disk_done(struct node *n);
 void disk_cut(struct disk *d, size_t keep);
+/* What the next start will find. */
+void disk_durable(struct node *n);
 void shard_recover(struct node *n);
 void shard_committed(struct node *n);
 void shard_expire(struct node *n);

@@ -86,6 +86,13 @@ static void stored(struct node *n, const struct item *it)
         replica_ack(&n->r, it->version);
 }
 
+void disk_durable(struct node *n)
+{
+    n->durable = 0;
+    for (size_t i = 0; i < n->disk.len; i++)
+        durable(n, &n->disk.items[i]);
+}
+
 void shard_disk_done(struct node *n)
 {
     struct disk *d = &n->disk;
@@ -199,7 +206,7 @@ void shard_expire(struct node *n)
 void shard_answer(struct node *n, const struct request *q, const struct reply *r)
 {
     struct world *w = n->w;
-    if (chance(w, w->mix.loss))
+    if (chance(w, w->mix.loss) || w->mix.mute)
         return;
     struct event *e = world_post(w, w->now + world_delay(w), EVENT_REPLY, q->client);
     struct reply *copy = xalloc(sizeof *copy);
@@ -296,13 +303,7 @@ void shard_request(struct node *n, const struct event *e)
         write_request(n, q);
         return;
     }
-    if (RULE_OFF(LEASE_FIRST)) {
-        if (!replica_reads(&n->r, node_now(n))) {
-            answer_retry(n, q);
-            return;
-        }
-        q->leased = true;
-    }
+    q->leased = RULE_OFF(LEASE_FIRST) && n->leased;
     struct request *copy = xalloc(sizeof *copy);
     *copy = *q;
     world_post_to(n->w, below(n->w, 2000), EVENT_READ, n->number)->data = copy;

@@ -1,5 +1,5 @@
 /* world.c - events in the order of their times, and the network. */
-#include "tests/sim/replica/world.h"
+#include "tests/sim/replica/story.h"
 
 #include "base/alloc.h"
 #include "replica/replica_priv.h"
@@ -212,7 +212,9 @@ static void event_do(struct world *w, struct event *e)
             node_start(&w->nodes[e->a]);
         break;
     case EVENT_CHAOS:
-        if (!w->calm)
+        if (w->story)
+            story_step(w);
+        else if (!w->calm)
             chaos_step(w);
         break;
     case EVENT_HEAL:
@@ -240,7 +242,10 @@ static void begin(struct world *w)
 {
     struct prng seeds = {w->seed};
     w->prng.state = prng_next(&seeds);
-    mix_draw(w);
+    if (w->story)
+        story_mix(w);
+    else
+        mix_draw(w);
     judge_init(w);
     for (uint32_t i = 1; i <= w->mix.nodes; i++) {
         node_init(w, i);
@@ -290,6 +295,8 @@ void world_run(struct world *w)
     begin(w);
     while (!w->failed && w->now < w->mix.fault_us)
         turn(w);
+    if (w->story && w->story->served && w->given_up)
+        world_fail(w, "clients were not served");
     chaos_end(w);
     usec_t look = w->now;
     while (!w->failed) {

@@ -100,8 +100,10 @@ struct mix { /* what this seed is like; chances are in 1000 for each step of cha
     unsigned nodes, copies, min_in_sync, clients;
     enum durability durability;
     usec_t fault_us, chaos_us, delay_us, think_us, disk_us;
+    usec_t attempt_us; /* after so long a client asks again; 0: as usual */
     unsigned crash, power, pause, suspect, cut, cut_control, outage, hand_over, move, slow, trim;
     unsigned loss, repeat, late, lost_answer, late_proposal; /* of a message */
+    bool mute;                                               /* clients get no answers */
     unsigned rate; /* clocks differ by so many parts in 1000 */
 };
 
@@ -139,8 +141,11 @@ struct world {
     struct client clients[CLIENTS_MAX];
     struct judge judge;
     const struct story *story; /* NULL: a mix */
-    bool calm;                 /* the faults are over */
-    bool silent;               /* clients ask nothing new */
+    unsigned deed;             /* of it, the next */
+    uint32_t first_paused;
+    unsigned given_up; /* requests, reads too */
+    bool calm;         /* the faults are over */
+    bool silent;       /* clients ask nothing new */
     usec_t calm_at;
     bool failed, quiet, trace;
     char why[200];
@@ -178,6 +183,9 @@ void client_reply(struct world *w, const struct event *e);
 /* chaos.c */
 void mix_draw(struct world *w);
 void chaos_step(struct world *w);
+/* For so long, or at most so long. */
+void chaos_crash(struct world *w, struct node *n, usec_t down);
+void chaos_cut(struct world *w, uint32_t from, uint32_t to, usec_t us);
 void chaos_heal(struct world *w, const struct event *e);
 void chaos_end(struct world *w);
 
@@ -187,6 +195,8 @@ void judge_release(struct world *w);
 /* A replica calls these records committed now. */
 void judge_committed(struct node *n);
 void judge_told(struct world *w, const struct client *c, const struct reply *r);
+/* R10: nobody leads an unled partition who knows less than another that was in sync. */
+void judge_led(struct world *w, const struct replica_config *unled, struct replica_member leads);
 /* All is void before epoch `born`; or, 0: what the primary of `epoch` has is what is left. */
 void judge_loss(struct world *w, uint64_t born, uint64_t epoch);
 bool judge_converged(struct world *w, const char **ret_why);

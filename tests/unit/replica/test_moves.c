@@ -299,6 +299,37 @@ START_TEST(r12_it_goes_on_when_that_fails)
 }
 END_TEST
 
+START_TEST(what_was_cut_is_acked_up_to_what_is_left)
+{
+    struct replica_history h = {0};
+    const struct {
+        uint64_t asked, floor;
+    } cases[] = {{version_make(1, 2), version_make(1, 2)},
+                 {version_make(1, 9), version_make(1, 3)},
+                 {version_make(2, 4), version_make(1, 3)},
+                 {version_make(3, 4), version_make(3, 4)},
+                 {version_make(3, 9), version_make(3, 5)},
+                 {version_make(4, 1), version_make(3, 5)},
+                 {0, 0}};
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        replica_history_add(&h, version_make(seq <= 3 ? 1 : 3, seq));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_uint_eq(replica_history_floor(&h, cases[i].asked), cases[i].floor);
+}
+END_TEST
+
+START_TEST(rounds_of_two_lives_differ)
+{
+    grid(2, 0);
+    uint32_t round = nodes[1].r.round;
+    replica_configure(&nodes[1].r, NULL, member(1), 1, now);
+    next_config(LIST(1, 2), NULL);
+    config.members[0].boot = 2;
+    replica_configure(&nodes[1].r, &config, config.members[0], 1, now);
+    ck_assert_uint_gt(nodes[1].r.round - round, 1000);
+}
+END_TEST
+
 UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r9_it_serves_when_its_tail_is_acked_by_the_new_set,
           r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done,
@@ -310,4 +341,5 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
           r11_a_link_that_broke_begins_the_copy_anew,
           r11_who_is_in_sync_is_never_wiped_but_asked_out, r12_it_stops_drains_and_asks,
-          r12_the_same_for_an_empty_partition, r12_it_goes_on_when_that_fails)
+          r12_the_same_for_an_empty_partition, r12_it_goes_on_when_that_fails,
+          what_was_cut_is_acked_up_to_what_is_left, rounds_of_two_lives_differ)
