@@ -488,12 +488,28 @@ enum grid_err membership_listen(struct node *n, char *why)
     return listener_new(n->loop, &conf, &m->listener, why);
 }
 
+/* What a node that was alone has stored would be taken for the grid's: the numbers of contexts and
+ * records are the same. */
+static enum grid_err data_judge(const struct node *n, char *why)
+{
+    const struct meta_info *info = meta_info(n->meta);
+    if (info->fresh || info->control || n->conf.bootstrap_expect == 1)
+        return GRID_OK;
+    snprintf(why, NODE_WHY_BYTES,
+             "%s is of a node that was alone: let it found the grid, with bootstrap_expect = 1, or "
+             "begin with an empty directory",
+             n->conf.data);
+    return GRID_ECONDITION;
+}
+
 enum grid_err membership_open(struct node *n, char *why)
 {
     struct membership *m = n->membership;
     char path[4096];
     snprintf(path, sizeof path, "%s/control", n->conf.data);
-    enum grid_err err = info_make(m, why);
+    enum grid_err err = data_judge(n, why);
+    if (!err)
+        err = info_make(m, why);
     if (!err)
         err = raftstore_open(path, !meta_info(n->meta)->control, why, &m->store);
     if (!err && !meta_info(n->meta)->control)
