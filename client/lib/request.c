@@ -268,6 +268,11 @@ static void answer_error(struct request *r, const struct wire_response *a)
     struct grid *g = r->grid;
     enum grid_err status = (enum grid_err)a->status;
     bool no_cache = status == GRID_ENO_CACHE || status == GRID_ENO_CONTEXT;
+    if (status == GRID_EIN_DOUBT && r->is_write) { /* its number makes it safe to ask again (R13) */
+        r->doubt = true;
+        rest(r, status);
+        return;
+    }
     if (gc_status_retryable(status)) {
         rest(r, status);
         return;

@@ -11,7 +11,7 @@
 enum { PLACED_AT_A_TIME = 4 };
 /* Who handed over stays a member for so long: if it were out before the new primary heard from it,
  * that one would have to wait until all leases had ended (R9). */
-enum { HANDED_OVER_MS = 250 };
+enum { HANDED_OVER_MS = 1000 };
 
 struct work { /* on one context, in one round */
     struct plan *p;

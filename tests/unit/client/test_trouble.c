@@ -130,6 +130,23 @@ START_TEST(busy_is_tried_again_with_the_same_number)
 }
 END_TEST
 
+START_TEST(in_doubt_is_asked_again_with_the_same_number)
+{
+    struct fake_conf conf = {.script = {{.status = GRID_EIN_DOUBT}}, .script_len = 1};
+    begin(&conf);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&fake, PUT), 2);
+    ck_assert_uint_eq(fake_nth(&fake, PUT, 1).number, fake_nth(&fake, PUT, 0).number);
+    end();
+    struct fake_conf busy = {.script = {{.status = GRID_EIN_DOUBT}}, .script_len = 32};
+    for (size_t i = 1; i < 32; i++)
+        busy.script[i].status = GRID_EBUSY;
+    begin_hasty(&busy);
+    ck_assert_int_eq(put("k"), GRID_EIN_DOUBT); /* it stays so */
+    end();
+}
+END_TEST
+
 START_TEST(busy_until_the_deadline_was_not_done)
 {
     struct fake_conf conf = {.script_len = 32};
@@ -356,8 +373,8 @@ UNIT_MAIN("client/trouble", a_write_is_repeated_with_the_same_number,
           bad_answers_break_the_connection_and_nothing_else, odd_answers_harm_nobody,
           an_unanswered_write_is_in_doubt, an_unanswered_read_timed_out,
           what_could_not_be_sent_is_unreachable, a_restart_of_the_server_is_not_seen,
-          busy_is_tried_again_with_the_same_number, busy_until_the_deadline_was_not_done,
-          busy_after_a_lost_answer_stays_in_doubt,
+          in_doubt_is_asked_again_with_the_same_number, busy_is_tried_again_with_the_same_number,
+          busy_until_the_deadline_was_not_done, busy_after_a_lost_answer_stays_in_doubt,
           a_refusal_after_a_lost_answer_says_nothing_of_before,
           a_stored_outcome_after_a_lost_answer_is_the_outcome, a_cache_made_anew_is_opened_again,
           a_cache_that_is_gone_is_said_to_be, refusals_that_last_are_told_at_once,

@@ -6,7 +6,7 @@
 #include "control/settings.h"
 #include "tests/unit/control/grid.h"
 
-enum { START_MS = 2000, LATER_MS = 10000000, STEP_MS = 300, STEPS_MAX = 20000 };
+enum { START_MS = 2000, LATER_MS = 10000000, STEP_MS = 1100, STEPS_MAX = 20000 };
 
 /* A grid whose joining members catch up at once, and whose primaries do what they are asked. */
 struct world {
