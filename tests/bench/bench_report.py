@@ -99,8 +99,8 @@ def drain_table(result):
 
 def rebalance_table(result):
     for r in result["rows"]:
-        line = "%-10s %6.0f MB moved in %6.2f s: %6.0f MB/s" % (
-            "under load" if r["load"] else "idle", r["moved"] / 1e6, r["seconds"], r["mb_per_second"])
+        line = "%-10s %6.0f MB moved in %6.2f s: %6.0f MB/s, %.1f s of processor per GB" % (
+            "under load" if r["load"] else "idle", r["moved"] / 1e6, r["seconds"], r["mb_per_second"], r["cpu_per_gb"])
         if r["load"]:
             line += "; errors %d; p99 %.1f ms before, %.1f ms meanwhile" % (
                 r["errors"], r["before"]["p99_us"] / 1e3, r["during"]["p99_us"] / 1e3)
