@@ -105,6 +105,48 @@ static void process_look(const struct node *n, struct process_stats *p)
     p->started_ms = n->started_wall_ms;
 }
 
+/* --- the grid --------------------------------------------------------------------------------- */
+
+static void loads_look(const struct node *n, const struct grid_state *s, struct grid_stats *g)
+{
+    struct grid_load *loads = xcalloc(s->nodes_len, sizeof *loads);
+    grid_state_loads(s, loads);
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        g->nodes_down += s->nodes[i].state == NODE_DOWN;
+        if (memcmp(s->nodes[i].info.id, n->view.node_id, GRID_ID_BYTES) != 0)
+            continue;
+        g->primaries = loads[i].primaries;
+        g->backups = loads[i].copies - loads[i].primaries;
+        g->joining_here = loads[i].joining;
+    }
+    free(loads);
+}
+
+static void grid_look(const struct node *n, struct grid_stats *g)
+{
+    struct grid_member_status member;
+    struct grid_summary sum;
+    if (!n->membership)
+        return;
+    const struct grid_state *s = membership_state(n);
+    membership_status(n, &member);
+    membership_counts(n, &g->peers, &g->leader_changes, &g->failovers);
+    g->leader = member.leader;
+    g->voter = member.voter;
+    g->term = member.term;
+    if (!grid_state_founded(s))
+        return;
+    grid_state_summary(s, &sum);
+    g->revision = s->revision;
+    g->nodes = s->nodes_len;
+    g->unled = sum.unled;
+    g->lost = sum.lost;
+    g->short_of_copies = sum.short_of_copies;
+    g->below_min = sum.below_min;
+    g->joining = sum.joining;
+    loads_look(n, s, g);
+}
+
 /* --- what is wrong ---------------------------------------------------------------------------- */
 
 /* What can be; the order is that of the samples. */
@@ -325,6 +367,23 @@ static void tell_problem(const struct telling *t)
     }
 }
 
+static void tell_grid_partitions(const struct telling *t)
+{
+    const struct grid_stats *g = &t->sum->grid;
+    metric_add(t->to, METRIC_grid_partitions, "primary", NULL, g->primaries);
+    metric_add(t->to, METRIC_grid_partitions, "backup", NULL, g->backups);
+    metric_add(t->to, METRIC_grid_partitions, "joining", NULL, g->joining_here);
+}
+
+static void tell_grid_partitions_unhealthy(const struct telling *t)
+{
+    const struct grid_stats *g = &t->sum->grid;
+    metric_add(t->to, METRIC_grid_partitions_unhealthy, "unled", NULL, g->unled);
+    metric_add(t->to, METRIC_grid_partitions_unhealthy, "lost", NULL, g->lost);
+    metric_add(t->to, METRIC_grid_partitions_unhealthy, "short", NULL, g->short_of_copies);
+    metric_add(t->to, METRIC_grid_partitions_unhealthy, "below_min", NULL, g->below_min);
+}
+
 static void tell_build_info(const struct telling *t)
 {
     metric_add(t->to, METRIC_build_info, GRIDD_VERSION, NULL, 1);
@@ -340,6 +399,7 @@ void measures_tell(struct node *n, const struct catalog *catalog, struct measure
 {
     add_background(n, sum);
     process_look(n, &sum->process);
+    grid_look(n, &sum->grid);
     sum->shards = n->shards;
     sum->certificate_expiry = n->tls ? (uint64_t)tls_expires(n->tls) : 0;
     const struct telling t = {n, catalog, sum, usage, samples};

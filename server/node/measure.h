@@ -10,6 +10,12 @@ struct process_stats {
     uint64_t cpu_us, resident_bytes, open_fds, max_fds, threads, started_ms;
 };
 
+struct grid_stats {
+    uint64_t revision, nodes, nodes_down, peers, leader, voter, term, leader_changes, failovers;
+    uint64_t primaries, backups, joining_here; /* copies here */
+    uint64_t unled, lost, short_of_copies, below_min, joining;
+};
+
 /* The names of its fields stand in metrics.def. */
 struct measures {
     struct shard_stats stats;
@@ -22,6 +28,7 @@ struct measures {
     /* Of the node as a whole: set by measures_tell(). */
     struct process_stats process;
     uint64_t shards, certificate_expiry;
+    struct grid_stats grid;
 };
 
 /* What is wrong with a node, so that it is not ready. */

@@ -52,6 +52,9 @@ struct membership {
     struct loop_timer timer;
     struct grid_state *news; /* published in this turn; NULL: none */
     struct replica_member self, told;
+    uint32_t leader;             /* heard of last */
+    uint64_t leaders, failovers; /* so far: see membership_counts() */
+    struct grid_state *last;     /* that was published */
     pthread_mutex_t waits_lock;
     char waits[WAITS_BYTES]; /* for sessions; empty: it is in */
     struct list waiting;
@@ -151,9 +154,22 @@ static void member_persist(void *ctx, const struct grid_persist *p)
     raft_disk_persist(m->disk, p);
 }
 
+/* Lives of others that ended. */
+static void failovers_count(struct membership *m, const struct grid_state *now)
+{
+    for (size_t i = 0; m->last && i < m->last->nodes_len; i++) {
+        const struct grid_node *was = &m->last->nodes[i], *is = grid_state_node(now, was->number);
+        if (was->state == NODE_UP && was->number != m->self.node)
+            m->failovers += !is || is->state == NODE_DOWN || is->boot != was->boot;
+    }
+    grid_state_unref(m->last);
+    m->last = grid_state_ref((struct grid_state *)(uintptr_t)now);
+}
+
 static void member_publish(void *ctx, struct grid_state *state)
 {
     struct membership *m = ctx;
+    failovers_count(m, state);
     grid_state_unref(m->news);
     m->news = grid_state_ref(state);
 }
@@ -221,6 +237,8 @@ static void member_notice(void *ctx, const struct grid_notice *notice)
     case GRID_NOTICE_BROKEN:
         node_fatal("grid", notice->why);
     case GRID_NOTICE_LEADER:
+        m->leaders += notice->leader && notice->leader != m->leader;
+        m->leader = notice->leader ? notice->leader : m->leader;
         if (notice->leader)
             log_info("grid", "node %u leads in term %llu", notice->leader,
                      (unsigned long long)notice->term);
@@ -399,6 +417,17 @@ void membership_change(struct node *n, const struct part_change *change, members
     if (err)
         member_done(m, &(struct grid_done){
                            .ticket = (uint64_t)(uintptr_t)a, .err = err, .why = err_text(err)});
+}
+
+void membership_counts(const struct node *n, uint64_t *ret_peers, uint64_t *ret_leaders,
+                       uint64_t *ret_failovers)
+{
+    const struct membership *m = n->membership;
+    struct peers_stats stats;
+    peers_stats(m->peers, &stats);
+    *ret_peers = stats.links;
+    *ret_leaders = m->leaders;
+    *ret_failovers = m->failovers;
 }
 
 bool membership_post(struct node *n, const uint8_t *id, struct slice bytes)
@@ -700,6 +729,7 @@ void membership_free(struct node *n)
     raftstore_found_release(&m->found);
     raftstore_close(m->store);
     grid_state_unref(m->news);
+    grid_state_unref(m->last);
     tls_free(m->tls);
     arena_free(m->arena);
     arena_free(m->scratch);

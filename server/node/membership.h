@@ -47,6 +47,9 @@ struct replica_member membership_self(const struct node *n);
 bool membership_post(struct node *n, const uint8_t *id, struct slice bytes);
 /* Any thread: what it waits for before it is in the grid (WAITS_BYTES); false: it is in. */
 bool membership_waits(struct node *n, char *why);
+/* For metrics: nodes linked with, leaders heard of, other nodes that went down. */
+void membership_counts(const struct node *n, uint64_t *ret_peers, uint64_t *ret_leaders,
+                       uint64_t *ret_failovers);
 void membership_status(const struct node *n, struct grid_member_status *ret_status);
 struct grid_leases *membership_leases(const struct node *n);
 
