@@ -23,8 +23,6 @@ enum replica_sabotage replica_sabotage;
 const struct bug bugs[] = {
     {"grace", 200, REPLICA_SABOTAGE_GRACE, 0, 0},
     {"no-cut", 200, REPLICA_SABOTAGE_NO_CUT, 0, 0},
-    {"promoted-behind", 200, REPLICA_SABOTAGE_PROMOTED_BEHIND, 0, 0},
-    {"long-lease", 200, 0, GRID_LONG_LEASE, 0},
     {"same-boot", 200, 0, GRID_SAME_BOOT, 0},
     {"apply-uncommitted", 200, 0, 0, RAFT_APPLY_UNCOMMITTED},
     {0},

@@ -173,7 +173,7 @@ void check_now(struct world *w)
     for (unsigned i = 0; i < w->contexts_len; i++)
         check_serving(w, i);
     for (unsigned i = 0; i < w->nodes_len; i++)
-        if (w->nodes[i].in && w->newest && grid_state_removed(w->newest, w->nodes[i].info.id) &&
+        if (w->newest && grid_state_removed(w->newest, w->nodes[i].info.id) &&
             !w->nodes[i].removed) {
             w->nodes[i].removed = true;
             tally.removed++;
