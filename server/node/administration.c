@@ -266,6 +266,15 @@ static enum grid_err change(struct node *n, struct catalog *c, const struct admi
         return catalog_cache_drop(c, slice_str(r->name), why);
     case ADMIN_SETTINGS_SET:
         return setting_set(n, c, r, why);
+    case ADMIN_NODE_DRAIN:
+    case ADMIN_NODE_UNDRAIN:
+    case ADMIN_NODE_REMOVE:
+    case ADMIN_REBALANCE_PAUSE:
+    case ADMIN_REBALANCE_RESUME:
+        snprintf(why, WHY_BYTES,
+                 "%s: this node is alone: peers in its gridd.conf make it one of several",
+                 admin_op_text(r->op));
+        return GRID_EUNSUPPORTED;
     default:
         *ret_change = false;
         return GRID_OK;
