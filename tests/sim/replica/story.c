@@ -228,7 +228,7 @@ static void deed_to_node(struct world *w, const struct deed *d, uint32_t who, us
         control_part(w, PART_DROP_JOINING, m);
         break;
     default:
-        CHECK(!"a deed to a node");
+        abort(); /* not a deed to a node */
     }
 }
 
