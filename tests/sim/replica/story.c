@@ -1,6 +1,8 @@
 /* story.c - the stories, and who is who in them. */
 #include "tests/sim/replica/story.h"
 
+#include <stdlib.h>
+
 #define S(rule) REPLICA_SABOTAGE_##rule
 
 const struct story stories[] = {
