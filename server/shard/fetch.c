@@ -4,18 +4,22 @@
 
 #include <stdlib.h>
 
-/* The ticket of such an op. */
-struct fetch {
-    struct partition *partition;
-    fetch_done_fn *done;
-};
+/* The ticket of such an op is the partition and what to call: nothing is left to be freed when the
+ * shard forgets it. */
+static struct partition *partition_asking(const struct op *op)
+{
+    return op->ticket.owner;
+}
+
+static fetch_done_fn *done_of(const struct op *op)
+{
+    return (fetch_done_fn *)(uintptr_t)op->ticket.number;
+}
 
 void fetch_keys(struct shard *s, struct partition *p, const struct fetch_key *keys, uint32_t len,
                 fetch_done_fn *done, msec_t now)
 {
     struct op *ops = xcalloc(len + 1, sizeof *ops);
-    struct fetch *f = xalloc(sizeof *f);
-    *f = (struct fetch){p, done};
     for (uint32_t i = 0; i < len; i++) {
         ops[i].kind = OP_GET;
         ops[i].cache = p->context_id << 16 | keys[i].cache;
@@ -26,7 +30,7 @@ void fetch_keys(struct shard *s, struct partition *p, const struct fetch_key *ke
                     .partition = p->index,
                     .batch = ops,
                     .batch_len = len,
-                    .ticket = {.owner = f}};
+                    .ticket = {.owner = p, .number = (uintptr_t)done}};
     struct job j = {.s = s, .op = &op, .now = now};
     p->holds++;
     fetch_run(&j);
@@ -35,16 +39,15 @@ void fetch_keys(struct shard *s, struct partition *p, const struct fetch_key *ke
 
 void fetch_done(struct job *j, enum grid_err err)
 {
-    struct fetch f = *(struct fetch *)j->op->ticket.owner;
-    free(j->op->ticket.owner);
-    f.partition->holds--;
-    f.done(j->s, f.partition, f.partition->context ? err : GRID_ENO_CONTEXT, j->now);
+    struct partition *p = partition_asking(j->op);
+    p->holds--;
+    done_of(j->op)(j->s, p, p->context ? err : GRID_ENO_CONTEXT, j->now);
 }
 
 void fetch_run(struct job *j)
 {
     const struct op *op = j->op;
-    struct partition *p = ((struct fetch *)op->ticket.owner)->partition;
+    struct partition *p = partition_asking(op);
     j->partition = p;
     if (!p->context || p->damaged) {
         fetch_done(j, GRID_EDAMAGED);
