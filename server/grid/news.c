@@ -80,10 +80,10 @@ static void tell(struct grid_member *m, const struct grid_peer *leader)
         member_message(m, &msg, GRID_MSG_NEWS);
         struct grid_news *n = &msg.u.news;
         size_t left = m->reports.len > at ? m->reports.len - at : 0;
-        n->reports = reports + at;
+        n->reports = left ? reports + at : NULL;
         n->reports_len = left < GRID_NEWS_MAX ? left : GRID_NEWS_MAX;
         left = m->progress.len > at ? m->progress.len - at : 0;
-        n->progress = progress + at;
+        n->progress = left ? progress + at : NULL;
         n->progress_len = left < GRID_NEWS_MAX ? left : GRID_NEWS_MAX;
         member_send(m, leader, &msg);
     }
