@@ -15,7 +15,8 @@ deps:
 	@scripts/install-deps
 test: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(SIMS) $(FUZZ_REPLAY)
-	@BUILD=$(BUILD) scripts/run-tests $(SIMS) $(UNIT) $(FUZZ_REPLAY) --alone $(E2E)
+	@BUILD=$(BUILD) scripts/run-tests $(E2E_BESIDE) $(SIMS) $(UNIT) $(FUZZ_REPLAY) \
+	    --alone $(filter-out $(E2E_BESIDE),$(E2E))
 # One node in a world made from a seed: SEEDS of them from START (or `random`), or the one SEED.
 SEEDS ?= 1000
 START ?= 1
@@ -89,7 +90,9 @@ help:
 	@sed -n 's/^#? //p' scripts/house.mk
 #? make             build/gridd, build/gridctl, build/libgridclient.{a,so}; CC=clang WERROR=-Werror BUILD=folder
 #? make test        install what is missing, build, run all tests; SAN=address,undefined or SAN=thread, COVERAGE=1
-#? make unit-ROOM   the unit tests of one room; make e2e; make fuzz-replay
+#? make unit-ROOM   the unit tests of one room; make fuzz-replay
+#? make e2e         real processes, a few stories of a grid under faults (root, iptables) among them
+#? make e2e-grid    all stories of a grid under faults, with the times they claim; six minutes; STORY=name
 #? make sim         1000 simulations of one node; SEEDS=n from START=n or random, or one again: SEED=n
 #? make sim-raft    the same of the consensus engine alone (tests/sim/raft/README.md)
 #? make sim-whole   the same of whole grids: control planes, shards, clients (tests/sim/whole/README.md)
