@@ -131,7 +131,7 @@ $(BUILD)/lib/ctl.a: $(filter-out %/main.o,$(CTL_OBJS)) $(BUILD)/obj/client/lib/h
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
 SIM_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/sim/main.c,$(sort $(wildcard tests/sim/*.c))))
-$(BUILD)/lib/sim.a: $(SIM_LIB_OBJS)
+$(BUILD)/lib/sim.a: $(SIM_LIB_OBJS) $(BUILD)/obj/tests/lib/simulator.o
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
 

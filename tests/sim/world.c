@@ -10,16 +10,11 @@ void world_fail(struct world *w, const char *fmt, ...)
     if (w->failed)
         return;
     w->failed = true;
-    if (w->quiet)
-        return;
+    int at = snprintf(w->why, sizeof w->why, "step %llu%s: ", (unsigned long long)w->step,
+                      w->flipped ? " (a bit flipped)" : "");
     va_list args;
     va_start(args, fmt);
-    printf("not ok %s %llu, step %llu: ", w->story ? "fate" : "seed", (unsigned long long)w->seed,
-           (unsigned long long)w->step);
-    vprintf(fmt, args);
-    if (!w->story)
-        printf("\n# replay: make sim SEED=%llu", (unsigned long long)w->seed);
-    printf("\n");
+    vsnprintf(w->why + at, sizeof w->why - (size_t)at, fmt, args);
     va_end(args);
 }
 

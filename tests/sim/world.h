@@ -114,17 +114,17 @@ struct world {
     bool flipped; /* bits were flipped: DAMAGED is an answer */
     bool full;    /* the disk may be full */
     bool calm;    /* faults have stopped */
-    bool quiet;   /* a failure is wanted, and is not printed */
     bool failed;
+    char why[400];
     struct story *story; /* a told scenario instead of clients and model; NULL: none */
 };
 
-/* Says so once, with the seed; the run ends. */
+/* Keeps what was said first; the run ends. */
 void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool chance(struct world *w, unsigned percent);
 uint64_t below(struct world *w, uint64_t n);
 
-/* One seed from start to end; seed, sabotage and quiet are set. */
+/* One seed from start to end; seed and sabotage are set. */
 void world_run(struct world *w);
 void world_release(struct world *w);
 
@@ -209,7 +209,7 @@ void count_agrees(struct world *w, unsigned context, unsigned partition);
 /* --- story.c --- */
 
 void story_reply(struct story *s, const struct ticket *to, const struct result *res);
-/* Each story, told with several fates of what was not synced. The number that failed. */
-unsigned stories_run(void);
+/* Told with one fate of what was not synced. NULL: it ends well; else what broke. */
+const char *story_run(const char *name, unsigned fate);
 
 #endif

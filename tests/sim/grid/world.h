@@ -3,6 +3,7 @@
 #ifndef TESTS_SIM_GRID_WORLD_H
 #define TESTS_SIM_GRID_WORLD_H
 
+#include "tests/lib/simulator.h"
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -148,8 +149,9 @@ struct world {
 };
 
 struct tally {
-    uint64_t seeds, events, kills, powers, pauses, cuts, gone, entered, founded, leaders, asked,
-        refused, doubt, snapshots, promoted, handed, removed, left, unjust;
+#define X(name, text) uint64_t name;
+#include "tests/sim/grid/tally.def"
+#undef X
 };
 
 extern struct tally tally;
@@ -202,9 +204,10 @@ void faults_step(struct world *w);
 void faults_end(struct world *w);
 
 /* story.c */
-int stories_run(const char *only); /* NULL: all */
-int stories_times(void);
-int stories_idle(void);
-/* What breaks in the first story that breaks, or NULL. */
-char *story_fault(uint64_t seed);
+bool story_at(size_t at, struct simulator_story *ret_story);
+/* NULL: it ends well; else what broke, to be freed. */
+char *story_run(const char *name, uint64_t seed, bool tracing);
+/* How long deaths and elections take; how much happens at rest. How many are not as they should. */
+unsigned times_measure(void);
+unsigned idle_measure(void);
 #endif

@@ -35,16 +35,11 @@ void fail(struct world *w, const struct node *n, const char *fmt, ...)
     if (w->failed)
         return;
     w->failed = true;
-    if (w->quiet)
-        return;
-    printf("not ok seed %lu, %.3f s", (unsigned long)w->seed, (double)w->now_us / 1e6);
-    if (n)
-        printf(", node %u", n->id);
-    printf(": ");
+    int at = snprintf(w->why, sizeof w->why, "at %.3f s, node %u: ", (double)w->now_us / 1e6,
+                      n ? n->id : 0);
     va_start(args, fmt);
-    vprintf(fmt, args);
+    vsnprintf(w->why + at, sizeof w->why - (size_t)at, fmt, args);
     va_end(args);
-    printf("\n# replay: make sim-raft SEED=%lu\n", (unsigned long)w->seed);
     if (w->verbose)
         tell(w);
 }

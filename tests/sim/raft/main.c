@@ -1,21 +1,14 @@
-/* main.c - seeds of the consensus engine, and bugs to be found; prints "ok NAME" and "not ok".
- *   sim-raft [--seeds N] [--start S|random] [--seed S] [--stats]
- *   sim-raft --sabotage all|NAME                     each bug is found
- *   sim-raft                                         1,000 seeds, then all bugs */
+/* main.c - the consensus engine in a world made from a seed: see tests/lib/simulator.h. */
+#include "tests/lib/simulator.h"
 #include "tests/sim/raft/world.h"
 
 #include "base/alloc.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum raft_sabotage raft_sabotage;
-static struct world *world;
-static bool verbose; /* one seed: who stood where is told */
+static struct tally sum;
 
 /* --- one seed --------------------------------------------------------------------------------- */
 
@@ -128,172 +121,62 @@ static void world_end(struct world *w)
     free(w->heap);
 }
 
-static bool seed_run(uint64_t seed, bool quiet, struct tally *sum)
+static void tally_add(const struct tally *t)
 {
-    struct world *w = world;
+#define X(name, text) sum.name += t->name;
+#include "tests/sim/raft/tally.def"
+#undef X
+}
+
+static const char *run(uint64_t seed, const char *story, bool trace)
+{
+    static struct world *w; /* large; some of its memory is used again */
+    (void)story;
+    w = w ? w : xcalloc(1, sizeof *w);
     struct seen *seen = w->seen ? w->seen : xcalloc(SEEN_SLOTS, sizeof *seen);
     uint8_t *arena = w->arena;
     memset(w, 0, sizeof *w);
     w->seen = seen;
     w->arena = arena;
     w->seed = seed;
-    w->quiet = quiet;
-    w->verbose = verbose;
+    w->verbose = trace;
     world_run(w);
-    bool failed = w->failed;
-#define X(name, text) sum->name += w->tally.name;
-#include "tests/sim/raft/tally.def"
-#undef X
+    tally_add(&w->tally);
     world_end(w);
-    return !failed;
+    return w->failed ? w->why : NULL;
 }
 
-static void on_abort(int sig)
+static void break_rule(unsigned bug)
 {
-    (void)sig;
-    if (!world->quiet)
-        printf("not ok seed %lu, %.3f s: a CHECK failed\n# replay: make sim-raft SEED=%lu\n",
-               (unsigned long)world->seed, (double)world->now_us / 1e6, (unsigned long)world->seed);
-    fflush(stdout);
-    _exit(3);
+    raft_sabotage = (enum raft_sabotage)bug;
 }
 
-/* --- many ------------------------------------------------------------------------------------- */
-
-struct options {
-    uint64_t seeds, start;
-    bool stats;
-    const char *sabotage;
-};
-
-enum { SEEDS_PER_LINE = 1000, SEEDS_ENOUGH = 1000 };
-
-static bool tally_tell(const struct tally *t, bool all)
-{
-    bool full = true;
-#define X(name, text)                                                                              \
-    if (all || !t->name)                                                                           \
-        printf("# %10lu  %s\n", (unsigned long)t->name, text);                                     \
-    full &= t->name != 0;
-#include "tests/sim/raft/tally.def"
-#undef X
-    return full;
-}
-
-static unsigned seeds_run(const struct options *o)
-{
-    struct tally sum = {0};
-    unsigned failed = 0, line_failed = 0;
-    for (uint64_t i = 0; i < o->seeds; i++) {
-        line_failed += !seed_run(o->start + i, false, &sum);
-        if ((i + 1) % SEEDS_PER_LINE && i + 1 != o->seeds)
-            continue;
-        if (!line_failed)
-            printf("ok seeds_keep_the_properties_and_converge up to %lu\n",
-                   (unsigned long)(o->start + i));
-        fflush(stdout);
-        failed += line_failed;
-        line_failed = 0;
-    }
-    bool enough = o->seeds >= SEEDS_ENOUGH;
-    bool full = tally_tell(&sum, o->stats);
-    if (enough)
-        printf("%s every_kind_of_event_happened\n", full ? "ok" : "not ok");
-    return failed + (enough && !full);
-}
-
-/* --- bugs ------------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    unsigned seeds;
-} bugs[RAFT_SABOTAGES] = {
+static const struct simulator_bug bugs[RAFT_SABOTAGES] = {
 #define X(name, text, seeds) [RAFT_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/raft/sabotage.def"
 #undef X
 };
 
-/* In a process of its own, for a CHECK may find it: the number of seeds it took, or 0. */
-static unsigned bug_found(unsigned which, bool quiet)
-{
-    int told[2];
-    unsigned took = 0;
-    fflush(stdout);
-    if (pipe(told) != 0)
-        return 0;
-    pid_t child = fork();
-    if (child == 0) {
-        struct tally none = {0};
-        bool good = true;
-        raft_sabotage = (enum raft_sabotage)which;
-        dup2(told[1], STDERR_FILENO); /* what a CHECK says is not wanted */
-        for (unsigned i = 1; i <= bugs[which].seeds && good; i++) {
-            good = write(told[1], "", 1) == 1;
-            world->quiet = quiet;
-            good = good && seed_run(i, quiet, &none);
-        }
-        fflush(stdout);
-        _exit(good ? 0 : 3);
-    }
-    close(told[1]);
-    char bytes[512];
-    for (ssize_t n; (n = read(told[0], bytes, sizeof bytes)) > 0;)
-        for (ssize_t i = 0; i < n; i++)
-            took += !bytes[i];
-    close(told[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : took;
-}
-
-static unsigned bugs_run(const char *name)
-{
-    bool all = strcmp(name, "all") == 0;
-    unsigned failed = 0, known = 0;
-    for (unsigned i = 1; i < RAFT_SABOTAGES; i++) {
-        if (!all && strcmp(name, bugs[i].name) != 0)
-            continue;
-        known++;
-        unsigned took = bug_found(i, all);
-        failed += !took;
-        printf("%s sabotage_is_found: %s, by seed %u\n", took ? "ok" : "not ok", bugs[i].name,
-               took);
-    }
-    if (!known)
-        printf("not ok no such sabotage: %s\n", name);
-    return failed + !known;
-}
+static const char *const counts[] = {
+#define X(name, text) text,
+#include "tests/sim/raft/tally.def"
+#undef X
+};
 
 int main(int argc, char **argv)
 {
-    struct options o = {.seeds = 0, .start = 1};
-    world = xcalloc(1, sizeof *world);
-    signal(SIGABRT, on_abort);
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--stats") == 0) {
-            o.stats = true;
-            continue;
-        }
-        if (!value)
-            return 2;
-        if (strcmp(argv[i], "--seeds") == 0)
-            o.seeds = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--start") == 0)
-            o.start = strcmp(value, "random") == 0 ? (uint64_t)time(NULL) * 1000000
-                                                   : strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            o.start = strtoull(value, NULL, 10), o.seeds = 1, verbose = true;
-        else if (strcmp(argv[i], "--sabotage") == 0)
-            o.sabotage = value;
-        else
-            return 2;
-        i++;
-    }
-    if (!o.seeds && !o.sabotage)
-        o = (struct options){.seeds = 1000, .start = 1, .sabotage = "all"};
-    unsigned failed = o.seeds ? seeds_run(&o) : 0;
-    if (o.sabotage)
-        failed += bugs_run(o.sabotage);
-    return failed ? 1 : 0;
+    _Static_assert(sizeof sum == sizeof counts / sizeof *counts * sizeof(uint64_t), "all are told");
+    static const struct simulator sim = {
+        .program = "sim-raft",
+        .seeds = 1000,
+        .run = run,
+        .break_rule = break_rule,
+        .bugs = bugs,
+        .bugs_len = RAFT_SABOTAGES,
+        .counts = (const uint64_t *)&sum,
+        .count_names = counts,
+        .counts_len = sizeof counts / sizeof *counts,
+        .all_happen = true,
+    };
+    return simulator_main(&sim, argc, argv);
 }

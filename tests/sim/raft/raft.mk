@@ -1,6 +1,6 @@
 # raft.mk - the simulator of server/raft, whose bugs are compiled in for it alone.
 SIM_RAFT_SRC := $(sort $(wildcard server/raft/*.c tests/sim/raft/*.c))
-SIM_RAFT_OBJS := $(SIM_RAFT_SRC:%.c=$(BUILD)/obj/sabotage/%.o)
+SIM_RAFT_OBJS := $(SIM_RAFT_SRC:%.c=$(BUILD)/obj/sabotage/%.o) $(BUILD)/obj/tests/lib/simulator.o
 $(BUILD)/obj/sabotage/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DGRIDD_SABOTAGE $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -98,7 +98,8 @@ struct world {
     bool answers;             /* to what was sent in the calm */
     bool calm;                /* the faults have ended */
     uint64_t mark, mark_term; /* an entry submitted since then */
-    bool failed, quiet, verbose;
+    bool failed, verbose;
+    char why[300];
     uint64_t commands; /* made so far */
     struct tally tally;
     /* what is agreed on, by index */

@@ -147,7 +147,7 @@ struct world {
     bool calm;         /* the faults are over */
     bool silent;       /* clients ask nothing new */
     usec_t calm_at;
-    bool failed, quiet, trace;
+    bool failed, trace;
     char why[200];
 };
 

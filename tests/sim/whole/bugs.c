@@ -20,17 +20,24 @@ extern int grid_sabotage, raft_sabotage;
 int grid_sabotage, raft_sabotage; /* enums of those rooms, whose headers do not go together */
 enum replica_sabotage replica_sabotage;
 
-const struct bug bugs[] = {
-    {"grace", 200, REPLICA_SABOTAGE_GRACE, 0, 0},
-    {"no-cut", 200, REPLICA_SABOTAGE_NO_CUT, 0, 0},
-    {"same-boot", 200, 0, GRID_SAME_BOOT, 0},
-    {"apply-uncommitted", 200, 0, 0, RAFT_APPLY_UNCOMMITTED},
-    {0},
+static const struct {
+    int replica, grid, raft;
+} switches[BUGS] = {
+    [1] = {REPLICA_SABOTAGE_GRACE, 0, 0},
+    [2] = {REPLICA_SABOTAGE_NO_CUT, 0, 0},
+    [3] = {0, GRID_SAME_BOOT, 0},
+    [4] = {0, 0, RAFT_APPLY_UNCOMMITTED},
+};
+const struct simulator_bug bugs[BUGS] = {
+    [1] = {"grace", 200},
+    [2] = {"no-cut", 200},
+    [3] = {"same-boot", 200},
+    [4] = {"apply-uncommitted", 200},
 };
 
-void bug_use(const struct bug *b)
+void bug_use(unsigned bug)
 {
-    replica_sabotage = (enum replica_sabotage)b->replica;
-    grid_sabotage = b->grid;
-    raft_sabotage = b->raft;
+    replica_sabotage = (enum replica_sabotage)switches[bug].replica;
+    grid_sabotage = switches[bug].grid;
+    raft_sabotage = switches[bug].raft;
 }

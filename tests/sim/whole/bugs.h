@@ -2,12 +2,10 @@
 #ifndef TESTS_SIM_WHOLE_BUGS_H
 #define TESTS_SIM_WHOLE_BUGS_H
 
-struct bug {
-    const char *text; /* NULL: the end */
-    unsigned seeds;   /* within so many it is found */
-    int replica, grid, raft;
-};
-extern const struct bug bugs[];
-void bug_use(const struct bug *b);
+#include "tests/lib/simulator.h"
+
+enum { BUGS = 5 };
+extern const struct simulator_bug bugs[BUGS];
+void bug_use(unsigned bug); /* 0: none */
 
 #endif

@@ -136,8 +136,9 @@ struct world {
 };
 
 struct tally {
-    uint64_t seeds, events, kills, powers, pauses, stalls, cuts, drops, gone, entered, asked, led,
-        handed, promoted, shrunk, ops, retries, tainted, removed, left, hard, records, virtual_ms;
+#define X(name, text) uint64_t name;
+#include "tests/sim/whole/tally.def"
+#undef X
 };
 extern struct tally tally;
 
