@@ -1,7 +1,10 @@
 """grid_world.py - a whole grid, each node on a host of its own (netns.py), with certificates of its own authority, as
 an operator would make it; and what must hold of it whatever happened."""
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import netns
 import world
@@ -10,6 +13,7 @@ from world import check
 
 GRID = "shop"
 CONTEXT, CACHE = "proof", "proof/data"
+RESP_COUNTERS = os.path.dirname(os.path.abspath(__file__)) + "/resp_counters"
 SETTLED = 60  # seconds: for a grid to be whole again
 
 
@@ -127,6 +131,18 @@ class Grid:
         recorder = Recorder(self.endpoints, f"{self.dir}/{name}", self.net.inside("client"), **options)
         world.wait_until(lambda: recorder.records() or not recorder.running())
         return recorder
+
+    def count_by_resp(self):
+        """Redis clients that count until counted()."""
+        endpoints = ",".join(f"{self.net.address(name)}:{netns.RESP}" for name in self.names)
+        started = world.start(*self.net.inside("client"), sys.executable, RESP_COUNTERS, "--endpoints", endpoints,
+                              *self.credentials, stdout=subprocess.PIPE, text=True)
+        return started
+
+    @staticmethod
+    def counted(counters):
+        counters.terminate()
+        return json.loads(counters.communicate(timeout=60)[0] or "{}")
 
     # --- what must hold at the end ---
 
