@@ -6,7 +6,12 @@
  *     configuration that is in the new set need not be waited for: its ack in the new epoch proves
  *     that it has left the old one. Every member keeps this time, for a primary may go before it
  *     has waited (it took over from A, A was dropped, it leaves: who comes then waits for A);
- *   - every member in sync has acked the whole tail, in the new epoch. */
+ *   - every member in sync has acked the whole tail, in the new epoch.
+ *
+ * There is nothing to wait for when a member in sync says that it served last (R12). While it did,
+ * nobody of an older epoch could; whoever was made primary between it and this one needed its ack
+ * in that epoch, and it has not even seen that. So a hand-over is quick though the next primary
+ * missed an epoch, or is here for so short a time that it knows nothing of what was before. */
 #include "replica/replica_priv.h"
 
 #include "base/alloc.h"
@@ -113,6 +118,16 @@ static void member_stays(const struct replica_set *old, struct replica_set *s)
         s->copy = old->copy;
 }
 
+/* R12: nobody has served since this node did, but for who leads in `c`. */
+static bool served_last(const struct replica *r, const struct replica_set *old,
+                        const struct replica_config *c)
+{
+    if (r->role == REPLICA_PRIMARY)
+        return r->phase != REPLICA_TAKEOVER;
+    return old && old->served && old->led && c->led &&
+           replica_member_eq(old->peers[0].member, c->members[0]);
+}
+
 /* --- what begins ------------------------------------------------------------------------------ */
 
 /* R1: what was recorded before the partition was born is void. */
@@ -166,12 +181,15 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     bool next = c->epoch == r->epoch + 1u, was_primary = r->role == REPLICA_PRIMARY;
     bool leads = role_of(c, self) == REPLICA_PRIMARY;
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
+    bool served = served_last(r, old, c);
     msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
     r->epoch = (uint32_t)c->epoch;
     r->role = role_of(c, self);
     r->set = set_wanted(r, c, grace, now) ? set_new(c, self) : NULL;
-    if (r->set)
+    if (r->set) {
         r->set->grace = grace;
+        r->set->served = served;
+    }
     if (old && leads && was_primary && next && r->set)
         reign_on(r, old, r->set);
     else if (old && r->set && !leads && !was_primary)

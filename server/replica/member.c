@@ -34,6 +34,7 @@ static void hello_received(struct replica *r, const struct replica_message *m)
     answer.history = r->history;
     answer.broken = r->broken;
     answer.copying = r->copying;
+    answer.served = s->served || RULE_OFF(EVERY_WORD);
     answer.copy = s->copy;
     r->ports->send(r->ports->ctx, r, primary_of(r), &answer);
 }

@@ -35,6 +35,7 @@ struct replica_message {
     uint32_t round; /* one HELLO and all that follows from it; not KNOCK, REFUSED */
     bool broken;    /* STATUS, ACK: it cannot go on from what it has */
     bool copying;   /* STATUS, ACK: a copy of it is under way, that of `copy` */
+    bool served;    /* STATUS: the primary that it speaks to comes after it, and nobody between */
     uint32_t copy;  /* STATUS: the round that began that copy */
     /* RECORDS: the version before the first; HELLO: the sender's last; CUT: the common point; ACK:
      * held so far */

@@ -123,6 +123,8 @@ static void status_received(struct replica *r, struct replica_peer *p,
     uint64_t common, last = m->history.last;
     if (p->state != PEER_SILENT || m->round != p->round)
         return;
+    if (m->served && p < &r->set->peers[r->set->in_sync])
+        r->set->grace = 0; /* R12 */
     if (m->copying && !m->broken && p->copy && m->copy == p->copy && kept(r, last)) {
         p->state = PEER_COPYING;
         p->sent = last;

@@ -38,6 +38,7 @@ struct replica_set {
     uint8_t target; /* R12: index + 1; 0: no hand-over */
     uint8_t blocks; /* index of whose lease is missing */
     /* other members */
+    bool served;  /* R12: see served_last() */
     bool synced;  /* its log is a part of the primary's */
     bool knocked; /* and no HELLO came yet */
     bool cutting;

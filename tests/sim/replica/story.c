@@ -44,6 +44,8 @@ const struct story stories[] = {
      .deeds = {{500, ALONE, PRIMARY, CONTROL, 3000}, {100, SUSPECT, PRIMARY, CONTROL, 0}}},
     {"the_old_lease_has_not_ended", S(GRACE), 3, 2, 1, DURABILITY_SYNC, false,
      .deeds = {{500, ALONE, PRIMARY, CONTROL, 3000}, {20, SUSPECT, PRIMARY, CONTROL, 0}}},
+    {"another_primary_than_the_last_gives_its_word", S(EVERY_WORD), 3, 3, 1, DURABILITY_SYNC, false,
+     .deeds = {{500, ALONE, PRIMARY, CONTROL, 3000}, {20, SUSPECT, PRIMARY, CONTROL, 0}}},
     {"a_lease_granted_after_taking_over", S(REVISION_BLIND), 2, 2, 1, DURABILITY_SYNC, false,
      .deeds = {{500, ONE_WAY, CONTROL, PRIMARY, 6000},
                {20, HAND_OVER, PRIMARY, BACKUP, 0},

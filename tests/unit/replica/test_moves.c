@@ -275,6 +275,45 @@ START_TEST(r12_the_same_for_an_empty_partition)
 }
 END_TEST
 
+/* It came in a moment ago, and two configurations came as one: who served says what it missed. */
+START_TEST(r12_who_hands_over_says_that_nobody_else_served)
+{
+    grid(1, 0);
+    uint64_t version = write(&nodes[1]);
+    granted_any = now + GRACE;
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    next_config(LIST(1, 2), NULL);
+    configure(1);
+    post();
+    ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+    next_config(LIST(2, 1), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+    ck_assert_uint_eq(nodes[2].r.commit, version);
+}
+END_TEST
+
+/* The one between had not been acked, so it served nothing; but who comes after it cannot know. */
+START_TEST(r12_who_served_before_another_does_not_say_so)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    granted_any = now + GRACE;
+    next_config(LIST(2, 1, 3), NULL);
+    configure(1);
+    post();
+    next_config(LIST(3, 1), NULL);
+    configure(1);
+    configure(3);
+    post();
+    ck_assert_int_eq(nodes[3].r.phase, REPLICA_TAKEOVER);
+    later(GRACE + 50);
+    ck_assert_int_eq(nodes[3].r.phase, REPLICA_SERVING);
+}
+END_TEST
+
 START_TEST(r12_it_goes_on_when_that_fails)
 {
     for (int how = 0; how < 4; how++) {
@@ -341,5 +380,6 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
           r11_a_link_that_broke_begins_the_copy_anew,
           r11_who_is_in_sync_is_never_wiped_but_asked_out, r12_it_stops_drains_and_asks,
-          r12_the_same_for_an_empty_partition, r12_it_goes_on_when_that_fails,
+          r12_the_same_for_an_empty_partition, r12_who_hands_over_says_that_nobody_else_served,
+          r12_who_served_before_another_does_not_say_so, r12_it_goes_on_when_that_fails,
           what_was_cut_is_acked_up_to_what_is_left, rounds_of_two_lives_differ)

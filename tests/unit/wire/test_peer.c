@@ -240,6 +240,7 @@ static struct shard_message shard_make(const struct slice *records, size_t len)
                     .epoch = 9,
                     .round = 10,
                     .copying = true,
+                    .served = true,
                     .copy = 12,
                     .version = AT(9, 7),
                     .commit = AT(9, 6),
@@ -270,6 +271,7 @@ START_TEST(records_come_as_they_went_and_are_read_in_place)
     ck_assert_uint_eq(b.replica.version, m.replica.version);
     ck_assert_uint_eq(b.replica.commit, m.replica.commit);
     ck_assert(b.last && !b.refused && b.replica.copying && !b.replica.broken);
+    ck_assert(b.replica.served);
     ck_assert_uint_eq(b.replica.history.ends[1], AT(5, 80));
     ck_assert(b.replica.history.torn);
     struct buf again = BUF_INIT;
@@ -296,7 +298,7 @@ START_TEST(it_is_the_protobuf_that_peer_proto_says)
     ck_assert_uint_eq(p->round, 10);
     ck_assert_uint_eq(p->version, m.replica.version);
     ck_assert_uint_eq(p->number, 5);
-    ck_assert_uint_eq(p->flags, 9);
+    ck_assert_uint_eq(p->flags, 25);
     ck_assert_uint_eq(p->copy, 12);
     ck_assert_uint_eq(p->history->n_ends, 2);
     ck_assert_uint_eq(p->n_records, 2);
