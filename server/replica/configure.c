@@ -167,11 +167,11 @@ static void take_over(struct replica *r, msec_t grace)
 }
 
 /* Whether a set is to be kept: this node is in it, with others; or alone, and waits for leases to
- * end or for its disk. */
+ * end, for its disk, or for others to come. */
 static bool set_wanted(const struct replica *r, const struct replica_config *c, msec_t grace,
                        msec_t now)
 {
-    bool ready = grace <= now && r->acked == r->history.last;
+    bool ready = grace <= now && r->acked == r->history.last && r->min_in_sync <= 1;
     return r->role != REPLICA_NONE && !(r->role == REPLICA_PRIMARY && c->len == 1 && ready);
 }
 

@@ -134,12 +134,25 @@ static uint64_t lowest_ack(const struct replica *r)
     return lowest;
 }
 
+/* R5: how far it may go. What this node took over cannot be told from what was committed before,
+ * and all in sync hold it: below min_in_sync, too, it is to be read, unless somebody may lead
+ * without it. */
+static uint64_t commit_max(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    if (r->phase == REPLICA_TAKEOVER)
+        return 0;
+    if (!replica_short(r))
+        return UINT64_MAX;
+    return s && s->complete == s->in_sync ? s->mark : 0;
+}
+
 bool commit_update(struct replica *r)
 {
     uint64_t commit = r->commit;
     if (r->role == REPLICA_PRIMARY) {
-        if (r->phase != REPLICA_TAKEOVER && !replica_short(r))
-            commit = lowest_ack(r);
+        uint64_t lowest = lowest_ack(r), max = commit_max(r);
+        commit = lowest < max ? lowest : max;
     } else if (r->set && r->set->synced) {
         commit = r->set->heard < r->history.last ? r->set->heard : r->history.last;
     }
@@ -303,6 +316,7 @@ static void set_check(const struct replica *r, const struct replica_set *s)
         CHECK(p->state != PEER_COPYING || (p->copy && i >= s->complete));
         CHECK(i >= s->in_sync || r->phase == REPLICA_TAKEOVER || p->acked >= s->mark);
     }
+    CHECK(r->phase == REPLICA_TAKEOVER || s->complete > s->in_sync || r->commit >= s->mark);
 }
 
 void replica_check(const struct replica *r)

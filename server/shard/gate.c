@@ -1,7 +1,8 @@
 /* gate.c - ops that come to a partition that does not serve them now.
  *
  *   OPEN     done. A read that found its lease ended waits for the next one (R7)
- *   FEW      reads are done, and repetitions of writes; writes are refused: min_in_sync (R5)
+ *   FEW      reads are done, and repetitions of writes; writes are refused: min_in_sync (R5). So
+ *            are reads of what was pending then: it may yet be committed, but nobody knows when
  *   READS    reads are done, writes wait: a hand-over is under way (R12)
  *   HOLD     all wait, then they are refused: it is about to open here, or to move (R9)
  *   AWAY     NOT_PRIMARY: another node serves it, or nobody; reads of any copy are done
@@ -98,6 +99,8 @@ void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now)
         return;
     p->gate = (uint8_t)gate;
     partition_account(s, p);
+    if (gate == GATE_FEW)
+        waiting_few(s, p);
     if (gate != GATE_HOLD && !list_empty(&p->held))
         held_run(s, p, true, now);
 }

@@ -130,6 +130,8 @@ void job_reply_at(struct job *j, uint64_t version, const struct result *res,
 {
     if (likely(!replica_pending(&j->partition->replica, version)))
         job_reply(j, res);
+    else if (j->partition->gate == GATE_FEW && !res->repeated)
+        job_fail(j, GRID_EFEW_COPIES);
     else if (!wait_commit(j->s, j->partition, version, &j->op->ticket, res, entry))
         job_fail(j, GRID_EBUSY);
 }

@@ -161,6 +161,26 @@ void waiting_refuse(struct shard *s, struct partition *p)
     }
 }
 
+void waiting_few(struct shard *s, struct partition *p)
+{
+    struct heap stay = {0};
+    struct heap_node *n;
+    while ((n = heap_min(&p->waiting))) {
+        struct waiting *w = container_of(n, struct waiting, node);
+        uint64_t version = n->key;
+        heap_remove(&p->waiting, n);
+        if (w->res.repeated) {
+            heap_push(&stay, n, version);
+            continue;
+        }
+        struct result res = {.status = GRID_EFEW_COPIES};
+        s->ports.reply(s->ports.ctx, &w->to, &res);
+        waiting_free(s, w);
+    }
+    heap_release(&p->waiting);
+    p->waiting = stay;
+}
+
 void waiting_forget(struct shard *s, struct partition *p)
 {
     struct heap_node *n;

@@ -47,6 +47,8 @@ void waiting_answer(struct shard *s, struct partition *p);
 void waiting_forget(struct shard *s, struct partition *p);
 /* NOT_PRIMARY to all. */
 void waiting_refuse(struct shard *s, struct partition *p);
+/* FEW_COPIES to all but repetitions, which may have been done (R13). */
+void waiting_few(struct shard *s, struct partition *p);
 
 /* --- cold.c: questions to the cold store ------------------------------------------------------ */
 

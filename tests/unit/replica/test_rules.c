@@ -102,6 +102,78 @@ START_TEST(r5_nothing_commits_below_min_in_sync)
 }
 END_TEST
 
+/* The backup does not know yet that it is committed, and is the only one left. */
+START_TEST(r5_what_was_taken_over_is_read_below_min_in_sync)
+{
+    grid(2, 0);
+    uint64_t version = write(&nodes[1]);
+    post();
+    ck_assert(!replica_pending(&nodes[1].r, version));
+    ck_assert(replica_pending(&nodes[2].r, version));
+    nodes[1].dead = true;
+    next_config(LIST(2), NULL);
+    replica_configure(&nodes[2].r, &config, member(2), 2, now);
+    post();
+    ck_assert(replica_short(&nodes[2].r));
+    ck_assert(replica_reads(&nodes[2].r, now));
+    ck_assert(!replica_pending(&nodes[2].r, version));
+}
+END_TEST
+
+/* Nor does who was alone before it was started anew. */
+START_TEST(r5_what_was_found_at_a_start_is_read_below_min_in_sync)
+{
+    grid(1, 0);
+    uint64_t version = write(&nodes[1]);
+    replica_close(&nodes[1].r);
+    replica_open(&nodes[1].r, &ports, &times);
+    replica_recover(&nodes[1].r, version);
+    config.epoch++;
+    config.members[0] = (struct replica_member){1, 2};
+    replica_configure(&nodes[1].r, &config, config.members[0], 2, now);
+    post();
+    ck_assert(replica_short(&nodes[1].r));
+    ck_assert(!replica_pending(&nodes[1].r, version));
+}
+END_TEST
+
+/* It is known not to be committed, and stays so until there are enough again. */
+START_TEST(r5_what_was_pending_when_too_few_stayed_waits)
+{
+    grid(2, 0);
+    uint64_t version = write(&nodes[1]);
+    nodes[2].dead = true;
+    next_config(LIST(1), NULL);
+    replica_configure(&nodes[1].r, &config, member(1), 2, now);
+    post();
+    stored(&nodes[1]);
+    ck_assert(replica_pending(&nodes[1].r, version));
+    config.epoch++;
+    replica_configure(&nodes[1].r, &config, member(1), 1, now);
+    ck_assert(!replica_pending(&nodes[1].r, version));
+}
+END_TEST
+
+START_TEST(r5_what_was_taken_over_waits_for_who_is_eligible)
+{
+    grid(2, 0);
+    uint64_t version = write(&nodes[1]);
+    post();
+    nodes[1].dead = true;
+    config.epoch++;
+    config.members[0] = member(2);
+    config.members[1] = member(3);
+    config.in_sync = 1; /* and 3 is eligible */
+    configure(2);
+    post();
+    ck_assert_int_eq(nodes[2].r.phase, REPLICA_SERVING);
+    ck_assert(replica_pending(&nodes[2].r, version));
+    next_config(LIST(2), NULL);
+    replica_configure(&nodes[2].r, &config, member(2), 2, now);
+    ck_assert(!replica_pending(&nodes[2].r, version));
+}
+END_TEST
+
 START_TEST(r5_nothing_commits_while_somebody_is_eligible)
 {
     grid(2, 0);
@@ -293,7 +365,11 @@ UNIT_MAIN("replica/rules", r1_roles_are_what_the_configuration_says,
           r1_another_life_of_a_member_is_a_stranger, r1_what_was_before_the_birth_is_void,
           r3_records_go_to_in_sync_and_joining_in_order,
           r4_r5_commit_is_the_lowest_ack_and_waits_for_the_slowest_disk,
-          r5_nothing_commits_below_min_in_sync, r5_nothing_commits_while_somebody_is_eligible,
+          r5_nothing_commits_below_min_in_sync, r5_what_was_taken_over_is_read_below_min_in_sync,
+          r5_what_was_found_at_a_start_is_read_below_min_in_sync,
+          r5_what_was_pending_when_too_few_stayed_waits,
+          r5_what_was_taken_over_waits_for_who_is_eligible,
+          r5_nothing_commits_while_somebody_is_eligible,
           r7_reads_need_the_lease_of_every_member_in_sync,
           r7_who_lends_nothing_for_long_is_asked_out, r7_an_eligible_member_lends_too,
           r8_who_does_not_ack_counts_until_the_answer, r8_who_is_added_counts_from_the_asking,

@@ -44,4 +44,91 @@ START_TEST(nothing_acknowledged_is_lost_whatever_happens)
 }
 END_TEST
 
-UNIT_MAIN("shard/grid", nothing_acknowledged_is_lost_whatever_happens)
+/* --- min_in_sync ------------------------------------------------------------------------------ */
+
+/* Two nodes with a copy each, both asked for. */
+static struct world *strict_world(void)
+{
+    struct world *w = world_new(1, 2, DURABILITY_SYNC);
+    struct context_info info = *catalog_context(w->truth->catalog, w->context);
+    struct grid_outcome out;
+    info.min_in_sync = 2;
+    struct grid_command c = {.kind = GRID_CONTEXT_ALTER, .u.context = &info};
+    command_do(w, &c, &out);
+    ck_assert_msg(out.err == GRID_OK, "%s", out.why);
+    w->quiet = true;
+    for (int i = 0; i < 10000 && !world_settled(w); i++)
+        world_step(w);
+    ck_assert(world_settled(w));
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    const struct partition *p = n->s->contexts[w->context]->partitions[0];
+    for (int i = 0; i < 5000 && p->gate != GATE_OPEN; i++)
+        world_step(w);
+    ck_assert_int_eq(p->gate, GATE_OPEN);
+    return w;
+}
+
+static void strict_ask(struct world *w, struct wnode *n, enum op_kind kind, uint64_t number)
+{
+    struct op op = {.kind = kind,
+                    .cache = w_cache(w),
+                    .key = slice_str("k"),
+                    .delta = 1,
+                    .ticket = {.number = number, .part = CLIENTS + 1}};
+    w->digests[number].status = GRID_EIO; /* no answer yet */
+    shard_submit(n->s, &op, WALL + w->now);
+}
+
+START_TEST(reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    const struct result *told = w->digests;
+    strict_ask(w, n, OP_INCR, 0);
+    world_run(w, 100);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    node_kill(other);
+    other->back_at = w->now + 10000;
+    const struct partition *p = n->s->contexts[w->context]->partitions[0];
+    for (int i = 0; i < 5000 && p->gate != GATE_FEW; i++)
+        world_step(w);
+    ck_assert_int_eq(p->gate, GATE_FEW);
+    strict_ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_GET, 1);
+    world_run(w, 10);
+    ck_assert_int_eq(told[0].status, GRID_EFEW_COPIES);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    const struct result *told = w->digests;
+    node_kill(other);
+    other->back_at = w->now + 10000;
+    strict_ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_GET, 1);
+    const struct partition *p = n->s->contexts[w->context]->partitions[0];
+    for (int i = 0; i < 5000 && p->gate != GATE_FEW; i++)
+        world_step(w);
+    strict_ask(w, n, OP_GET, 2);
+    world_run(w, 10);
+    ck_assert_int_eq(told[0].status, GRID_EIO); /* it may yet be done */
+    ck_assert_int_eq(told[1].status, GRID_EFEW_COPIES);
+    ck_assert_int_eq(told[2].status, GRID_EFEW_COPIES);
+    other->back_at = w->now;
+    for (int i = 0; i < 10000 && told[0].status; i++)
+        world_step(w);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    world_free(w);
+}
+END_TEST
+
+UNIT_MAIN("shard/grid", nothing_acknowledged_is_lost_whatever_happens,
+          reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
+          what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for)
