@@ -1,7 +1,8 @@
 /* administration.c - requests of operators. Each goes session -> control thread (changes the
  * catalog, keeps it on disk) -> every worker (takes the catalog in, or tells what it has) ->
  * control -> session: so a change that was answered is known to every shard. In a grid of several
- * nodes the change is a command of the control log, and goes on when its outcome is known here. */
+ * nodes the change is a command of the control log, and goes on when its outcome is known here; it
+ * is answered when it is known to the workers of all nodes that are up: use it at any of them. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -388,6 +389,7 @@ static void command_done(void *ctx, const struct grid_done *d)
         return;
     }
     j->err = d->err;
+    j->known = d->err ? 0 : d->revision;
     snprintf(j->why, sizeof j->why, "%s", d->why ? d->why : "");
     job_visits(j);
 }

@@ -54,6 +54,8 @@ struct job {
     bool remote; /* asked by the node `asker` */
     uint8_t asker[GRID_ID_BYTES];
     uint64_t asker_number;
+    uint64_t
+        known; /* what was changed: the revision that all nodes are to know before the answer */
     struct list asking; /* in census.asking while others are waited for */
     uint64_t number;
     struct loop_timer patience;

@@ -1,6 +1,7 @@
 /* census.c - what the other nodes have, too: the request of an operator is asked of all nodes that
  * are up, over the control links, and answered by each with what it has itself. Who does not answer
- * in time is left out: the answer says so where it matters. */
+ * in time is left out: the answer says so where it matters. After a change they are asked whether
+ * they know it; who is too slow for that is about to be taken for dead. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -10,8 +11,9 @@
 #include <stdlib.h>
 
 enum {
-    PATIENCE_MS = 500,       /* `status` must be told while a node hangs */
-    PATIENCE_LONG_MS = 8000, /* what reads a lot */
+    PATIENCE_MS = 500,        /* `status` must be told while a node hangs */
+    PATIENCE_KNOWN_MS = 1500, /* twice the failure_timeout at defaults */
+    PATIENCE_LONG_MS = 8000,  /* what reads a lot */
     ARENA_BYTES = 256 << 20,
 };
 
@@ -32,7 +34,9 @@ bool census_asks(const struct job *j)
         [ADMIN_PARTITION_RECOVER] = true,
     };
     unsigned op = (unsigned)j->request.op;
-    return j->node->membership && !j->remote && op < sizeof all / sizeof *all && all[op];
+    if (!j->node->membership || j->remote)
+        return false;
+    return j->known || (op < sizeof all / sizeof *all && all[op]);
 }
 
 const struct word *census_word(const struct job *j, uint32_t node)
@@ -52,6 +56,14 @@ static void census_end(struct job *j)
     job_part(j);
 }
 
+static msec_t patience(const struct job *j)
+{
+    if (j->known)
+        return PATIENCE_KNOWN_MS;
+    bool reads = j->request.op == ADMIN_VERIFY || j->request.op == ADMIN_PARTITION_RECOVER;
+    return reads ? PATIENCE_LONG_MS : PATIENCE_MS;
+}
+
 static void patience_over(void *ctx)
 {
     struct job *j = ctx;
@@ -63,7 +75,7 @@ void census_begin(struct job *j)
 {
     struct node *n = j->node;
     const struct grid_state *s = membership_state(n);
-    struct admin_letter l = {.request = j->request};
+    struct admin_letter l = {.request = j->request, .known = j->known};
     struct buf bytes = BUF_INIT;
     if (!n->census) {
         n->census = xcalloc(1, sizeof *n->census);
@@ -88,10 +100,9 @@ void census_begin(struct job *j)
         job_part(j);
         return;
     }
-    bool reads = j->request.op == ADMIN_VERIFY || j->request.op == ADMIN_PARTITION_RECOVER;
     list_push_back(&n->census->asking, &j->asking);
     loop_timer_init(&j->patience, n->loop, patience_over, j);
-    loop_timer_set(&j->patience, reads ? PATIENCE_LONG_MS : PATIENCE_MS);
+    loop_timer_set(&j->patience, patience(j));
 }
 
 static void word_take(struct job *j, struct word *w, const struct admin_letter *l)
@@ -127,17 +138,28 @@ static void answer_take(struct node *n, const uint8_t *from, const struct admin_
 
 /* --- answering -------------------------------------------------------------------------------- */
 
+static void known(void *ctx, const struct grid_done *d)
+{
+    struct job *j = ctx;
+    if (d->err) /* this node ends */
+        job_free(j);
+    else
+        job_visits(j);
+}
+
 static void question_take(struct node *n, const uint8_t *from, const struct admin_letter *l)
 {
     struct job *j = job_new(n, &l->request);
-    if (!census_asks(j)) { /* of a newer version */
+    if (!l->known && !census_asks(j)) { /* of a newer version */
         free(j);
         return;
     }
     j->remote = true;
     memcpy(j->asker, from, GRID_ID_BYTES);
     j->asker_number = l->number;
-    if (verify_begin(j))
+    if (l->known)
+        membership_known(n, l->known, known, j);
+    else if (verify_begin(j))
         job_visits(j);
     else
         job_answer(j);

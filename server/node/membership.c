@@ -397,6 +397,15 @@ void membership_propose(struct node *n, const struct grid_command *c, membership
     loop_timer_set(&m->timer, 0);
 }
 
+void membership_known(struct node *n, uint64_t revision, membership_done_fn *done, void *ctx)
+{
+    struct membership *m = n->membership;
+    struct asked *a = xalloc(sizeof *a);
+    *a = (struct asked){.done = done, .ctx = ctx, .revision = revision};
+    list_push_back(&m->waiting, &a->node);
+    waiting_tell(m);
+}
+
 void membership_tell(struct node *n, const struct plan_report *report,
                      const struct plan_progress *progress)
 {

@@ -37,6 +37,8 @@ void membership_propose(struct node *n, const struct grid_command *c, membership
                         void *ctx);
 void membership_change(struct node *n, const struct part_change *change, membership_done_fn *done,
                        void *ctx);
+/* `done` is called when this node's workers know the revision, perhaps at once. */
+void membership_known(struct node *n, uint64_t revision, membership_done_fn *done, void *ctx);
 /* For the leader's planner; NULL: not of this kind. */
 void membership_tell(struct node *n, const struct plan_report *report,
                      const struct plan_progress *progress);

@@ -182,6 +182,8 @@ void wire_admin_reply_json(const struct admin_reply *reply, struct buf *out);
 struct admin_letter {
     bool is_answer;
     uint64_t number; /* of the asker's question */
+    /* Not 0: nothing is asked for, but an answer as soon as this revision is known there. */
+    uint64_t known;
     /* Of `request`: op, name, context.name, partition, count, only, all_partitions,
      * freeze. */
     struct admin_request request;

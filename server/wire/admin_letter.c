@@ -2,14 +2,15 @@
  *
  *   u8 kind | u64 number | question: u8 op, u8 flags, u32 partition, u32 count, u64 only[],
  *                          | v length name, v length context name
- *                          answer: u8 err, v length why, then the reply to the end */
+ *                          answer: u8 err, v length why, then the reply to the end
+ *                          known: u64 revision */
 #include "base/codec.h"
 #include "wire/admin.h"
 #include "wire/wire_priv.h"
 
 #include <string.h>
 
-enum { QUESTION = 1, ANSWER = 2 };
+enum { QUESTION = 1, ANSWER = 2, KNOWN = 3 };
 enum { FLAG_ALL = 1, FLAG_FREEZE = 2 };
 
 static void add_text(struct buf *out, struct slice s)
@@ -22,12 +23,16 @@ static void add_text(struct buf *out, struct slice s)
 void wire_admin_letter_encode(const struct admin_letter *l, struct buf *out)
 {
     const struct admin_request *r = &l->request;
-    buf_add_u8(out, l->is_answer ? ANSWER : QUESTION);
+    buf_add_u8(out, l->is_answer ? ANSWER : l->known ? KNOWN : QUESTION);
     buf_add_u64(out, l->number);
     if (l->is_answer) {
         buf_add_u8(out, (uint8_t)l->err);
         add_text(out, l->why.len > UINT16_MAX ? slice_make(NULL, 0) : l->why);
         buf_add(out, l->reply.data, l->reply.len);
+        return;
+    }
+    if (l->known) {
+        buf_add_u64(out, l->known);
         return;
     }
     buf_add_u8(out, (uint8_t)r->op);
@@ -85,8 +90,13 @@ enum grid_err wire_admin_letter_decode(struct slice in, struct admin_letter *ret
         ret_letter->err = (enum grid_err)read_u8(&r);
         ret_letter->why = read_slice(&r, 0, UINT16_MAX);
         ret_letter->reply = slice_make(r.at, read_left(&r));
+    } else if (kind == KNOWN) {
+        ret_letter->known = read_u64(&r);
+        r.bad |= !ret_letter->known;
+    } else {
+        r.bad = true;
     }
-    return r.bad || (kind != QUESTION && kind != ANSWER) ? GRID_EBAD_REQUEST : GRID_OK;
+    return r.bad ? GRID_EBAD_REQUEST : GRID_OK;
 }
 
 /* --- replies ---------------------------------------------------------------------------------- */

@@ -30,6 +30,19 @@ START_TEST(a_question_comes_back_as_it_was)
 }
 END_TEST
 
+START_TEST(a_revision_that_is_to_be_known_comes_back_and_is_never_0)
+{
+    struct admin_letter l = {.number = 9, .known = 1ull << 40}, got;
+    struct buf out = BUF_INIT;
+    wire_admin_letter_encode(&l, &out);
+    ck_assert_int_eq(wire_admin_letter_decode(buf_slice(&out), &got), GRID_OK);
+    ck_assert(!got.is_answer && got.number == 9 && got.known == l.known && !got.request.op);
+    memset(out.data + out.len - 8, 0, 8);
+    ck_assert_int_eq(wire_admin_letter_decode(buf_slice(&out), &got), GRID_EBAD_REQUEST);
+    buf_release(&out);
+}
+END_TEST
+
 START_TEST(an_answer_brings_its_reply)
 {
     static const uint8_t id[16] = "0123456789abcde";
@@ -91,4 +104,5 @@ START_TEST(an_answer_brings_its_reply)
 }
 END_TEST
 
-UNIT_MAIN("wire/admin", a_question_comes_back_as_it_was, an_answer_brings_its_reply)
+UNIT_MAIN("wire/admin", a_question_comes_back_as_it_was,
+          a_revision_that_is_to_be_known_comes_back_and_is_never_0, an_answer_brings_its_reply)
