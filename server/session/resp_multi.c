@@ -408,7 +408,53 @@ static bool exec_call(struct resp_session *r, const struct context_info *context
 
 /* --- EXEC: the reply -------------------------------------------------------------------------- */
 
-/* The replies are kept, without the head of their array; nothing is said yet. */
+/* Length of the reply at the front of `s`; 0: there is no whole one. */
+static size_t reply_len(struct slice s)
+{
+    size_t at = 0;
+    for (uint64_t left = 1; left > 0; left--) {
+        const uint8_t *line = s.data + at,
+                      *end = s.len > at ? memchr(line, '\n', s.len - at) : NULL;
+        int64_t n = 0;
+        if (!end || end - line < 2 || end[-1] != '\r')
+            return 0;
+        size_t head = (size_t)(end - line) + 1;
+        bool bulk = memchr("$=!", line[0], 3), items = memchr("*~>%", line[0], 4);
+        if ((bulk || items) && (!resp_number(slice_make(line + 1, head - 3), &n) || n < -1 ||
+                                n > (int64_t)(s.len - at)))
+            return 0;
+        at += head;
+        if (items && n > 0)
+            left += (uint64_t)n * (line[0] == '%' ? 2 : 1);
+        if (!bulk || n < 0)
+            continue;
+        at += (size_t)n + 2;
+        if (at > s.len || memcmp(s.data + at - 2, "\r\n", 2) != 0)
+            return 0;
+    }
+    return at;
+}
+
+/* Where the replies of `calls` begin in the array of them; 0: it is no such array. */
+static size_t replies_begin(struct slice array, uint32_t calls)
+{
+    const uint8_t *end = array.len ? memchr(array.data, '\n', array.len) : NULL;
+    int64_t n;
+    if (!end || end - array.data < 3 || array.data[0] != '*' || end[-1] != '\r' ||
+        !resp_number(slice_make(array.data + 1, (size_t)(end - array.data) - 2), &n) || n != calls)
+        return 0;
+    size_t begin = (size_t)(end + 1 - array.data), at = begin;
+    for (uint32_t i = 0; i < calls; i++) {
+        size_t len = reply_len(slice_make(array.data + at, array.len - at));
+        if (!len)
+            return 0;
+        at += len;
+    }
+    return at == array.len ? begin : 0;
+}
+
+/* The replies are kept, without the head of their array; nothing is said yet. Another node may have
+ * made them: what makes no sense is as good as no answer. */
 static void called(struct resp_session *r, struct resp_slot *slot, uint64_t number, uint32_t part,
                    const struct result *res)
 {
@@ -418,34 +464,14 @@ static void called(struct resp_session *r, struct resp_slot *slot, uint64_t numb
     m->phase = CALLED;
     m->outcome = (struct result){.status = res->status, .reply = res->reply};
     if (!res->status && res->reply == REPLY_RAW) {
-        const uint8_t *head = memchr(res->value.data, '\n', res->value.len);
-        CHECK(head);
-        size_t len = (size_t)(head + 1 - res->value.data);
-        buf_add(&m->replies, res->value.data + len, res->value.len - len);
+        size_t begin = replies_begin(res->value, m->calls);
+        if (begin)
+            buf_add(&m->replies, res->value.data + begin, res->value.len - begin);
+        else
+            m->outcome.status = GRID_EIN_DOUBT;
     }
     resp_open(r, number);
     resp_close(r, number);
-}
-
-/* Length of the one reply, made by us, at the front of `s`. */
-static size_t reply_len(struct slice s)
-{
-    size_t at = 0;
-    for (int64_t left = 1; left > 0; left--) {
-        const uint8_t *line = s.data + at, *end = memchr(line, '\n', s.len - at);
-        int64_t n = 0;
-        CHECK(end);
-        bool sized = memchr("$=!*~>%", line[0], 7) != NULL;
-        CHECK(!sized || resp_number(slice_make(line + 1, (size_t)(end - line) - 2), &n));
-        at += (size_t)(end - line) + 1;
-        if (memchr("$=!", line[0], 3) && n >= 0)
-            at += (size_t)n + 2;
-        else if (memchr("*~>", line[0], 3) && n > 0)
-            left += n;
-        else if (line[0] == '%')
-            left += 2 * n;
-    }
-    return at;
 }
 
 static void say_call(struct resp_session *r)

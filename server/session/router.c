@@ -6,6 +6,7 @@
 #include "session/router_priv.h"
 
 #include "base/alloc.h"
+#include "data/value.h"
 
 #include <stdlib.h>
 
@@ -253,6 +254,27 @@ static bool refused(const struct flight *f, uint64_t revision, const struct resu
     default:
         return false;
     }
+}
+
+static bool value_fits(unsigned type, struct slice stored)
+{
+    return !stored.len || value_valid(type, stored);
+}
+
+bool flight_may_be_told(const struct router *r, uint64_t number, const struct result *res)
+{
+    const struct flight *f = flight_find(r, number);
+    if (!f || res->status)
+        return true;
+    const struct op *op = &f->op;
+    if (res->items_len && op->kind != OP_SCAN)
+        return false;
+    if (op->kind == OP_SCAN && !op->numbered && res->items_len > op->limit)
+        return false;
+    for (uint32_t i = 0; i < res->items_len; i++)
+        if (!value_fits(res->items[i].type, res->items[i].value))
+            return false;
+    return op->kind != OP_GET || value_fits(res->type, res->value);
 }
 
 static void flight_hold(struct flight *f)

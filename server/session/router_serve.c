@@ -247,6 +247,8 @@ bool router_message(struct router *r, struct router_link *l, struct slice messag
         ask_serve(r, l, &m);
         break;
     case WIRE_ANSWER:
+        if (!flight_may_be_told(r, m.number, &m.result))
+            return false;
         flight_answered(r, l, m.number, m.revision, &m.result);
         break;
     case WIRE_ERRAND:

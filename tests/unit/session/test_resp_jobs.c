@@ -87,6 +87,47 @@ START_TEST(commands_of_the_session_answer_in_their_places)
 }
 END_TEST
 
+/* The call may have been done by another node, whose bytes are nobody's promise. */
+START_TEST(an_answer_of_replies_that_make_no_sense_is_none)
+{
+    static const char *const cases[] = {
+        "",
+        "*2",
+        "*2\r\n",
+        "*1\r\n+OK\r\n",
+        "*3\r\n+OK\r\n+OK\r\n+OK\r\n",
+        "+OK\r\n+OK\r\n+OK\r\n",
+        "*2\r\n+OK\r\n$5\r\nab\r\n",
+        "*2\r\n+OK\r\n$1\r\nabc",
+        "*2\r\n+OK\r\n$9223372036854775807\r\nab\r\n",
+        "*2\r\n+OK\r\n*9223372036854775807\r\n+a\r\n",
+        "*2\r\n+OK\r\n*-2\r\n",
+        "*2\r\n+OK\r\n$x\r\n",
+        "*2\r\n+OK\r\n\r\n",
+        "*2\r\n+OK\r\n\n",
+        "*2\r\n+OK\r\n:1\r\n+OK\r\n",
+        "*2\r\n+OK\r\n*2\r\n+OK\r\n",
+    };
+    struct fake *f = fake_resp();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_line(f, "MULTI");
+        fake_line(f, "SET a 1");
+        fake_line(f, "PING");
+        fake_line(f, "GET a");
+        fake_offer(f);
+        fake_said(f);
+        fake_ask(f, "EXEC");
+        ck_assert_uint_eq(f->ops_len, 1);
+        fake_raw(f->ops[0], cases[i]);
+        fake_turn_end(f);
+        fake_offer(f);
+        ck_says(f, "-INDOUBT no answer: the write may or may not have been done|");
+        ck_asks(f, "PING", "+PONG|");
+    }
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(watched_keys_are_compared_by_their_versions)
 {
     struct fake *f = fake_resp();
@@ -337,6 +378,7 @@ END_TEST
 UNIT_MAIN("session/resp_jobs", a_transaction_is_one_call_of_steps,
           a_transaction_with_something_refused_in_it_is_not_done,
           commands_of_the_session_answer_in_their_places,
+          an_answer_of_replies_that_make_no_sense_is_none,
           watched_keys_are_compared_by_their_versions,
           what_is_watched_lies_where_the_transaction_does, late_versions_are_not_for_the_next_list,
           keys_visits_every_partition_once, scan_gives_every_key_by_small_cursors,

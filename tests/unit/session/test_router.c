@@ -7,8 +7,10 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/prng.h"
+#include "data/value.h"
 #include "session/session.h"
 #include "tests/unit/control/grid.h"
+#include "wire/forward.h"
 
 enum {
     NODES = 3,
@@ -568,6 +570,52 @@ START_TEST(an_op_is_asked_for_when_the_link_comes_up)
 }
 END_TEST
 
+START_TEST(an_answer_that_does_not_fit_what_was_asked_is_not_taken)
+{
+    static const struct scan_item two[] = {{.key = {(const uint8_t *)"a", 1}},
+                                           {.key = {(const uint8_t *)"b", 1}}};
+    static const struct scan_item malformed = {.key = {(const uint8_t *)"a", 1},
+                                               .type = VALUE_HASH,
+                                               .value = {(const uint8_t *)"\xff", 1}};
+    static const struct {
+        enum op_kind kind;
+        bool numbered, fits;
+        struct result result;
+    } cases[] = {
+        {OP_SCAN, false, true, {.items = two, .items_len = 1}},
+        {OP_SCAN, false, false, {.items = two, .items_len = 2}},
+        {OP_SCAN, true, true, {.items = two, .items_len = 2}},
+        {OP_SCAN, true, false, {.items = &malformed, .items_len = 1}},
+        {OP_INCR, false, false, {.items = two, .items_len = 1}},
+        {OP_GET, false, true, {.value = {(const uint8_t *)"\xff", 1}}},
+        {OP_GET, false, false, {.type = VALUE_HASH, .value = {(const uint8_t *)"\xff", 1}}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        asks_at_1(2);
+        link_up(&w->at[0][1], 1);
+        struct op op = {.kind = cases[i].kind,
+                        .numbered = cases[i].numbered,
+                        .limit = 1,
+                        .cache = w->context << 16 | 1,
+                        .partition = 1,
+                        .key = slice_str("k"),
+                        .ticket = {.owner = w}};
+        w->outstanding[0]++;
+        router_take(w->at[0][1].router, &op, w->now);
+        struct buf answer = BUF_INIT;
+        struct arena *a = arena_new(1 << 20);
+        wire_forward_answer(&answer, 1, 1, &cases[i].result);
+        ck_assert_int_eq(
+            router_message(w->at[0][1].router, w->at[0][1].up[1], buf_slice(&answer), a, w->now),
+            cases[i].fits);
+        ck_assert_int_eq(w->op[0].fate, cases[i].fits ? FATE_DONE : FATE_NONE);
+        arena_free(a);
+        buf_release(&answer);
+        stop();
+    }
+}
+END_TEST
+
 static enum grid_err last_status;
 
 static void status_reply(void *ctx, const struct ticket *to, const struct result *res)
@@ -682,6 +730,7 @@ END_TEST
 
 UNIT_MAIN("session/router", each_increment_is_done_once_and_in_order_whatever_moves_and_breaks,
           an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_doubt,
-          an_op_is_asked_for_when_the_link_comes_up, what_waits_is_bounded,
+          an_op_is_asked_for_when_the_link_comes_up,
+          an_answer_that_does_not_fit_what_was_asked_is_not_taken, what_waits_is_bounded,
           an_errand_goes_to_every_node_and_the_answers_are_added_up,
           an_errand_passes_over_a_node_that_is_gone_or_silent)
