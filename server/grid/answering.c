@@ -1,6 +1,7 @@
 /* answering.c - proposals at the leader: into the log in the order they came, answered when they
  * are applied. What is asked again meanwhile is known by (session, number); what was applied
- * before is known by the state itself (C8). */
+ * before is known by the state itself (C8). Who has just been elected, or hands the lead on, keeps
+ * what it is asked until it may lead (again), or does not: who asked would ask much later. */
 #include "base/alloc.h"
 #include "grid/parts_priv.h"
 
@@ -45,7 +46,7 @@ static bool sound(struct grid_member *m, uint64_t session, uint64_t number, stru
 void answering_take(struct grid_member *m, const uint8_t *origin, uint64_t session, uint64_t number,
                     struct slice command)
 {
-    if (!m->lead || m->asked_len >= ASKED_MAX || find(m, session, number) ||
+    if (!m->leading || m->asked_len >= ASKED_MAX || find(m, session, number) ||
         !sound(m, session, number, command))
         return;
     struct asked *a = xcalloc(1, sizeof *a);
@@ -60,7 +61,7 @@ void answering_take(struct grid_member *m, const uint8_t *origin, uint64_t sessi
 
 void member_on_propose(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
-    if (m->lead && grid_state_node_by_id(m->applied, p->id))
+    if (m->leading && grid_state_node_by_id(m->applied, p->id))
         answering_take(m, p->id, msg->u.propose.session, msg->u.propose.number,
                        msg->u.propose.command);
 }
@@ -96,8 +97,11 @@ static bool submit_some(struct grid_member *m)
     buf_release(&copy);
     if (refused == RAFT_ACCEPTED)
         return len == SUBMIT_MAX;
-    for (size_t i = 0; i < len && m->lead; i++)
-        drop(m, which[i]); /* they are asked again */
+    for (size_t i = 0; i < len && m->lead; i++) {
+        which[i]->submitted = false;
+        if (refused != RAFT_TRANSFERRING)
+            drop(m, which[i]); /* they are asked again */
+    }
     return false;
 }
 

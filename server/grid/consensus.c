@@ -81,6 +81,8 @@ static void role(struct grid_member *m)
 {
     struct raft_view v = raft_view(m->raft);
     m->leading = v.role == RAFT_LEADER;
+    if (!m->leading)
+        answering_end(m);
     leader_heard(m, v.term, v.leader);
     if (v.ready && !m->lead)
         lead_start(m);
