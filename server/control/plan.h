@@ -21,6 +21,7 @@ struct plan_node { /* what the leader knows of a node that is up in the state */
     msec_t silent_ms; /* since its last heartbeat in its present boot, or since the leader is one */
     bool heard;       /* a heartbeat came since the leader is one. Of itself: always */
     bool restarted;   /* it asks to enter with another boot: the present one is over */
+    bool stops;       /* in order: it hands over by itself, and is given nothing */
 };
 
 struct plan_report { /* a member of an unled partition came back and says how far it has got */

@@ -21,6 +21,7 @@ struct work { /* on one context, in one round */
     const struct context_info *info;
     uint32_t *room; /* copies that may begin */
     bool urgent;    /* the first round */
+    bool stopping;  /* somebody is */
     bool held_back; /* something was left for later */
     bool waits;     /* something is under way, or waited for */
 };
@@ -207,8 +208,19 @@ static bool apart(const struct work *w, const struct grid_row *r, uint32_t node)
     return false;
 }
 
+/* It hands over what it leads by itself, and is gone soon: what it gets goes back at once. */
+static bool stops(struct work *w, uint32_t node)
+{
+    for (size_t i = 0; w->stopping && i < w->in->nodes_len; i++)
+        if (w->in->nodes[i].number == node && w->in->nodes[i].stops) {
+            w->waits = w->held_back = true;
+            return true;
+        }
+    return false;
+}
+
 /* A node that takes a copy while those that should cannot: it is surplus once they can. */
-static const struct grid_node *stand_in(const struct work *w, uint32_t partition,
+static const struct grid_node *stand_in(struct work *w, uint32_t partition,
                                         const struct grid_row *r)
 {
     const struct grid_node *best = NULL;
@@ -219,7 +231,7 @@ static const struct grid_node *stand_in(const struct work *w, uint32_t partition
         uint64_t order = hash_key(slice_make(words, sizeof words), w->info->id);
         bool takes = n->state == NODE_UP && !n->draining && grid_node_selected(n, w->info);
         if (!takes || apart(w, r, n->number) || among(r, 0, r->len, n->number) >= 0 ||
-            order >= lowest)
+            order >= lowest || stops(w, n->number))
             continue;
         best = n;
         lowest = order;
@@ -228,13 +240,13 @@ static const struct grid_node *stand_in(const struct work *w, uint32_t partition
 }
 
 /* Node up and wanted, but not in sync, nor joining. */
-static const struct grid_node *missing(const struct work *w, const struct grid_row *r,
+static const struct grid_node *missing(struct work *w, const struct grid_row *r,
                                        const struct goal *g)
 {
     for (uint32_t i = 0; i < g->len; i++) {
         const struct grid_node *n = grid_state_node(w->in->state, g->nodes[i]);
         if (n && n->state == NODE_UP && among(r, 0, r->in_sync, n->number) < 0 &&
-            !apart(w, r, n->number))
+            !apart(w, r, n->number) && !stops(w, n->number))
             return n;
     }
     return NULL;
@@ -274,11 +286,13 @@ static int surplus(const struct grid_row *r, const struct goal *g)
 }
 
 /* Who should lead, among those in sync; 0: who does. */
-static int heir(const struct grid_row *r, const struct goal *g)
+static int heir(struct work *w, const struct grid_row *r, const struct goal *g)
 {
     int at = among(r, 0, r->in_sync, g->nodes[0]);
+    if (at > 0 && stops(w, g->nodes[0]))
+        at = -1;
     for (int i = 1; at < 0 && !in_goal(g, r->m[0].node) && i < r->in_sync; i++)
-        at = in_goal(g, r->m[i].node) ? i : -1;
+        at = in_goal(g, r->m[i].node) && !stops(w, r->m[i].node) ? i : -1;
     return at < 0 ? 0 : at;
 }
 
@@ -294,7 +308,7 @@ static void row_move(struct work *w, uint32_t partition, const struct grid_row *
                      const struct goal *g)
 {
     const struct grid_node *n = missing(w, r, g);
-    int to = heir(r, g), extra = surplus(r, g);
+    int to = heir(w, r, g), extra = surplus(r, g);
     bool short_of = copies_that_stay(w, r) < g->len;
     bool paused = w->in->state->rebalance_paused;
     bool whole = all_in_sync(r, g);
@@ -453,6 +467,9 @@ void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output
     p->pairs = pairs;
     uint32_t room = room_of(p, in);
     reports_sort(p, in);
+    bool stopping = false;
+    for (size_t i = 0; i < in->nodes_len; i++)
+        stopping |= in->nodes[i].stops;
     for (int round = 0; round < 2; round++) {
         for (size_t k = 0; k < p->len; k++) {
             size_t i = round ? (k + p->turn) % p->len : k;
@@ -464,6 +481,7 @@ void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output
             works[i].t = &p->targets[i];
             works[i].info = &c->contexts[i];
             works[i].room = &room;
+            works[i].stopping = stopping;
             works[i].urgent = round == 0;
             round_of(&works[i]);
         }

@@ -47,6 +47,7 @@ void beacon_send(struct grid_member *m, struct grid_peer *p, bool probe)
     b->leader = m->leader;
     b->probe = probe;
     b->released = m->released;
+    b->stops = m->step_down;
     b->follow = stream_wanted(m, p);
     b->restart = m->piece_bad;
     if (p->number == m->leader && m->phase == GRID_IN) {
@@ -170,6 +171,7 @@ void member_on_beacon(struct grid_member *m, struct grid_peer *p, const struct g
     }
     p->life = life;
     p->heard = m->now;
+    p->stops = b->stops;
     hold(m, p, b);
     grant(m, p, b);
     if (m->lead) {

@@ -84,12 +84,14 @@ static size_t describe(const struct grid_member *m, struct plan_node *nodes)
         if (n->number == m->self.node) {
             d->heard = true;
             d->restarted = !id_eq(n->info.boot_id, m->info.boot_id);
+            d->stops = m->step_down;
             continue;
         }
         const struct grid_watch *w = grid_detector_watch(&m->detector, n->number);
         const struct grid_peer *p = known_by_id(m, n->info.id);
         d->silent_ms = w ? grid_detector_silence(&m->detector, w, m->now) : 0;
         d->heard = w && w->came;
+        d->stops = p && p->stops && p->life.boot == n->boot;
         d->restarted = p && entering_knock(m, p) && !id_eq(p->hello->info.boot_id, n->info.boot_id);
     }
     return len;

@@ -58,6 +58,7 @@ struct grid_peer {
     msec_t heard;               /* when it came */
     msec_t newest;              /* its `sent`: granted, to be echoed */
     uint64_t revision;          /* of its state */
+    bool stops;                 /* in order: it is given nothing more */
     msec_t held;                /* a lease it gave that waits for our state: our `sent` */
     uint64_t held_revision;
     msec_t told_gone;
@@ -172,6 +173,7 @@ struct grid_member {
     uint64_t term;
     bool leading; /* as raft says */
     bool step_down;
+    msec_t step_down_by;
     struct lead *lead; /* NULL: not the leader, or not ready */
     struct grid_detector detector;
     /* states */

@@ -78,6 +78,7 @@ struct grid_beacon {
     bool released;         /* the sender answers no read any more: its leases may be forgotten */
     bool follow;           /* send me what is newer than `revision` */
     bool restart;          /* of `follow`: what came is of no use, send a snapshot */
+    bool stops;            /* the sender is about to leave: give it nothing more */
     bool gone;             /* the life `to` is over: begin another */
     const uint32_t *quiet; /* to the leader: nodes that are up but have not been heard for long */
     size_t quiet_len;

@@ -110,6 +110,7 @@ static void put_beacon(Peer__Grid *g, const struct grid_message *m, struct arena
     to->follow = from->follow;
     to->restart = from->restart;
     to->gone = from->gone;
+    to->stops = from->stops;
     to->quiet = wire_take(a, from->quiet_len, sizeof *to->quiet);
     if (from->quiet_len)
         memcpy(to->quiet, from->quiet, from->quiet_len * sizeof *to->quiet);

@@ -106,6 +106,7 @@ static bool get_beacon(struct grid_message *m, const Peer__Grid *g, struct arena
         .follow = from->follow,
         .restart = from->restart,
         .gone = from->gone,
+        .stops = from->stops,
         .quiet = from->quiet,
         .quiet_len = from->n_quiet,
     };

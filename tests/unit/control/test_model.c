@@ -350,7 +350,7 @@ static bool do_plan_with(struct plan *plan, msec_t now, bool *ret_settled)
     for (size_t i = 0; i < m.s->nodes_len; i++) {
         uint32_t n = m.s->nodes[i].number;
         if (up(n))
-            nodes[in.nodes_len++] = (struct plan_node){n, 50, true, false};
+            nodes[in.nodes_len++] = (struct plan_node){n, 50, true, false, false};
     }
     plan_reports(&in, reports);
     plan_next(plan, &in, o);

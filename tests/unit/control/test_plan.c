@@ -19,6 +19,7 @@ struct world {
     size_t joining; /* most at a time */
     bool promotes;
     struct plan_pair pair; /* does not see each other; {0, 0}: all see all */
+    uint32_t stops;        /* number of a node */
 };
 
 static struct world world_new(struct grid_state *s)
@@ -43,7 +44,8 @@ static void plan_all_heard(struct world *w)
     struct plan_input in = {.state = w->s, .now = w->now, .nodes = nodes};
     for (size_t i = 0; i < w->s->nodes_len; i++)
         if (w->s->nodes[i].state == NODE_UP)
-            nodes[in.nodes_len++] = (struct plan_node){w->s->nodes[i].number, 50, true, false};
+            nodes[in.nodes_len++] = (struct plan_node){w->s->nodes[i].number, 50, true, false,
+                                                       w->s->nodes[i].number == w->stops};
     in.pairs = &w->pair;
     in.pairs_len = w->pair.low > 0;
     plan_next(w->plan, &in, w->o);
@@ -306,7 +308,7 @@ START_TEST(no_copy_begins_while_too_many_bytes_are_under_way)
     struct plan_input in = {
         .state = w.s, .now = w.now, .nodes = nodes, .nodes_len = 4, .progress = &progress};
     for (uint32_t i = 0; i < 4; i++)
-        nodes[i] = (struct plan_node){i + 1, 0, true, false};
+        nodes[i] = (struct plan_node){i + 1, 0, true, false, false};
     in.progress_len = 1;
     plan_next(w.plan, &in, w.o);
     ck_assert_uint_eq(w.o->parts_len, 0);
@@ -455,7 +457,8 @@ static void lead_with(struct world *w, const struct plan_report *reports, size_t
         .state = w->s, .now = w->now, .nodes = nodes, .reports = reports, .reports_len = len};
     for (size_t i = 0; i < w->s->nodes_len; i++)
         if (w->s->nodes[i].state == NODE_UP)
-            nodes[in.nodes_len++] = (struct plan_node){w->s->nodes[i].number, 0, true, false};
+            nodes[in.nodes_len++] =
+                (struct plan_node){w->s->nodes[i].number, 0, true, false, false};
     plan_next(w->plan, &in, w->o);
 }
 
@@ -499,16 +502,34 @@ START_TEST(deaths_of_one_moment_are_told_in_one_entry)
         size_t gone;
         bool may_enter;
     } rows[] = {
-        {{{1, 0, true, false}, {2, 100, true, false}, {3, 90, true, false}}, 0, true},
-        {{{1, 0, true, false}, {2, 700, true, false}, {3, 90, true, false}}, 1, false},
-        {{{1, 0, true, false}, {2, 700, true, false}, {3, 640, true, false}}, 0, false},
-        {{{1, 0, true, false}, {2, 760, true, false}, {3, 700, true, false}}, 2, false},
-        {{{1, 0, true, false}, {2, 900, true, false}, {3, 600, true, false}}, 1, false},
+        {{{1, 0, true, false, false}, {2, 100, true, false, false}, {3, 90, true, false, false}},
+         0,
+         true},
+        {{{1, 0, true, false, false}, {2, 700, true, false, false}, {3, 90, true, false, false}},
+         1,
+         false},
+        {{{1, 0, true, false, false}, {2, 700, true, false, false}, {3, 640, true, false, false}},
+         0,
+         false},
+        {{{1, 0, true, false, false}, {2, 760, true, false, false}, {3, 700, true, false, false}},
+         2,
+         false},
+        {{{1, 0, true, false, false}, {2, 900, true, false, false}, {3, 600, true, false, false}},
+         1,
+         false},
         /* a new leader: nothing was heard of anybody yet */
-        {{{1, 0, true, true}, {2, 300, false, false}, {3, 300, false, false}}, 0, false},
-        {{{1, 0, true, true}, {2, 300, false, true}, {3, 300, false, true}}, 3, false},
-        {{{1, 0, true, true}, {2, 700, false, false}, {3, 700, false, true}}, 3, false},
-        {{{1, 0, true, false}, {2, 10, true, true}, {3, 90, true, false}}, 1, false},
+        {{{1, 0, true, true, false}, {2, 300, false, false, false}, {3, 300, false, false, false}},
+         0,
+         false},
+        {{{1, 0, true, true, false}, {2, 300, false, true, false}, {3, 300, false, true, false}},
+         3,
+         false},
+        {{{1, 0, true, true, false}, {2, 700, false, false, false}, {3, 700, false, true, false}},
+         3,
+         false},
+        {{{1, 0, true, false, false}, {2, 10, true, true, false}, {3, 90, true, false, false}},
+         1,
+         false},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         struct world w = world_new(founded(3));
@@ -587,7 +608,8 @@ START_TEST(voters_are_enough_alive_and_spread)
             in.voters_len++;
         for (size_t i = 0; i < w.s->nodes_len; i++)
             if (w.s->nodes[i].state == NODE_UP)
-                nodes[in.nodes_len++] = (struct plan_node){w.s->nodes[i].number, 0, true, false};
+                nodes[in.nodes_len++] =
+                    (struct plan_node){w.s->nodes[i].number, 0, true, false, false};
         plan_next(w.plan, &in, w.o);
         ck_assert_msg(w.o->voter_add == b->add && w.o->voter_drop == b->drop,
                       "case %zu: add %u, drop %u", k, w.o->voter_add, w.o->voter_drop);
@@ -675,7 +697,33 @@ START_TEST(who_handed_over_stays_until_the_new_primary_has_heard_from_it)
 }
 END_TEST
 
-UNIT_MAIN("control/plan", who_handed_over_stays_until_the_new_primary_has_heard_from_it,
+/* It was made primary of its share again, and it stops: only it moves anything, until it goes. */
+START_TEST(who_stops_is_given_nothing)
+{
+    struct world w = world_new(founded(3));
+    settle(&w);
+    drained(w.s, 2, true);
+    settle(&w);
+    drained(w.s, 2, false);
+    w.stops = 2;
+    for (int i = 0; i < 20; i++) {
+        step(&w);
+        for (size_t k = 0; k < w.o->asks_len; k++)
+            ck_assert_uint_ne(w.o->asks[k].to.node, 2);
+        for (size_t k = 0; k < w.o->parts_len; k++)
+            ck_assert(w.o->parts[k].kind != PART_ADD_JOINING || w.o->parts[k].member.node != 2);
+    }
+    ck_assert(!w.o->settled);
+    w.stops = 0;
+    size_t handed = w.handed;
+    settle(&w);
+    ck_assert_uint_gt(w.handed, handed);
+    world_free(&w);
+}
+END_TEST
+
+UNIT_MAIN("control/plan", who_stops_is_given_nothing,
+          who_handed_over_stays_until_the_new_primary_has_heard_from_it,
           another_stands_in_while_two_nodes_do_not_see_each_other,
           who_joins_a_primary_it_does_not_see_stops, a_new_grid_has_nothing_to_do,
           a_new_node_takes_its_share_and_little_else_moves,

@@ -109,12 +109,14 @@ START_TEST(beacons_come_as_they_went)
                                       .leader = 1,
                                       .probe = true,
                                       .follow = true,
+                                      .stops = true,
                                       .gone = true,
                                       .quiet = quiet,
                                       .quiet_len = 2};
     struct grid_message b = there_and_back(&m, a, &bytes);
     ck_assert_uint_eq(b.u.beacon.quiet[1], 9);
     ck_assert(b.u.beacon.probe && !b.u.beacon.released && b.u.beacon.follow && b.u.beacon.gone);
+    ck_assert(b.u.beacon.stops);
     ck_assert_uint_lt(bytes.len, 100);
     END();
 }
