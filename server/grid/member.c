@@ -279,7 +279,7 @@ void grid_member_peers(struct grid_member *m, const char *const *peers, size_t l
     addresses_set(m, peers, len);
 }
 
-enum { ALTER_PATIENCE_MS = 60000 };
+enum { ALTER_PATIENCE_MS = 60000, STEP_DOWN_MS = 1500 };
 
 void grid_member_alter(struct grid_member *m, const struct node_info *info)
 {
@@ -300,8 +300,21 @@ void grid_member_step_down(struct grid_member *m, msec_t now)
 {
     begin(m, now);
     m->step_down = true;
+    m->step_down_by = m->now + STEP_DOWN_MS;
+    m->beat_next = m->now; /* nobody gives it anything from here on */
     if (m->lead)
         m->lead->plan_at = m->now;
+}
+
+/* A partition that is handed over stands still until the log has said so: not while the log has no
+ * leader. */
+bool grid_member_may_drain(const struct grid_member *m)
+{
+    if (m->now >= m->step_down_by)
+        return true;
+    if (m->leading)
+        return raft_view(m->raft).members->voters_len == 1;
+    return m->leader != 0 && m->leader != m->self.node;
 }
 
 void grid_member_released(struct grid_member *m, msec_t now)

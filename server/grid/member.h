@@ -169,10 +169,11 @@ enum grid_err grid_member_change(struct grid_member *m, const struct part_change
 void grid_member_progress(struct grid_member *m, const struct plan_progress *p);
 void grid_member_report(struct grid_member *m, const struct plan_report *r);
 
-/* Clean stop, in this order: step_down: hand leadership to another voter, if this node leads; the
- * shell drains; released: no shard answers a read any more, so leases are given back; leave: the
- * grid is told that this boot is over. Then free. */
+/* Clean stop, in this order: step_down: hand leadership to another voter, if this node leads; once
+ * may_drain() says that asks are answered soon, the shell drains; released: no shard answers a read
+ * any more, so leases are given back; leave: the grid is told that this boot is over. Then free. */
 void grid_member_step_down(struct grid_member *m, msec_t now);
+bool grid_member_may_drain(const struct grid_member *m);
 void grid_member_released(struct grid_member *m, msec_t now);
 MUST_USE
 enum grid_err grid_member_leave(struct grid_member *m, msec_t deadline, uint64_t ticket);

@@ -61,6 +61,7 @@ struct membership {
     uint64_t revision; /* that the workers were told */
     bool closed;
     bool broadcast; /* the HELLO of this step has gone to all links */
+    bool drain_due; /* it leaves, and leads the control plane still */
     void (*left)(struct node *n);
 };
 
@@ -365,6 +366,37 @@ static void waits_tell(struct membership *m)
     waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
 }
 
+static void left(void *ctx, const struct grid_done *d)
+{
+    struct membership *m = ctx;
+    if (d->err == GRID_ECLOSED)
+        return;
+    if (d->err)
+        log_warn("grid", "the grid was not told that this node leaves: %s", d->why);
+    m->left(m->node);
+}
+
+static void drained(struct node *n)
+{
+    struct membership *m = n->membership;
+    struct asked *a = xalloc(sizeof *a);
+    *a = (struct asked){.done = left, .ctx = m};
+    grid_member_released(m->member, now_of(m));
+    enum grid_err err = grid_member_leave(m->member, now_of(m) + LEAVE_MS, (uint64_t)(uintptr_t)a);
+    if (err)
+        member_done(m, &(struct grid_done){
+                           .ticket = (uint64_t)(uintptr_t)a, .err = err, .why = err_text(err)});
+    loop_timer_set(&m->timer, 0);
+}
+
+static void drain_begin(struct membership *m)
+{
+    if (!m->drain_due || !grid_member_may_drain(m->member))
+        return;
+    m->drain_due = false;
+    replication_drain(m->node, drained);
+}
+
 void membership_turn_end(struct node *n)
 {
     struct membership *m = n->membership;
@@ -373,6 +405,7 @@ void membership_turn_end(struct node *n)
     m->broadcast = false;
     grid_member_step(m->member, now_of(m), loop_wall_ms(n->loop));
     news_tell(m);
+    drain_begin(m);
     if (m->waits[0])
         waits_tell(m);
     peers_turn_end(m->peers);
@@ -675,35 +708,12 @@ void membership_start(struct node *n)
 
 /* --- leaving ---------------------------------------------------------------------------------- */
 
-static void left(void *ctx, const struct grid_done *d)
-{
-    struct membership *m = ctx;
-    if (d->err == GRID_ECLOSED)
-        return;
-    if (d->err)
-        log_warn("grid", "the grid was not told that this node leaves: %s", d->why);
-    m->left(m->node);
-}
-
-static void drained(struct node *n)
-{
-    struct membership *m = n->membership;
-    struct asked *a = xalloc(sizeof *a);
-    *a = (struct asked){.done = left, .ctx = m};
-    grid_member_released(m->member, now_of(m));
-    enum grid_err err = grid_member_leave(m->member, now_of(m) + LEAVE_MS, (uint64_t)(uintptr_t)a);
-    if (err)
-        member_done(m, &(struct grid_done){
-                           .ticket = (uint64_t)(uintptr_t)a, .err = err, .why = err_text(err)});
-    loop_timer_set(&m->timer, 0);
-}
-
 void membership_leave(struct node *n, void (*done)(struct node *n))
 {
     struct membership *m = n->membership;
     m->left = done;
     grid_member_step_down(m->member, now_of(m));
-    replication_drain(n, drained);
+    m->drain_due = true;
     loop_timer_set(&m->timer, 0);
 }
 

@@ -386,7 +386,8 @@ void replication_again(struct node *n)
 
 /* --- leaving ---------------------------------------------------------------------------------- */
 
-/* Hand over what this node leads and others have in sync; how much is left. */
+/* Hand over what this node leads and others have in sync; how much is left. Who leads then begins
+ * when this node has acked as its backup: so it stays for that. */
 static unsigned hand_over_all(struct replication *r)
 {
     struct worker *w = r->worker;
@@ -395,6 +396,7 @@ static unsigned hand_over_all(struct replication *r)
         const struct grid_table *t = r->state->tables[i];
         for (uint32_t p = w->index; p < t->partitions; p += w->node->shards) {
             struct replica_config c;
+            left += !shard_handed_over(w->shard, t->context, p);
             if (!grid_state_config(r->state, t->context, p, &c) || !c.led || c.in_sync < 2 ||
                 !replica_member_eq(c.members[0], r->self))
                 continue;

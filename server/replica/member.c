@@ -193,6 +193,14 @@ void member_flush(struct replica *r, msec_t now)
     r->ports->send(r->ports->ctx, r, primary_of(r), &m);
 }
 
+bool replica_handing_over(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    if (!s || r->role != REPLICA_BACKUP || !s->served)
+        return false;
+    return !s->synced || s->ack_due || s->told < r->acked;
+}
+
 void member_tick(struct replica *r, msec_t now)
 {
     if (r->set->knocked && now >= r->set->retry_at)

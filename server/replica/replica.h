@@ -214,6 +214,9 @@ void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, 
 /* R12: hand over to `to`, a backup. Again for the same is fine. False: not possible now. */
 bool replica_hand_over(struct replica *r, struct replica_member to, msec_t now);
 
+/* R12: this node handed over, and who leads now has not got its acks yet. */
+bool replica_handing_over(const struct replica *r);
+
 struct replica_view { /* of one other member, for people and planners */
     struct replica_member member;
     uint64_t acked;

@@ -574,6 +574,12 @@ bool shard_hand_over(struct shard *s, const struct plan_ask *ask, msec_t now)
     return done;
 }
 
+bool shard_handed_over(const struct shard *s, uint32_t context, uint32_t partition)
+{
+    const struct partition *p = partition_there(s, context, partition);
+    return !p || !replica_handing_over(&p->replica);
+}
+
 void shard_say_again(struct shard *s)
 {
     s->sharing->progress_at = 0;

@@ -467,7 +467,7 @@ void node_leaving(struct simnode *n)
         n->back_at = w->now + 1 + below(w, 2000);
         return;
     }
-    if (n->leave_sent)
+    if (n->leave_sent || (!grid_member_may_drain(n->member) && w->now < n->leave_by))
         return;
     unsigned open = 0;
     for (unsigned i = 0; i < w->mix.shards; i++)

@@ -228,6 +228,7 @@ static unsigned hand_over_all(struct simshard *h)
         const struct grid_table *t = h->state->tables[i];
         for (uint32_t p = h->index; p < t->partitions; p += h->node->w->mix.shards) {
             struct replica_config c;
+            left += !shard_handed_over(h->s, t->context, p);
             if (!grid_state_config(h->state, t->context, p, &c) || !c.led || c.in_sync < 2 ||
                 !replica_member_eq(c.members[0], h->self))
                 continue;

@@ -31,6 +31,7 @@ static struct world {
     char whys[DONES][WHY_BYTES];
     size_t dones_len;
     struct arena *arena;
+    bool slow; /* disks */
 } w;
 
 /* --- ports ------------------------------------------------------------------------------------ */
@@ -215,7 +216,7 @@ static void run(msec_t ms)
             struct node *n = &w.nodes[i];
             if (!n->member)
                 continue;
-            if (n->job)
+            if (n->job && (!w.slow || w.now % 40 == 0))
                 grid_member_persisted(n->member, w.now, n->job);
             grid_member_step(n->member, w.now, w.now);
             ck_assert_uint_gt(grid_member_next(n->member) + 1, w.now);
@@ -382,6 +383,40 @@ START_TEST(changes_of_partitions_travel_together_and_are_answered_each)
 }
 END_TEST
 
+static unsigned leader(void)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        struct grid_member_status s;
+        if (w.nodes[i].member)
+            grid_member_status(w.nodes[i].member, w.now, &s);
+        if (w.nodes[i].member && s.leads)
+            return i;
+    }
+    ck_abort_msg("nobody leads");
+}
+
+START_TEST(what_is_asked_while_the_lead_is_handed_on_is_answered_soon)
+{
+    three();
+    unsigned old = leader(), asked = 0;
+    const struct part_change stale = {PART_SHRINK, 1, 6, 1000, {1, 1}};
+    w.slow = true;
+    grid_member_step_down(w.nodes[old].member, w.now);
+    ck_assert(!grid_member_may_drain(w.nodes[old].member));
+    for (int i = 0; i < 20; i++) {
+        for (unsigned n = 0; n < 3; n++)
+            ck_assert_int_eq(grid_member_change(w.nodes[n].member, &stale, UINT64_MAX, ++asked),
+                             GRID_OK);
+        run(5);
+    }
+    run(100);
+    ck_assert_uint_ne(leader(), old);
+    ck_assert(grid_member_may_drain(w.nodes[old].member));
+    ck_assert_uint_eq(w.dones_len, asked);
+    end();
+}
+END_TEST
+
 START_TEST(who_cannot_reach_a_leader_is_in_doubt)
 {
     three();
@@ -456,5 +491,6 @@ UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
           a_node_that_is_elsewhere_now_keeps_its_number,
           an_outcome_is_told_once_and_with_its_reason,
           changes_of_partitions_travel_together_and_are_answered_each,
+          what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
           who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
           who_leaves_is_gone_at_once_and_does_not_come_back)
