@@ -272,13 +272,6 @@ static enum gate gate_of(const struct partition *p, msec_t now)
     return r->phase == REPLICA_STOPPED ? GATE_READS : GATE_HOLD;
 }
 
-/* It leads no more. */
-static void partition_step_down(struct shard *s, struct partition *p)
-{
-    promises_break(s, p);
-    waiting_refuse(s, p);
-}
-
 /* What the replica has become. */
 static void partition_look(struct shard *s, struct partition *p, msec_t now)
 {
@@ -294,7 +287,9 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
         p->phase = r->phase;
         p->idle_since = 0;
         if (led && r->role != REPLICA_PRIMARY)
-            partition_step_down(s, p);
+            waiting_refuse(s, p);
+        if (r->role != REPLICA_PRIMARY && r->role != REPLICA_BACKUP)
+            promises_break(s, p); /* nobody tells it what becomes of them */
         if (r->role == REPLICA_WAITING)
             report(s, p);
         partition_account(s, p);
@@ -395,6 +390,7 @@ msec_t shard_turn(struct shard *s, msec_t now)
     }
     if (mono >= g->settle_at) {
         g->settled = settled_look(s, now);
+        promises_look(s, now);
         g->settle_at = mono + SETTLE_LOOK_MS;
     }
     if (more)

@@ -4,10 +4,15 @@
  *   partition.promises: first -> ... -> last     shard.promising: partitions that have any
  *
  * What the log has of them must not go into the checkpoint, for it may be cut (R9): so the oldest
- * promise says how far a checkpoint may go. */
+ * promise says how far a checkpoint may go.
+ *
+ * Who leads no more, but is in sync, hears of what became of them: they are kept, and answered when
+ * the new primary commits them. What is cut is in doubt, for others may have it yet. */
 #include "shard/shard_priv.h"
 
 #include <stdlib.h>
+
+enum { TOLD_MS_MAX = 3000 }; /* by the new primary; then it is in doubt */
 
 /* Index + 1; 0: none. */
 static struct promise *promise_at(const struct shard *s, uint32_t at)
@@ -31,20 +36,30 @@ static uint32_t promise_take(struct promises *all)
     return at;
 }
 
-static void promise_drop(struct shard *s, struct partition *p)
+static void promise_free(struct shard *s, uint32_t at)
 {
-    uint32_t at = p->promises.first;
     struct promise *f = promise_at(s, at);
     if (unlikely(f->answer.bytes.len))
         free((void *)(uintptr_t)f->answer.bytes.data);
-    p->promises.first = f->next;
     f->next = s->promises.free;
     s->promises.free = at;
-    if (p->promises.first)
-        return;
+}
+
+/* The last one is gone. */
+static void promises_end(struct partition *p)
+{
     p->promises.last = 0;
     list_remove(&p->promises.link);
     p->holds--;
+}
+
+static void promise_drop(struct shard *s, struct partition *p)
+{
+    uint32_t at = p->promises.first;
+    p->promises.first = promise_at(s, at)->next;
+    promise_free(s, at);
+    if (!p->promises.first)
+        promises_end(p);
 }
 
 /* Before the last one: it was made when nobody else had to ack. */
@@ -89,36 +104,54 @@ void promises_keep(struct shard *s, struct partition *p)
     }
 }
 
+static void promise_doubt(struct shard *s, struct promise *f)
+{
+    struct answer a = {.status = GRID_EIN_DOUBT};
+    if (f->waited)
+        answer_send(s, &f->to, &a, 0);
+    f->waited = false;
+}
+
 /* Nobody here will say any more whether it is committed. */
 void promises_break(struct shard *s, struct partition *p)
 {
-    for (uint32_t at = p->promises.first; at; at = promise_at(s, at)->next) {
-        struct promise *f = promise_at(s, at);
-        struct answer a = {.status = GRID_EIN_DOUBT};
-        if (f->waited)
-            answer_send(s, &f->to, &a, 0);
-        f->waited = false;
-    }
+    for (uint32_t at = p->promises.first; at; at = promise_at(s, at)->next)
+        promise_doubt(s, promise_at(s, at));
 }
 
 void promises_cut(struct shard *s, struct partition *p, uint64_t version)
 {
-    uint32_t keep = 0;
-    promises_break(s, p);
-    for (uint32_t at = p->promises.first; at && promise_at(s, at)->version <= version;
-         at = promise_at(s, at)->next)
-        keep++;
-    struct promise *kept = keep ? xcalloc(keep, sizeof *kept) : NULL;
-    for (uint32_t i = 0; p->promises.first; i++) {
-        if (i < keep)
-            kept[i] = *promise_at(s, p->promises.first);
-        promise_drop(s, p);
+    uint32_t *place = &p->promises.first, last = 0;
+    while (*place && promise_at(s, *place)->version <= version) {
+        last = *place;
+        place = &promise_at(s, last)->next;
     }
-    for (uint32_t i = 0; i < keep; i++) {
-        kept[i].answer.bytes = slice_make(NULL, 0);
-        promise_add(s, p, &kept[i]);
+    uint32_t cut = *place;
+    *place = 0;
+    if (!cut)
+        return;
+    p->promises.last = last;
+    while (cut) {
+        struct promise *f = promise_at(s, cut);
+        uint32_t next = f->next;
+        promise_doubt(s, f); /* who leads may be gone before all have cut it */
+        promise_free(s, cut);
+        cut = next;
     }
-    free(kept);
+    if (!p->promises.first)
+        promises_end(p);
+}
+
+void promises_look(struct shard *s, msec_t now)
+{
+    list_for_each (it, &s->promises.partitions) {
+        struct partition *p = list_entry(it, struct partition, promises.link);
+        if (p->role == REPLICA_PRIMARY)
+            continue;
+        for (uint32_t at = p->promises.first; at; at = promise_at(s, at)->next)
+            if (now >= promise_at(s, at)->since + TOLD_MS_MAX)
+                promise_doubt(s, promise_at(s, at));
+    }
 }
 
 void promises_release(struct promises *all)

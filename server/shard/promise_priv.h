@@ -53,7 +53,10 @@ void promise_add(struct shard *s, struct partition *p, const struct promise *pro
 void promises_keep(struct shard *s, struct partition *p);
 /* This node is not asked any more: IN_DOUBT to all who wait. */
 void promises_break(struct shard *s, struct partition *p);
-/* Forget those after `version`: they never happened. */
+/* Those that a new primary does not tell of for too long are in doubt. */
+void promises_look(struct shard *s, msec_t now);
+/* Forget those after `version`: they never happened, if nobody else has them. IN_DOUBT to who waits
+ * for them. */
 void promises_cut(struct shard *s, struct partition *p, uint64_t version);
 void promises_release(struct promises *all);
 

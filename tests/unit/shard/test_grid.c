@@ -129,6 +129,38 @@ START_TEST(what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for)
 }
 END_TEST
 
+/* A hand-over that was in doubt, and given up, is done after all: the other has the record, but
+ * nobody was told yet. */
+START_TEST(what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    const struct partition *theirs = other->s->contexts[w->context]->partitions[0];
+    const struct result *told = w->digests;
+    uint64_t before = replica_last(&theirs->replica);
+    strict_ask(w, n, OP_INCR, 0);
+    for (int i = 0; i < 1000 && replica_last(&theirs->replica) == before; i++)
+        world_step(w);
+    ck_assert_uint_gt(replica_last(&theirs->replica), before);
+    ck_assert_int_eq(told[0].status, GRID_EIO);
+    struct replica_config c;
+    struct grid_outcome out;
+    ck_assert(grid_state_config(w->truth, w->context, 0, &c));
+    struct part_change over = {PART_HAND_OVER, w->context, 0, (uint32_t)c.epoch, c.members[1]};
+    command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&over, 1}}, &out);
+    ck_assert_int_eq(out.part_err[0], GRID_OK);
+    node_learn(n);
+    ck_assert_int_eq(told[0].status, GRID_EIO);
+    for (int i = 0; i < 1000 && told[0].status == GRID_EIO; i++)
+        world_step(w);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    ck_assert_int_eq(told[0].number, 1);
+    world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("shard/grid", nothing_acknowledged_is_lost_whatever_happens,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
-          what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for)
+          what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
+          what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
