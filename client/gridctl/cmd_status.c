@@ -128,7 +128,7 @@ static json_t *json_node(const struct grid_node_info *node)
     return j;
 }
 
-static void status_json(struct out *o, const struct grid_status *s, uint64_t bytes, uint64_t rate)
+static void status_json(struct out *o, const struct grid_status *s, uint64_t rate)
 {
     json_t *nodes = json_array(), *j = json_object();
     for (size_t i = 0; i < s->nodes_len; i++)
@@ -139,7 +139,7 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t byt
     json_object_set_new(j, "contexts", json_u64(s->contexts));
     json_object_set_new(j, "caches", json_u64(s->caches));
     json_object_set_new(j, "entries", json_u64(s->entries));
-    json_object_set_new(j, "bytes", json_u64(bytes));
+    json_object_set_new(j, "bytes", json_u64(s->bytes));
     json_object_set_new(j, "partitions", json_u64(s->partitions));
     json_object_set_new(j, "partitions_damaged", json_u64(s->partitions_damaged));
     json_object_set_new(j, "revision", json_u64(s->revision));
@@ -180,7 +180,10 @@ static void print_nodes(struct out *o, const struct grid_status *s)
         out_text(o, node->name);
         out_text(o, node->state);
         out_text(o, node->address);
-        out_number(o, node->uptime_ms);
+        if (json || node->uptime_ms)
+            out_number(o, node->uptime_ms);
+        else
+            out_text(o, "-");
         out_number(o, node->shards);
         out_text(o, node->leader ? "leader" : node->voter ? "voter" : "");
         out_number(o, node->primaries);
@@ -207,7 +210,7 @@ static void print_moving(FILE *f, const struct grid_status *s, uint64_t rate)
     fputs("\n", f);
 }
 
-static void status_text(struct out *o, const struct grid_status *s, uint64_t bytes, uint64_t rate)
+static void status_text(struct out *o, const struct grid_status *s, uint64_t rate)
 {
     FILE *f = out_file(o);
     struct text safe = {0};
@@ -225,7 +228,7 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t byt
     fprintf(f,
             "\ncontexts    %" PRIu64 "\ncaches      %" PRIu64 "\nentries     %s\nin memory   %s\n",
             s->contexts, s->caches, value_count_text(entries, s->entries),
-            value_size_text(memory, bytes));
+            value_size_text(memory, s->bytes));
     fprintf(f, "partitions  %" PRIu64, s->partitions);
     if (s->partitions_damaged)
         fprintf(f, " (%" PRIu64 " damaged)", s->partitions_damaged);
@@ -238,13 +241,23 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t byt
     print_nodes(o, s);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct grid_node_info *)a)->name,
+                  ((const struct grid_node_info *)b)->name);
+}
+
+/* Nodes by name: where one stands does not depend on who is asked. */
 static int get_status(struct ctl *c, struct grid_status **ret_status)
 {
     int code = ctl_connect(c, 0);
     if (code)
         return code;
     enum grid_err err = grid_get_status(c->grid, ret_status);
-    return err == GRID_OK ? 0 : ctl_fail(c, err, NULL);
+    if (err)
+        return ctl_fail(c, err, NULL);
+    qsort((*ret_status)->nodes, (*ret_status)->nodes_len, sizeof *(*ret_status)->nodes, by_name);
+    return 0;
 }
 
 /* While copies are on their way: how fast, seen by looking twice. *status is the newer one then. */
@@ -256,7 +269,7 @@ static uint64_t moving_rate(struct ctl *c, struct grid_status **status)
     if (!(*status)->joining || !before)
         return 0;
     pause_ms(LOOK_MS);
-    if (grid_get_status(c->grid, &later) != GRID_OK)
+    if (get_status(c, &later))
         return 0;
     uint64_t left = later->bytes_left, us = ctl_now_us() - start;
     grid_free(*status);
@@ -267,23 +280,12 @@ static uint64_t moving_rate(struct ctl *c, struct grid_status **status)
 int cmd_status(struct ctl *c, const struct args *a)
 {
     struct grid_status *status;
-    struct grid_context_info *contexts;
-    uint64_t bytes = 0;
-    size_t len;
     int code = get_status(c, &status);
     if (code)
         return code;
     (void)a;
-    enum grid_err err = grid_context_list(c->grid, NULL, &contexts, &len);
-    if (err != GRID_OK) {
-        grid_free(status);
-        return ctl_fail(c, err, NULL);
-    }
-    for (size_t i = 0; i < len; i++)
-        bytes += contexts[i].bytes;
-    grid_free(contexts);
     uint64_t rate = moving_rate(c, &status);
-    (out_json(c->out) ? status_json : status_text)(c->out, status, bytes, rate);
+    (out_json(c->out) ? status_json : status_text)(c->out, status, rate);
     code = status->healthy ? EXIT_DONE : EXIT_NOT_MET;
     grid_free(status);
     return code;

@@ -369,6 +369,7 @@ struct grid_status {
     struct grid_node_info *nodes;
     size_t nodes_len;
     uint64_t contexts, caches, entries, partitions, partitions_damaged, revision;
+    uint64_t bytes; /* of keys and values in memory, all copies */
     /* Partitions nobody leads; without a copy; with fewer copies than asked; that take no writes
      * (min_in_sync). Copies on their way, and bytes they need. */
     uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left;

@@ -195,6 +195,7 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->short_of_copies = from->short_of_copies;
     s->below_min = from->below_min;
     s->joining = from->joining;
+    s->bytes = from->bytes;
     s->bytes_left = from->bytes_left;
     s->rebalance_paused = from->rebalance_paused;
     *(struct grid_status **)to = s;

@@ -394,19 +394,27 @@ static void command_done(void *ctx, const struct grid_done *d)
     job_visits(j);
 }
 
+/* All but the state of a node is the grid's. */
+static enum grid_err grid_judge(const struct job *j, char *why)
+{
+    enum admin_op op = j->request.op;
+    if (op == ADMIN_SETTINGS_SET && setting_judge(j->node, &j->request, why))
+        return GRID_EBAD_REQUEST;
+    if (op == ADMIN_STATUS || op == ADMIN_METRICS || grid_state_founded(membership_state(j->node)))
+        return GRID_OK;
+    if (!membership_waits(j->node, why))
+        snprintf(why, WHY_BYTES, "this node has not entered the grid yet");
+    return GRID_EENTERING;
+}
+
 static void job_run_in_grid(struct job *j)
 {
     struct context_info info;
     struct grid_command command;
-    if (j->request.op == ADMIN_SETTINGS_SET)
-        j->err = setting_judge(j->node, &j->request, j->why);
+    j->err = grid_judge(j, j->why);
     bool changes = !j->err && (command_of(j->node, &j->request, &info, &command) ||
                                node_command_of(j, &command));
-    if (changes && !grid_state_founded(membership_state(j->node))) {
-        j->err = GRID_EUNREACHABLE;
-        snprintf(j->why, sizeof j->why, "this node has not entered the grid yet");
-    }
-    if (changes && !j->err)
+    if (changes)
         membership_propose(j->node, &command, command_done, j);
     else if (j->err || (!rescue_begin(j) && verify_begin(j)) || j->err)
         job_visits(j);

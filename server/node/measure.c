@@ -197,7 +197,7 @@ size_t measures_problems(const struct node *n, const struct measures *sum,
         if (s.phase != GRID_IN) {
             *p = (struct problem){.reason = reasons[4]};
             snprintf(p->text, sizeof p->text, "not in the grid: %s",
-                     s.why[0] ? s.why : "it has been asked");
+                     s.why[0] ? s.why : "it looks for it");
             len++;
         }
     }

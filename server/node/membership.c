@@ -500,6 +500,11 @@ void membership_status(const struct node *n, struct grid_member_status *ret_stat
     grid_member_status(n->membership->member, now_of(n->membership), ret_status);
 }
 
+bool membership_trouble(const struct node *n, size_t index, struct peers_trouble *ret_trouble)
+{
+    return peers_trouble(n->membership->peers, index, ret_trouble);
+}
+
 struct grid_leases *membership_leases(const struct node *n)
 {
     return grid_member_leases(n->membership->member);

@@ -53,6 +53,9 @@ bool membership_waits(struct node *n, char *why);
 void membership_counts(const struct node *n, uint64_t *ret_peers, uint64_t *ret_leaders,
                        uint64_t *ret_failovers);
 void membership_status(const struct node *n, struct grid_member_status *ret_status);
+struct peers_trouble;
+/* Of the control links: see peers_trouble(). */
+bool membership_trouble(const struct node *n, size_t index, struct peers_trouble *ret_trouble);
 struct grid_leases *membership_leases(const struct node *n);
 
 #endif

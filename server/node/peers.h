@@ -117,6 +117,15 @@ void peers_consumed(struct peers_link *k, enum peer_class class, size_t bytes);
  * sockets. */
 void peers_turn_end(struct peers *p);
 
+/* An address that is dialled again and again. */
+struct peers_trouble {
+    const char *address;
+    const uint8_t *id; /* of the node that is meant; NULL: whoever answers */
+    const char *why;
+};
+/* CONTROL: the one of that index; false: no more. Borrowed until the turn ends. */
+bool peers_trouble(struct peers *p, size_t index, struct peers_trouble *ret_trouble);
+
 struct peers_stats {
     uint32_t links; /* up now */
     uint64_t ups, downs, refused;

@@ -29,6 +29,7 @@ struct way {
     msec_t dial_at;              /* not before */
     unsigned failures;           /* since a link was up */
     bool complained;             /* that it cannot be reached, since a link was up */
+    char why[PEER_WHY_BYTES];    /* the last failure */
 };
 
 struct peers_link {

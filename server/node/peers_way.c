@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "node/resolver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 1000, PATIENCE_MS = 500, SELF_MS = 60000, WANTED_MS = 10000 };
@@ -75,6 +76,7 @@ void way_failed(struct peers *p, struct way *w, const char *why, bool told)
     if (w->self)
         ms = SELF_MS;
     w->failures++;
+    snprintf(w->why, sizeof w->why, "%s", why);
     w->dial_at = now + jitter(p, w, ms);
     if (w->addrs_at >= w->addrs_len)
         w->addrs_len = w->addrs_at = 0; /* a name may stand for others by now */
@@ -163,6 +165,33 @@ void ways_dial(struct peers *p)
         else
             peers_arm(p, w->dial_at - now);
     }
+}
+
+/* --- what fails ------------------------------------------------------------------------------- */
+
+/* A node whose address is known is told once, not as a seed, too. */
+static bool way_is_in_vain(struct peers *p, const struct way *w)
+{
+    if (w->failures < 2 || w->self || way_served(p, w) || (!w->has_id && !w->seed))
+        return false;
+    list_for_each (it, &p->ways) {
+        const struct way *other = list_entry(it, struct way, all);
+        if (!w->has_id && other->has_id && strcmp(w->address, other->address) == 0)
+            return false;
+    }
+    return true;
+}
+
+bool peers_trouble(struct peers *p, size_t index, struct peers_trouble *ret_trouble)
+{
+    list_for_each (it, &p->ways) {
+        const struct way *w = list_entry(it, struct way, all);
+        if (!way_is_in_vain(p, w) || index--)
+            continue;
+        *ret_trouble = (struct peers_trouble){w->address, w->has_id ? w->id : NULL, w->why};
+        return true;
+    }
+    return false;
 }
 
 /* --- whom ------------------------------------------------------------------------------------- */

@@ -323,6 +323,7 @@ static void news_run(struct note *note, void *thread)
     worker_do(w); /* what came before is done by what was known then */
     r->state = n->state;
     r->self = n->self;
+    w->ports.outside = !r->self.node;
     if (grid_state_founded(r->state)) {
         catalog_take(w, r->state->catalog);
         links_want(r);

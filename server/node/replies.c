@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "node/membership.h"
+#include "node/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,7 +272,7 @@ static void metrics_reply(struct job *j, struct admin_reply *reply)
 
 /* --- status ----------------------------------------------------------------------------------- */
 
-enum { PROBLEM_BYTES = 240 };
+enum { PROBLEM_BYTES = 240, NODES_NAMED = 5 };
 struct lines { /* one problem each */
     char (*list)[PROBLEM_BYTES];
     const char **texts;
@@ -370,12 +371,52 @@ static void node_look(struct job *j, const struct admin_node *here, struct admin
     to->joining = view->loads[i].joining;
 }
 
-static void grid_problems(const struct admin_status *s, struct lines *l)
+/* Links that this node should have. Of one outside of its grid that is all it knows. */
+static void links_look(struct node *n, const char *who, struct lines *l)
+{
+    bool in = membership_self(n).node != 0;
+    struct peers_trouble t;
+    for (size_t i = 0; membership_trouble(n, i, &t); i++) {
+        char text[PROBLEM_BYTES];
+        const struct grid_node *other =
+            t.id ? grid_state_node_by_id(membership_state(n), t.id) : NULL;
+        if (in && (!other || other->state != NODE_UP))
+            continue;
+        snprintf(text, sizeof text, "%s%s%s cannot be reached: %s", other ? other->info.name : "",
+                 other ? " at " : "", t.address, t.why);
+        line_add(l, who, text);
+    }
+}
+
+/* For how long, and when the grid ceases to wait for it. */
+static void down_add(const struct grid_state *s, const struct grid_node *n, struct lines *l)
+{
+    char text[PROBLEM_BYTES];
+    msec_t now = clock_wall_ms(),
+           delay = (msec_t)catalog_setting(s->catalog, SETTING_rebuild_delay);
+    msec_t since = now > n->since ? now - n->since : 0;
+    int len =
+        snprintf(text, sizeof text, "it is down, for %llu s", (unsigned long long)since / 1000);
+    if (since < delay && !s->rebalance_paused && !n->draining)
+        snprintf(text + len, sizeof text - (size_t)len,
+                 "; its copies are made anew elsewhere in %llu s (rebuild_delay)",
+                 (unsigned long long)(delay - since) / 1000);
+    line_add(l, n->info.name, text);
+}
+
+static void nodes_down(const struct grid_state *s, struct lines *l)
 {
     uint64_t down = 0;
     for (size_t i = 0; i < s->nodes_len; i++)
-        down += strcmp(s->nodes[i].state, "down") == 0;
-    count_add(l, down, "node is down: see gridctl nodes", "nodes are down: see gridctl nodes");
+        if (s->nodes[i].state == NODE_DOWN && ++down <= NODES_NAMED)
+            down_add(s, &s->nodes[i], l);
+    if (down > NODES_NAMED)
+        count_add(l, down - NODES_NAMED, "more node is down: see gridctl nodes",
+                  "more nodes are down: see gridctl nodes");
+}
+
+static void grid_problems(const struct admin_status *s, struct lines *l)
+{
     count_add(l, s->lost, "partition has lost its last copy: gridctl partition list, reset",
               "partitions have lost their last copy: gridctl partition list, reset");
     count_add(l, s->unled, "partition has no primary: it waits for a node that is down",
@@ -414,6 +455,7 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     status->joining = sum.joining;
     status->rebalance_paused = s->rebalance_paused;
     status->revision = s->revision;
+    nodes_down(s, problems);
     grid_problems(status, problems);
 }
 
@@ -443,9 +485,12 @@ static void status_reply(struct job *j, struct admin_reply *reply)
     samples_make(j, sum, &samples);
     struct problem own[PROBLEMS_MAX];
     struct lines problems = {0};
+    const char *who = n->membership && !j->remote ? n->conf.name : "";
     size_t own_len = measures_problems(n, sum, own);
     for (size_t i = 0; i < own_len; i++)
-        line_add(&problems, n->membership && !j->remote ? n->conf.name : "", own[i].text);
+        line_add(&problems, who, own[i].text);
+    if (n->membership)
+        links_look(n, who, &problems);
     struct grid_view grid = {0};
     struct admin_node node = {.name = n->conf.name,
                               .node_id = n->view.node_id,

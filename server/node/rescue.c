@@ -170,11 +170,6 @@ bool rescue_begin(struct job *j)
     enum admin_op op = j->request.op;
     if (j->remote || (op != ADMIN_PARTITION_RECOVER && op != ADMIN_PARTITION_RESET))
         return false;
-    if (!grid_state_founded(s)) {
-        j->err = GRID_EUNREACHABLE;
-        snprintf(j->why, sizeof j->why, "this node has not entered the grid yet");
-        return false;
-    }
     if (j->request.name[0] && !catalog_context_named(s->catalog, slice_str(j->request.name))) {
         j->err = GRID_ENO_CONTEXT;
         snprintf(j->why, sizeof j->why, "no context %s", j->request.name);

@@ -225,7 +225,8 @@ static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char
     enum log_level level = end == CONN_ENDED_HANDSHAKE ? LOG_WARN : LOG_INFO;
     if (end == CONN_ENDED_PEER || end == CONN_ENDED_STOP || end == CONN_ENDED_OWNER)
         level = LOG_DEBUG;
-    log_line(level, "net", "%s: closed: %s %s", net_addr_text(conn_peer(c), peer), text, reason);
+    log_line(level, "net", "%s: closed: %s%s%s", net_addr_text(conn_peer(c), peer), text,
+             *reason ? " " : "", reason);
     session_close(l->session);
     list_remove(&l->all);
     list_remove(&l->dirty);
@@ -425,6 +426,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .catalog = worker_catalog,
         .grid = worker_grid,
         .waits = worker_waits,
+        .outside = n->membership != NULL,
         .everywhere = everywhere,
         .sleep = sleeping,
         .wake = session_wake,

@@ -216,12 +216,7 @@ static void do_many(struct grid_session *g, struct wire_request *r)
 
 static void do_ping(struct grid_session *g, struct wire_request *r)
 {
-    char why[WAITS_BYTES];
-    const struct session_ports *ports = g->base.ports;
-    if (ports->waits && ports->waits(ports->ctx, why))
-        grid_fail(g, r->number, GRID_EENTERING, why);
-    else
-        wire_response_status(&g->base.out, r->number, GRID_OK, slice_make(NULL, 0), grid_news(g));
+    wire_response_status(&g->base.out, r->number, GRID_OK, slice_make(NULL, 0), grid_news(g));
 }
 
 static void do_open_cache(struct grid_session *g, struct wire_request *r)
@@ -317,6 +312,18 @@ static void (*const handlers[])(struct grid_session *, struct wire_request *) = 
     [WIRE_ADMIN] = do_admin,
 };
 
+/* A node that is not in its grid knows neither caches nor who has what: the client asks another, or
+ * again. Operators are told what the node itself knows. */
+static bool refused_outside(struct grid_session *g, const struct wire_request *r)
+{
+    char why[WAITS_BYTES];
+    const struct session_ports *ports = g->base.ports;
+    if (r->code == WIRE_ADMIN || !ports->waits(ports->ctx, why))
+        return false;
+    grid_fail(g, r->number, GRID_EENTERING, why);
+    return true;
+}
+
 void grid_dispatch(struct grid_session *g, struct wire_request *r)
 {
     if (unlikely(r->topology))
@@ -334,5 +341,7 @@ void grid_dispatch(struct grid_session *g, struct wire_request *r)
         fail(g, r, (struct fault){r->refused, r->why});
         return;
     }
+    if (unlikely(g->base.ports->outside) && refused_outside(g, r))
+        return;
     handlers[r->code](g, r);
 }

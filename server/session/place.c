@@ -58,13 +58,13 @@ struct fault session_place(struct session *s, struct op *op)
 uint32_t session_count_parts(const struct session *s, const struct context_info *context)
 {
     uint32_t shards = s->view->shards;
-    return session_grid(s) || context->partitions < shards ? context->partitions : shards;
+    return session_in_grid(s) || context->partitions < shards ? context->partitions : shards;
 }
 
 struct op session_count_op(const struct session *s, uint32_t cache, uint32_t i)
 {
     return (struct op){.kind = OP_COUNT,
                        .cache = cache,
-                       .all_partitions = !session_grid(s),
+                       .all_partitions = !session_in_grid(s),
                        .partition = (uint16_t)i};
 }

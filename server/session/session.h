@@ -54,6 +54,7 @@ struct session_ports {
     /* What the node waits for before it serves anything, as a line for people in `why`
      * (WAITS_BYTES); false: it serves. NULL: it always does. */
     bool (*waits)(void *ctx, char *why);
+    bool outside; /* the node is not in its grid, or not yet: ask waits() */
     /* GRID_OK, GRID_EAUTH, or GRID_EBUSY: too many were wrong just now. NULL: nobody is asked for
      * user and password. May change from one turn to the next; see session_trusts(). */
     enum grid_err (*authenticate)(void *ctx, const char *user, const char *password);

@@ -116,6 +116,12 @@ static inline const struct grid_state *session_grid(const struct session *s)
     return s->ports->grid ? s->ports->grid(s->ports->ctx) : NULL;
 }
 
+/* It is one of several nodes, though perhaps nothing is known of them yet. */
+static inline bool session_in_grid(const struct session *s)
+{
+    return s->ports->outside || session_grid(s);
+}
+
 static inline size_t session_unsent(const struct session *s)
 {
     return s->out.len - s->sent;

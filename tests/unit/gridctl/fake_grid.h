@@ -336,6 +336,7 @@ enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
                                        .contexts = 1,
                                        .caches = 1,
                                        .entries = 1234567,
+                                       .bytes = 3 << 20,
                                        .partitions = 1024};
     *ret_status = &all->status;
     return GRID_OK;

@@ -70,6 +70,18 @@ START_TEST(a_users_certificate_is_not_a_nodes)
 }
 END_TEST
 
+/* How many addresses the node dials in vain. */
+static unsigned troubles(struct node_end *n)
+{
+    struct peers_trouble t;
+    unsigned len = 0;
+    while (peers_trouble(n->control.peers, len, &t)) {
+        ck_assert(strcmp(t.address, n->address) != 0 && t.why[0]);
+        len++;
+    }
+    return len;
+}
+
 START_TEST(two_grids_do_not_mix_by_name_or_by_id)
 {
     struct world w;
@@ -90,12 +102,15 @@ START_TEST(two_grids_do_not_mix_by_name_or_by_id)
         peers_stats(nodes[i]->control.peers, &st);
         ck_assert_uint_eq(st.ups, 0);
         ck_assert_uint_gt(st.refused, 0);
+        ck_assert_uint_eq(troubles(nodes[i]), 2);
     }
     peers_set_grid_id(nodes[2]->control.peers, IDS[0]);
     for (int i = 0; i < 3000; i++)
         round_all(nodes, 3);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 1);
     ck_assert_uint_eq(links_of(&nodes[1]->control), 0);
+    ck_assert_uint_eq(troubles(nodes[0]), 1);
+    ck_assert_uint_eq(troubles(nodes[1]), 2);
     nodes_free(nodes, 3);
     world_end(&w);
 }

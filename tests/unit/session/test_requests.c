@@ -511,6 +511,42 @@ START_TEST(admin_requests_go_to_the_control_thread_and_back)
 }
 END_TEST
 
+static bool sees_nobody(void *ctx, char *why)
+{
+    (void)ctx;
+    snprintf(why, WAITS_BYTES, "it sees nobody");
+    return true;
+}
+
+START_TEST(a_node_outside_of_its_grid_answers_operators_alone)
+{
+    static const Grid__Op ops[] = {GRID__OP__GET,  GRID__OP__PUT,        GRID__OP__COUNT,
+                                   GRID__OP__PING, GRID__OP__OPEN_CACHE, GRID__OP__LOCATE};
+    struct fake *f = fake_new();
+    fake_greet(f);
+    f->ports.waits = sees_nobody;
+    f->ports.outside = true;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        Grid__Request m = fake_request(f, 1 + i, ops[i], "foo");
+        send_one(f, &m);
+        Grid__Response *r = fake_response(f);
+        ck_assert_int_eq(r->status, GRID_EENTERING);
+        ck_assert_str_eq(r->detail, "it sees nobody");
+        grid__response__free_unpacked(r, NULL);
+        ck_assert_uint_eq(f->ops_len, 0);
+    }
+    Grid__Admin admin;
+    grid__admin__init(&admin);
+    admin.op = GRID__ADMIN_OP__STATUS;
+    Grid__Request m = fake_request(f, 9, GRID__OP__ADMIN, "");
+    m.admin = &admin;
+    send_one(f, &m);
+    ck_assert_uint_eq(f->admins, 1);
+    session_admin_result(&f->admin_ticket, GRID_OK, slice_str(""), slice_make(NULL, 0));
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(a_client_with_an_old_topology_is_told_the_newest_revision_in_every_answer)
 {
     struct fake *f = fake_new();
@@ -565,5 +601,6 @@ UNIT_MAIN("session/requests", an_op_on_one_key_goes_to_the_partition_of_its_key_
           a_scan_passes_through_within_its_bounds,
           a_cache_is_opened_by_name_and_what_is_missing_is_named, a_key_is_located,
           admin_requests_go_to_the_control_thread_and_back,
+          a_node_outside_of_its_grid_answers_operators_alone,
           a_client_with_an_old_topology_is_told_the_newest_revision_in_every_answer,
           a_catalog_of_the_same_revision_that_is_made_again_is_looked_into)
