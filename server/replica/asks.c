@@ -17,6 +17,7 @@ static void ask(struct replica *r, enum replica_ask what, struct replica_member 
 {
     r->set->ask = (uint8_t)what;
     r->set->retry_at = now + r->times->retry_ms;
+    r->set->handed = r->set->handed || what == REPLICA_ASK_HAND_OVER;
     r->ports->ask(r->ports->ctx, r, what, member);
     if (RULE_OFF(DROPPED_BEFORE_ANSWER))
         commit_update(r);

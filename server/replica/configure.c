@@ -1,7 +1,10 @@
 /* configure.c - a new configuration: what this node is in it, and what of the old one stays.
  *
- * A primary that stays primary from one epoch to the very next goes on: nobody else can have led in
- * between. Any other primary takes over (R9): it serves when
+ * A primary that leads in the next epoch that it hears of, too, goes on: as long as its life lasts
+ * nobody else leads but by its asking, in the epoch in force. Nobody else was put into the set,
+ * either, but by its asking: who is in sync now has been so. Only if it asked to hand over may it
+ * have been handed back what others led meanwhile, unless the epoch is the very next. Any other
+ * primary takes over (R9): it serves when
  *   - the leases that this node granted to whoever may have served are over. A member of the old
  *     configuration that is in the new set need not be waited for: its ack in the new epoch proves
  *     that it has left the old one. Every member keeps this time, for a primary may go before it
@@ -68,7 +71,7 @@ static msec_t grace_old(struct replica *r, const struct replica_set *old,
     return grace;
 }
 
-/* `next`: the epoch follows the one in force, of which this node knew all. */
+/* `next`: nobody has led since the epoch in force, of which this node knew all. */
 static msec_t grace_of(struct replica *r, const struct replica_set *old,
                        const struct replica_config *c, bool next)
 {
@@ -85,15 +88,17 @@ static msec_t grace_of(struct replica *r, const struct replica_set *old,
 
 /* --- what stays ------------------------------------------------------------------------------- */
 
-/* The primary goes on: what it knows of those who stay is true. */
-static void reign_on(struct replica *r, struct replica_set *old, struct replica_set *s)
+/* The primary goes on: what it knows of those who stay is true. `skipped`: who joins may have been
+ * out of the set meanwhile, and have forgotten what it had. */
+static void reign_on(struct replica *r, struct replica_set *old, struct replica_set *s,
+                     bool skipped)
 {
     s->mark = old->mark;
     s->told = 0;
     s->ticked = old->ticked;
     for (unsigned i = 0; i < s->len; i++) {
         int was = set_find(old, s->peers[i].member);
-        if (was < 0)
+        if (was < 0 || (skipped && i >= s->complete))
             continue;
         s->peers[i] = old->peers[was];
         old->peers[was].copy = 0; /* goes on */
@@ -175,11 +180,20 @@ static bool set_wanted(const struct replica *r, const struct replica_config *c, 
     return r->role != REPLICA_NONE && !(r->role == REPLICA_PRIMARY && c->len == 1 && ready);
 }
 
+/* Whether nobody can have led between the epoch in force and `c`. */
+static bool follows(const struct replica *r, const struct replica_config *c, bool leads)
+{
+    if (c->epoch == r->epoch + 1u)
+        return true;
+    bool asked = r->set && r->set->handed;
+    return leads && r->role == REPLICA_PRIMARY && c->born <= r->epoch && !asked;
+}
+
 static void install(struct replica *r, const struct replica_config *c, int self, msec_t now)
 {
     struct replica_set *old = r->set;
-    bool next = c->epoch == r->epoch + 1u, was_primary = r->role == REPLICA_PRIMARY;
-    bool leads = role_of(c, self) == REPLICA_PRIMARY;
+    bool leads = role_of(c, self) == REPLICA_PRIMARY, was_primary = r->role == REPLICA_PRIMARY;
+    bool next = follows(r, c, leads), skipped = c->epoch != r->epoch + 1u;
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
     bool served = served_last(r, old, c);
     msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
@@ -191,7 +205,7 @@ static void install(struct replica *r, const struct replica_config *c, int self,
         r->set->served = served;
     }
     if (old && leads && was_primary && next && r->set)
-        reign_on(r, old, r->set);
+        reign_on(r, old, r->set, skipped);
     else if (old && r->set && !leads && !was_primary)
         member_stays(old, r->set);
     if (old && was_primary)

@@ -36,6 +36,7 @@ struct replica_set {
     uint8_t adding; /* index + 1 of who counts as in sync already (R8); 0: nobody */
     uint8_t tries;  /* how often its promotion was asked for in this epoch */
     uint8_t target; /* R12: index + 1; 0: no hand-over */
+    bool handed;    /* one was asked for in this epoch, whatever became of it */
     uint8_t blocks; /* index of whose lease is missing */
     /* other members */
     bool served;  /* R12: see served_last() */

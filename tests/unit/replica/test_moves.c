@@ -100,16 +100,69 @@ START_TEST(r9_who_has_not_finished_its_cut_leads_with_what_it_had)
 }
 END_TEST
 
-START_TEST(r9_a_primary_that_missed_an_epoch_takes_over_anew)
+/* A promotion that it asked for, and a removal, came as one. */
+START_TEST(r9_a_primary_that_missed_an_epoch_goes_on)
+{
+    grid(2, 1);
+    write(&nodes[1]);
+    post();
+    granted_any = now + GRACE;
+    config.epoch++;
+    next_config(LIST(1, 3), NULL);
+    configure(1);
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_SERVING);
+    configure_all();
+    uint64_t version = write(&nodes[1]);
+    post();
+    ck_assert_uint_eq(nodes[1].r.commit, version);
+    ck_assert_uint_eq(nodes[3].r.acked, version);
+}
+END_TEST
+
+START_TEST(r9_unless_it_had_asked_to_hand_over)
 {
     grid(2, 0);
+    ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+    settle();
+    replica_answered(&nodes[1].r, 1, REPLICA_ASK_HAND_OVER, GRID_EIN_DOUBT, now);
+    granted_any = now + GRACE;
     config.epoch++;
     next_config(LIST(1, 2), NULL);
-    granted_any = now + GRACE;
     configure_all();
     ck_assert_int_eq(nodes[1].r.phase, REPLICA_TAKEOVER);
     later(GRACE + 50);
     ck_assert_int_eq(nodes[1].r.phase, REPLICA_SERVING);
+}
+END_TEST
+
+START_TEST(r9_nor_when_the_partition_was_reset_meanwhile)
+{
+    grid(2, 0);
+    write(&nodes[1]);
+    post();
+    granted_any = now + GRACE;
+    config.born = ++config.epoch;
+    next_config(LIST(1, 2), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_TAKEOVER);
+    ck_assert_uint_eq(replica_last(&nodes[1].r), 0);
+}
+END_TEST
+
+/* It may have been out of the set, and have lost what it had acked. */
+START_TEST(r11_who_joins_after_a_missed_epoch_begins_anew)
+{
+    grid(2, 1);
+    uint64_t version = write(&nodes[1]);
+    post();
+    struct replica_view view;
+    ck_assert(replica_view(&nodes[1].r, 1, &view));
+    ck_assert_uint_eq(view.acked, version);
+    config.epoch++;
+    next_config(LIST(1, 2), LIST(3));
+    configure(1);
+    ck_assert(replica_view(&nodes[1].r, 1, &view));
+    ck_assert_uint_eq(view.acked, 0);
 }
 END_TEST
 
@@ -373,7 +426,9 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r9_it_serves_when_its_tail_is_acked_by_the_new_set,
           r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done,
           r9_who_has_not_finished_its_cut_leads_with_what_it_had,
-          r9_a_primary_that_missed_an_epoch_takes_over_anew,
+          r9_a_primary_that_missed_an_epoch_goes_on, r9_unless_it_had_asked_to_hand_over,
+          r9_nor_when_the_partition_was_reset_meanwhile,
+          r11_who_joins_after_a_missed_epoch_begins_anew,
           r10_a_sole_member_goes_on_from_its_disk, r10_who_waits_for_others_serves_nothing,
           r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,
           r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole,
