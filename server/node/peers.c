@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WINDOW_URGENT = 4 << 20, WINDOW_RECORDS = 16 << 20, WINDOW_BULK = 4 << 20 };
+enum { WINDOW_URGENT = 4 << 20, WINDOW_RECORDS = 16 << 20, WINDOW_BULK = 512 << 10 };
 enum { PING_MS = 500, SILENT_MS = 3000, DIAL_MS = 3000, LINGER_MS = 500, TICK_MS = 250 };
 
 bool peers_news(struct peers *p, const char *text)

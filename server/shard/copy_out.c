@@ -18,7 +18,7 @@ enum {
     PIECE_SESSIONS = 64,
     WINDOW_BYTES = 1 << 20,   /* of one copy */
     WINDOWS_BYTES = 16 << 20, /* of all copies */
-    TURN_BYTES = 512 << 10,   /* read in a turn */
+    TURN_BYTES = 256 << 10,   /* read in a turn */
     BUCKETS_MAX = 4096,       /* looked at for a piece */
 };
 
