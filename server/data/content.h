@@ -142,11 +142,11 @@ size_t content_victims(struct content *c, unsigned steps, const struct entry **r
                        size_t max, unsigned *ret_steps);
 
 typedef bool content_gone_fn(void *ctx, uint16_t cache);
-/* Drop all entries, tombstones and counts of the caches that are `gone`, `buckets` at a time.
- * *cursor: 0 to start.
+/* Drop all entries, tombstones and counts of the caches that are `gone`, looking at no more than
+ * *buckets, which is what is left of them after it. *cursor: 0 to start.
  * True: done, all of them are dropped. */
 bool content_purge(struct content *c, content_gone_fn *gone, void *ctx, uint64_t *cursor,
-                   unsigned buckets);
+                   unsigned *buckets);
 
 void content_check(const struct content *c);
 

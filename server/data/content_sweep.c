@@ -199,9 +199,9 @@ static void purge_pass(void *ctx, struct entry *e)
 }
 
 bool content_purge(struct content *c, content_gone_fn *gone, void *ctx, uint64_t *cursor,
-                   unsigned buckets)
+                   unsigned *buckets)
 {
-    for (; buckets; buckets--) {
+    for (; *buckets; --*buckets) {
         struct purge purge = {.gone = gone, .ctx = ctx};
         uint64_t next = table_scan(&c->table, *cursor, purge_pass, &purge);
         for (unsigned i = 0; i < purge.victims.len; i++) {

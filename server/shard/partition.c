@@ -111,7 +111,8 @@ bool doomed_tick(struct shard *s)
     if (list_empty(&s->doomed))
         return false;
     struct doomed *d = list_entry(s->doomed.next, struct doomed, link);
-    if (content_purge(d->content, all_gone, NULL, &d->cursor, DOOMED_BUCKETS))
+    unsigned buckets = DOOMED_BUCKETS;
+    if (content_purge(d->content, all_gone, NULL, &d->cursor, &buckets))
         doomed_free(d);
     return !list_empty(&s->doomed);
 }

@@ -122,6 +122,26 @@ static void context_drop(struct shard *s, struct shard_context *c)
     free(c);
 }
 
+/* Whether a cache of it has gone since: each that came took a number. */
+static bool caches_gone(const struct context_info *before, const struct context_info *after)
+{
+    return !before || !after ||
+           after->cache_next - before->cache_next != after->caches_len - before->caches_len;
+}
+
+/* What may hold entries that nobody can ask for any more is purged. */
+static void purge_begin(struct shard *s, const struct catalog *before)
+{
+    list_for_each (it, &s->partitions) {
+        struct partition *p = list_entry(it, struct partition, link);
+        const struct context_info *was = before ? catalog_context(before, p->context_id) : NULL;
+        if (p->context && !caches_gone(was, p->context->info))
+            continue;
+        p->purge = true;
+        p->purge_cursor = 0;
+    }
+}
+
 void shard_set_catalog(struct shard *s, struct catalog *catalog)
 {
     struct catalog *old = s->catalog;
@@ -133,11 +153,7 @@ void shard_set_catalog(struct shard *s, struct catalog *catalog)
     }
     for (size_t i = 0; i < catalog->contexts_len; i++)
         context_update(s, &catalog->contexts[i]);
-    list_for_each (it, &s->partitions) {
-        struct partition *p = list_entry(it, struct partition, link);
-        p->purge = true;
-        p->purge_cursor = 0;
-    }
+    purge_begin(s, old);
     catalog_unref(old);
 }
 

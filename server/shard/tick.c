@@ -11,10 +11,10 @@
 enum {
     EXPIRE_PER_TICK = 1000,
     SESSIONS_PER_LOOK = 64,
-    LOOKS_PER_TICK = 64, /* partitions */
-    PURGE_BUCKETS = 512,
-    FREE_STEPS = 5000, /* fields of hashes that were removed */
-    TICK_MS = 100,     /* when there is nothing to do */
+    LOOKS_PER_TICK = 64,  /* partitions */
+    PURGE_BUCKETS = 1024, /* in a tick */
+    FREE_STEPS = 5000,    /* fields of hashes that were removed */
+    TICK_MS = 100,        /* when there is nothing to do */
 };
 
 /* --- expiry ----------------------------------------------------------------------------------- */
@@ -93,11 +93,11 @@ static bool cache_gone(void *ctx, uint16_t cache)
 }
 
 /* True: there is nothing to be done now. A partition goes when nothing names it any more. */
-static bool purge_tick(struct shard *s, struct partition *p)
+static bool purge_tick(struct shard *s, struct partition *p, unsigned *buckets)
 {
     struct gone g = {s, p};
     if (p->purge)
-        p->purge = !content_purge(p->content, cache_gone, &g, &p->purge_cursor, PURGE_BUCKETS);
+        p->purge = !content_purge(p->content, cache_gone, &g, &p->purge_cursor, buckets);
     bool done = !p->purge;
     partition_account(s, p);
     if (!p->context && done && !p->holds && !p->waiting.len)
@@ -107,11 +107,11 @@ static bool purge_tick(struct shard *s, struct partition *p)
 
 /* --- the tick --------------------------------------------------------------------------------- */
 
-static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
+static bool partition_tick(struct shard *s, struct partition *p, unsigned *buckets, msec_t now)
 {
     if (!p->context)
-        return purge_tick(s, p);
-    bool done = !p->purge || purge_tick(s, p);
+        return purge_tick(s, p, buckets);
+    bool done = !p->purge || purge_tick(s, p, buckets);
     if (p->tidy) {
         p->tidy = content_tidy(p->content);
         partition_account(s, p);
@@ -130,12 +130,13 @@ static bool partition_tick(struct shard *s, struct partition *p, msec_t now)
 static bool partitions_tick(struct shard *s, msec_t now)
 {
     bool more = false;
+    unsigned buckets = PURGE_BUCKETS;
     size_t looks = s->partitions_len < LOOKS_PER_TICK ? s->partitions_len : LOOKS_PER_TICK;
     for (; looks && !list_empty(&s->partitions); looks--) {
         struct partition *p = list_entry(s->partitions.next, struct partition, link);
         list_remove(&p->link);
         list_push_back(&s->partitions, &p->link);
-        more |= !partition_tick(s, p, now);
+        more |= !partition_tick(s, p, &buckets, now);
     }
     return more;
 }

@@ -407,9 +407,11 @@ START_TEST(a_dropped_cache_is_purged_in_slices_and_others_stay)
     apply_one(&w, (struct effect){.kind = EFFECT_REMOVE, .cache = 2, .key = slice_str("3")});
     uint16_t gone = 2;
     uint64_t cursor = 0;
-    unsigned slices = 1;
-    for (; !content_purge(w.c, is_cache, &gone, &cursor, 5); slices++)
+    unsigned slices = 1, buckets = 5;
+    for (; !content_purge(w.c, is_cache, &gone, &cursor, &buckets); slices++, buckets = 5) {
+        ck_assert_uint_eq(buckets, 0);
         content_check(w.c);
+    }
     ck_assert_uint_gt(slices, 5);
     ck_assert_uint_eq(content_count(w.c, 1), N);
     ck_assert_uint_eq(content_count(w.c, 2), 0);

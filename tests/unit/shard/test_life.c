@@ -1,5 +1,6 @@
 /* test_life.c - expiry (R14), dropped caches and contexts, listings.
  * LINK: shard replica control data base */
+#include "shard/shard_priv.h"
 #include "tests/unit/shard/harness.h"
 
 static struct answered *put_ttl(struct harness *h, uint32_t c, const char *key, msec_t ttl_ms)
@@ -156,6 +157,32 @@ START_TEST(a_dropped_cache_is_gone_at_once_and_purged_by_ticks)
 }
 END_TEST
 
+static unsigned purging(const struct harness *h)
+{
+    unsigned n = 0;
+    list_for_each (it, &h->s->partitions)
+        n += list_entry(it, const struct partition, link)->purge;
+    return n;
+}
+
+START_TEST(nothing_is_purged_where_nothing_was_dropped)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    h_put(h, c, "k", "v");
+    h_durable(h);
+    uint32_t other = h_context(h, "other", DURABILITY_SYNC, 0, FULL_REFUSE);
+    h_put(h, other, "k", "v");
+    h_durable(h);
+    ck_assert_uint_eq(purging(h), 0);
+    cache_drop(h, "default/short");
+    ck_assert_uint_eq(purging(h), 1);
+    shard_tick(h->s, h->now);
+    ck_assert_uint_eq(purging(h), 0);
+    h_free(h);
+}
+END_TEST
+
 START_TEST(a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back)
 {
     struct harness *h = h_new();
@@ -285,6 +312,7 @@ UNIT_MAIN("shard/life", an_expired_entry_is_invisible_at_once_and_removed_by_rec
           counts_from_the_log_agree_after_expired_entries_were_replaced,
           a_tick_expires_a_bounded_number_and_says_there_is_more,
           expiry_waits_while_the_log_is_full, a_dropped_cache_is_gone_at_once_and_purged_by_ticks,
+          nothing_is_purged_where_nothing_was_dropped,
           a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back,
           an_op_that_waits_for_the_cold_store_hears_that_its_context_was_dropped,
           a_dropped_cache_does_not_come_back_from_checkpoint_or_log,
