@@ -37,6 +37,8 @@ uint64_t log_append(void *ctx, const struct record *rec, bool sync)
 bool log_has_room(void *ctx, size_t bytes)
 {
     struct worker *w = ctx;
+    if (unlikely(atomic_load_explicit(&w->no_space, memory_order_relaxed) & SPACE_CATALOG))
+        return false;
     if (likely(wal_has_room(w->wal, bytes)))
         return true;
     preparing_wake(w);

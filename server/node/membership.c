@@ -20,6 +20,7 @@
 #include <sys/random.h>
 
 enum { ASK_MS = 5000, LEAVE_MS = 2000, TAIL_BYTES = 4 << 20, ARENA_BYTES = 64 << 20 };
+enum { STORE_AGAIN_MS = 500 };
 enum { HEARD_MAX = 16, SEEDS_OF_CONF_MAX = PEERS_SEEDS_MAX - HEARD_MAX };
 
 /* A proposal under way: whom to tell; with `shown` not before the workers were told of the state
@@ -59,6 +60,8 @@ struct membership {
     char waits[WAITS_BYTES]; /* for sessions; empty: it is in */
     struct list waiting;
     uint64_t revision; /* that the workers were told */
+    bool unstored;     /* the catalog that they know is not on disk: there is no space */
+    msec_t store_at;   /* then it is tried again */
     bool closed;
     bool broadcast; /* the HELLO of this step has gone to all links */
     bool drain_due; /* it leaves, and leads the control plane still */
@@ -81,6 +84,14 @@ bool membership_waits(struct node *n, char *why)
     snprintf(why, WAITS_BYTES, "%s", m->waits);
     pthread_mutex_unlock(&m->waits_lock);
     return why[0] != 0;
+}
+
+/* Not the time of the turn: a process that was stopped in between would take a beacon for older
+ * than it is, and what it grants would end before what the other holds (R7). */
+static msec_t now_of(const struct membership *m)
+{
+    (void)m;
+    return clock_mono_ms();
 }
 
 /* --- what the member wants -------------------------------------------------------------------- */
@@ -250,21 +261,38 @@ static void member_notice(void *ctx, const struct grid_notice *notice)
 
 /* --- news for the workers --------------------------------------------------------------------- */
 
-/* What the data directory is recovered with at the next start, so before any worker knows it. */
-static void catalog_take(struct membership *m, struct catalog *c)
+/* What the data directory is recovered with at the next start, so on disk before any worker knows
+ * it. On a full disk it comes later, for leases and configurations cannot wait for it: until then
+ * no worker writes to its log, or a start would take the records for those of something dropped. */
+static void catalog_store(struct membership *m)
 {
     struct node *n = m->node;
     char why[STORE_WHY_BYTES] = "";
     struct buf bytes = BUF_INIT;
+    wire_catalog_encode(n->catalog, &bytes);
+    enum grid_err err = meta_catalog_set(n->meta, n->catalog->revision, buf_slice(&bytes), why);
+    buf_release(&bytes);
+    if (err && err != GRID_ENO_SPACE)
+        node_fatal("store", why);
+    m->store_at = now_of(m) + STORE_AGAIN_MS;
+    if (m->unstored == (err != GRID_OK))
+        return;
+    m->unstored = err != GRID_OK;
+    node_full(n, SPACE_CATALOG, m->unstored);
+    if (m->unstored)
+        log_error("store", "%s; reads go on, writes are refused until there is", why);
+    else
+        log_info("store", "the catalog is on the disk again");
+}
+
+static void catalog_take(struct membership *m, struct catalog *c)
+{
+    struct node *n = m->node;
     if (c == n->catalog)
         return;
-    wire_catalog_encode(c, &bytes);
-    enum grid_err err = meta_catalog_set(n->meta, c->revision, buf_slice(&bytes), why);
-    buf_release(&bytes);
-    if (err)
-        node_fatal("store", why);
     catalog_unref(n->catalog);
     n->catalog = catalog_ref(c);
+    catalog_store(m);
 }
 
 static void links_want(struct membership *m, const struct grid_state *s)
@@ -298,14 +326,6 @@ static void news_tell(struct membership *m)
 }
 
 /* --- what comes in ---------------------------------------------------------------------------- */
-
-/* Not the time of the turn: a process that was stopped in between would take a beacon for older
- * than it is, and what it grants would end before what the other holds (R7). */
-static msec_t now_of(const struct membership *m)
-{
-    (void)m;
-    return clock_mono_ms();
-}
 
 static void link_up(void *ctx, struct peers_link *k)
 {
@@ -350,6 +370,12 @@ static void disk_written(void *ctx, uint64_t job)
 {
     struct membership *m = ctx;
     grid_member_persisted(m->member, now_of(m), job);
+}
+
+/* On the disk's own thread. */
+static void disk_full(void *ctx, bool full)
+{
+    node_full(((struct membership *)ctx)->node, SPACE_CONTROL, full);
 }
 
 static void timer_fired(void *ctx)
@@ -406,10 +432,14 @@ void membership_turn_end(struct node *n)
     grid_member_step(m->member, now_of(m), loop_wall_ms(n->loop));
     news_tell(m);
     drain_begin(m);
+    if (m->unstored && now_of(m) >= m->store_at)
+        catalog_store(m);
     if (m->waits[0])
         waits_tell(m);
     peers_turn_end(m->peers);
     msec_t now = now_of(m), next = grid_member_next(m->member);
+    if (m->unstored && m->store_at < next)
+        next = m->store_at;
     loop_timer_set(&m->timer, next > now ? next - now : 0);
 }
 
@@ -696,7 +726,7 @@ void membership_start(struct node *n)
         .ports = {m, link_up, link_message, NULL, link_down},
     };
     m->peers = peers_new(&conf);
-    m->disk = raft_disk_new(m->store, n->loop, disk_written, m);
+    m->disk = raft_disk_new(m->store, n->loop, disk_written, disk_full, m);
     m->member = member_make(m);
     struct replication_conf r = {conf.self, m->tls, m->resolver, grid_member_leases(m->member)};
     m->of_shards = xcalloc(n->shards, sizeof *m->of_shards);

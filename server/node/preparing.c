@@ -36,6 +36,15 @@ void node_space(struct worker *w, enum space what, enum grid_err err, const char
         log_info("store", "shard %u: there is space on the disk again", w->index);
 }
 
+void node_full(struct node *n, enum space what, bool full)
+{
+    for (unsigned i = 0; i < n->shards; i++)
+        if (full)
+            atomic_fetch_or(&n->workers[i].no_space, what);
+        else
+            atomic_fetch_and(&n->workers[i].no_space, ~(unsigned)what);
+}
+
 static void room_run(struct note *n, void *thread)
 {
     free(n);

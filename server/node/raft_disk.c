@@ -14,6 +14,7 @@ struct raft_disk {
     struct raftstore *store;
     struct loop *loop;
     void (*written)(void *ctx, uint64_t job);
+    void (*full)(void *ctx, bool full);
     void *ctx;
     struct mailbox *box;
     pthread_t thread;
@@ -49,8 +50,10 @@ static void jobs_write(struct raft_disk *d, struct raftstore_job *const *jobs, s
     if (d->gave_up)
         return;
     while ((err = raftstore_write(d->store, jobs, len, why)) == GRID_ENO_SPACE) {
-        if (!told)
+        if (!told) {
             log_error("control", "%s: the node takes no part in decisions until then", why);
+            d->full(d->ctx, true);
+        }
         told = true;
         if (atomic_load(&d->stop)) {
             d->gave_up = true; /* what came later must not be there without this */
@@ -60,6 +63,10 @@ static void jobs_write(struct raft_disk *d, struct raftstore_job *const *jobs, s
     }
     if (err)
         node_fatal("control", why);
+    if (told) {
+        log_info("control", "there is space on the disk again: the node takes part in decisions");
+        d->full(d->ctx, false);
+    }
     struct written_note *w = xalloc(sizeof *w);
     *w = (struct written_note){{.run = written_run}, d->written, d->ctx, jobs[len - 1]->job};
     loop_post(d->loop, &w->note.mail);
@@ -95,12 +102,14 @@ static void *body(void *arg)
 }
 
 struct raft_disk *raft_disk_new(struct raftstore *store, struct loop *loop,
-                                void (*written)(void *ctx, uint64_t job), void *ctx)
+                                void (*written)(void *ctx, uint64_t job),
+                                void (*full)(void *ctx, bool full), void *ctx)
 {
     struct raft_disk *d = xcalloc(1, sizeof *d);
     d->store = store;
     d->loop = loop;
     d->written = written;
+    d->full = full;
     d->ctx = ctx;
     d->box = mailbox_new();
     CHECK(pthread_create(&d->thread, NULL, body, d) == 0);

@@ -10,9 +10,10 @@ struct raft_disk; /* opaque */
 
 /* Starts the thread, which uses `store` (borrowed) from now on. `written` is called on `loop`'s
  * thread, by a note: all jobs up to this one are on disk. A write that fails ends the process; a
- * full disk is waited for, and said once. */
+ * full disk is waited for, said once, and told to `full` (on the disk's thread), as is its end. */
 struct raft_disk *raft_disk_new(struct raftstore *store, struct loop *loop,
-                                void (*written)(void *ctx, uint64_t job), void *ctx);
+                                void (*written)(void *ctx, uint64_t job),
+                                void (*full)(void *ctx, bool full), void *ctx);
 /* The loop's thread. Copies. */
 void raft_disk_persist(struct raft_disk *d, const struct grid_persist *p);
 /* What was given is written first. NULL is fine. */

@@ -72,8 +72,9 @@ struct preparing_thread {
     atomic_bool allowed; /* what recovery found damaged is marked */
 };
 
-/* What found no space on the disk when it was last tried. */
-enum space { SPACE_LOG = 1, SPACE_STORE = 2 };
+/* What found no space on the disk when it was last tried. CATALOG: nothing goes to the log, for a
+ * start would not know what it is of. */
+enum space { SPACE_LOG = 1, SPACE_STORE = 2, SPACE_CATALOG = 4, SPACE_CONTROL = 8 };
 
 struct cold_thread {
     struct worker *worker;
@@ -101,6 +102,8 @@ void preparing_wake(struct worker *w);
 void preparing_allow(struct worker *w);
 /* Remember, and log once, whether `what` found space on the disk. Any thread. */
 void node_space(struct worker *w, enum space what, enum grid_err err, const char *why);
+/* Remember it for all workers; whoever found it logs. Any thread. */
+void node_full(struct node *n, enum space what, bool full);
 void folding_start(struct worker *w);
 void folding_end(struct worker *w);
 void folding_wake(struct worker *w);

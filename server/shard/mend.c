@@ -19,6 +19,7 @@ enum {
     ASK_AGAIN_MS = 1000,
     PIECE_BYTES = 512 << 10,
     PIECE_EFFECTS = 1000,
+    PIECE_EXTRA = 512, /* that the log needs for each */
     PIECES_BYTES = 64 << 20
 };
 
@@ -422,13 +423,22 @@ static void mend_settle(struct shard *s, struct partition *p, uint64_t version, 
         replica_ack(&p->replica, version);
 }
 
-/* All pieces, one after the other. False: half of it is done. */
+/* The log takes all pieces now, or none: half of it is nothing, and who is in sync may have to lead
+ * the next moment. It waits for room, or is asked out (R8); who joins takes a copy instead. */
+static bool pieces_fit(struct shard *s, const struct partition *p, const struct mend *m)
+{
+    return p->context->info->durability == DURABILITY_MEMORY ||
+           s->ports.log_has_room(s->ports.ctx, m->pieces.len + m->number * PIECE_EXTRA);
+}
+
+/* All pieces, one after the other. False: not all of it is done; *ret_begun: some is. */
 static bool pieces_apply(struct shard *s, struct partition *p, const struct mend *m,
-                         uint64_t *ret_lsn)
+                         uint64_t *ret_lsn, bool *ret_begun)
 {
     struct effect *effects = s->sharing->effects;
     const uint8_t *at = m->pieces.data, *end = at + m->pieces.len;
     for (bool first = true; at < end; first = false) {
+        *ret_begun = !first;
         struct record rec;
         size_t len = load_u32(at);
         if (record_decode(slice_make(at + 4, len), effects + 1, PIECE_EFFECTS, &rec))
@@ -454,6 +464,7 @@ static void mend_do(struct shard *s, struct partition *p)
     struct mend *m = p->others->mend;
     struct replica_history history = m->history;
     uint64_t lsn = 0;
+    bool begun = false;
     if (!replica_mendable(&p->replica, m->round, &history))
         return;
     promises_cut(s, p, m->common);
@@ -461,8 +472,9 @@ static void mend_do(struct shard *s, struct partition *p)
     tail_forget(p);
     p->unfolded = true;
     p->clean_era = UINT64_MAX;
-    if (!pieces_apply(s, p, m, &lsn)) {
-        replica_restate(&p->replica, history.last);
+    if (!pieces_apply(s, p, m, &lsn, &begun)) {
+        if (begun)
+            replica_restate(&p->replica, history.last);
         replica_break(&p->replica, mono_now(s));
         return;
     }
@@ -487,8 +499,10 @@ void mend_run(struct shard *s, struct partition *p, msec_t now)
         o->hopeless = false;
         mend_forget(p);
         replica_break(&p->replica, mono_now(s));
+    } else if (o->mend->whole && p->replica.role == REPLICA_BACKUP && !pieces_fit(s, p, o->mend)) {
+        o->mend->asked_at = mono_now(s); /* it is looked at again */
     } else if (o->mend->whole) {
-        if (mendable(p, o->mend->common))
+        if (mendable(p, o->mend->common) && pieces_fit(s, p, o->mend))
             mend_do(s, p);
         else
             replica_break(&p->replica, mono_now(s));

@@ -173,12 +173,12 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
     for (size_t i = 0; i < m->records_len; i++) {
         struct record rec;
         if (!record_peek(m->records[i], &rec) || !record_sane(p, &rec))
-            return;
+            break;
         if (!replica_take(&p->replica, rec.version))
             continue;
         if (record_decode(m->records[i], s->sharing->effects, RECORD_EFFECTS_MAX, &rec) ||
             (logged && !s->ports.log_has_room(s->ports.ctx, m->records[i].len)))
-            return;
+            break;
         record_take(s, p, &rec, m->records[i], now);
     }
     partition_account(s, p);

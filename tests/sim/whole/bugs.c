@@ -19,20 +19,24 @@ enum raft_bug {
 extern int grid_sabotage, raft_sabotage;
 int grid_sabotage, raft_sabotage; /* enums of those rooms, whose headers do not go together */
 enum replica_sabotage replica_sabotage;
+bool bug_blind;
 
 static const struct {
     int replica, grid, raft;
+    bool blind;
 } switches[BUGS] = {
     [1] = {REPLICA_SABOTAGE_GRACE, 0, 0},
     [2] = {REPLICA_SABOTAGE_NO_CUT, 0, 0},
     [3] = {0, GRID_SAME_BOOT, 0},
     [4] = {0, 0, RAFT_APPLY_UNCOMMITTED},
+    [5] = {.blind = true},
 };
 const struct simulator_bug bugs[BUGS] = {
     [1] = {"grace", 200},
     [2] = {"no-cut", 200},
     [3] = {"same-boot", 200},
     [4] = {"apply-uncommitted", 200},
+    [5] = {"logged-before-the-catalog", 2000},
 };
 
 void bug_use(unsigned bug)
@@ -40,4 +44,5 @@ void bug_use(unsigned bug)
     replica_sabotage = (enum replica_sabotage)switches[bug].replica;
     grid_sabotage = switches[bug].grid;
     raft_sabotage = switches[bug].raft;
+    bug_blind = switches[bug].blind;
 }

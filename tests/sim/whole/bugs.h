@@ -4,8 +4,9 @@
 
 #include "tests/lib/simulator.h"
 
-enum { BUGS = 5 };
+enum { BUGS = 6 };
 extern const struct simulator_bug bugs[BUGS];
+extern bool bug_blind;      /* logs take what the disk's catalog does not know */
 void bug_use(unsigned bug); /* 0: none */
 
 #endif

@@ -44,6 +44,7 @@ void faults_draw(struct world *w)
     m->cut = some(w, 60);
     m->oneway = some(w, 40);
     m->slow = some(w, 40);
+    m->full = some(w, 40);
     m->drain = some(w, 15);
     m->remove = below(w, 5) ? 0 : 4;
     m->leave = some(w, 20);
@@ -216,6 +217,12 @@ static void threads(struct world *w)
     }
     if (chance(w, m->slow))
         any(w)->slow_until = w->now + below(w, 3000);
+    if (chance(w, m->full)) {
+        struct simnode *n = any(w);
+        n->full_until = w->now + below(w, 4000);
+        n->room = (unsigned)below(w, 50);
+        trace(w, "the disk of node %u is full", n->index);
+    }
     if (chance(w, m->kill))
         down(w, any(w), false);
     if (chance(w, m->power))
@@ -267,6 +274,7 @@ void faults_step(struct world *w)
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct simnode *n = &w->nodes[i];
         node_leaving(n);
+        node_store(n);
         if (!n->running && n->back_at && w->now >= n->back_at)
             node_start(n);
     }
@@ -294,7 +302,7 @@ void faults_end(struct world *w)
     w->mix.disk_max = w->mix.disk_max < 20 ? w->mix.disk_max : 20;
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct simnode *n = &w->nodes[i];
-        n->slow_until = 0;
+        n->slow_until = n->full_until = 0;
         if (!n->running)
             n->back_at = w->now + 1 + below(w, 500);
     }

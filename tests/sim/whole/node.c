@@ -73,6 +73,7 @@ static void port_persist(void *ctx, const struct grid_persist *job)
     *n->writes_end = write;
     n->writes_end = &write->next;
     msec_t start = n->disk_free_at > w->now ? n->disk_free_at : w->now;
+    start = start > n->full_until ? start : n->full_until;
     n->disk_free_at = start + below(w, w->mix.disk_max + 1);
     if (w->now < n->slow_until)
         n->disk_free_at += below(w, 300);
@@ -201,6 +202,15 @@ static enum grid_err delta_apply(void *ctx, struct grid_state *working, struct s
 
 /* --- the turn of the control thread ----------------------------------------------------------- */
 
+/* As membership.c: on a full disk it comes later. */
+void node_store(struct simnode *n)
+{
+    if (n->stored == n->catalog || n->w->now < n->full_until)
+        return;
+    catalog_unref(n->stored);
+    n->stored = catalog_ref(n->catalog);
+}
+
 static void news_tell(struct simnode *n)
 {
     if (!n->news && replica_member_eq(n->self, n->told))
@@ -209,6 +219,8 @@ static void news_tell(struct simnode *n)
     if (grid_state_founded(s) && s->catalog != n->catalog) {
         catalog_unref(n->catalog);
         n->catalog = catalog_ref(s->catalog);
+        node_store(n);
+        tally.unstored += n->stored != n->catalog;
     }
     for (unsigned i = 0; i < n->w->mix.shards; i++) {
         struct event *e = to_shard(n, i, EVENT_NEWS);
@@ -329,6 +341,7 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     n->offset = 1 + below(w, 1000000);
     n->catalog = catalog_new();
     n->catalog->contexts[0].partitions = 2;
+    n->stored = catalog_ref(n->catalog);
     n->arena = arena_new(ARENA_BYTES);
     n->scratch = arena_new(ARENA_BYTES);
     for (unsigned i = 0; i < SHARDS_MAX; i++) {
@@ -349,6 +362,8 @@ void node_start(struct simnode *n)
     n->running = true;
     n->wake = n->back_at = n->leave_by = 0;
     n->in = n->refused = n->left = n->leave_sent = false;
+    catalog_unref(n->catalog);
+    n->catalog = catalog_ref(n->stored);
     n->self = n->told = (struct replica_member){0, 0};
     memset(n->stalled_until, 0, sizeof n->stalled_until);
     for (unsigned i = 0; i < GRID_ID_BYTES; i += 8)

@@ -77,6 +77,8 @@ struct simnode {
     double rate; /* of its clock */
     msec_t offset;
     msec_t slow_until; /* its disk */
+    msec_t full_until; /* likewise */
+    unsigned room;     /* records that its logs take all the same */
     /* control */
     struct disk disk;
     struct write *writes, **writes_end;
@@ -84,7 +86,7 @@ struct simnode {
     struct grid_member *member;
     msec_t wake;
     struct arena *arena, *scratch;
-    struct catalog *catalog; /* on disk */
+    struct catalog *catalog, *stored; /* known; on disk */
     struct grid_state *news;
     struct replica_member self, told;
     bool in, refused, broadcast;

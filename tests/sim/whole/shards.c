@@ -1,5 +1,6 @@
 /* shards.c - a shard's thread, as server/node has it in worker.c and replication.c: mail, links,
  * turns, and the log of its own on a virtual disk. */
+#include "tests/sim/whole/bugs.h"
 #include "tests/sim/whole/world.h"
 
 #include "base/alloc.h"
@@ -67,8 +68,16 @@ static uint64_t p_log(void *ctx, const struct record *rec, bool sync)
 
 static bool p_has_room(void *ctx, size_t bytes)
 {
-    (void)ctx, (void)bytes;
-    return true;
+    struct simnode *n = ((struct simshard *)ctx)->node;
+    (void)bytes;
+    if (n->stored != n->catalog && !bug_blind)
+        return false;
+    if (n->w->now >= n->full_until || n->room > 0) {
+        n->room -= n->w->now < n->full_until;
+        return true;
+    }
+    tally.full++;
+    return false;
 }
 
 static void p_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,

@@ -93,6 +93,7 @@ void world_release(struct world *w)
         node_stop(n, true);
         disk_release(&n->disk);
         catalog_unref(n->catalog);
+        catalog_unref(n->stored);
         arena_free(n->arena);
         arena_free(n->scratch);
         for (unsigned k = 0; k < SHARDS_MAX; k++) {
