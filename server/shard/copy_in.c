@@ -40,6 +40,7 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     tail_forget(p);
     o->clean_due = 0;
     o->in.number = 0;
+    o->in.end = UINT64_MAX;
     o->in.round = round;
     o->in.base = replica_last(r);
     p->clean_era = UINT64_MAX; /* what the log has of before says nothing any more */
@@ -99,13 +100,19 @@ void copy_stored(struct shard *s, const struct inflight *f, msec_t now)
     partition_touch(s, p);
 }
 
-static void copy_finish(struct shard *s, struct partition *p, const struct shard_message *m,
-                        msec_t now)
+/* All pieces are here. They were read when other records had been made already: what they say is
+ * whole when those are here, too. A log without room takes pieces and no records. */
+void copy_finish(struct shard *s, struct partition *p, msec_t now)
 {
+    struct others *o = p->others;
     struct effect copied = {.kind = EFFECT_COPIED};
     struct record rec = {
         .version = replica_last(&p->replica), .effects = &copied, .effects_len = 1};
-    struct inflight f = {.version = m->number, .round = m->replica.round, .kind = STORED_COPY};
+    struct inflight f = {.version = o->in.number, .round = o->in.round, .kind = STORED_COPY};
+    if (replica_last(&p->replica) < o->in.end ||
+        !replica_current(&p->replica, replica_primary(&p->replica), p->replica.epoch, o->in.round))
+        return;
+    o->in.end = UINT64_MAX;
     if (record_restate(s, p, &rec, &f.lsn))
         partition_break(s, p);
     else
@@ -127,6 +134,7 @@ void piece_take(struct shard *s, struct partition *p, const struct shard_message
         err = record_decode(m->records[0], s->sharing->effects, RECORD_EFFECTS_MAX, &rec);
     if (!err && !piece_sane(p, &rec))
         err = GRID_ECORRUPT;
+    uint64_t made = err ? 0 : rec.version;
     if (!err && rec.effects_len) {
         rec.version = replica_last(&p->replica);
         err = record_restate(s, p, &rec, &f.lsn);
@@ -136,8 +144,10 @@ void piece_take(struct shard *s, struct partition *p, const struct shard_message
         return;
     }
     o->in.number = m->number;
-    if (m->last)
-        copy_finish(s, p, m, now);
-    else
+    if (!m->last) {
         piece_settle(s, p, &f, now);
+        return;
+    }
+    o->in.end = made;
+    copy_finish(s, p, now);
 }

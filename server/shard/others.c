@@ -39,6 +39,7 @@ struct others *others_of(struct partition *p)
     if (!p->others) {
         p->others = xcalloc(1, sizeof *p->others);
         list_init(&p->others->later);
+        p->others->in.end = UINT64_MAX;
     }
     return p->others;
 }

@@ -77,6 +77,7 @@ struct others {
     struct {
         uint64_t number; /* of the last piece */
         uint64_t base;   /* the last record when it began */
+        uint64_t end;    /* all pieces are here: it ends with this record; UINT64_MAX: not yet */
         uint32_t round;
         bool lame; /* it cannot be taken: a new one is needed */
     } in;          /* a copy that comes in */
@@ -174,6 +175,7 @@ void copies_release(struct shard *s);
 
 void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round);
 void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now);
+void copy_finish(struct shard *s, struct partition *p, msec_t now);
 void copy_stored(struct shard *s, const struct inflight *f, msec_t now);
 /* Apply and log a record that restates. */
 MUST_USE

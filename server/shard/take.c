@@ -182,6 +182,8 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
         record_take(s, p, &rec, m->records[i], now);
     }
     partition_account(s, p);
+    if (p->others)
+        copy_finish(s, p, now);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
