@@ -284,6 +284,9 @@ static enum raft_refusal dispatch(struct raft *r, const struct raft_event *ev)
         return ask_change(r, ev);
     case RAFT_EVENT_TRANSFER:
         return ask_transfer(r, ev->node);
+    case RAFT_EVENT_CLOSED:
+        election_closed(r, ev->node);
+        break;
     case RAFT_EVENT_READ:
         read_add(r, ev->read);
         break;

@@ -153,6 +153,7 @@ enum raft_event_kind {
     RAFT_EVENT_SUBMIT,    /* commands, commands_len: entries to add, in order, all or none */
     RAFT_EVENT_CHANGE,    /* change, node: the members become others (one node at a time) */
     RAFT_EVENT_TRANSFER,  /* node: to become leader instead; 0: the best one */
+    RAFT_EVENT_CLOSED,    /* the link with node is closed: a hint that it may be gone */
     RAFT_EVENT_READ,      /* read: when may the state be read linearizably? Ids are the caller's */
     RAFT_EVENT_SNAPSHOT_MADE, /* index, data: the whole state after that applied entry; copied */
 };

@@ -89,6 +89,8 @@ struct raft {
     msec_t election_at;
     bool leader_heard; /* at: */
     msec_t leader_heard_at;
+    bool leader_closed; /* its link, and nothing was heard of it since, at: */
+    msec_t leader_closed_at;
     bool vote_owed;    /* the vote is to be told once it is on disk */
     uint64_t verified; /* the log agrees with this leader's up to here (C2) */
     uint64_t told;     /* what it was told of that */
@@ -141,6 +143,8 @@ void election_tick(struct raft *r);
 void election_reset(struct raft *r);
 /* Follow in `term`, or go on following in this one. */
 void election_follow(struct raft *r, uint64_t term, uint32_t leader);
+/* The link with that node is closed. */
+void election_closed(struct raft *r, uint32_t node);
 void election_written(struct raft *r);
 void election_prevote(struct raft *r, const struct raft_message *m);
 void election_vote(struct raft *r, const struct raft_message *m);

@@ -31,6 +31,7 @@ void mix_draw(struct world *w)
         .one_way = some(w, 5),
         .pause = some(w, 5),
         .stall = some(w, 5),
+        .close = some(w, 100),
         .fail = some(w, 3),
         .change = some(w, 20),
         .transfer = some(w, 5),
@@ -107,6 +108,25 @@ static void stall(struct world *w, struct node *n)
     w->tally.stalls++;
 }
 
+/* The link of a leader, for no reason, or because it is down: some see it at once. */
+static void close_link(struct world *w, struct node *n)
+{
+    struct raft_event ev = {.kind = RAFT_EVENT_CLOSED, .node = n->view.leader};
+    if (!ev.node || n->paused_until_us > w->now_us)
+        return;
+    w->tally.closed++;
+    node_step(w, n, &ev);
+}
+
+static void close_links(struct world *w, uint32_t of)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        struct node *n = &w->nodes[i];
+        if (n->alive && n->view.leader == of && n->id != of && chance(w, 700))
+            close_link(w, n);
+    }
+}
+
 static void restarts(struct world *w)
 {
     for (unsigned i = 0; i < NODES_MAX; i++) {
@@ -124,8 +144,13 @@ void chaos(struct world *w)
     restarts(w);
     if (w->heal_us <= w->now_us)
         heal(w);
-    if (n && chance(w, m->crash))
-        node_crash(w, chance(w, 300) && leader(w) ? leader(w) : n);
+    if (n && chance(w, m->crash)) {
+        n = chance(w, 300) && leader(w) ? leader(w) : n;
+        node_crash(w, n);
+        close_links(w, n->id);
+    }
+    if ((n = pick(w, true)) && chance(w, m->close))
+        close_link(w, n);
     if (chance(w, m->cut))
         cut(w, false);
     if (chance(w, m->one_way))

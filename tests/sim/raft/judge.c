@@ -110,6 +110,8 @@ static void judge_refusal(struct world *w, struct node *n, const struct raft_mes
 void judge_before(struct world *w, struct node *n, const struct raft_event *ev)
 {
     const struct raft_message *m = ev->message;
+    if (ev->kind == RAFT_EVENT_CLOSED && !n->closed_ms)
+        n->closed_ms = ev->now;
     if (ev->kind != RAFT_EVENT_RECEIVE)
         return;
     if (m->kind == RAFT_MESSAGE_PREVOTE_REPLY && m->ok) {
@@ -134,6 +136,7 @@ void judge_before(struct world *w, struct node *n, const struct raft_event *ev)
     if (leads && m->term >= n->view.term) {
         n->leader_heard_ms = ev->now;
         n->leader_heard_term = m->term;
+        n->closed_ms = 0;
     }
     if (m->kind == RAFT_MESSAGE_VOTE && m->force)
         w->tally.forced++;
@@ -348,14 +351,15 @@ static void judge_quorum(struct world *w, struct node *n)
         fail(w, n, "6.2: a leader without a quorum");
 }
 
-/* 4.2.3: a vote is not asked of who hears a leader. */
+/* 4.2.3: a vote is not asked of who hears a leader; a beat after its link closed, it does not. */
 static void judge_disturbance(struct world *w, struct node *n, const struct raft_event *ev,
                               const struct raft_view *before)
 {
     const struct raft_message *m = ev->message;
     if (ev->kind != RAFT_EVENT_RECEIVE || m->kind != RAFT_MESSAGE_VOTE || m->force)
         return;
-    bool hears = before->role == RAFT_FOLLOWER && before->leader &&
+    bool closed = n->closed_ms && ev->now - n->closed_ms >= w->mix.conf.election_ms_min / 4;
+    bool hears = !closed && before->role == RAFT_FOLLOWER && before->leader &&
                  n->leader_heard_term == before->term &&
                  ev->now - n->leader_heard_ms < w->mix.conf.election_ms_min;
     if (hears && n->view.term != before->term)

@@ -219,7 +219,7 @@ void node_start(struct world *w, struct node *n)
     n->making = 0;
     n->applied = d->snapshot.index;
     n->state = state_of(d->snapshot.data);
-    n->leader_heard_term = n->prevote_term = 0;
+    n->leader_heard_term = n->prevote_term = n->closed_ms = 0;
     n->view = raft_view(n->raft);
     n->paused_until_us = 0;
 }

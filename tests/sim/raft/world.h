@@ -49,6 +49,7 @@ struct node {
     struct raft_view view;
     uint64_t prevote_term, prevotes, votes;
     uint64_t leader_heard_ms, leader_heard_term;
+    uint64_t closed_ms; /* when the leader's link was, and nothing was heard since; 0: no */
     uint64_t heard_ms[NODES_MAX]; /* answers to it as leader */
     uint64_t refused_at[NODES_MAX];
     uint64_t refusals[NODES_MAX]; /* of it by others, in one term */
@@ -68,7 +69,7 @@ struct mix {
     unsigned loss, repetition;          /* in 1000 */
     unsigned delay_us, jitter_us, late; /* late: in 1000, by seconds */
     unsigned crash, cut, one_way, pause, stall, fail, change, transfer, snapshot, read, burst,
-        zombie;
+        zombie, close;
     unsigned disk_us;
     uint64_t fault_us;
     struct raft_conf conf;

@@ -283,6 +283,56 @@ START_TEST(a_dead_leader_has_a_successor_in_900_ms)
 }
 END_TEST
 
+static void closed(struct trace *t, uint32_t at, uint32_t node)
+{
+    trace_step(t, at, (struct raft_event){.kind = RAFT_EVENT_CLOSED, .node = node});
+}
+
+START_TEST(a_dead_leader_whose_links_close_has_a_successor_soon)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        struct trace *t = trace_new(3);
+        t->nodes[2].seed = 100 + i;
+        trace_crash(t, 2);
+        trace_start(t, 2);
+        trace_elect(t, 1);
+        trace_pass(t, 500);
+        trace_crash(t, 1);
+        closed(t, 2, 1);
+        trace_pass(t, 10);
+        closed(t, 3, 1);
+        trace_pass(t, 90);
+        ck_assert_uint_eq(trace_leader(t), 0);
+        trace_pass(t, 300);
+        ck_assert_uint_ne(trace_leader(t), 0);
+    }
+}
+END_TEST
+
+/* Of one member only: it finds no majority. Of all, and made again: they hear it before that. */
+START_TEST(a_link_that_closed_deposes_nobody_who_is_heard)
+{
+    struct trace *t = trace_new(3);
+    trace_elect(t, 1);
+    uint64_t term = trace_view(t, 1).term;
+    t->deaf[1][2] = true;
+    closed(t, 2, 1);
+    trace_pass(t, 3000);
+    ck_role(t, 2, RAFT_PRECANDIDATE);
+    trace_heal(t);
+    trace_pass(t, 500);
+    for (int i = 0; i < 20; i++) {
+        closed(t, 2, 1);
+        closed(t, 3, 1);
+        closed(t, 1, 2);
+        trace_pass(t, 500);
+    }
+    ck_assert_uint_eq(trace_leader(t), 1);
+    ck_assert_uint_eq(trace_view(t, 2).term, term);
+    ck_assert_uint_eq(trace_view(t, 1).term, term);
+}
+END_TEST
+
 UNIT_MAIN("raft/election", a_sole_voter_leads_once_its_vote_is_on_disk,
           nobody_stands_before_its_patience_ends, a_leader_that_is_heard_keeps_leading,
           who_was_cut_off_comes_back_in_the_term_it_left, a_leader_without_a_quorum_steps_down,
@@ -291,4 +341,6 @@ UNIT_MAIN("raft/election", a_sole_voter_leads_once_its_vote_is_on_disk,
           a_vote_goes_to_a_log_that_is_up_to_date, who_hears_a_leader_votes_for_nobody,
           a_leader_that_hears_its_quorum_is_not_disturbed, a_pre_vote_changes_nothing,
           a_split_vote_ends, a_good_log_in_an_old_term_leads_in_the_end,
-          a_dead_leader_has_a_successor_in_900_ms)
+          a_dead_leader_has_a_successor_in_900_ms,
+          a_dead_leader_whose_links_close_has_a_successor_soon,
+          a_link_that_closed_deposes_nobody_who_is_heard)
