@@ -178,6 +178,15 @@ void consensus_persisted(struct grid_member *m, uint64_t job)
     drive(m, &event, &u);
 }
 
+void consensus_closed(struct grid_member *m, uint32_t node)
+{
+    if (!m->raft || !node)
+        return;
+    struct raft_event event = {.kind = RAFT_EVENT_CLOSED, .node = node};
+    struct raft_update u;
+    drive(m, &event, &u);
+}
+
 void member_on_raft(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
     const struct raft_message *r = msg->u.raft;

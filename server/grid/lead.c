@@ -8,6 +8,19 @@
 
 enum { PLAN_SOON_MS = 20, TRANSFER_AGAIN_MS = 1000 };
 
+/* C9: a node whose link closed before this one led is waited for as one whose link closes now, from
+ * then on; but for two beats from now at least. */
+static void hints_give(struct grid_member *m)
+{
+    msec_t half = member_failure_timeout(m) / 2;
+    msec_t least = m->now + 2 * GRID_BEAT_MS - (half < m->now ? half : m->now);
+    for (size_t i = 0; i < m->peers_len; i++) {
+        const struct grid_peer *p = m->peers[i];
+        if (p->closed_at)
+            grid_detector_hint(&m->detector, p->life, p->closed_at > least ? p->closed_at : least);
+    }
+}
+
 void lead_start(struct grid_member *m)
 {
     struct lead *l = xcalloc(1, sizeof *l);
@@ -28,6 +41,7 @@ void lead_start(struct grid_member *m)
     m->self_enter_at = 0;
     lead_watch(m);
     grid_detector_start(&m->detector, m->now);
+    hints_give(m);
 }
 
 void lead_stop(struct grid_member *m)

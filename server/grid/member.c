@@ -251,6 +251,7 @@ void grid_member_receive(struct grid_member *m, msec_t now, const struct grid_me
     if (!p)
         return;
     p->seen = m->now;
+    p->closed_at = 0;
     known_address(p, address);
     h->handle(m, p, msg);
     end(m);
@@ -269,6 +270,8 @@ void grid_member_closed(struct grid_member *m, msec_t now, const uint8_t *id)
     struct grid_peer *p = known_by_id(m, id);
     if (!p || !m->self.boot || !p->life.boot)
         return;
+    p->closed_at = p->closed_at ? p->closed_at : m->now;
+    consensus_closed(m, p->number);
     if (m->lead)
         grid_detector_hint(&m->detector, p->life, m->now);
     beacon_send(m, p, true);

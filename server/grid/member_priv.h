@@ -43,6 +43,7 @@ struct grid_peer {
     char address[GRID_ADDRESS_BYTES_MAX + 1]; /* newest; "": not known */
     uint32_t number;                          /* 0: not known */
     msec_t seen;                              /* when anything came from it */
+    msec_t closed_at;                         /* its link, and nothing came since; 0: no */
     /* HELLO */
     struct candidate *hello; /* NULL: never said one */
     msec_t hello_at;         /* when the last came */

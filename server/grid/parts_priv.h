@@ -54,6 +54,7 @@ void consensus_persist(struct grid_member *m, bool identity, const struct raft_p
 void consensus_start(struct grid_member *m, const struct raft_stored *disk);
 void consensus_persisted(struct grid_member *m, uint64_t job);
 void member_on_raft(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg);
+void consensus_closed(struct grid_member *m, uint32_t node);
 void consensus_tick(struct grid_member *m);
 /* RAFT_ACCEPTED: *ret_index is that of the last one. */
 enum raft_refusal consensus_submit(struct grid_member *m, const struct slice *commands, size_t len,
