@@ -2,6 +2,7 @@
  *
  *   HELD --place_go(): somebody leads, nothing of an older round is under way--> SENT
  *   SENT --NOT_PRIMARY, the link is down--> HELD
+ *   SENT --somebody else leads, and who was asked is down or says nothing--> HELD
  *   SENT --answered--> gone;  either --hold_ms are over--> gone */
 #include "session/router_priv.h"
 
@@ -10,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { AGAIN_MS = 5, AGAIN_MS_MAX = 80 };
+enum { AGAIN_MS = 5, AGAIN_MS_MAX = 80, RECALL_MS = 100 };
 
 uint64_t router_revision(const struct router *r)
 {
@@ -77,6 +78,7 @@ static void flight_send(struct router *r, struct flight *f, struct router_link *
     f->link = l;
     f->revision = router_revision(r);
     f->place->sent++;
+    f->place->moved_at = 0;
     r->stats.asked++;
     r->stats.again += f->asked;
     f->asked = true;
@@ -158,10 +160,40 @@ static void place_settle(struct router *r, struct place *p)
         place_free(r, p);
 }
 
+static void flight_hold(struct flight *f)
+{
+    f->state = FLIGHT_HELD;
+    f->link = NULL;
+    f->place->sent--;
+}
+
+/* Who was asked and leads no more answers soon, if it lives and hears: that is cheaper than asking
+ * another what it may have done. Else its link may be dead for long before it is down. */
+static void place_recall(struct router *r, struct place *p)
+{
+    uint32_t node;
+    if (!p->sent || p->node == r->self.node || !place_leader(r, p, &node) || node == p->node)
+        return;
+    const struct grid_node *n = grid_state_node(r->state, p->node);
+    p->moved_at = p->moved_at ? p->moved_at : r->now;
+    if (n && n->state == NODE_UP && r->now - p->moved_at < RECALL_MS)
+        return;
+    list_for_each (it, &p->flights) {
+        struct flight *f = list_entry(it, struct flight, here);
+        if (f->state == FLIGHT_SENT)
+            flight_hold(f);
+    }
+    p->round = ++r->round;
+    p->refused = false;
+}
+
 void places_go(struct router *r)
 {
-    list_for_each_safe (it, &r->places)
-        place_settle(r, list_entry(it, struct place, all));
+    list_for_each_safe (it, &r->places) {
+        struct place *p = list_entry(it, struct place, all);
+        place_recall(r, p);
+        place_settle(r, p);
+    }
 }
 
 /* --- what comes in ---------------------------------------------------------------------------- */
@@ -277,13 +309,6 @@ bool flight_may_be_told(const struct router *r, uint64_t number, const struct re
     return op->kind != OP_GET || value_fits(res->type, res->value);
 }
 
-static void flight_hold(struct flight *f)
-{
-    f->state = FLIGHT_HELD;
-    f->link = NULL;
-    f->place->sent--;
-}
-
 void flight_answered(struct router *r, struct router_link *l, uint64_t number, uint64_t revision,
                      const struct result *res)
 {
@@ -338,8 +363,11 @@ static msec_t places_next(const struct router *r)
     msec_t next = UINT64_MAX;
     list_for_each (it, &r->places) {
         const struct place *p = list_entry(it, struct place, all);
+        msec_t recall = p->sent && p->moved_at ? p->moved_at + RECALL_MS : 0;
         if (p->again_at > r->now && p->again_at - r->now < next)
             next = p->again_at - r->now;
+        if (recall > r->now && recall - r->now < next)
+            next = recall - r->now;
     }
     return next;
 }

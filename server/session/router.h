@@ -7,7 +7,7 @@
  *                       v
  *                    router --ASK--> the leader's router --op--> its shard
  *                       ^ <--ANSWER-- or the link broke,           |
- *                       |             or NOT_PRIMARY <-------------+
+ *                       |   another leads, or NOT_PRIMARY <--------+
  *                       +- held until somebody leads, then asked again
  *
  * Of a partition, operations stay in the order in which they came: while one is held, later ones

@@ -31,6 +31,7 @@ struct place {
     uint64_t round;
     uint64_t epoch;  /* of the configuration they were sent by */
     msec_t again_at; /* not sent before */
+    msec_t moved_at; /* somebody else leads since, by what is known here; 0: not so */
     unsigned tries;  /* refusals in a row, with that epoch */
     bool refused;    /* in this round: the next one begins when all are back */
 };

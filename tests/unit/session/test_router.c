@@ -616,6 +616,58 @@ START_TEST(an_answer_that_does_not_fit_what_was_asked_is_not_taken)
 }
 END_TEST
 
+/* Node 2 was asked and hears nothing; node 3 takes over. */
+static void asked_in_vain(void)
+{
+    asks_at_1(2);
+    link_up(&w->at[0][1], 1);
+    link_up(&w->at[0][1], 2);
+    ask(0);
+    pass(1000);
+    lead_moves(1, 3);
+}
+
+static bool done_by_3(void)
+{
+    deliver(&w->at[2][1], 0);
+    shard_do(&w->at[2][1]);
+    shard_commit(&w->at[2][1]);
+    deliver(&w->at[0][1], 2);
+    router_check(w->at[0][1].router);
+    return w->op[0].fate == FATE_DONE;
+}
+
+START_TEST(an_op_is_asked_for_elsewhere_when_who_was_asked_leads_no_more_and_says_nothing)
+{
+    asked_in_vain();
+    for (uint32_t n = 0; n < NODES; n++)
+        news(n, w->states_len - 1);
+    pass(99);
+    ck_assert(!done_by_3()); /* it may answer yet */
+    pass(1);
+    ck_assert(done_by_3());
+    deliver(&w->at[1][1], 0); /* it does, late */
+    shard_do(&w->at[1][1]);
+    deliver(&w->at[0][1], 1);
+    ck_assert_uint_eq(w->op[0].told, 1);
+    ck_assert_uint_eq(w->op[0].done, 1);
+    stop();
+}
+END_TEST
+
+START_TEST(an_op_is_asked_for_elsewhere_at_once_when_who_was_asked_is_down)
+{
+    asked_in_vain();
+    struct grid_state *next = grid_state_copy(truth());
+    gone_one(next, 2);
+    w->states[w->states_len++] = next;
+    for (uint32_t n = 0; n < NODES; n++)
+        news(n, w->states_len - 1);
+    ck_assert(done_by_3());
+    stop();
+}
+END_TEST
+
 static enum grid_err last_status;
 
 static void status_reply(void *ctx, const struct ticket *to, const struct result *res)
@@ -731,6 +783,8 @@ END_TEST
 UNIT_MAIN("session/router", each_increment_is_done_once_and_in_order_whatever_moves_and_breaks,
           an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_doubt,
           an_op_is_asked_for_when_the_link_comes_up,
-          an_answer_that_does_not_fit_what_was_asked_is_not_taken, what_waits_is_bounded,
+          an_answer_that_does_not_fit_what_was_asked_is_not_taken,
+          an_op_is_asked_for_elsewhere_when_who_was_asked_leads_no_more_and_says_nothing,
+          an_op_is_asked_for_elsewhere_at_once_when_who_was_asked_is_down, what_waits_is_bounded,
           an_errand_goes_to_every_node_and_the_answers_are_added_up,
           an_errand_passes_over_a_node_that_is_gone_or_silent)
