@@ -385,10 +385,9 @@ bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item)
 bool gc_wire_topology(struct grid_bytes body, struct wire_topology *ret_topology)
 {
     static const struct field fields[] = {
-        [1] = FIELD(wire_topology, revision, NUMBER64),
-        [2] = FIELD(wire_topology, since, NUMBER64),
-        [3] = FIELD(wire_topology, nodes, LIST),
-        [4] = FIELD(wire_topology, contexts, LIST),
+        [1] = FIELD(wire_topology, revision, NUMBER64), [2] = FIELD(wire_topology, since, NUMBER64),
+        [3] = FIELD(wire_topology, nodes, LIST),        [4] = FIELD(wire_topology, contexts, LIST),
+        [5] = FIELD(wire_topology, astray, NUMBER32),
     };
     *ret_topology = (struct wire_topology){0};
     return DECODE(body, fields, ret_topology);

@@ -103,6 +103,7 @@ bool gc_wire_item_next(struct wire_list *list, struct wire_item *ret_item);
 struct wire_topology {
     uint64_t revision, since;
     struct wire_list nodes, contexts;
+    uint32_t astray;
 };
 bool gc_wire_topology(struct grid_bytes body, struct wire_topology *ret_topology);
 struct wire_node {

@@ -33,6 +33,27 @@ static size_t quiet_nodes(const struct grid_member *m, uint32_t *quiet)
     return len;
 }
 
+bool grid_member_astray(const struct grid_member *m, msec_t now)
+{
+    size_t up = 0, heard = 0;
+    if (m->phase != GRID_IN || m->lead)
+        return m->phase != GRID_IN && member_founded(m);
+    for (size_t i = 0; i < m->state->nodes_len; i++) {
+        const struct grid_node *n = &m->state->nodes[i];
+        const struct grid_peer *p = known_by_id(m, n->info.id);
+        if (n->state != NODE_UP)
+            continue;
+        msec_t last =
+            p && p->life.boot == n->boot && p->heard > m->entered_at ? p->heard : m->entered_at;
+        bool lately = n->number == m->self.node || now < last + member_failure_timeout(m);
+        if (lately && n->number == m->leader && n->number != m->self.node)
+            return false;
+        up++;
+        heard += lately;
+    }
+    return 2 * heard <= up;
+}
+
 void beacon_send(struct grid_member *m, struct grid_peer *p, bool probe)
 {
     struct grid_message msg;

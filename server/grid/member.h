@@ -199,6 +199,9 @@ struct grid_member_status {
 };
 void grid_member_status(const struct grid_member *m, msec_t now,
                         struct grid_member_status *ret_status);
+/* Others may know more: this life is over, or neither the leader was heard lately nor most of the
+ * nodes that are up. Clients are better off elsewhere. */
+bool grid_member_astray(const struct grid_member *m, msec_t now);
 void grid_member_check(const struct grid_member *m);
 
 #endif

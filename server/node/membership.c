@@ -53,6 +53,7 @@ struct membership {
     struct loop_timer timer;
     struct grid_state *news; /* published in this turn; NULL: none */
     struct replica_member self, told;
+    bool told_astray;            /* see grid_member_astray() */
     uint32_t leader;             /* heard of last */
     uint64_t leaders, failovers; /* so far: see membership_counts() */
     struct grid_state *last;     /* that was published */
@@ -311,14 +312,16 @@ static void links_want(struct membership *m, const struct grid_state *s)
 static void news_tell(struct membership *m)
 {
     struct grid_state *s = m->news ? m->news : grid_member_state(m->member);
-    if (!m->news && replica_member_eq(m->self, m->told))
+    bool astray = grid_member_astray(m->member, now_of(m));
+    if (!m->news && replica_member_eq(m->self, m->told) && astray == m->told_astray)
         return;
     if (grid_state_founded(s)) {
         catalog_take(m, s->catalog);
         links_want(m, s);
     }
-    replication_news(m->node, s, m->self);
+    replication_news(m->node, s, m->self, astray);
     m->told = m->self;
+    m->told_astray = astray;
     m->revision = s->revision;
     grid_state_unref(m->news);
     m->news = NULL;

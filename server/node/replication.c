@@ -19,6 +19,7 @@ struct replication {
     struct grid_leases *leases;
     struct grid_state *state; /* NULL: nothing is known yet */
     struct replica_member self;
+    bool astray;
     struct loop_timer tick; /* of shard_turn() */
     struct loop_timer look; /* while draining */
     msec_t drain_by;
@@ -37,6 +38,11 @@ const struct grid_state *replication_state(const struct worker *w)
 struct replica_member replication_self(const struct worker *w)
 {
     return w->replication ? w->replication->self : (struct replica_member){0, 0};
+}
+
+bool replication_astray(const struct worker *w)
+{
+    return w->replication && w->replication->astray;
 }
 
 static const struct grid_node *node_of(const struct replication *r, uint32_t number)
@@ -288,6 +294,7 @@ struct news {
     struct note note;
     struct grid_state *state;
     struct replica_member self;
+    bool astray;
 };
 
 static void catalog_take(struct worker *w, struct catalog *c)
@@ -324,6 +331,7 @@ static void news_run(struct note *note, void *thread)
     r->state = n->state;
     r->self = n->self;
     w->ports.outside = !r->self.node;
+    r->astray = n->astray;
     if (grid_state_founded(r->state)) {
         catalog_take(w, r->state->catalog);
         links_want(r);
@@ -338,11 +346,12 @@ static void news_run(struct note *note, void *thread)
     free(n);
 }
 
-void replication_news(struct node *n, struct grid_state *state, struct replica_member self)
+void replication_news(struct node *n, struct grid_state *state, struct replica_member self,
+                      bool astray)
 {
     for (unsigned i = 0; i < n->shards; i++) {
         struct news *news = xalloc(sizeof *news);
-        *news = (struct news){{.run = news_run}, grid_state_ref(state), self};
+        *news = (struct news){{.run = news_run}, grid_state_ref(state), self, astray};
         worker_post(&n->workers[i], &news->note);
     }
 }

@@ -26,12 +26,15 @@ extern const struct shard_grid_ports replication_ports; /* ctx: the worker */
  * yet. */
 const struct grid_state *replication_state(const struct worker *w);
 struct replica_member replication_self(const struct worker *w);
+/* This node has lost touch with the others, which may know more. */
+bool replication_astray(const struct worker *w);
 /* The link to the shard of that node that has the partition; NULL: none is up. */
 struct peers_link *replication_link(struct worker *w, uint32_t node, uint32_t partition);
 
 /* Control thread: tell every worker. `self` {0, 0}: this node is not in the grid, or not any
  * more. */
-void replication_news(struct node *n, struct grid_state *state, struct replica_member self);
+void replication_news(struct node *n, struct grid_state *state, struct replica_member self,
+                      bool astray);
 void replication_hand_over(struct node *n, const struct plan_ask *ask);
 /* The leader has changed: progress and positions are said again. */
 void replication_again(struct node *n);

@@ -88,6 +88,11 @@ static const struct grid_state *worker_grid(void *ctx)
     return replication_state(ctx);
 }
 
+static bool worker_astray(void *ctx)
+{
+    return replication_astray(ctx);
+}
+
 static bool worker_waits(void *ctx, char *why)
 {
     struct worker *w = ctx;
@@ -425,6 +430,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .move = link_move,
         .catalog = worker_catalog,
         .grid = worker_grid,
+        .astray = worker_astray,
         .waits = worker_waits,
         .outside = n->membership != NULL,
         .everywhere = everywhere,

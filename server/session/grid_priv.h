@@ -18,6 +18,7 @@ struct grid_session {
     uint64_t topology;       /* revision the client has; 0: it does not want to know */
     bool wants_topology;     /* pushed (grid_topology.c) */
     struct grid_state *told; /* what it was pushed last; NULL: nothing yet */
+    bool told_astray;        /* with it */
 };
 
 static inline struct grid_session *grid_of(struct session *s)

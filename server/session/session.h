@@ -51,6 +51,8 @@ struct session_ports {
     /* What the grid agreed on, as this thread knows it; NULL: the node is alone. Valid until the
      * next turn. */
     const struct grid_state *(*grid)(void *ctx);
+    /* Others may know more than `grid`: the node has lost touch with them. NULL: never. */
+    bool (*astray)(void *ctx);
     /* What the node waits for before it serves anything, as a line for people in `why`
      * (WAITS_BYTES); false: it serves. NULL: it always does. */
     bool (*waits)(void *ctx, char *why);

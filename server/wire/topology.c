@@ -110,7 +110,7 @@ static void numbers_place(struct push *p)
 }
 
 void wire_topology_push(struct buf *out, const struct grid_state *before,
-                        const struct grid_state *now)
+                        const struct grid_state *now, uint32_t astray)
 {
     struct push p = {0};
     size_t contexts = 2 * now->tables_len + (before ? before->tables_len : 0);
@@ -119,6 +119,7 @@ void wire_topology_push(struct buf *out, const struct grid_state *before,
     p.context_list = xcalloc(contexts, sizeof *p.context_list);
     p.m.revision = now->revision;
     p.m.since = before ? before->revision : 0;
+    p.m.astray = astray;
     nodes_fill(&p, now);
     contexts_fill(&p, before, now);
     if (before)

@@ -481,6 +481,32 @@ START_TEST(who_leaves_is_gone_at_once_and_does_not_come_back)
     run(3000);
     ck_assert_uint_eq(w.nodes[2].ins, 1);
     ck_assert_uint_eq(w.nodes[2].gones, 1);
+    ck_assert(grid_member_astray(w.nodes[2].member, w.now)); /* its life is over */
+    end();
+}
+END_TEST
+
+/* Each 10 ms; whether it ever was. */
+static bool astray_within(unsigned i, msec_t ms)
+{
+    bool astray = false;
+    for (msec_t until = w.now + ms; w.now < until && !astray; run(10))
+        astray = grid_member_astray(w.nodes[i].member, w.now);
+    return astray;
+}
+
+START_TEST(who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
+{
+    three();
+    struct grid_member_status s;
+    grid_member_status(w.nodes[0].member, w.now, &s);
+    unsigned leader = s.leader - 1;
+    ck_assert(!astray_within(leader, 2000));
+    stop(leader);
+    ck_assert(!astray_within((leader + 1) % 3, 3000)); /* the other one leads, or this one */
+    stop((leader + 2) % 3);
+    ck_assert(!astray_within((leader + 1) % 3, 500));
+    ck_assert(astray_within((leader + 1) % 3, 1000));
     end();
 }
 END_TEST
@@ -493,4 +519,5 @@ UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
           changes_of_partitions_travel_together_and_are_answered_each,
           what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
           who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
-          who_leaves_is_gone_at_once_and_does_not_come_back)
+          who_leaves_is_gone_at_once_and_does_not_come_back,
+          who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
