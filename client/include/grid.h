@@ -96,7 +96,8 @@ struct grid_options {
     const char *name;    /* who you are, shown to operators */
     const char *grid;    /* refuse a grid of another name; NULL: any */
     uint32_t timeout_ms; /* of each call; default 5000 */
-    /* unanswered asynchronous requests; default 1024; more wait in the client */
+    /* unanswered asynchronous requests; default 1000; more wait in the client. Less than the nodes'
+     * requests_per_connection: who has used that up is not heard when it asks for a sign of life */
     uint32_t pipeline_max;
     /* run on this libevent base; NULL: a base of its own, driven by grid_poll() and blocking
      * calls */

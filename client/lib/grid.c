@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TIMEOUT_MS_DEFAULT = 5000, PIPELINE_DEFAULT = 1024 };
+enum { TIMEOUT_MS_DEFAULT = 5000, PIPELINE_DEFAULT = 1000 };
 
 uint64_t gc_now_ms(void)
 {

@@ -44,6 +44,8 @@ struct grid {
     struct link **by_shard;
     uint32_t shards; /* of by_shard; 0: not known yet */
     struct topology topology;
+    uint64_t roam_at; /* `home` does not go elsewhere before */
+    unsigned roams;   /* in a row */
     size_t frame_max; /* largest request body the server takes */
     struct pollfd *fds;
     size_t fds_len;
@@ -177,7 +179,11 @@ struct link {
     uint64_t sent_bytes, encoded_bytes, read_bytes; /* of this connection */
     uint64_t last_ms;                               /* when bytes came last */
     uint64_t asked_ms;    /* when something was sent while nothing else was unanswered */
-    uint64_t avoid_until; /* to a node: it failed just now, others pass requests on to it */
+    uint64_t pinged_ms;   /* later than last_ms: nothing came since */
+    unsigned patience_ms; /* after a ping */
+    bool shunned;         /* to a node: it failed, others pass requests on until it is open again */
+    bool retry;           /* shunned: connect though nothing waits for it */
+    uint64_t retry_at;    /* not before */
     struct target *targets;
     size_t targets_len, target_at;
     uint64_t due;    /* end of an attempt, or the next one; 0: none */
@@ -192,8 +198,11 @@ struct link {
 
 struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t shard);
 void gc_link_free(struct link *l);
-/* A request was queued: connect if need be. No I/O yet. */
+/* A request was queued: connect if need be. No I/O yet. retry: though none is, if it is time. */
 void gc_link_want(struct link *l);
+void gc_link_retry(struct link *l);
+/* Open, and nothing that was asked to find out is unanswered. */
+bool gc_link_sound(const struct link *l);
 /* Send what is queued: one write. */
 void gc_link_flush(struct link *l);
 void gc_link_ready(struct link *l, bool readable, bool writable);
@@ -215,6 +224,8 @@ void gc_settle(struct grid *g);
 /* What the server said of itself in a Hello on `l`. */
 void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply);
 void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body);
+/* `home` is at a node that is astray: elsewhere, unless that was tried just now. */
+void gc_roam(struct grid *g);
 /* The link for `r`. */
 struct link *gc_route(struct grid *g, const struct request *r);
 /* Requests of one bucket go over one link, as things are: 0 .. gc_buckets() - 1. */

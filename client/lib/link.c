@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 enum { BACKOFF_MS_MIN = 5, BACKOFF_DOUBLINGS = 6, ATTEMPT_MS_MIN = 100, ATTEMPT_MS_MAX = 3000 };
-enum { DIAL_MS = 500, PATIENCE_MS = 1000 }; /* of a node of several: others pass requests on */
+/* Of a node of several: others pass requests on. */
+enum { DIAL_MS = 500, QUIET_MS = 300, PATIENCE_MS = 700, PATIENCE_MS_MAX = 8000 };
 enum { READ_BYTES = 64 << 10, READS_MAX = 16, UNSENT_BYTES_MAX = 1 << 20, IDLE_MS = 100 };
 
 static const uint8_t legal_moves[LINK_STATES] = {
@@ -38,6 +39,7 @@ struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t s
     l->member = member;
     l->shard = shard;
     l->stream.fd = -1;
+    l->patience_ms = PATIENCE_MS;
     l->targets = gc_calloc(TARGETS_MAX, sizeof *l->targets);
     list_init(&l->queued);
     list_init(&l->sent);
@@ -109,7 +111,7 @@ static bool wanted(const struct link *l)
     const struct grid *g = l->grid;
     if (l == g->home && (!g->shards || (g->topology.revision && g->unanswered)))
         return true; /* it is where news of the topology come in */
-    return !list_empty(&l->queued);
+    return l->retry || !list_empty(&l->queued);
 }
 
 static uint64_t backoff_ms(struct link *l)
@@ -137,7 +139,9 @@ static void fail(struct link *l, enum grid_err refusal, const char *text)
     if (refusal && !l->refusal)
         l->refusal = refusal;
     bool was_open = l->state == LINK_OPEN;
-    l->avoid_until = l->grid->now + (was_open ? BACKOFF_MS_MIN : DIAL_MS);
+    l->shunned = l->member != NULL;
+    l->retry = false;
+    l->retry_at = l->grid->now + (was_open ? BACKOFF_MS_MIN : DIAL_MS);
     gc_requests_return(l);
     disconnect(l);
     if (was_open && l->read_bytes) {
@@ -234,13 +238,29 @@ static uint64_t attempt_ms(const struct link *l)
     return ms < ATTEMPT_MS_MAX ? ms : ATTEMPT_MS_MAX;
 }
 
-/* The node it is to; else those of the caller, then those that the grid told of. */
+/* The node that was heard last. */
+static const struct member *sound_member(const struct grid *g)
+{
+    const struct link *best = NULL;
+    list_for_each (it, &g->links) {
+        const struct link *l = list_entry(it, struct link, node);
+        const struct member *m = l->member;
+        if (m && m->up && !m->astray && gc_link_sound(l) && (!best || l->last_ms > best->last_ms))
+            best = l;
+    }
+    return best ? best->member : NULL;
+}
+
+/* The node it is to; else one that answers, those of the caller, and those that the grid told
+ * of. */
 static size_t targets_find(struct link *l, char why[GRID_WHY_BYTES])
 {
     const struct grid *g = l->grid;
     if (l->member)
         return gc_targets_find(&l->member->endpoint, 1, 0, l->targets, 0, why);
-    size_t n = gc_targets_find(g->endpoints, g->endpoints_len, g->preferred, l->targets, 0, why);
+    const struct member *sound = sound_member(g);
+    size_t n = sound ? gc_targets_find(&sound->endpoint, 1, 0, l->targets, 0, why) : 0;
+    n = gc_targets_find(g->endpoints, g->endpoints_len, g->preferred, l->targets, n, why);
     for (size_t i = 0; i < g->topology.members_len; i++)
         if (g->topology.members[i]->up && g->topology.members[i]->shards)
             n = gc_targets_find(&g->topology.members[i]->endpoint, 1, 0, l->targets, n, why);
@@ -253,6 +273,8 @@ static void start(struct link *l)
     struct grid *g = l->grid;
     move_to(l, LINK_CONNECTING);
     l->sent_bytes = l->encoded_bytes = l->read_bytes = 0;
+    l->pinged_ms = 0;
+    l->retry = false;
     if (l->target_at >= l->targets_len) {
         l->target_at = 0;
         l->targets_len = targets_find(l, why);
@@ -282,35 +304,12 @@ void gc_link_want(struct link *l)
     }
 }
 
-/* Not one byte though something is unanswered: where there are other nodes, they are asked. */
-static void look_whether_silent(struct link *l)
+void gc_link_retry(struct link *l)
 {
-    struct grid *g = l->grid;
-    uint64_t since = l->last_ms > l->asked_ms ? l->last_ms : l->asked_ms;
-    if (list_empty(&l->sent) || !g->topology.revision || g->topology.members_len < 2)
+    if (l->state != LINK_DOWN || l->due || l->retry_at > l->grid->now)
         return;
-    l->due = since + PATIENCE_MS;
-    if (l->due > g->now)
-        return;
-    if (!l->member && g->endpoints_len)
-        g->preferred = (g->preferred + 1) % g->endpoints_len;
-    fail(l, GRID_OK, "no answer in time");
-    l->avoid_until = g->now + PATIENCE_MS;
-}
-
-void gc_link_tick(struct link *l)
-{
-    if (!l->due || l->due > l->grid->now)
-        return;
-    l->due = 0;
-    if (l->state == LINK_OPEN) {
-        look_whether_silent(l);
-        return;
-    }
-    if (l->state != LINK_DOWN)
-        fail(l, GRID_OK, "no answer in time");
-    else if (wanted(l))
-        start(l);
+    l->retry = true;
+    gc_link_want(l);
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -346,6 +345,7 @@ static void hello_reply(struct link *l, struct grid_bytes body)
     }
     move_to(l, LINK_OPEN);
     l->due = 0;
+    l->shunned = false;
     l->refusal = GRID_OK;
     *l->trying = *l->why = '\0';
     for (size_t i = 0; i < g->endpoints_len; i++)
@@ -389,6 +389,7 @@ static void take_frames(struct link *l)
                 return;
         } else if (likely(gc_wire_response(body, &response))) {
             l->rounds = 0; /* it is a good connection */
+            l->patience_ms = PATIENCE_MS;
             gc_requests_answer(l->grid, l, &response);
         } else {
             fail(l, GRID_OK, "the server sent a malformed message");
@@ -445,6 +446,122 @@ static void read_some(struct link *l)
     }
 }
 
+/* --- silence ---------------------------------------------------------------------------------- */
+
+/* Where there are other nodes, one that is silent is noticed before the deadlines of requests:
+ *
+ *   something is unanswered, QUIET_MS without a byte --> PING --patience_ms without one--> broken
+ *
+ * A node that only is slow to do what it was asked answers the PING. Of `home` that is asked while
+ * anything is unanswered anywhere, for it would not tell where that belongs now. */
+
+static bool among_nodes(const struct grid *g)
+{
+    return g->topology.revision && g->topology.members_len > 1;
+}
+
+static bool pinged(const struct link *l)
+{
+    return l->pinged_ms > l->last_ms;
+}
+
+bool gc_link_sound(const struct link *l)
+{
+    return l->state == LINK_OPEN && !pinged(l);
+}
+
+/* Until it is over, its silence means something. */
+static bool watched(const struct link *l)
+{
+    const struct grid *g = l->grid;
+    return pinged(l) || !list_empty(&l->sent) || (l == g->home && g->unanswered);
+}
+
+static void watch_silence(struct link *l)
+{
+    if (l->state != LINK_OPEN || l->due)
+        return;
+    l->asked_ms = l->grid->now;
+    l->due = l->asked_ms + QUIET_MS;
+}
+
+/* No request of the caller: it has a number, and nobody waits for the answer. */
+static void ping(struct link *l)
+{
+    struct grid *g = l->grid;
+    struct wire_head head = {.number = ++g->number, .op = GRID__OP__PING};
+    if (l->state != LINK_OPEN || pinged(l) || !gc_buf_reserve(&l->out, WIRE_HEAD_BYTES_MAX))
+        return;
+    size_t len = gc_wire_head(l->out.data + l->out.end, &head, 0);
+    l->out.end += len;
+    l->encoded_bytes += len;
+    l->pinged_ms = g->now;
+    l->due = g->now + l->patience_ms;
+    gc_link_flush(l);
+}
+
+/* All connections to its node: the others may be as dead, and be used next. */
+static void ping_node(struct link *l)
+{
+    for (uint32_t i = 0; l->member && i < l->member->room; i++)
+        if (l->member->by_shard[i])
+            ping(l->member->by_shard[i]);
+    ping(l);
+}
+
+static void silent(struct link *l)
+{
+    struct grid *g = l->grid;
+    if (!l->member && g->endpoints_len)
+        g->preferred = (g->preferred + 1) % g->endpoints_len;
+    /* Should it live, and only not read what is behind many requests, that needs more time. */
+    l->patience_ms = l->patience_ms < PATIENCE_MS_MAX / 2 ? l->patience_ms * 2 : PATIENCE_MS_MAX;
+    fail(l, GRID_OK, "no answer in time");
+    l->retry_at = g->now + DIAL_MS;
+}
+
+static void look_whether_silent(struct link *l)
+{
+    struct grid *g = l->grid;
+    uint64_t since = l->last_ms > l->asked_ms ? l->last_ms : l->asked_ms;
+    if (!among_nodes(g) || !watched(l))
+        return;
+    if (l == g->home && g->topology.astray && g->now >= g->roam_at) {
+        gc_roam(g);
+        return;
+    }
+    if (!pinged(l)) {
+        l->due = since + QUIET_MS;
+        if (l->due <= g->now)
+            ping_node(l);
+        return;
+    }
+    l->due = l->pinged_ms + l->patience_ms;
+    if (l->due > g->now)
+        return;
+    read_some(l); /* what came while the caller did something else */
+    if (l->state != LINK_OPEN)
+        return;
+    l->due = l->last_ms + QUIET_MS;
+    if (pinged(l))
+        silent(l);
+}
+
+void gc_link_tick(struct link *l)
+{
+    if (!l->due || l->due > l->grid->now)
+        return;
+    l->due = 0;
+    if (l->state == LINK_OPEN) {
+        look_whether_silent(l);
+        return;
+    }
+    if (l->state != LINK_DOWN)
+        fail(l, GRID_OK, "no answer in time");
+    else if (wanted(l))
+        start(l);
+}
+
 /* --- sending ---------------------------------------------------------------------------------- */
 
 /* A connection that was idle may have been closed meanwhile: hear it before something is sent in
@@ -467,7 +584,10 @@ void gc_link_flush(struct link *l)
             ;
         if (!waiting && !list_empty(&l->sent)) {
             l->asked_ms = l->grid->now;
-            l->due = l->grid->topology.revision && !l->due ? l->asked_ms + PATIENCE_MS : l->due;
+            if (among_nodes(l->grid)) {
+                watch_silence(l);
+                watch_silence(l->grid->home);
+            }
         }
         if (!gc_stream_unsent(&l->stream, &l->out))
             break;

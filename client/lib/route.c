@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FRAME_MAX_LEAST = 4096 };
+enum { FRAME_MAX_LEAST = 4096, ROAM_MS = 1000, ROAM_DOUBLINGS = 5 };
 
 void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply)
 {
@@ -27,6 +27,17 @@ void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *rep
     g->by_shard[l->shard - 1] = l;
 }
 
+void gc_roam(struct grid *g)
+{
+    if (g->now < g->roam_at)
+        return;
+    g->roam_at = g->now + ((uint64_t)ROAM_MS << g->roams);
+    g->roams += g->roams < ROAM_DOUBLINGS;
+    if (g->endpoints_len)
+        g->preferred = (g->preferred + 1) % g->endpoints_len;
+    gc_link_break(g->home, "the node has lost touch with the grid");
+}
+
 void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body)
 {
     if (l != g->home)
@@ -35,6 +46,8 @@ void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body)
         gc_link_break(l, "the server sent a malformed topology");
         return;
     }
+    if (!g->topology.astray)
+        g->roams = 0;
     /* What nodes that are gone have not answered, others are asked (R13). */
     list_for_each (it, &g->links) {
         struct link *other = list_entry(it, struct link, node);
@@ -45,24 +58,23 @@ void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body)
         else
             gc_requests_reroute(other);
     }
+    if (g->topology.astray)
+        gc_roam(g);
 }
 
-static bool avoided(const struct link *l)
-{
-    return l->state != LINK_OPEN && l->avoid_until > l->grid->now;
-}
-
-/* Any node passes a request on to where it belongs. */
+/* Any node passes a request on to where it belongs: the one where news come in, if it answers; else
+ * that which was heard last. */
 static struct link *relay(struct grid *g)
 {
-    if (g->home->state == LINK_OPEN || !g->topology.revision)
+    struct link *best = NULL;
+    if (gc_link_sound(g->home) || !g->topology.revision)
         return g->home;
     list_for_each (it, &g->links) {
         struct link *l = list_entry(it, struct link, node);
-        if (l->member && l->state == LINK_OPEN)
-            return l;
+        if (l->state == LINK_OPEN && (!best || l->last_ms > best->last_ms))
+            best = l;
     }
-    return g->home;
+    return best ? best : g->home;
 }
 
 static struct link *route_among_nodes(struct grid *g, const struct request *r)
@@ -76,7 +88,11 @@ static struct link *route_among_nodes(struct grid *g, const struct request *r)
     uint32_t shard = slot_partition(r->slot, r->cache->partitions) % m->shards;
     if (!m->by_shard[shard])
         m->by_shard[shard] = gc_link_new(g, m, shard + 1);
-    return avoided(m->by_shard[shard]) ? relay(g) : m->by_shard[shard];
+    struct link *l = m->by_shard[shard];
+    if (!l->shunned)
+        return l;
+    gc_link_retry(l);
+    return relay(g);
 }
 
 struct link *gc_route(struct grid *g, const struct request *r)

@@ -64,6 +64,19 @@ static bool nodes_take(struct topology *t, struct wire_list *list)
     return list->len == 0;
 }
 
+/* What it did, others do by now, or soon. */
+static void astray_take(struct topology *t, uint32_t number)
+{
+    struct member *m = number ? member_find(t, number) : NULL;
+    t->astray = number != 0;
+    for (size_t i = 0; !number && i < t->members_len; i++)
+        t->members[i]->astray = false;
+    if (m) {
+        m->astray = true;
+        m->up = false;
+    }
+}
+
 /* --- partitions ------------------------------------------------------------------------------- */
 
 static struct ownership *ownership_find(const struct topology *t, uint32_t id)
@@ -122,6 +135,7 @@ bool gc_topology_take(struct topology *t, struct grid_bytes body)
     t->revision = 0; /* until it was read as a whole */
     if (!nodes_take(t, &w.nodes))
         return false;
+    astray_take(t, w.astray);
     while (gc_wire_owners_next(&w.contexts, &owners))
         if (!owners_take(t, &owners))
             return false;

@@ -17,6 +17,7 @@ struct member {
     uint32_t shards; /* 0: it has told nothing that makes sense */
     uint32_t room;   /* of by_shard */
     bool up;
+    bool astray; /* it said so itself, and no other has told anything since */
     struct endpoint endpoint;
     struct link **by_shard; /* NULL: none made yet */
     size_t bucket;          /* of its first shard, among all shards of all nodes */
@@ -30,6 +31,7 @@ struct ownership { /* of a context */
 
 struct topology {
     uint64_t revision; /* 0: nothing is known: a node that is alone, or not yet */
+    bool astray;       /* who told it has lost touch with the grid */
     struct member **members;
     size_t members_len;
     size_t buckets;

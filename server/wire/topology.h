@@ -6,7 +6,7 @@
 #include "control/state.h"
 
 /* Append the frame of a push to `out`: all of `now`, or, with `before`, an earlier state that led
- * to it, what is different. `astray`: number of this node when it has lost touch with the grid, else
+ * to it, what is different. `astray`: number of this node if it has lost touch with the grid; else
  * 0. */
 void wire_topology_push(struct buf *out, const struct grid_state *before,
                         const struct grid_state *now, uint32_t astray);

@@ -27,6 +27,7 @@ enum fake_act {
     FAKE_SILENT,   /* never answer */
     FAKE_TWICE,    /* answer, and answer again */
     FAKE_LATER,    /* answer after the next request of the connection */
+    FAKE_HELD,     /* answer after a later request of the connection, when `holding` is over */
     FAKE_GARBAGE,  /* a frame of random bytes */
     FAKE_HUGE,     /* the header of a frame of 3 GiB */
     FAKE_EMPTY,    /* a frame of length 0 */
@@ -53,6 +54,7 @@ struct fake_conf {
     SSL_CTX *tls;
     Grid__AdminReply *admin;
     Grid__Location *location;
+    Grid__Topology *topology;          /* pushed after the greeting, to who asks for it; borrowed */
     uint32_t scan_pages, scan_entries; /* SCAN: pages of each partition, entries of each page */
     size_t value_bytes;                /* GET: so many; 0: the key */
 };
@@ -73,9 +75,12 @@ struct fake {
     int listener;
     bool everywhere; /* on all addresses of the machine, not 127.0.0.1 only */
     uint16_t port;
+    bool paused;  /* it accepts connections, and that is all; fake_pause() */
+    bool holding; /* see FAKE_HELD */
     size_t step;
     unsigned connections, opened;
     int fds[FAKE_CONNECTIONS_MAX];
+    bool news[FAKE_CONNECTIONS_MAX]; /* it asked for topologies */
     pthread_t threads[FAKE_CONNECTIONS_MAX];
     struct fake_seen *seen;
     size_t seen_len;
@@ -91,7 +96,8 @@ struct fake_connection {
     int fd;
     uint32_t shard;
     SSL *ssl;
-    Grid__Response *later; /* FAKE_LATER */
+    Grid__Response *later; /* FAKE_LATER, FAKE_HELD */
+    bool held;             /* later: it is one of FAKE_HELD */
 };
 
 static void fake_need(bool ok, const char *what)
@@ -163,6 +169,44 @@ static ProtobufCMessage *fake_receive(struct fake_connection *c,
     return m;
 }
 
+static void fake_wait_paused(struct fake *f)
+{
+    pthread_mutex_lock(&f->mutex);
+    while (f->paused)
+        pthread_cond_wait(&f->changed, &f->mutex);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+/* As SIGSTOP, and SIGCONT. */
+static inline void fake_pause(struct fake *f, bool on)
+{
+    pthread_mutex_lock(&f->mutex);
+    f->paused = on;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static bool fake_tell(struct fake_connection *c, Grid__Topology *t)
+{
+    Grid__Response push;
+    grid__response__init(&push);
+    push.owners = t;
+    return fake_send(c, &push.base);
+}
+
+/* To all that ask for it, now and later. Borrowed. */
+static inline void fake_push(struct fake *f, Grid__Topology *t)
+{
+    pthread_mutex_lock(&f->mutex);
+    f->conf.topology = t;
+    for (unsigned i = 0; i < f->connections; i++) {
+        struct fake_connection c = {.fake = f, .fd = f->fds[i]};
+        if (f->news[i] && c.fd >= 0)
+            (void)fake_tell(&c, t);
+    }
+    pthread_mutex_unlock(&f->mutex);
+}
+
 static bool fake_greet(struct fake_connection *c)
 {
     static char text_node[] = "fake", text_grid[] = "test";
@@ -191,12 +235,14 @@ static bool fake_greet(struct fake_connection *c)
     reply.node = text_node;
     reply.grid = text_grid;
     bool silent = f->conf.hello_silent, garbage = f->conf.hello_garbage;
+    Grid__Topology *topology = h->topology ? f->conf.topology : NULL;
+    f->news[c->index] = h->topology;
     pthread_mutex_unlock(&f->mutex);
     bool ok = true;
     if (garbage)
         ok = fake_write(c, (const uint8_t *)"\5\0\0\0\xff\xff\xff\xff\xff", 9);
     else if (!silent)
-        ok = fake_send(c, &reply.base);
+        ok = fake_send(c, &reply.base) && (!topology || fake_tell(c, topology));
     free(reply.detail);
     grid__hello__free_unpacked(h, NULL);
     return ok && !reply.status;
@@ -371,7 +417,9 @@ static bool fake_act(struct fake_connection *c, const struct fake_step *step, Gr
     case FAKE_SILENT:
         break;
     case FAKE_LATER:
+    case FAKE_HELD:
         c->later = a;
+        c->held = step->act == FAKE_HELD;
         return true;
     case FAKE_GARBAGE:
         ok = fake_write(c, (const uint8_t *)"\6\0\0\0\xff\x01\x02\xff\xff\xff", 10);
@@ -397,7 +445,7 @@ static bool fake_act(struct fake_connection *c, const struct fake_step *step, Gr
         break;
     }
     fake_free(a);
-    if (ok && c->later) {
+    if (ok && c->later && !(c->held && c->fake->holding)) {
         ok = fake_send(c, &c->later->base);
         fake_free(c->later);
         c->later = NULL;
@@ -421,6 +469,7 @@ static void *fake_serve(void *arg)
     struct fake *f = c.fake;
     free(arg);
     fake_no_sigpipe();
+    fake_wait_paused(f);
     bool on = true;
     if (f->conf.tls) {
         c.ssl = SSL_new(f->conf.tls);
@@ -438,10 +487,12 @@ static void *fake_serve(void *arg)
         Grid__Request *q = (Grid__Request *)(void *)fake_receive(&c, &grid__request__descriptor);
         if (!q)
             break;
+        fake_wait_paused(f);
         struct fake_step step = {0};
         pthread_mutex_lock(&f->mutex);
         fake_note(&c, q);
-        if (q->op != GRID__OP__OPEN_CACHE && f->step < f->conf.script_len)
+        bool takes_step = q->op != GRID__OP__OPEN_CACHE && q->op != GRID__OP__PING;
+        if (takes_step && f->step < f->conf.script_len)
             step = f->conf.script[f->step++];
         Grid__Response *a = fake_answer(f, q);
         pthread_mutex_unlock(&f->mutex);

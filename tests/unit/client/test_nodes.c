@@ -1,0 +1,329 @@
+/* test_nodes.c - a grid of several nodes, of which one is paused, cut off, slow or wrong: who is
+ * asked instead, and when. Node 1 is the endpoint that the client was given first.
+ * LINK: client */
+#include "fixture.h"
+
+#include <event2/event.h>
+#include <poll.h>
+#include <time.h>
+
+enum { NODES = 3, PARTITIONS = 16, PING = GRID__OP__PING, SLOW_MS = 1600 };
+
+static struct fake nodes[NODES + 1]; /* from 1 */
+
+/* What a node knows of the grid: who leads all partitions. */
+struct view {
+    Grid__Topology m;
+    Grid__TopologyNode node[NODES], *node_list[NODES];
+    Grid__TopologyContext context, *context_list[1];
+    uint32_t primaries[PARTITIONS];
+};
+
+static struct view *view_of(struct view *v, uint64_t revision, uint32_t primary)
+{
+    static char name[] = "fake";
+    grid__topology__init(&v->m);
+    for (uint32_t i = 0; i < NODES; i++) {
+        Grid__TopologyNode *n = v->node_list[i] = &v->node[i];
+        grid__topology_node__init(n);
+        n->number = i + 1;
+        n->name = name;
+        n->address = nodes[i + 1].endpoint;
+        n->shards = 1;
+        n->up = true;
+    }
+    grid__topology_context__init(&v->context);
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        v->primaries[i] = primary;
+    v->context.partitions = PARTITIONS;
+    v->context.n_primaries = PARTITIONS;
+    v->context.primaries = v->primaries;
+    v->context_list[0] = &v->context;
+    v->m.revision = revision;
+    v->m.nodes = v->node_list;
+    v->m.n_nodes = NODES;
+    v->m.contexts = v->context_list;
+    v->m.n_contexts = 1;
+    return v;
+}
+
+static void tell(uint32_t node, struct view *v)
+{
+    fake_push(&nodes[node], &v->m);
+}
+
+/* All nodes know of `primary`, the client too. */
+static struct view first;
+
+static void begin_nodes(uint32_t primary, const struct fake_conf *of_primary,
+                        struct event_base *base)
+{
+    char endpoints[NODES * 64] = "";
+    for (uint32_t n = 1; n <= NODES; n++)
+        fake_start(&nodes[n], n == primary ? of_primary : NULL);
+    view_of(&first, 10, primary);
+    for (uint32_t n = 1; n <= NODES; n++) {
+        nodes[n].conf.topology = &first.m;
+        snprintf(endpoints + strlen(endpoints), sizeof endpoints - strlen(endpoints), "%s%s",
+                 n > 1 ? "," : "", nodes[n].endpoint);
+    }
+    connect_with((struct grid_options){.endpoints = endpoints, .base = base});
+}
+
+static void end_nodes(void)
+{
+    grid_close(grid);
+    for (uint32_t n = 1; n <= NODES; n++) {
+        fake_pause(&nodes[n], false);
+        fake_stop(&nodes[n]);
+    }
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Until it is done, or for so long. */
+static void turn_until(struct dones *d, unsigned len, uint64_t ms)
+{
+    for (uint64_t end = now_ms() + ms; d->len < len && now_ms() < end;)
+        (void)grid_poll(grid, 10);
+}
+
+static void put_async(struct dones *d)
+{
+    grid_put_async(cache, bytes("k"), bytes("v"), NULL, on_done, d);
+}
+
+/* It has come to the node, which does not answer. */
+static void put_in_vain(struct dones *d, uint32_t node)
+{
+    put_async(d);
+    while (!fake_count(&nodes[node], PUT))
+        (void)grid_poll(grid, 10);
+}
+
+/* One of many in a row, that are not to be too many. */
+static void put_at_leisure(void)
+{
+    ck_assert_int_eq(put("k"), GRID_OK);
+    (void)poll(NULL, 0, 2);
+}
+
+/* --- silence ---------------------------------------------------------------------------------- */
+
+START_TEST(a_node_that_is_silent_is_avoided_and_tried_again)
+{
+    begin_nodes(2, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[2], PUT), 1);
+    fake_pause(&nodes[2], true);
+    uint64_t from = now_ms();
+    ck_assert_int_eq(put("k"), GRID_OK); /* others pass it on */
+    ck_assert_uint_lt(now_ms() - from, 5000);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 1);
+    from = now_ms();
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(put("k"), GRID_OK); /* and nobody waits for it again */
+    ck_assert_uint_lt(now_ms() - from, 400);
+    fake_pause(&nodes[2], false);
+    for (size_t before = fake_count(&nodes[2], PUT); fake_count(&nodes[2], PUT) < before + 3;)
+        put_at_leisure();
+    end_nodes();
+}
+END_TEST
+
+struct based {
+    struct event_base *base;
+    struct dones dones;
+};
+
+static void on_based(void *arg, const struct grid_result *r)
+{
+    struct based *b = arg;
+    on_done(&b->dones, r);
+    event_base_loopbreak(b->base);
+}
+
+START_TEST(a_node_that_is_silent_is_avoided_by_who_waits_in_events)
+{
+    struct based b = {.base = event_base_new()};
+    begin_nodes(2, NULL, b.base);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    fake_pause(&nodes[2], true);
+    uint64_t from = now_ms();
+    grid_put_async(cache, bytes("k"), bytes("v"), NULL, on_based, &b);
+    event_base_dispatch(b.base);
+    ck_assert_int_eq(b.dones.err, GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 5000);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 1);
+    end_nodes();
+    event_base_free(b.base);
+}
+END_TEST
+
+START_TEST(home_is_left_when_it_is_silent_and_news_come_from_another)
+{
+    struct view second;
+    begin_nodes(1, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    fake_pause(&nodes[1], true);
+    for (uint32_t n = 2; n <= NODES; n++)
+        tell(n, view_of(&second, 11, 3));
+    uint64_t from = now_ms();
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 5000);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_ge(fake_count(&nodes[3], PUT), 1);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 1);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(home_is_left_when_it_is_silent_though_only_others_are_asked)
+{
+    struct view second;
+    struct dones dones = {0};
+    struct fake_conf conf = {.script = {{.act = FAKE_SILENT}}, .script_len = 1};
+    begin_nodes(2, &conf, NULL);
+    fake_pause(&nodes[1], true);
+    for (uint32_t n = 2; n <= NODES; n++)
+        tell(n, view_of(&second, 11, 3));
+    second.node[1].up = false; /* node 2 is down, and only answers pings */
+    put_async(&dones);
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[3], PUT), 1);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(a_node_that_is_slow_is_waited_for)
+{
+    struct dones dones = {0};
+    struct fake_conf conf = {.script = {{.act = FAKE_HELD}}, .script_len = 1};
+    begin_nodes(2, &conf, NULL);
+    nodes[2].holding = true;
+    put_async(&dones);
+    turn_until(&dones, 1, SLOW_MS);
+    ck_assert_uint_eq(dones.len, 0);
+    ck_assert_uint_ge(fake_count(&nodes[2], PING), 2);
+    ck_assert_uint_le(fake_count(&nodes[2], PING), SLOW_MS / 300);
+    nodes[2].holding = false;
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[2], PUT), 1);
+    ck_assert_uint_eq(nodes[2].connections, 1);
+    ck_assert_uint_eq(nodes[1].connections, 1);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered)
+{
+    struct dones dones = {0};
+    begin_nodes(2, NULL, NULL);
+    for (int i = 0; i < 5; i++) {
+        put_async(&dones);
+        (void)grid_poll(grid, 0);
+        turn_until(&dones, (unsigned)i + 1, 10000);
+    }
+    for (uint64_t end = now_ms() + 700; now_ms() < end;)
+        (void)grid_poll(grid, 10);
+    ck_assert_uint_eq(dones.len, 5);
+    for (uint32_t n = 1; n <= NODES; n++)
+        ck_assert_uint_eq(fake_count(&nodes[n], PING), 0);
+    end_nodes();
+}
+END_TEST
+
+/* --- news ------------------------------------------------------------------------------------- */
+
+START_TEST(what_a_node_that_is_down_did_not_answer_another_is_asked_at_once)
+{
+    struct view second;
+    struct dones dones = {0};
+    struct fake_conf conf = {.script = {{.act = FAKE_SILENT}}, .script_len = 1};
+    begin_nodes(2, &conf, NULL);
+    put_in_vain(&dones, 2);
+    view_of(&second, 11, 3);
+    second.node[1].up = false;
+    uint64_t from = now_ms();
+    tell(1, &second);
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 300);
+    ck_assert_uint_eq(fake_nth(&nodes[3], PUT, 0).number, fake_nth(&nodes[2], PUT, 0).number);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(who_leads_is_asked_once_it_was_told)
+{
+    struct view second;
+    begin_nodes(2, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    tell(1, view_of(&second, 11, 3));
+    while (fake_count(&nodes[3], PUT) < 2)
+        put_at_leisure();
+    size_t before = fake_count(&nodes[2], PUT);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[2], PUT), before);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(home_is_left_when_it_has_lost_touch_with_the_grid)
+{
+    struct view lost, second;
+    struct dones dones = {0};
+    struct fake_conf conf = {.script = {{.act = FAKE_SILENT}}, .script_len = 1};
+    begin_nodes(1, &conf, NULL);
+    put_in_vain(&dones, 1);
+    for (uint32_t n = 2; n <= NODES; n++)
+        tell(n, view_of(&second, 11, 3));
+    view_of(&lost, 10, 1);
+    lost.m.astray = 1;
+    uint64_t from = now_ms();
+    tell(1, &lost);
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 300);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_ge(fake_count(&nodes[3], PUT), 1);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 1);
+    end_nodes();
+}
+END_TEST
+
+/* Whoever can do anything at all is asked for it, and connections do not come and go for ever. */
+START_TEST(a_node_that_has_lost_touch_is_asked_when_there_is_no_other)
+{
+    struct view lost;
+    begin_nodes(1, NULL, NULL);
+    for (uint32_t n = 2; n <= NODES; n++)
+        fake_down(&nodes[n]);
+    view_of(&lost, 10, 1);
+    lost.m.astray = 1;
+    tell(1, &lost);
+    for (uint64_t end = now_ms() + SLOW_MS; now_ms() < end;)
+        put_at_leisure();
+    ck_assert_uint_le(nodes[1].connections, 5);
+    for (uint32_t n = 2; n <= NODES; n++)
+        fake_up(&nodes[n]);
+    end_nodes();
+}
+END_TEST
+
+UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
+          a_node_that_is_silent_is_avoided_by_who_waits_in_events,
+          home_is_left_when_it_is_silent_and_news_come_from_another,
+          home_is_left_when_it_is_silent_though_only_others_are_asked,
+          a_node_that_is_slow_is_waited_for,
+          pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered,
+          what_a_node_that_is_down_did_not_answer_another_is_asked_at_once,
+          who_leads_is_asked_once_it_was_told, home_is_left_when_it_has_lost_touch_with_the_grid,
+          a_node_that_has_lost_touch_is_asked_when_there_is_no_other)
