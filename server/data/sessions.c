@@ -161,17 +161,28 @@ void sessions_apply(struct sessions *s, const struct session_change *change)
     }
 }
 
+static inline void results_prefetch(const struct results *one)
+{
+    __builtin_prefetch(one);
+    __builtin_prefetch((const char *)one + 64);
+    __builtin_prefetch((const char *)(one + 1) - 1);
+}
+
+/* In a map that is half full it stands at its home, or next to it, mostly. */
 void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage)
 {
+    /* what does nothing but prefetch counts as doing nothing: gcc would leave the calls out */
+    __asm__ volatile("");
     if (stage == 0) {
         __builtin_prefetch(s);
     } else if (s->cap && stage == 1) {
         __builtin_prefetch(&s->map[id_home(s, id)]);
     } else if (s->cap) {
-        uintptr_t one = (uintptr_t)s->map[id_home(s, id)];
-        __builtin_prefetch((const void *)one);
-        __builtin_prefetch((const void *)(one + 64));
-        __builtin_prefetch((const void *)(one + sizeof(struct results) - 1));
+        size_t home = id_home(s, id);
+        const struct results *next = s->map[(home + 1) & (s->cap - 1)];
+        results_prefetch(s->map[home]);
+        if (next)
+            results_prefetch(next);
     }
 }
 
