@@ -185,6 +185,22 @@ bool record_peek(struct slice in, struct record *ret_record)
     return in.len && !r.bad;
 }
 
+bool record_glance(struct slice in, struct record *ret_record, struct effect *ret_first)
+{
+    struct reader r = {in.data, in.data + in.len, false};
+    *ret_record = (struct record){.effects = NULL};
+    *ret_first = (struct effect){.key = {NULL, 0}};
+    head_read(&r, ret_record);
+    if (!read_varint(&r, RECORD_EFFECTS_MAX))
+        return !r.bad;
+    unsigned kind = read_u8(&r) & 15;
+    ret_first->kind = (enum effect_kind)kind;
+    ret_first->cache = (uint32_t)read_varint(&r, UINT16_MAX);
+    if (kind && kind < KINDS && shapes[kind].key == A_KEY)
+        ret_first->key = read_slice(&r, 1, KEY_BYTES_MAX);
+    return !r.bad;
+}
+
 enum grid_err record_decode(struct slice in, struct effect *effects, size_t effects_cap,
                             struct record *ret_record)
 {

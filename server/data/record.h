@@ -131,6 +131,9 @@ enum grid_err record_decode(struct slice in, struct effect *effects, size_t effe
                             struct record *ret_record);
 /* Decode all but the effects. False: malformed. */
 bool record_peek(struct slice in, struct record *ret_record);
+/* What it is about, for who fetches ahead: all but the effects, and of the first effect kind, cache
+ * and key (empty: it has none), and no more is looked at. False: malformed. */
+bool record_glance(struct slice in, struct record *ret_record, struct effect *ret_first);
 /* Upper bound of the bytes record_encode() will add. */
 size_t record_size_max(const struct record *r);
 

@@ -24,6 +24,8 @@ struct replication {
     struct loop_timer look; /* while draining */
     msec_t drain_by;
     struct drain *drain;
+    struct shard_message *messages; /* of this turn; what they borrow is good until its end */
+    size_t messages_len, messages_cap;
     bool room; /* links took something: the shard may have more */
     bool over; /* drained: it serves nothing any more, whatever it is made primary of */
 };
@@ -210,6 +212,24 @@ const struct shard_grid_ports replication_ports = {
 
 /* --- links ------------------------------------------------------------------------------------ */
 
+void replication_take(struct worker *w)
+{
+    struct replication *r = w->replication;
+    if (!r->messages_len)
+        return;
+    shard_receive_all(w->shard, r->messages, r->messages_len, loop_wall_ms(w->loop));
+    r->messages_len = 0;
+}
+
+static void message_keep(struct replication *r, const struct shard_message *m)
+{
+    if (r->messages_len == r->messages_cap) {
+        r->messages_cap = r->messages_cap ? 2 * r->messages_cap : 64;
+        r->messages = xrealloc(r->messages, r->messages_cap, sizeof *r->messages);
+    }
+    r->messages[r->messages_len++] = *m;
+}
+
 /* What a link is to its users. A link may be up before the state knows who is at its other end:
  * then the shard hears of it with the news. */
 struct side {
@@ -224,6 +244,7 @@ static void link_tell(struct replication *r, struct peers_link *k)
     if (!number || side->number)
         return;
     side->number = number;
+    replication_take(r->worker); /* of a link before this one */
     shard_peer_linked(r->worker->shard, number, true, loop_wall_ms(r->worker->loop));
 }
 
@@ -250,6 +271,7 @@ static void link_down(void *ctx, struct peers_link *k, const char *why)
               peers_link_other(k)->node, why);
     peers_link_set_owner(k, NULL);
     routing_down(r->worker, side->route);
+    replication_take(r->worker);
     if (side->number)
         shard_peer_linked(r->worker->shard, side->number, false, loop_wall_ms(r->worker->loop));
     free(side);
@@ -285,7 +307,7 @@ static void link_message(void *ctx, struct peers_link *k, enum peer_class class,
     if (err && err != GRID_EUNSUPPORTED)
         peers_link_close(k, "it said what makes no sense");
     else if (!err)
-        shard_receive(w->shard, &m, loop_wall_ms(w->loop));
+        message_keep(r, &m);
 }
 
 /* --- news ------------------------------------------------------------------------------------- */
@@ -542,5 +564,6 @@ void replication_free(struct worker *w)
     peers_free(w->replication->peers);
     grid_state_unref(w->replication->state);
     free(w->replication->drain);
+    free(w->replication->messages);
     free(w->replication);
 }

@@ -42,6 +42,9 @@ void replication_again(struct node *n);
  * can be done. */
 void replication_drain(struct node *n, void (*done)(struct node *n));
 
+/* Give the shard what other nodes' shards said so far in this turn: before it is told of links or
+ * of the grid, and before the ops of the turn. */
+void replication_take(struct worker *w);
 /* In worker_turn_end: before the log is handed over, and last of all. */
 void replication_work(struct worker *w);
 void replication_send(struct worker *w);

@@ -120,6 +120,8 @@ static void link_move(void *ctx, struct session *s, uint32_t shard)
 void worker_do(struct worker *w)
 {
     msec_t now = loop_wall_ms(w->loop);
+    if (w->replication)
+        replication_take(w);
     shard_submit_all(w->shard, w->ops, w->ops_len, now);
     w->ops_len = 0;
     for (size_t i = 0; i < w->done_len; i++)

@@ -239,14 +239,6 @@ void digests_release(struct shard *s)
 
 /* --- asked for -------------------------------------------------------------------------------- */
 
-static struct partition *partition_there(const struct shard *s, uint32_t context, uint16_t index)
-{
-    const struct shard_context *c = shard_context_of(s, context);
-    if (!c || index >= c->info->partitions || index % s->conf.shards != s->conf.index)
-        return NULL;
-    return c->partitions[index / s->conf.shards];
-}
-
 void shard_digest(struct shard *s, uint32_t context, uint16_t partition, const struct ticket *to)
 {
     struct partition *p = partition_there(s, context, partition);

@@ -298,6 +298,8 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
     gate_set(s, p, gate_of(p, now), now);
 }
 
+/* One that is set for earlier stays: a tick that comes too early does nothing, and is seldom, while
+ * what is owed and paid in each turn would move it twice. */
 static void timer_set(struct shard *s, struct partition *p)
 {
     msec_t at = replica_next(&p->replica), mend = mend_next(p), later = later_next(s, p);
@@ -305,7 +307,7 @@ static void timer_set(struct shard *s, struct partition *p)
         at = mend;
     if (later < at)
         at = later;
-    if (p->timer.place && p->timer.key == at)
+    if (p->timer.place && p->timer.key <= at)
         return;
     heap_remove(&s->sharing->timers, &p->timer);
     if (at != UINT64_MAX)
@@ -318,6 +320,7 @@ static void woken_run(struct shard *s, msec_t now)
 {
     struct list *it;
     struct list woken;
+    msec_t mono = mono_now(s);
     list_init(&woken);
     while ((it = list_pop_front(&s->sharing->woken)))
         list_push_back(&woken, it);
@@ -327,11 +330,11 @@ static void woken_run(struct shard *s, msec_t now)
             continue;
         if (p->others && p->others->in.lame) {
             p->others->in.lame = false;
-            replica_break(&p->replica, mono_now(s));
+            replica_break(&p->replica, mono);
         }
         later_run(s, p, now);
         mend_run(s, p, now);
-        replica_flush(&p->replica, mono_now(s));
+        replica_flush(&p->replica, mono);
         partition_look(s, p, now);
         timer_set(s, p);
     }
@@ -540,7 +543,7 @@ void shard_peer_room(struct shard *s)
         partition_touch(s, list_entry(it, struct partition, stuck));
 }
 
-static struct partition *partition_there(const struct shard *s, uint32_t context, uint32_t index)
+struct partition *partition_there(const struct shard *s, uint32_t context, uint32_t index)
 {
     const struct shard_context *c = shard_context_of(s, context);
     if (!c || index >= c->info->partitions || index % s->conf.shards != s->conf.index)

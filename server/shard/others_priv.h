@@ -93,6 +93,8 @@ void partition_unshare(struct shard *s, struct partition *p);
 /* Its context is gone. */
 void partition_leave(struct shard *s, struct partition *p);
 struct others *others_of(struct partition *p);
+/* NULL: there is none, or it is another shard's. */
+struct partition *partition_there(const struct shard *s, uint32_t context, uint32_t index);
 /* Look at it before the turn ends. */
 void partition_touch(struct shard *s, struct partition *p);
 msec_t mono_now(const struct shard *s);
@@ -123,8 +125,16 @@ uint64_t port_stream(void *ctx, struct replica *r, struct replica_member to,
                      const struct replica_message *m);
 bool port_kept(void *ctx, struct replica *r, uint64_t version);
 
+/* --- ahead.c ---------------------------------------------------------------------------------- */
+
+enum { RECORDS_AHEAD = 64 };
+/* Let what they will change be on its way from memory; RECORDS_AHEAD at most. */
+void records_fetch(const struct partition *p, const struct slice *records, size_t len);
+
 /* --- take.c ----------------------------------------------------------------------------------- */
 
+/* `mono`: mono_now(), or of just before. */
+void message_take(struct shard *s, const struct shard_message *m, msec_t now, msec_t mono);
 /* Apply what waits, as far as it is possible. */
 void later_run(struct shard *s, struct partition *p, msec_t now);
 void later_forget(struct partition *p);

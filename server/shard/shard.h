@@ -158,6 +158,9 @@ msec_t shard_turn(struct shard *s, msec_t now);
 /* A message came from the life that it names (the link proves it). Any bytes that decode are
  * fine. */
 void shard_receive(struct shard *s, const struct shard_message *m, msec_t now);
+/* The same for the messages of a turn, in order; cheaper than one after the other. */
+void shard_receive_all(struct shard *s, const struct shard_message *messages, size_t len,
+                       msec_t now);
 /* A link to a shard of `node` (number) came up, or went down with all that waited in it. */
 void shard_peer_linked(struct shard *s, uint32_t node, bool up, msec_t now);
 /* Links have room again. */

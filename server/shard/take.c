@@ -172,6 +172,9 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
         return; /* the log does not know that what it has was wiped */
     for (size_t i = 0; i < m->records_len; i++) {
         struct record rec;
+        size_t left = m->records_len - i;
+        if (i % RECORDS_AHEAD == 0 && left > 1)
+            records_fetch(p, m->records + i, left < RECORDS_AHEAD ? left : (size_t)RECORDS_AHEAD);
         if (!record_peek(m->records[i], &rec) || !record_sane(p, &rec))
             break;
         if (!replica_take(&p->replica, rec.version))
@@ -188,17 +191,14 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-void shard_receive(struct shard *s, const struct shard_message *m, msec_t now)
+void message_take(struct shard *s, const struct shard_message *m, msec_t now, msec_t mono)
 {
-    const struct shard_context *c = s->sharing ? shard_context_of(s, m->context) : NULL;
-    if (!c || m->partition >= c->info->partitions || m->partition % s->conf.shards != s->conf.index)
-        return;
-    struct partition *p = c->partitions[m->partition / s->conf.shards];
+    struct partition *p = partition_there(s, m->context, m->partition);
     if (!p || !replica_history_valid(&m->replica.history))
         return;
     switch (m->kind) {
     case SHARD_REPLICA:
-        if (replica_receive(&p->replica, &m->replica, mono_now(s)) == REPLICA_TAKE)
+        if (replica_receive(&p->replica, &m->replica, mono) == REPLICA_TAKE)
             records_take(s, p, m, now);
         break;
     case SHARD_PIECE:
@@ -215,4 +215,10 @@ void shard_receive(struct shard *s, const struct shard_message *m, msec_t now)
         break;
     }
     partition_touch(s, p);
+}
+
+void shard_receive(struct shard *s, const struct shard_message *m, msec_t now)
+{
+    if (s->sharing)
+        message_take(s, m, now, mono_now(s));
 }

@@ -6,7 +6,7 @@
 #include "data/record.h"
 #include "tests/lib/unit.h"
 
-enum { EFFECTS = 6 };
+enum { EFFECTS = 6, HEAD_BYTES_MIN = 20 };
 
 static const uint8_t bytes[600] = {7, 8, 9};
 static const uint8_t media[] = "\4text the bytes";
@@ -153,6 +153,39 @@ static enum grid_err decode_exact(const uint8_t *data, size_t len, struct record
     return err;
 }
 
+static bool glance_exact(const uint8_t *data, size_t len, struct record *ret, struct effect *first)
+{
+    uint8_t *copy = xalloc(len);
+    if (len)
+        memcpy(copy, data, len);
+    bool well = record_glance(slice_make(copy, len), ret, first);
+    free(copy);
+    return well;
+}
+
+START_TEST(a_glance_sees_the_head_and_the_first_key_and_no_byte_beyond)
+{
+    struct prng r = {9};
+    struct buf buf = BUF_INIT;
+    for (int n = 0; n < 300; n++) {
+        struct effect effects[EFFECTS], first;
+        struct record rec, seen;
+        record_random(&r, effects, &rec);
+        buf.len = 0;
+        record_encode(&rec, &buf);
+        ck_assert(record_glance(buf_slice(&buf), &seen, &first));
+        ck_assert_uint_eq(seen.version, rec.version);
+        ck_assert_int_eq(seen.has_session, rec.has_session);
+        bool keyed = rec.effects_len && effect_has_key(&effects[0]);
+        ck_assert(slice_eq(first.key, keyed ? effects[0].key : slice_make(NULL, 0)));
+        ck_assert_uint_eq(first.cache, rec.effects_len ? effects[0].cache : 0);
+        for (size_t len = 0; len < buf.len; len++)
+            ck_assert(!glance_exact(buf.data, len, &seen, &first) || len >= HEAD_BYTES_MIN);
+    }
+    buf_release(&buf);
+}
+END_TEST
+
 START_TEST(a_truncated_or_longer_record_is_refused)
 {
     struct prng r = {2};
@@ -267,6 +300,7 @@ START_TEST(each_malformed_effect_is_refused)
 END_TEST
 
 UNIT_MAIN("data/record", a_record_comes_back_as_it_was_and_fits_its_bound,
+          a_glance_sees_the_head_and_the_first_key_and_no_byte_beyond,
           a_truncated_or_longer_record_is_refused,
           what_decodes_after_a_mutation_encodes_to_the_same_bytes,
           more_effects_than_room_is_too_large_and_impossible_counts_are_corrupt,

@@ -131,18 +131,19 @@ static void beacon_send(struct wnode *n, unsigned to)
     parcel_give(n->w, n->index, to, SHARD_URGENT, c);
 }
 
-static void parcel_take(struct wnode *n, unsigned from, struct parcel *c)
+static void beacon_take(struct wnode *n, unsigned from, const struct parcel *c)
 {
-    if (c->beacon) {
-        if (c->sent > n->sent_to_me[from])
-            n->sent_to_me[from] = c->sent;
-        if (c->from.node && n->self.node && grid_state_lives(n->known, c->from)) {
-            grid_lease_grant(n->leases, c->from, n->w->now);
-            if (c->echo)
-                grid_lease_hold(n->leases, c->from, c->revision, c->echo);
-        }
+    if (c->sent > n->sent_to_me[from])
+        n->sent_to_me[from] = c->sent;
+    if (!c->from.node || !n->self.node || !grid_state_lives(n->known, c->from))
         return;
-    }
+    grid_lease_grant(n->leases, c->from, n->w->now);
+    if (c->echo)
+        grid_lease_hold(n->leases, c->from, c->revision, c->echo);
+}
+
+static void parcel_open(struct parcel *c)
+{
     struct slice *records = xcalloc(c->m.records_len + 1, sizeof *records);
     size_t at = 0;
     for (size_t i = 0; i < c->m.records_len; i++) {
@@ -150,14 +151,29 @@ static void parcel_take(struct wnode *n, unsigned from, struct parcel *c)
         at += c->lens[i];
     }
     c->m.records = records;
-    shard_receive(n->s, &c->m, WALL + n->w->now);
-    free(records);
-    n->turn_at = 0;
+}
+
+/* All that came so far is taken together, as in a turn. */
+static void parcels_take(struct wnode *n, struct parcel **parcels, size_t len)
+{
+    struct shard_message *messages = xcalloc(len + 1, sizeof *messages);
+    for (size_t i = 0; i < len; i++)
+        messages[i] = parcels[i]->m;
+    shard_receive_all(n->s, messages, len, WALL + n->w->now);
+    for (size_t i = 0; i < len; i++) {
+        free((void *)(uintptr_t)messages[i].records);
+        parcel_free(parcels[i]);
+    }
+    free(messages);
+    if (len)
+        n->turn_at = 0;
 }
 
 static void node_receive(struct wnode *n)
 {
     struct world *w = n->w;
+    struct parcel **parcels = NULL;
+    size_t len = 0;
     for (unsigned from = 0; from < w->nodes_len; from++) {
         for (unsigned class = 0; class < CLASSES; class ++) {
             struct pipe *p = &w->pipes[from][n->index][class];
@@ -165,11 +181,19 @@ static void node_receive(struct wnode *n)
                 struct parcel *c = p->first;
                 p->first = c->next;
                 p->bytes -= c->bytes.len;
-                parcel_take(n, from, c);
-                parcel_free(c);
+                if (c->beacon) {
+                    beacon_take(n, from, c);
+                    parcel_free(c);
+                    continue;
+                }
+                parcel_open(c);
+                parcels = xrealloc(parcels, len + 1, sizeof(struct parcel *));
+                parcels[len++] = c;
             }
         }
     }
+    parcels_take(n, parcels, len);
+    free(parcels);
 }
 
 static void node_run(struct wnode *n)
