@@ -37,13 +37,6 @@ struct folded {
     struct session_change change;
 };
 
-/* Names one of the above when they are sorted: most comparisons are decided here. */
-struct sorted {
-    uint64_t place;
-    uint64_t start; /* of the key behind what all keys begin with, or of the id; big-endian */
-    uint32_t at;
-};
-
 struct fold_head {
     uint32_t key; /* context, partition */
     bool used;
@@ -366,10 +359,11 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* As much again is behind it, to sort with. */
 static struct sorted *sorted_room(struct fold *f, size_t len)
 {
     if (len > f->sorted_cap) {
-        f->sorted = xrealloc(f->sorted, len, sizeof *f->sorted);
+        f->sorted = xrealloc(f->sorted, 2 * len, sizeof *f->sorted);
         f->sorted_cap = len;
     }
     return f->sorted;
@@ -404,8 +398,7 @@ static void changes_sort(struct fold *f)
         uint64_t start = start_of(c->effect.key.data + f->common, c->effect.key.len - f->common);
         to[i] = (struct sorted){c->place, start, (uint32_t)i};
     }
-    if (f->changes_len)
-        qsort_r(to, f->changes_len, sizeof *to, change_order, f);
+    sorted_sort(to, to + f->changes_len, f->changes_len, change_order, f);
 }
 
 static const struct change *change_at(const struct fold *f, const struct sorted *s)
@@ -536,8 +529,7 @@ static void sessions_sort(struct fold *f)
         const struct folded *s = &f->sessions[i];
         to[i] = (struct sorted){s->place, start_of(s->id.bytes, SESSION_ID_BYTES), (uint32_t)i};
     }
-    if (f->sessions_len)
-        qsort_r(to, f->sessions_len, sizeof *to, session_order, f);
+    sorted_sort(to, to + f->sessions_len, f->sessions_len, session_order, f);
 }
 
 static bool same_session(const struct folded *a, const struct folded *b)

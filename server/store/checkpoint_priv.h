@@ -163,6 +163,21 @@ enum grid_err bases_count(struct bases *b, const struct rows *r, struct slice ke
                           const struct effect *e);
 void bases_clear(struct bases *b);
 
+/* --- checkpoint_sort.c ------------------------------------------------------------------------ */
+
+/* Names a change, or what was done to a session: most comparisons are decided here. */
+struct sorted {
+    uint64_t place; /* context, partition, cache */
+    uint64_t start; /* of the key behind what all keys begin with, or of the id; big-endian */
+    uint32_t at;
+};
+typedef int sorted_order_fn(const void *a, const void *b, void *ctx);
+/* By place; within one by `order`, of struct sorted. `spare`: room for as many, not within them. */
+void sorted_sort(struct sorted *items, struct sorted *spare, size_t len, sorted_order_fn *order,
+                 void *ctx);
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
 /* Remove all rows that begin with `prefix`. */
 MUST_USE
 enum grid_err rows_wipe(struct kv *kv, struct kv_txn *t, enum kv_table table, struct slice prefix);
