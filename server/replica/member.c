@@ -149,8 +149,7 @@ void replica_mended(struct replica *r, const struct replica_history *history, ms
     struct replica_set *s = r->set;
     CHECK(s && replica_mendable(r, s->answered, history));
     r->history = *history;
-    if (r->acked > s->mark)
-        r->acked = s->mark;
+    r->acked = 0; /* half of it is nothing */
     if (r->commit > s->mark)
         r->commit = s->mark;
     member_knock(r, now);

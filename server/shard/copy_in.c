@@ -38,7 +38,7 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     promises_cut(s, p, 0);
     partition_wipe(s, p);
     tail_forget(p);
-    o->clean_due = 0;
+    o->clean_due = o->mended = 0;
     o->in.number = 0;
     o->in.end = UINT64_MAX;
     o->in.round = round;

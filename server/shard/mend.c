@@ -414,13 +414,27 @@ static bool mend_piece_sane(const struct partition *p, const struct record *rec)
     return true;
 }
 
+/* R4: nothing is held until all of it is on disk, for `async` too: the log has not got any more
+ * what it replaces, and half of it is nothing. */
 static void mend_settle(struct shard *s, struct partition *p, uint64_t version, uint64_t lsn)
 {
-    struct inflight f = {.lsn = lsn, .partition = p, .version = version};
-    if (lsn && p->context->info->durability == DURABILITY_SYNC)
+    struct inflight f = {.lsn = lsn, .partition = p, .version = version, .kind = STORED_MEND};
+    p->others->mended = lsn;
+    if (lsn)
         inflight_add(s, &f);
     else
         replica_ack(&p->replica, version);
+}
+
+void mend_stored(struct shard *s, const struct inflight *f)
+{
+    struct partition *p = f->partition;
+    if (!p->context || !p->others || p->others->mended != f->lsn)
+        return; /* there was another, or it was wiped */
+    p->others->mended = 0;
+    bool sync = p->context->info->durability == DURABILITY_SYNC;
+    replica_ack(&p->replica, sync ? f->version : replica_last(&p->replica));
+    partition_touch(s, p);
 }
 
 /* The log takes all pieces now, or none: half of it is nothing, and who is in sync may have to lead

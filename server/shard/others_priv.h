@@ -71,7 +71,8 @@ struct others {
     msec_t retry_at;    /* ... which failed; 0: it did not */
     uint64_t clean_due; /* the checkpoint has so much, memory does not yet */
     struct mend *mend;
-    bool hopeless; /* ... it cannot be: a copy is needed */
+    bool hopeless;   /* ... it cannot be: a copy is needed */
+    uint64_t mended; /* lsn: until it is on disk, nothing is held (R4); 0: it is */
     bool want_fetching, want_newer;
     struct want *want; /* of another member, while keys are fetched */
     struct {
@@ -207,6 +208,7 @@ void want_take(struct shard *s, struct partition *p, const struct shard_message 
 void mend_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now);
 void mend_run(struct shard *s, struct partition *p, msec_t now);
 void mend_forget(struct partition *p);
+void mend_stored(struct shard *s, const struct inflight *f);
 void want_forget(struct partition *p);
 /* When mend_run() is due. */
 msec_t mend_next(const struct partition *p);

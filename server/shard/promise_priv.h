@@ -16,7 +16,7 @@ struct answer { /* the small result of a write */
     struct slice bytes; /* of the reply; borrowed for the call */
 };
 
-enum stored_kind { STORED_RECORD, STORED_PIECE, STORED_COPY };
+enum stored_kind { STORED_RECORD, STORED_PIECE, STORED_COPY, STORED_MEND };
 
 struct inflight {
     uint64_t lsn;

@@ -153,7 +153,7 @@ static void record_take(struct shard *s, struct partition *p, const struct recor
     struct inflight f = {.lsn = lsn, .partition = p, .version = rec->version};
     if (durability == DURABILITY_SYNC)
         inflight_add(s, &f);
-    else
+    else if (!p->others || !p->others->mended)
         replica_ack(&p->replica, rec->version);
 }
 

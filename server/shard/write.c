@@ -54,6 +54,8 @@ void answer_send(struct shard *s, const struct ticket *to, const struct answer *
 /* True: the commit moved, and the partition is accounted for. */
 static bool partition_ack(struct shard *s, struct partition *p, uint64_t version)
 {
+    if (unlikely(p->others != NULL) && p->others->mended)
+        return false;
     if (!replica_ack(&p->replica, version))
         return false;
     p->committed = p->replica.commit;
@@ -75,6 +77,14 @@ ASIDE static void inflight_promise(struct shard *s, const struct inflight *f, ms
     promise_add(s, f->partition, &promise);
 }
 
+ASIDE static void stored_aside(struct shard *s, const struct inflight *f, msec_t now)
+{
+    if (f->kind == STORED_MEND)
+        mend_stored(s, f);
+    else
+        copy_stored(s, f, now);
+}
+
 void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
 {
     while (s->inflight_len && s->inflight[s->inflight_first].lsn <= lsn) {
@@ -83,7 +93,7 @@ void shard_durable(struct shard *s, uint64_t lsn, msec_t now)
         s->inflight_len--;
         f.partition->holds--;
         if (unlikely(f.kind != STORED_RECORD)) {
-            copy_stored(s, &f, now);
+            stored_aside(s, &f, now);
             continue;
         }
         partition_ack(s, f.partition, f.version);

@@ -9,6 +9,7 @@ static void mend(struct node *n, const struct node *from)
     memcpy(n->log, from->log, sizeof n->log);
     n->len = from->len;
     replica_mended(&n->r, &from->r.history, now);
+    ck_assert_uint_eq(n->r.acked, 0); /* until it is on disk */
     stored(n);
 }
 

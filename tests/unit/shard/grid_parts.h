@@ -71,6 +71,7 @@ struct wnode {
     size_t questions_len;
     struct buf base;
     uint64_t durable;
+    uint64_t mended[PARTITIONS]; /* lsn of the last that the log was told of */
     bool fold_soon;
     msec_t paused_until, cut_until, back_at, heard, told_at;
     msec_t beat_at, turn_at, tick_at;
@@ -118,7 +119,7 @@ struct world {
     uint64_t acked[COUNTERS], issued[COUNTERS];
     struct result digests[NODES_MAX];
     bool faults, quiet, lossy, gentle;
-    unsigned crash_in, pause_in, cut_in, link_in, fold_in, cold_in; /* one in so many ms */
+    unsigned crash_in, pause_in, cut_in, link_in, sync_in, fold_in, cold_in; /* one in so many ms */
     size_t value_bytes;
     uint64_t memory_limit;
     uint64_t ops_done, retries, copies, mends, kills, pauses, folds;
@@ -206,6 +207,8 @@ static void p_send(void *ctx, const struct shard_to *to, enum shard_class class,
         return;
     n->w->copies += m->kind == SHARD_REPLICA && m->replica.kind == REPLICA_COPY;
     n->w->mends += m->kind == SHARD_MEND && m->last;
+    if (m->kind == SHARD_REPLICA && m->replica.kind == REPLICA_ACK && m->replica.version) /* R4 */
+        ck_assert_uint_le(n->mended[m->partition], n->durable);
     struct parcel *c = xcalloc(1, sizeof *c);
     c->m = *m;
     c->lens = xcalloc(m->records_len + 1, sizeof *c->lens);

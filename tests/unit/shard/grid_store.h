@@ -9,7 +9,11 @@ static uint64_t p_log(void *ctx, const struct record *rec, bool sync)
 {
     struct wnode *n = ctx;
     (void)sync;
-    return wal_batch_add(&n->batch, rec);
+    uint64_t lsn = wal_batch_add(&n->batch, rec);
+    if (rec->context == n->w->context && rec->effects_len && rec->restates &&
+        rec->effects[0].kind == EFFECT_MEND)
+        n->mended[rec->partition] = lsn;
+    return lsn;
 }
 
 static bool p_has_room(void *ctx, size_t bytes)
@@ -149,7 +153,7 @@ static void store_run(struct wnode *n)
     char why[STORE_WHY_BYTES] = "";
     if (wal_wants_room(n->wal))
         ck_assert_msg(!wal_prepare(n->wal, why), "%s", why);
-    if (chance(w, 3) && (n->batch.count || wal_durable(n->wal) > n->durable))
+    if (chance(w, w->sync_in) && (n->batch.count || wal_durable(n->wal) > n->durable))
         log_sync(n);
     if (n->questions_len && chance(w, w->cold_in))
         cold_answer_one(n);

@@ -26,6 +26,7 @@ static void node_open(struct wnode *n)
     n->heard = w->now;
     memset(n->sent_to_me, 0, sizeof n->sent_to_me);
     memset(n->reported, 0, sizeof n->reported);
+    memset(n->mended, 0, sizeof n->mended);
     n->turn_at = n->tick_at = 0;
 }
 
@@ -407,6 +408,7 @@ static struct world *world_new(uint64_t seed, unsigned nodes, enum durability du
     w->truth = grid_state_new();
     w->value_bytes = chance(w, 2) ? 100 : 4000;
     w->gentle = durability == DURABILITY_MEMORY; /* or all copies of something are gone */
+    w->sync_in = durability == DURABILITY_ASYNC && seed % 8 == 1 ? 40 : 3;
     w->fold_in = 100 + (unsigned)below(w, 1000);
     w->cold_in = 2;
     w->memory_limit = chance(w, 2) ? 60000 + below(w, 200000) : 0;
