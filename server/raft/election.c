@@ -7,9 +7,9 @@
  *      +---- a leader of this term, or any later term; of the leader: no quorum ------+
  *
  * C4: every round begins with a pre-vote, so a term is begun only where it can be won. Only
- * TIMEOUT_NOW (3.10) goes to CANDIDATE at once. Who sees the leader's link close has it for one
- * beat more, unless it is heard again: so the members of a process that died need no whole
- * patience, and one whose link broke finds no majority. */
+ * TIMEOUT_NOW (3.10) goes to CANDIDATE at once. Who sees the leader's link close has it for two
+ * beats more, unless it is heard again, by a new link: so the members of a process that died need
+ * no whole patience, and one whose link broke finds no majority. */
 #include "raft/raft_priv.h"
 
 void election_reset(struct raft *r)
@@ -45,7 +45,7 @@ void election_closed(struct raft *r, uint32_t node)
     if (r->role != RAFT_FOLLOWER || !r->leader || r->leader != node || r->leader_closed)
         return;
     uint64_t beat = r->conf.heartbeat_ms;
-    msec_t soon = r->now + beat + beat / 8 + prng_below(&r->prng, beat);
+    msec_t soon = r->now + 2 * beat + beat / 8 + prng_below(&r->prng, beat);
     r->leader_closed = true;
     r->leader_closed_at = r->now;
     if (soon < r->election_at)
@@ -210,7 +210,7 @@ static bool has_leader(const struct raft *r)
         return r->leader != 0;
     if (r->role == RAFT_LEADER)
         return r->now - lead_quorum_heard(r) < r->conf.election_ms_min;
-    if (r->leader_closed && r->now - r->leader_closed_at >= r->conf.heartbeat_ms)
+    if (r->leader_closed && r->now - r->leader_closed_at >= 2 * r->conf.heartbeat_ms)
         return false;
     return r->leader_heard && r->now - r->leader_heard_at < r->conf.election_ms_min;
 }

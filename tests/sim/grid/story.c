@@ -497,6 +497,15 @@ static msec_t election(struct world *w)
     return w->now - from;
 }
 
+static msec_t election_with_hint(struct world *w)
+{
+    msec_t from = w->now;
+    node_stop(w, leader(w), false);
+    while (!w->fault && !leader(w) && w->now < from + 10000)
+        world_run(w, w->now + 1);
+    return w->now - from;
+}
+
 static msec_t death(struct world *w)
 {
     struct simnode *n = follower(w);
@@ -543,6 +552,13 @@ static msec_t leader_death(struct world *w)
     return gone_after(w, n, 10000);
 }
 
+static msec_t leader_death_with_hint(struct world *w)
+{
+    struct simnode *n = leader(w);
+    node_stop(w, n, false);
+    return gone_after(w, n, 10000);
+}
+
 unsigned times_measure(void)
 {
     static const struct measure {
@@ -556,6 +572,8 @@ unsigned times_measure(void)
         {"the leader loses power: to a new one", election, 900, 2500},
         {"a change: asked to known everywhere", spreading, 25, 50},
         {"the leader loses power: to gone", leader_death, 1700, 3500},
+        {"the leader is killed, links closed: to a new one", election_with_hint, 350, 500},
+        {"the leader is killed, links closed: to gone", leader_death_with_hint, 550, 700},
     };
     unsigned failed = 0;
     for (unsigned i = 0; i < sizeof measures / sizeof *measures; i++) {

@@ -351,14 +351,14 @@ static void judge_quorum(struct world *w, struct node *n)
         fail(w, n, "6.2: a leader without a quorum");
 }
 
-/* 4.2.3: a vote is not asked of who hears a leader; a beat after its link closed, it does not. */
+/* 4.2.3: a vote is not asked of who hears a leader: not two beats after its link closed. */
 static void judge_disturbance(struct world *w, struct node *n, const struct raft_event *ev,
                               const struct raft_view *before)
 {
     const struct raft_message *m = ev->message;
     if (ev->kind != RAFT_EVENT_RECEIVE || m->kind != RAFT_MESSAGE_VOTE || m->force)
         return;
-    bool closed = n->closed_ms && ev->now - n->closed_ms >= w->mix.conf.election_ms_min / 4;
+    bool closed = n->closed_ms && ev->now - n->closed_ms >= w->mix.conf.election_ms_min / 2;
     bool hears = !closed && before->role == RAFT_FOLLOWER && before->leader &&
                  n->leader_heard_term == before->term &&
                  ev->now - n->leader_heard_ms < w->mix.conf.election_ms_min;

@@ -301,7 +301,7 @@ START_TEST(a_dead_leader_whose_links_close_has_a_successor_soon)
         closed(t, 2, 1);
         trace_pass(t, 10);
         closed(t, 3, 1);
-        trace_pass(t, 90);
+        trace_pass(t, 180);
         ck_assert_uint_eq(trace_leader(t), 0);
         trace_pass(t, 300);
         ck_assert_uint_ne(trace_leader(t), 0);
