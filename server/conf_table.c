@@ -32,13 +32,14 @@
 enum { DAY_MS = 86400000, HOUR_MS = 3600000 };
 
 const struct conf_option conf_options[CONF_OPTIONS] = {
-    TEXT(NULL, peers, CONF_ADDRESSES, NULL, false),
+    TEXT(NULL, peers, CONF_ADDRESSES, NULL, true),
     TEXT(NULL, users, CONF_USERS, NULL, true),
     TEXT("node", name, CONF_NAME, NULL, false),
     TEXT("node", grid, CONF_NAME, "grid", false),
     TEXT("node", data, CONF_TEXT, "/var/lib/gridd", false),
     TEXT("node", user, CONF_TEXT, NULL, false),
-    TEXT("node", labels, CONF_LABELS, NULL, false),
+    TEXT("node", labels, CONF_LABELS, NULL, true),
+    NUMBER("node", weight, "1", 1, 1000, true),
     NUMBER("node", bootstrap_expect, "0", 0, 64, false),
     TEXT("listen", client, CONF_ADDRESS, "127.0.0.1:7400", false),
     TEXT("listen", peer, CONF_ADDRESS, "127.0.0.1:7401", false),

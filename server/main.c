@@ -97,6 +97,7 @@ static struct node_conf node_conf_of(const struct conf *c)
         .user = c->user,
         .labels = (const char *const *)c->labels,
         .labels_len = c->labels_len,
+        .weight = (unsigned)c->weight,
         .peers = (const char *const *)c->peers,
         .peers_len = c->peers_len,
         .bootstrap_expect = (unsigned)c->bootstrap_expect,

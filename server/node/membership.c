@@ -5,12 +5,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
-#include "net/listener.h"
 #include "node/administration_priv.h"
-#include "node/peers.h"
-#include "node/raft_disk.h"
+#include "node/membership_priv.h"
 #include "node/replication.h"
-#include "node/resolver.h"
 #include "wire/control.h"
 #include "wire/peer.h"
 #include "wire/snapshot.h"
@@ -21,53 +18,6 @@
 
 enum { ASK_MS = 5000, LEAVE_MS = 2000, TAIL_BYTES = 4 << 20, ARENA_BYTES = 64 << 20 };
 enum { STORE_AGAIN_MS = 500 };
-enum { HEARD_MAX = 16, SEEDS_OF_CONF_MAX = PEERS_SEEDS_MAX - HEARD_MAX };
-
-/* A proposal under way: whom to tell; with `shown` not before the workers were told of the state
- * that shows it. */
-struct asked {
-    struct list node; /* in membership.waiting: the outcome is there, the state is not */
-    membership_done_fn *done;
-    void *ctx;
-    bool shown;
-    uint64_t revision;
-    struct replica_member member;
-};
-
-struct membership {
-    struct node *node;
-    struct node_info info;
-    struct grid_member *member; /* NULL until membership_start() */
-    struct raftstore *store;
-    struct raftstore_found found; /* until the member is made */
-    struct raft_disk *disk;
-    struct arena *arena;   /* of messages: reset when one is dealt with */
-    struct arena *scratch; /* of commands */
-    struct peers *peers;
-    struct peers **of_shards;
-    char heard[HEARD_MAX][GRID_ADDRESS_BYTES_MAX + 1]; /* addresses that others told of */
-    unsigned heard_next;
-    struct resolver *resolver;
-    struct tls *tls; /* NULL: plain */
-    struct listener *listener;
-    struct loop_timer timer;
-    struct grid_state *news; /* published in this turn; NULL: none */
-    struct replica_member self, told;
-    bool told_astray;            /* see grid_member_astray() */
-    uint32_t leader;             /* heard of last */
-    uint64_t leaders, failovers; /* so far: see membership_counts() */
-    struct grid_state *last;     /* that was published */
-    pthread_mutex_t waits_lock;
-    char waits[WAITS_BYTES]; /* for sessions; empty: it is in */
-    struct list waiting;
-    uint64_t revision; /* that the workers were told */
-    bool unstored;     /* the catalog that they know is not on disk: there is no space */
-    msec_t store_at;   /* then it is tried again */
-    bool closed;
-    bool broadcast; /* the HELLO of this step has gone to all links */
-    bool drain_due; /* it leaves, and leads the control plane still */
-    void (*left)(struct node *n);
-};
 
 /* --- what it waits for ----------------------------------------------------------------------- */
 
@@ -102,32 +52,6 @@ static enum peer_class class_of(enum grid_message_kind kind)
     return kind == GRID_MSG_PIECE ? PEER_BULK : kind == GRID_MSG_DELTA ? PEER_RECORDS : PEER_URGENT;
 }
 
-/* Addresses to dial: those of the conf, and the latest that others told of. */
-static void seeds_set(struct membership *m)
-{
-    const char *all[PEERS_SEEDS_MAX];
-    const struct node_conf *c = &m->node->conf;
-    size_t n = 0;
-    for (size_t i = 0; i < c->peers_len && n < SEEDS_OF_CONF_MAX; i++)
-        all[n++] = c->peers[i];
-    for (size_t i = 0; i < HEARD_MAX; i++)
-        if (m->heard[i][0])
-            all[n++] = m->heard[i];
-    peers_set_seeds(m->peers, all, n);
-}
-
-static void seed_add(struct membership *m, const char *address)
-{
-    for (size_t i = 0; i < m->node->conf.peers_len; i++)
-        if (strcmp(m->node->conf.peers[i], address) == 0)
-            return;
-    for (size_t i = 0; i < HEARD_MAX; i++)
-        if (strcmp(m->heard[i], address) == 0)
-            return;
-    snprintf(m->heard[m->heard_next++ % HEARD_MAX], sizeof m->heard[0], "%s", address);
-    seeds_set(m);
-}
-
 struct sending {
     const struct grid_message *msg;
 };
@@ -158,7 +82,7 @@ static void member_send(void *ctx, const struct grid_to *to, const struct grid_m
     if (k)
         send_on(&sending, k);
     else if (to->address && to->address[0])
-        seed_add(m, to->address);
+        membership_seed_add(m, to->address);
 }
 
 static void member_persist(void *ctx, const struct grid_persist *p)
@@ -191,6 +115,11 @@ static void member_done(void *ctx, const struct grid_done *d)
 {
     struct membership *m = ctx;
     struct asked *a = (struct asked *)(uintptr_t)d->ticket;
+    if (d->ticket == GRID_TICKET_NONE) { /* the member's own */
+        if (d->err && !m->closed)
+            log_warn("grid", "the grid was not told what this node is now: %s", d->why);
+        return;
+    }
     if (a->shown && !d->err && d->revision > m->revision) {
         a->revision = d->revision;
         a->member = d->member;
@@ -545,31 +474,6 @@ struct grid_leases *membership_leases(const struct node *n)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static enum grid_err info_make(struct membership *m, char *why)
-{
-    struct node *n = m->node;
-    const struct node_conf *c = &n->conf;
-    struct node_info *info = &m->info;
-    struct buf labels = BUF_INIT;
-    memcpy(info->id, meta_info(n->meta)->node_id, GRID_ID_BYTES);
-    CHECK(getrandom(info->boot_id, sizeof info->boot_id, 0) == sizeof info->boot_id);
-    snprintf(info->name, sizeof info->name, "%s", c->name);
-    for (size_t i = 0; i < c->labels_len; i++)
-        buf_printf(&labels, "%s%s", i ? "," : "", c->labels[i]);
-    bool fits = labels.len <= GRID_LABELS_BYTES_MAX;
-    if (fits && labels.len)
-        memcpy(info->labels, labels.data, labels.len);
-    buf_release(&labels);
-    if (!fits) {
-        snprintf(why, NODE_WHY_BYTES, "node: labels are longer than %d bytes together",
-                 GRID_LABELS_BYTES_MAX);
-        return GRID_EBAD_REQUEST;
-    }
-    info->weight = 1;
-    info->shards = n->shards;
-    return doors_addresses(n, info, m->listener, why);
-}
-
 static void entered(void *ctx, int fd, const struct net_addr *from)
 {
     peers_accept(((struct membership *)ctx)->peers, fd, from);
@@ -587,8 +491,7 @@ enum grid_err membership_listen(struct node *n, char *why)
     m->arena = arena_new(ARENA_BYTES);
     m->scratch = arena_new(ARENA_BYTES);
     if (n->conf.cert) {
-        struct tls_conf tls = tls_conf_of(&n->conf);
-        tls.peer = TLS_PEER_NODE;
+        struct tls_conf tls = tls_conf_of_peers(&n->conf);
         enum grid_err err = tls_new(&tls, &m->tls, why);
         if (err)
             return err;
@@ -618,7 +521,7 @@ enum grid_err membership_open(struct node *n, char *why)
     snprintf(path, sizeof path, "%s/control", n->conf.data);
     enum grid_err err = data_judge(n, why);
     if (!err)
-        err = info_make(m, why);
+        err = membership_info(m, why);
     if (!err)
         err = raftstore_open(path, !meta_info(n->meta)->control, why, &m->store);
     if (!err && !meta_info(n->meta)->control)
@@ -741,7 +644,7 @@ void membership_start(struct node *n)
     raftstore_found_release(&m->found);
     loop_timer_init(&m->timer, n->loop, timer_fired, m);
     loop_timer_set(&m->timer, 0);
-    seeds_set(m);
+    membership_seeds(m);
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */

@@ -23,6 +23,12 @@ MUST_USE
 enum grid_err membership_open(struct node *n, char *why);
 /* The workers are made, and do not run yet. */
 void membership_start(struct node *n);
+/* SIGHUP, in this order. What may change of `conf`: certificates of links are taken over, the rest
+ * is looked at; with an error nothing has changed. */
+MUST_USE
+enum grid_err membership_judge(struct node *n, const struct node_conf *conf, char *why);
+/* n->conf is the new one. */
+void membership_reload(struct node *n);
 /* The end of a turn of the control thread. */
 void membership_turn_end(struct node *n);
 /* Clean stop: leadership and primaries go to others, then `done` is called. */

@@ -237,6 +237,8 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
     struct node *n = xcalloc(1, sizeof *n);
     struct sysinfo system;
     n->conf = *conf;
+    n->conf.labels_len = n->conf.peers_len = 0;
+    lists_set(n, conf);
     n->signal_fd = -1;
     n->quota = (struct quota)QUOTA_INIT(conf->connections);
     n->memory_bytes = conf->memory_bytes;
@@ -395,6 +397,7 @@ void node_free(struct node *n)
     catalog_unref(n->catalog);
     meta_close(n->meta);
     buf_release(&n->addresses);
+    lists_free(n);
     free(n);
 }
 

@@ -17,7 +17,8 @@ struct node; /* opaque */
 
 enum { NODE_WHY_BYTES = 768 };
 
-/* Strings are borrowed for the life of the node. Times in ms, 0: no limit. */
+/* Strings are borrowed for the life of the node, labels and peers copied. Times in ms, 0: no
+ * limit. */
 struct node_conf {
     const char *name;
     const char *grid;
@@ -25,6 +26,7 @@ struct node_conf {
     const char *user; /* become this user once the addresses are bound; NULL: stay */
     const char *const *labels;
     size_t labels_len;
+    unsigned weight;          /* capacity beside the other nodes; 0: 1 */
     const char *const *peers; /* "host:port" where nodes of the grid are found; none: alone */
     size_t peers_len;
     unsigned bootstrap_expect; /* nodes that make a new grid together; 0: join one */
@@ -63,7 +65,8 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
  * process at once. */
 void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
 /* Take over what a running node can of `conf` (borrowed for the call): the certificates, read anew,
- * the users, and the limits of connections; they count for connections made from then on. On
+ * the users, and the limits of connections; they count for connections made from then on; of one of
+ * several nodes its labels and weight, and where others are found. On
  * GRID_ETLS or GRID_EUNSUPPORTED (TLS turned on or off) everything stays as it was, and `why` says
  * why. */
 MUST_USE

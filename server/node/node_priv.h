@@ -101,7 +101,8 @@ struct terms {
 };
 
 struct node {
-    struct node_conf conf;
+    struct node_conf conf; /* labels and peers: of the lists below */
+    char **labels, **peers;
     struct meta *meta;
     struct membership *membership; /* NULL: the node is alone */
     unsigned draining;             /* workers that still hand over */
@@ -174,7 +175,10 @@ void forward_result(struct worker *from, const struct ticket *to, const struct r
 MUST_USE
 enum grid_err recovery_run(struct worker *w, bool create, char *why);
 
-/* reload.c: new terms from `conf`; the certificates and the connections that are open stay. */
+/* reload.c: labels and peers of `conf` are those of the node from now on. */
+void lists_set(struct node *n, const struct node_conf *conf);
+void lists_free(struct node *n);
+/* new terms from `conf`; the certificates and the connections that are open stay. */
 void terms_set(struct node *n, const struct node_conf *conf);
 void terms_free(struct node *n);
 struct tls_conf tls_conf_of(const struct node_conf *c);

@@ -338,13 +338,15 @@ END_TEST
 
 START_TEST(differences_name_what_a_running_node_cannot_take_over)
 {
-    struct conf *a = good("node { data = \"/a\" labels = { \"x=1\" } } limits { connections = 5 }");
-    struct conf *b = good("node { data = \"/b\" labels = { \"x=2\" } } limits { connections = 6 }");
+    struct conf *a = good("node { data = \"/a\" labels = { \"x=1\" } weight = 1 } "
+                          "listen { resp_caches = { \"127.0.0.1:7413=a/b\" } }");
+    struct conf *b = good("node { data = \"/b\" labels = { \"x=2\" } weight = 2 } "
+                          "listen { resp_caches = { \"127.0.0.1:7413=a/c\" } }");
     struct buf keys = BUF_INIT;
     conf_differences(a, a, &keys);
     ck_assert_uint_eq(keys.len, 0);
     conf_differences(a, b, &keys);
-    ck_assert(slice_eq(buf_slice(&keys), slice_str("node: data, node: labels")));
+    ck_assert(slice_eq(buf_slice(&keys), slice_str("node: data, listen: resp_caches")));
     buf_release(&keys);
     conf_free(a);
     conf_free(b);
