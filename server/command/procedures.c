@@ -54,7 +54,7 @@ bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t 
         return false;
     if (last >= args)
         last = args - 1;
-    if (last < p->first || (p->last < 0 && (args - p->first) % p->step))
+    if (last < p->first)
         return false;
     return keys_len == (uint32_t)((last - p->first) / p->step + 1);
 }

@@ -16,7 +16,8 @@ struct procedure_info {
 /* NULL: there is none. */
 const struct procedure_info *procedure_numbered(uint64_t number);
 const struct procedure_info *procedure_info_of(procedure_fn *procedure);
-/* Whether so many arguments and keys go together; not for command_exec. */
+/* Whether a door calls it with so many arguments and keys; not for command_exec. A value that is
+ * missing behind the last key is for the procedure to see. */
 bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t keys_len);
 
 #endif

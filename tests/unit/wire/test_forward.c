@@ -5,7 +5,7 @@
 #include "base/prng.h"
 #include "command/commands.h"
 #include "command/procedures.h"
-#include "session/resp_table.h"
+#include "session/resp_priv.h"
 #include "tests/lib/unit.h"
 
 enum { KEYS = 3 };
@@ -353,6 +353,23 @@ START_TEST(the_table_of_procedures_says_what_the_table_of_commands_says)
 }
 END_TEST
 
+/* MSETNX with a value too few is refused by the procedure, wherever that runs. */
+START_TEST(whatever_a_session_calls_may_be_done_by_another_node)
+{
+    for (uint32_t i = 0; i < resp_commands_len(); i++) {
+        const struct resp_command *c = resp_command_at(i);
+        uint32_t least = (uint32_t)abs(c->arity), most = c->arity < 0 ? least + 6 : least;
+        for (uint32_t args = least; c->procedure && args <= most; args++) {
+            struct resp_keys k = resp_keys_of(c, args);
+            uint32_t keys = k.first ? (k.last - k.first) / k.step + 1 : 0;
+            if (keys)
+                ck_assert_msg(procedure_fits(procedure_info_of(c->procedure), args, keys),
+                              "%s of %u words, %u keys", c->name, args, keys);
+        }
+    }
+}
+END_TEST
+
 UNIT_MAIN("wire/forward", every_field_of_a_write_arrives, every_field_of_a_scan_arrives,
           a_batch_arrives_op_by_op,
           a_call_arrives_with_its_procedure_and_keys_that_are_arguments_are_sent_once,
@@ -361,4 +378,5 @@ UNIT_MAIN("wire/forward", every_field_of_a_write_arrives, every_field_of_a_scan_
           what_a_newer_version_says_is_refused_by_name,
           a_message_cut_off_or_changed_anywhere_never_does_harm,
           a_small_message_that_would_grow_large_in_memory_is_stopped,
-          the_table_of_procedures_says_what_the_table_of_commands_says)
+          the_table_of_procedures_says_what_the_table_of_commands_says,
+          whatever_a_session_calls_may_be_done_by_another_node)
