@@ -4,9 +4,10 @@
  * alone, where every shard has a port of its own, as one endpoint for each shard, so that such a
  * client reaches the owning thread without a hop. An endpoint's id is the node's id, 32 digits,
  * and the number of the shard, 8 digits.
- * Every endpoint is a master: a node leads some partitions and has copies of others, which clients,
- * who know masters and replicas only, cannot be told. What has no owner to be shown (it leads
- * without a door for Redis clients) is shown as this node's, which passes it on. */
+ * A node leads some partitions and has copies of others. SLOTS, which tells of ranges, shows who
+ * has in-sync copies as the replicas of each; SHARDS and NODES, where an endpoint is either a
+ * master or a replica, show masters. What has no owner to be shown (it leads without a door for
+ * Redis clients) is shown as this node's, which passes it on. */
 #include "session/resp_priv.h"
 
 #include "base/alloc.h"
@@ -183,16 +184,46 @@ bool resp_moved(struct resp_session *r, uint16_t slot, uint16_t partition, char 
 
 /* --- SLOTS, SHARDS, NODES --------------------------------------------------------------------- */
 
-static void slots_range(struct buf *out, uint32_t from, uint32_t end, const struct endpoint *e)
+/* Who has a partition, the owner first; none: it has no owner. */
+struct holders {
+    uint16_t list[REPLICA_MEMBERS_MAX];
+    uint32_t len;
+};
+
+static struct holders holders_of(const struct resp_session *r, const struct shown *s,
+                                 uint32_t partition)
 {
-    resp_array(out, 3);
+    struct holders h = {{s->owners[partition]}, s->owners[partition] != NOBODY};
+    struct replica_config c;
+    const struct grid_state *grid = session_grid(&r->base);
+    if (!h.len || !grid || !grid_state_config(grid, cache_context(r->cache), partition, &c))
+        return h;
+    for (unsigned k = 1; k < c.in_sync; k++)
+        for (uint32_t i = 0; i < s->len; i++)
+            if (s->endpoints[i].node == c.members[k].node && s->endpoints[i].up && i != h.list[0])
+                h.list[h.len++] = (uint16_t)i;
+    return h;
+}
+
+static bool holders_same(const struct holders *a, const struct holders *b)
+{
+    return a->len == b->len && memcmp(a->list, b->list, a->len * sizeof a->list[0]) == 0;
+}
+
+static void slots_range(const struct shown *s, struct buf *out, uint32_t from, uint32_t end,
+                        const struct holders *h)
+{
+    resp_array(out, 2 + h->len);
     resp_integer(out, from);
     resp_integer(out, end - 1);
-    resp_array(out, 4);
-    resp_bulk(out, slice_str(e->host));
-    resp_integer(out, e->port);
-    resp_bulk(out, slice_str(e->id));
-    resp_array(out, 0);
+    for (uint32_t i = 0; i < h->len; i++) {
+        const struct endpoint *e = &s->endpoints[h->list[i]];
+        resp_array(out, 4);
+        resp_bulk(out, slice_str(e->host));
+        resp_integer(out, e->port);
+        resp_bulk(out, slice_str(e->id));
+        resp_array(out, 0);
+    }
 }
 
 void resp_cluster_slots(struct resp_session *r, const struct resp_request *q, struct buf *out)
@@ -202,12 +233,17 @@ void resp_cluster_slots(struct resp_session *r, const struct resp_request *q, st
     uint32_t len = 0;
     (void)q;
     shown_make(r, &s);
-    for (uint32_t at = 0; at < RANGE_ALL;) {
-        uint32_t from = at;
-        uint16_t owner = range_next(&s, &at);
-        if (owner == NOBODY)
+    uint32_t each = RANGE_ALL / s.partitions;
+    for (uint32_t from = 0, end; from < s.partitions; from = end) {
+        struct holders h = holders_of(r, &s, from);
+        for (end = from + 1; end < s.partitions; end++) {
+            struct holders next = holders_of(r, &s, end);
+            if (!holders_same(&h, &next))
+                break;
+        }
+        if (!h.len)
             continue;
-        slots_range(&ranges, from, at, &s.endpoints[owner]);
+        slots_range(&s, &ranges, from * each, end * each, &h);
         len++;
     }
     resp_array(out, len);
@@ -354,7 +390,7 @@ void resp_cluster_keyslot(struct resp_session *r, const struct resp_request *q, 
     resp_integer(out, hash_slot(q->args[2]));
 }
 
-/* There are no replicas of endpoints, and no links between them. */
+/* No endpoint is but a replica of another, and there are no links between them. */
 void resp_cluster_none(struct resp_session *r, const struct resp_request *q, struct buf *out)
 {
     (void)r;
