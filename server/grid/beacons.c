@@ -2,6 +2,8 @@
  * how far its state is, whom it follows. */
 #include "grid/parts_priv.h"
 
+enum { HEARD_MS = 2 * GRID_LEASE_MS, HURRY_MS = 2000 };
+
 void leader_heard(struct grid_member *m, uint64_t term, uint32_t leader)
 {
     if (term < m->term || (term == m->term && (!leader || m->leader == leader)))
@@ -78,22 +80,44 @@ void beacon_send(struct grid_member *m, struct grid_peer *p, bool probe)
     member_send(m, p, &msg);
 }
 
-void beacons_step(struct grid_member *m)
+/* It is heard, and what it grants ends before the next beacon brings more: the way is long. Then it
+ * is asked twice as often, and to answer at once, until that would leave plenty for a while. */
+static bool hurried(const struct grid_member *m, struct grid_peer *p)
 {
-    if (m->now < m->beat_next)
-        return;
-    m->beat_next += GRID_BEAT_MS;
-    if (m->beat_next <= m->now)
-        m->beat_next = m->now + GRID_BEAT_MS;
-    if (!m->self.boot)
-        return;
+    msec_t least = m->now < p->hurry_until ? 2 * GRID_BEAT_MS : GRID_BEAT_MS / 2;
+    if (m->released || m->now >= p->heard + HEARD_MS || !grid_state_lives(m->state, p->life))
+        return false;
+    if (!grid_lease_held(m->leases, p->life, m->state->revision, m->now + least))
+        p->hurry_until = m->now + HURRY_MS;
+    return m->now < p->hurry_until;
+}
+
+static void beat(struct grid_member *m, bool all)
+{
     for (size_t i = 0; i < m->peers_len; i++) {
         struct grid_peer *p = m->peers[i];
         const struct grid_node *n = grid_state_node_by_id(m->state, p->id);
-        bool up = n && n->state == NODE_UP;
-        if (up || (p->number && p->number == m->leader) || m->phase == GRID_ENTERING)
-            beacon_send(m, p, false);
+        bool up = n && n->state == NODE_UP, hurry = up && hurried(m, p);
+        if (hurry && all)
+            m->hurry_next = m->now + GRID_BEAT_MS / 2;
+        bool due = up || (p->number && p->number == m->leader) || m->phase == GRID_ENTERING;
+        if (hurry || (all && due))
+            beacon_send(m, p, hurry);
     }
+}
+
+void beacons_step(struct grid_member *m)
+{
+    bool all = m->now >= m->beat_next;
+    if (!all && m->now < m->hurry_next)
+        return;
+    m->hurry_next = UINT64_MAX;
+    if (all)
+        m->beat_next += GRID_BEAT_MS;
+    if (m->beat_next <= m->now)
+        m->beat_next = m->now + GRID_BEAT_MS;
+    if (m->self.boot)
+        beat(m, all);
 }
 
 /* Leases that were granted at a revision we had not seen yet. */

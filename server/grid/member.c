@@ -128,6 +128,7 @@ struct grid_member *grid_member_new(const struct grid_member_conf *conf, const s
         m->session = prng_next(&m->prng[1]);
     while (!m->session);
     m->hello_next = m->beat_next = now;
+    m->hurry_next = UINT64_MAX;
     m->welcomed_at = now;
     if (!id_is_zero(m->identity.grid_id)) {
         m->phase = GRID_ENTERING;
@@ -218,7 +219,10 @@ msec_t grid_member_next(const struct grid_member *m)
     if (m->submit_wanted || m->news_wanted)
         return m->now;
     msec_t next = m->beat_next;
-    msec_t others[] = {joining_next(m), asking_next(m), lead_next(m),
+    msec_t others[] = {joining_next(m),
+                       asking_next(m),
+                       lead_next(m),
+                       m->hurry_next,
                        m->raft ? raft_view(m->raft).wake : UINT64_MAX,
                        m->reports.len || m->progress.len ? m->news_at : UINT64_MAX};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

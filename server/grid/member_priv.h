@@ -62,6 +62,7 @@ struct grid_peer {
     bool stops;                 /* in order: it is given nothing more */
     msec_t held;                /* a lease it gave that waits for our state: our `sent` */
     uint64_t held_revision;
+    msec_t hurry_until; /* its leases ran short */
     msec_t told_gone;
     /* followers */
     msec_t follow_at; /* when it last asked for the stream; 0: never */
@@ -183,6 +184,7 @@ struct grid_member {
     struct grid_leases *leases;
     bool released;
     msec_t beat_next;
+    msec_t hurry_next; /* of beacons to those whose leases run short; UINT64_MAX: of none do */
     /* the stream */
     struct buf piece;
     uint64_t piece_revision;

@@ -26,7 +26,9 @@ static struct world {
     msec_t now;
     struct node nodes[NODES];
     struct buf mail[MESSAGES]; /* a ring, from byte first */
+    msec_t due[MESSAGES];      /* when it arrives */
     size_t first, last;
+    msec_t delay;
     struct grid_done dones[DONES];
     char whys[DONES][WHY_BYTES];
     size_t dones_len;
@@ -47,6 +49,7 @@ static void port_send(void *ctx, const struct grid_to *to, const struct grid_mes
                          : strcmp(to->address, n->info.address[ADDRESS_PEER]) == 0;
         if (!hit || n == from || !n->member)
             continue;
+        w.due[w.last % MESSAGES] = w.now + w.delay;
         struct buf *b = &w.mail[w.last++ % MESSAGES];
         b->len = 0;
         buf_add_u8(b, i);
@@ -196,7 +199,7 @@ static void end(void)
 
 static void deliver(void)
 {
-    while (w.first < w.last) {
+    while (w.first < w.last && w.due[w.first % MESSAGES] <= w.now) {
         struct slice s = buf_slice(&w.mail[w.first++ % MESSAGES]);
         struct node *n = &w.nodes[s.data[0]];
         struct grid_message msg;
@@ -461,6 +464,25 @@ START_TEST(a_lease_waits_for_the_state_it_was_granted_at)
 }
 END_TEST
 
+/* A way of 100 ms, and back, and up to a beat between: more than a lease lasts, if nothing were
+ * done about it. */
+START_TEST(a_lease_is_held_all_the_time_over_a_long_way)
+{
+    three();
+    w.delay = 100;
+    run(1000);
+    for (unsigned i = 0; i < 400; i++) {
+        run(5);
+        for (unsigned a = 0; a < 3; a++)
+            for (unsigned b = 0; b < 3; b++)
+                ck_assert(a == b || grid_lease_held(grid_member_leases(w.nodes[a].member),
+                                                    w.nodes[b].self, state(a)->revision, w.now));
+    }
+    w.delay = 0;
+    end();
+}
+END_TEST
+
 START_TEST(who_leaves_is_gone_at_once_and_does_not_come_back)
 {
     three();
@@ -519,5 +541,6 @@ UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
           changes_of_partitions_travel_together_and_are_answered_each,
           what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
           who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
+          a_lease_is_held_all_the_time_over_a_long_way,
           who_leaves_is_gone_at_once_and_does_not_come_back,
           who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
