@@ -75,6 +75,7 @@ static void records_send(struct replica *r, struct replica_peer *p, msec_t now)
 static void stream_start(struct replica *r, struct replica_peer *p, uint64_t from, msec_t now)
 {
     p->state = PEER_STREAM;
+    p->asked_at = now;
     p->sent = from;
     records_send(r, p, now); /* none, maybe: it learns that its log is right */
 }
@@ -263,7 +264,8 @@ static void commit_tell(struct replica *r, msec_t now)
 }
 
 /* When to begin anew: a question without an answer, a stream without an ack; a copy seldom, for its
- * ack takes its time, and it goes on over that. */
+ * ack takes its time, and it goes on over that. A stream that begins anew makes worthless what is
+ * under way, so it is given more time once it had to: the way may be long. */
 static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
 {
     msec_t retry = r->times->retry_ms;
@@ -276,7 +278,8 @@ static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
         return p->asked_at + 16 * retry;
     case PEER_STREAM:
         if (p->since)
-            return (p->since > p->asked_at ? p->since : p->asked_at) + 2 * retry;
+            return (p->since > p->asked_at ? p->since : p->asked_at) +
+                   (p->slow ? 4 * retry : 2 * retry);
         break;
     case PEER_IDLE:
     case PEER_LOST:
@@ -289,6 +292,7 @@ static void peer_retry(struct replica *r, struct replica_peer *p, msec_t now)
 {
     if (now < retry_at(r, p))
         return;
+    p->slow |= p->state == PEER_STREAM;
     if (p->state == PEER_SILENT)
         hello_send(r, p, now);
     else

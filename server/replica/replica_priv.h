@@ -25,6 +25,7 @@ struct replica_peer {
     uint32_t round;  /* of the last HELLO */
     uint32_t copy;   /* round of the copy that is under way or was; 0: none */
     uint8_t state;   /* enum peer_state */
+    bool slow;       /* its acks came too late once */
 };
 
 struct replica_set {

@@ -242,6 +242,40 @@ START_TEST(r8_who_does_not_ack_counts_until_the_answer)
 }
 END_TEST
 
+/* As later(), but each letter takes its time; one after the other. */
+static void later_over_a_long_way(msec_t ms, msec_t way)
+{
+    static msec_t arrives[MESSAGES];
+    size_t known = 0, first = 0;
+    for (msec_t end = now + ms; now < end; now += 10) {
+        replica_tick(&nodes[1].r, now);
+        replica_tick(&nodes[2].r, now);
+        settle();
+        for (; first < letters_len; first++) {
+            while (known < letters_len)
+                arrives[known++] = now + way;
+            if (arrives[first] > now)
+                break;
+            struct letter l = letters[first];
+            deliver(&l);
+            settle();
+        }
+    }
+    letters_len = 0;
+}
+
+START_TEST(r8_an_ack_that_takes_its_time_is_waited_for)
+{
+    grid(2, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t version = write(&nodes[1]);
+        later_over_a_long_way(TIMEOUT, TIMEOUT / 8);
+        ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_NONE);
+        ck_assert(!replica_pending(&nodes[1].r, version));
+    }
+}
+END_TEST
+
 START_TEST(r8_who_is_added_counts_from_the_asking)
 {
     grid(1, 1);
@@ -360,19 +394,17 @@ START_TEST(any_message_is_survived)
 }
 END_TEST
 
-UNIT_MAIN("replica/rules", r1_roles_are_what_the_configuration_says,
-          r1_an_older_epoch_is_refused_and_a_newer_one_waits,
-          r1_another_life_of_a_member_is_a_stranger, r1_what_was_before_the_birth_is_void,
-          r3_records_go_to_in_sync_and_joining_in_order,
-          r4_r5_commit_is_the_lowest_ack_and_waits_for_the_slowest_disk,
-          r5_nothing_commits_below_min_in_sync, r5_what_was_taken_over_is_read_below_min_in_sync,
-          r5_what_was_found_at_a_start_is_read_below_min_in_sync,
-          r5_what_was_pending_when_too_few_stayed_waits,
-          r5_what_was_taken_over_waits_for_who_is_eligible,
-          r5_nothing_commits_while_somebody_is_eligible,
-          r7_reads_need_the_lease_of_every_member_in_sync,
-          r7_who_lends_nothing_for_long_is_asked_out, r7_an_eligible_member_lends_too,
-          r8_who_does_not_ack_counts_until_the_answer, r8_who_is_added_counts_from_the_asking,
-          r8_a_refusal_ends_it_but_not_a_doubt, r8_a_refusal_after_a_doubt_ends_nothing,
-          r8_an_answer_to_an_ask_of_another_epoch_means_nothing, r8_who_slept_blames_nobody,
-          any_message_is_survived)
+UNIT_MAIN(
+    "replica/rules", r1_roles_are_what_the_configuration_says,
+    r1_an_older_epoch_is_refused_and_a_newer_one_waits, r1_another_life_of_a_member_is_a_stranger,
+    r1_what_was_before_the_birth_is_void, r3_records_go_to_in_sync_and_joining_in_order,
+    r4_r5_commit_is_the_lowest_ack_and_waits_for_the_slowest_disk,
+    r5_nothing_commits_below_min_in_sync, r5_what_was_taken_over_is_read_below_min_in_sync,
+    r5_what_was_found_at_a_start_is_read_below_min_in_sync,
+    r5_what_was_pending_when_too_few_stayed_waits, r5_what_was_taken_over_waits_for_who_is_eligible,
+    r5_nothing_commits_while_somebody_is_eligible, r7_reads_need_the_lease_of_every_member_in_sync,
+    r7_who_lends_nothing_for_long_is_asked_out, r7_an_eligible_member_lends_too,
+    r8_who_does_not_ack_counts_until_the_answer, r8_an_ack_that_takes_its_time_is_waited_for,
+    r8_who_is_added_counts_from_the_asking, r8_a_refusal_ends_it_but_not_a_doubt,
+    r8_a_refusal_after_a_doubt_ends_nothing, r8_an_answer_to_an_ask_of_another_epoch_means_nothing,
+    r8_who_slept_blames_nobody, any_message_is_survived)
