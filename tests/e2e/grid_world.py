@@ -125,6 +125,14 @@ class Grid:
     def primary(self, key, cache=CACHE):
         return self[self.locate(key, cache)["primary"]]
 
+    def primaries(self, node):
+        """How many partitions it leads; -1 when nobody says so."""
+        return next((n["primaries"] for n in self.status().get("nodes", ()) if n["name"] == node.name), -1)
+
+    def leader(self):
+        """Who leads the control plane, or None."""
+        return next((self[n["name"]] for n in self.status().get("nodes", ()) if n["leader"]), None)
+
     def record(self, name="history", **options):
         certificate = {key: file for key, file in zip(("ca", "cert", "key"), self.credentials[1::2])}
         options = {"clients": 12, "keys": 48, "rate": 100, "cache": CACHE, **certificate, **options}
