@@ -146,7 +146,9 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
 bool gc_requests_encode(struct link *l);
 /* The connection broke: what was on it is to be sent again. */
 void gc_requests_return(struct link *l);
-void gc_requests_reroute(struct link *l); /* what waits for `l` goes where it belongs now */
+/* What waits for `l` goes where it belongs now. recall: what it has sent, too, if that answers. */
+void gc_requests_reroute(struct link *l);
+void gc_requests_recall(struct link *l);
 /* Deadlines and rests that are over; requests that were refused. */
 void gc_requests_tick(struct grid *g);
 /* When gc_requests_tick() is needed next, 0: never. */
@@ -198,13 +200,12 @@ struct link {
 
 struct link *gc_link_new(struct grid *g, const struct member *member, uint32_t shard);
 void gc_link_free(struct link *l);
-/* A request was queued: connect if need be. No I/O yet. retry: though none is, if it is time. */
+/* A request was queued: connect if need be. No I/O yet. retry: though none is, if it is time.
+ * sound: open, and no PING is unanswered. */
 void gc_link_want(struct link *l);
 void gc_link_retry(struct link *l);
-/* Open, and nothing that was asked to find out is unanswered. */
 bool gc_link_sound(const struct link *l);
-/* Send what is queued: one write. */
-void gc_link_flush(struct link *l);
+void gc_link_flush(struct link *l); /* send what is queued: one write */
 void gc_link_ready(struct link *l, bool readable, bool writable);
 void gc_link_tick(struct link *l);
 /* Break the connection off; `format` says why. */
@@ -213,8 +214,7 @@ __attribute__((format(printf, 2, 3))) void gc_link_break(struct link *l, const c
 /* --- the grid: grid.c, route.c ---------------------------------------------------------------- */
 
 uint64_t gc_now_ms(void);
-/* 0..range-1 */
-uint64_t gc_dice(struct grid *g, uint64_t range);
+uint64_t gc_dice(struct grid *g, uint64_t range); /* 0..range-1 */
 /* One turn: send, wait up to timeout_ms (-1: until something is due), read, run completions. */
 void gc_turn(struct grid *g, int timeout_ms);
 /* Something is to be sent: in gc_turn(), or soon by the caller's base. */
@@ -226,17 +226,17 @@ void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *rep
 void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body);
 /* `home` is at a node that is astray: elsewhere, unless that was tried just now. */
 void gc_roam(struct grid *g);
-/* The link for `r`. */
+/* The link for `r`; that to the node which leads it, if there is one, else NULL. */
 struct link *gc_route(struct grid *g, const struct request *r);
+struct link *gc_route_straight(const struct grid *g, const struct request *r);
 /* Requests of one bucket go over one link, as things are: 0 .. gc_buckets() - 1. */
 size_t gc_buckets(const struct grid *g);
 size_t gc_bucket(const struct grid_cache *c, struct grid_bytes placed_by);
 /* Open r->cache again, then send `r` again. */
 void gc_cache_reopen(struct request *r);
 void gc_cache_free(struct grid_cache *c);
-/* Scans outlive nothing: their requests are gone. */
-void gc_scans_detach(struct grid *g);
-/* Keep what grid_error() tells. Returns err. */
+void gc_scans_detach(struct grid *g); /* their requests are gone */
+/* For grid_error(). Returns err. */
 enum grid_err gc_fail(struct grid *g, enum grid_err err, const char *detail);
 
 /* One key: checked and encoded. NULL: no memory; else to be submitted (or it is marked refused).

@@ -530,6 +530,7 @@ static void look_whether_silent(struct link *l)
         gc_roam(g);
         return;
     }
+    gc_requests_recall(l);
     if (!pinged(l)) {
         l->due = since + QUIET_MS;
         if (l->due <= g->now)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 enum { TABLE_SIZE_MIN = 256, REST_MS_MIN = 2, REST_MS_MAX = 200, REST_DOUBLINGS = 6 };
+enum { RECALL_MS = 300 };
 
 /* --- by number -------------------------------------------------------------------------------- */
 
@@ -236,6 +237,25 @@ void gc_requests_reroute(struct link *l)
     list_splice_front(&all, &l->queued);
     while ((it = list_pop_front(&all)))
         gc_request_send(list_entry(it, struct request, queue));
+}
+
+void gc_requests_recall(struct link *l)
+{
+    for (struct list *it = l->sent.next, *next; it != &l->sent; it = next) {
+        struct request *r = list_entry(it, struct request, queue);
+        next = it->next;
+        struct link *straight = gc_route_straight(l->grid, r);
+        if (!straight || straight == l || l->grid->now < r->first_sent + RECALL_MS)
+            continue;
+        if (straight->shunned)
+            gc_link_retry(straight);
+        if (straight->shunned || !gc_link_sound(straight))
+            continue;
+        r->doubt = r->doubt || went_out(r);
+        r->on_wire = false;
+        list_remove(&r->queue);
+        gc_request_send(r);
+    }
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */

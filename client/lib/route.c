@@ -77,6 +77,13 @@ static struct link *relay(struct grid *g)
     return best ? best : g->home;
 }
 
+struct link *gc_route_straight(const struct grid *g, const struct request *r)
+{
+    bool placed = r->routed && r->cache && r->cache->partitions;
+    struct member *m = placed ? gc_topology_owner(&g->topology, r->cache->id >> 16, r->slot) : NULL;
+    return m ? m->by_shard[slot_partition(r->slot, r->cache->partitions) % m->shards] : NULL;
+}
+
 static struct link *route_among_nodes(struct grid *g, const struct request *r)
 {
     bool placed = r->routed && r->cache && r->cache->partitions;

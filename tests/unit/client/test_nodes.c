@@ -240,6 +240,27 @@ START_TEST(pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered)
 }
 END_TEST
 
+START_TEST(what_was_given_to_another_to_pass_on_is_asked_straight_when_that_can_be)
+{
+    struct dones dones = {0};
+    begin_nodes(2, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    fake_pause(&nodes[2], true);
+    nodes[1].conf.script[0] = (struct fake_step){.act = FAKE_SILENT}; /* it cannot pass it on */
+    nodes[1].conf.script_len = 1;
+    put_in_vain(&dones, 1);
+    fake_pause(&nodes[2], false);
+    size_t before = fake_count(&nodes[2], PUT);
+    uint64_t from = now_ms();
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 5000);
+    ck_assert_uint_ge(fake_count(&nodes[2], PUT), before + 1);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 1);
+    end_nodes();
+}
+END_TEST
+
 /* --- news ------------------------------------------------------------------------------------- */
 
 START_TEST(what_a_node_that_is_down_did_not_answer_another_is_asked_at_once)
@@ -323,6 +344,7 @@ UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
           home_is_left_when_it_is_silent_and_news_come_from_another,
           home_is_left_when_it_is_silent_though_only_others_are_asked,
           a_node_that_is_slow_is_waited_for,
+          what_was_given_to_another_to_pass_on_is_asked_straight_when_that_can_be,
           pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered,
           what_a_node_that_is_down_did_not_answer_another_is_asked_at_once,
           who_leads_is_asked_once_it_was_told, home_is_left_when_it_has_lost_touch_with_the_grid,
