@@ -46,7 +46,7 @@ static void node_prefetch(const struct node *node, bool changes)
     uintptr_t n = (uintptr_t)node; /* NULL: harmless */
     __builtin_prefetch((const void *)n);
     if (changes) { /* it is given back to its page */
-        __builtin_prefetch((const void *)(n & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
+        __builtin_prefetch((const void *)slab_head(n));
     } else { /* a value of 100 bytes lies on two lines, or three */
         __builtin_prefetch((const void *)(n + 64));
         __builtin_prefetch((const void *)(n + 127));

@@ -1,12 +1,14 @@
 /* slab.c - chunks of 4 MiB, cut in pages, each page for objects of one class.
  *
  *   chunk, aligned to its size: 64 units of 64 KiB; a bit per free unit
- *   page: 1 unit (objects to 8 KiB) or 4 units, aligned to its size  = header of 64 bytes | objects
+ *   page: 1 unit (objects to 8 KiB) or 4 units, aligned to its size
+ *         = objects | header of 64 bytes | objects      in front: none, or what fits (slab_head())
  *
  * Classes beyond STEPS_MAX are fractions of a page, so that nothing is left over at its end. An
- * object's page is its address with the low bits cleared. Pages with free objects are in their
- * class's list; full ones in none. Fresh objects are cut off one by one, so memory is touched only
- * when it is needed. */
+ * object's page is its address with the low bits cleared; objects up to STEPS_MAX have their
+ * page's header where slab_head() says, larger ones at its start. Pages with free objects are in
+ * their class's list; full ones in none. Fresh objects are cut off one by one, so memory is
+ * touched only when it is needed. */
 #include "data/slab.h"
 
 #include "base/alloc.h"
@@ -42,20 +44,22 @@ enum {
     FINE_STEP = 4,
     FINE_MAX = 512, /* bytes: up to here classes are FINE_STEP apart */
     STEP = 8,
-    STEPS_MAX = 1024,    /* bytes: up to here classes are STEP apart */
-    LINE = 64,           /* classes beyond are multiples of it */
-    SMALL_MAX = 8 << 10, /* bytes: up to here pages have one unit */
+    STEPS_MAX = 1024,       /* bytes: up to here classes are STEP apart */
+    LINE = SLAB_LINE_BYTES, /* classes beyond are multiples of it */
+    SMALL_MAX = 8 << 10,    /* bytes: up to here pages have one unit */
     FINE_CLASSES = FINE_MAX / FINE_STEP,
     STEP_CLASSES = FINE_CLASSES + (STEPS_MAX - FINE_MAX) / STEP,
-    OBJECT_MIN = 8,   /* room for a link */
-    FRACTION_MIN = 8, /* objects of the largest class in a page */
+    OBJECT_MIN = 8,    /* room for a link */
+    FRACTION_MIN = 8,  /* objects of the largest class in a page */
+    COLOUR_SHIFT = 10, /* UNIT / LINE, as a power of two: slab_head() */
     CLASSES_MAX = 256,
 };
 
 struct chunk {
     struct list link; /* in slab.chunks, when it has free units at the front */
     uint8_t *base;
-    uint64_t free; /* bit per unit */
+    uint64_t free;     /* bit per unit */
+    uint64_t coloured; /* bit per unit where a page begins: its header is at slab_head() */
 };
 
 struct page {
@@ -66,6 +70,8 @@ struct page {
     uint32_t used;
     uint16_t class;
     uint16_t units;
+    uint16_t room; /* objects in all */
+    uint8_t *next; /* fresh object */
 };
 _Static_assert(sizeof(struct page) <= PAGE_HEAD, "page header");
 
@@ -73,8 +79,9 @@ struct class
 {
     struct list pages;
     uint32_t bytes;
-    uint32_t per_page;
     uint32_t units;
+    uintptr_t mask;    /* of an object's address: its page's first byte */
+    uintptr_t colours; /* of slab_head(); 0: none */
 };
 
 struct slab {
@@ -195,6 +202,28 @@ static uint64_t unit_bits(unsigned units, unsigned at)
     return ((UINT64_C(1) << units) - 1) << at;
 }
 
+/* The page of an object of the class, or of the page's first byte. */
+static inline struct page *page_of(const struct class *cl, const void *object)
+{
+    uintptr_t at = (uintptr_t)object & cl->mask;
+    return (struct page *)(at + (at >> COLOUR_SHIFT & cl->colours));
+}
+
+static uint8_t *page_begin(const struct page *p)
+{
+    return (uint8_t *)((uintptr_t)p & ~(uintptr_t)(UNIT - 1));
+}
+
+static inline void *object_fresh(const struct class *cl, struct page *p)
+{
+    uint8_t *object = p->next;
+    p->fresh--;
+    p->next += cl->bytes;
+    if (unlikely(p->next + cl->bytes > (uint8_t *)p && object < (uint8_t *)p))
+        p->next = (uint8_t *)p + PAGE_HEAD;
+    return object;
+}
+
 static struct page *page_new(struct slab *s, unsigned class)
 {
     struct class *cl = &s->classes[class];
@@ -204,13 +233,20 @@ static struct page *page_new(struct slab *s, unsigned class)
         return NULL;
     s->chunks_idle -= c->free == UINT64_MAX;
     c->free &= ~unit_bits(cl->units, (unsigned)unit);
+    c->coloured &= ~unit_bits(cl->units, (unsigned)unit);
+    c->coloured |= (uint64_t)(cl->colours != 0) << unit;
     if (!c->free) {
         list_remove(&c->link);
         list_push_back(&s->chunks, &c->link);
     }
-    struct page *p = (struct page *)(void *)(c->base + (size_t)unit * UNIT);
+    uint8_t *begin = c->base + (size_t)unit * UNIT;
+    struct page *p = page_of(cl, begin);
+    size_t front = (size_t)((uint8_t *)p - begin), behind = cl->units * UNIT - PAGE_HEAD - front;
     unpoison(p, PAGE_HEAD);
-    *p = (struct page){.chunk = c, .fresh = cl->per_page};
+    *p = (struct page){.chunk = c};
+    p->room = (uint16_t)(front / cl->bytes + behind / cl->bytes);
+    p->fresh = p->room;
+    p->next = front < cl->bytes ? (uint8_t *)p + PAGE_HEAD : begin;
     p->class = (uint16_t) class;
     p->units = (uint16_t)cl->units;
     list_init(&p->link);
@@ -223,10 +259,11 @@ static void page_release(struct slab *s, struct page *p)
 {
     struct chunk *c = p->chunk;
     unsigned units = p->units;
+    uint8_t *begin = page_begin(p);
     list_remove(&p->link);
     s->held -= (size_t)units * UNIT;
-    poison(p, (size_t)units * UNIT);
-    c->free |= unit_bits(units, (unsigned)(((uint8_t *)p - c->base) / UNIT));
+    poison(begin, (size_t)units * UNIT);
+    c->free |= unit_bits(units, (unsigned)((begin - c->base) / UNIT));
     list_remove(&c->link);
     list_push_front(&s->chunks, &c->link);
     if (c->free != UINT64_MAX)
@@ -273,10 +310,10 @@ void *slab_alloc(struct slab *s, size_t bytes)
         unpoison(object, cl->bytes);
         memcpy(&p->free, object, sizeof p->free);
     } else {
-        object = (uint8_t *)p + PAGE_HEAD + (size_t)(cl->per_page - p->fresh--) * cl->bytes;
+        object = object_fresh(cl, p);
         unpoison(object, cl->bytes);
     }
-    if (++p->used == cl->per_page)
+    if (++p->used == p->room)
         list_remove(&p->link);
     s->used += cl->bytes;
     return object;
@@ -292,14 +329,13 @@ void slab_free(struct slab *s, void *object, size_t bytes)
     }
     unsigned class = class_for(bytes);
     struct class *cl = &s->classes[class];
-    uintptr_t mask = (uintptr_t)cl->units * UNIT - 1;
-    struct page *p = (struct page *)(void *)((uint8_t *)object - ((uintptr_t)object & mask));
+    struct page *p = page_of(cl, object);
     CHECK(p->class == class && p->used > 0);
     memcpy(object, &p->free, sizeof p->free);
     p->free = object;
     poison(object, cl->bytes);
     s->used -= cl->bytes;
-    if (p->used-- == cl->per_page)
+    if (p->used-- == p->room)
         list_push_front(&cl->pages, &p->link);
     if (p->used == 0)
         page_release(s, p);
@@ -323,7 +359,8 @@ struct slab *slab_new(void)
         list_init(&cl->pages);
         cl->bytes = class_bytes[i];
         cl->units = cl->bytes > SMALL_MAX ? BIG_UNITS : 1;
-        cl->per_page = (cl->units * UNIT - PAGE_HEAD) / cl->bytes;
+        cl->mask = ~((uintptr_t)cl->units * UNIT - 1);
+        cl->colours = cl->bytes <= STEPS_MAX ? (SLAB_COLOURS - 1) * LINE : 0;
     }
     return s;
 }
@@ -351,8 +388,8 @@ size_t slab_held(const struct slab *s)
 static size_t page_check(const struct page *p, const struct slab *s)
 {
     const struct class *cl = &s->classes[p->class];
-    CHECK(p->used > 0 && p->used + p->fresh <= cl->per_page);
-    CHECK((p->used == cl->per_page) == (p->link.next == &p->link));
+    CHECK(p->used > 0 && p->used + p->fresh <= p->room);
+    CHECK((p->used == p->room) == (p->link.next == &p->link));
     return (size_t)p->used * cl->bytes;
 }
 
@@ -368,9 +405,11 @@ void slab_check(const struct slab *s)
                 unit++;
                 continue;
             }
-            const struct page *p =
-                (const struct page *)(const void *)(c->base + (size_t)unit * UNIT);
-            CHECK(p->chunk == c && (p->units == 1 || unit % p->units == 0));
+            uintptr_t begin = (uintptr_t)c->base + (uintptr_t)unit * UNIT;
+            bool coloured = c->coloured >> unit & 1;
+            const struct page *p = (const struct page *)(coloured ? slab_head(begin) : begin);
+            CHECK(p->chunk == c && (s->classes[p->class].colours != 0) == coloured &&
+                  (p->units == 1 || unit % p->units == 0));
             used += page_check(p, s);
             held += (size_t)p->units * UNIT;
             unit += p->units;

@@ -144,7 +144,7 @@ static inline void entries_prefetch(const struct table_bucket *b, unsigned m, bo
         __builtin_prefetch((const void *)e);
         if (changes) { /* its key is looked at, then it is given back to its page */
             __builtin_prefetch((const void *)(e + 47));
-            __builtin_prefetch((const void *)(e & ~(uintptr_t)(SLAB_PAGE_BYTES - 1)));
+            __builtin_prefetch((const void *)slab_head(e));
         } else { /* 12 + 16 + 100 bytes lie on two lines, or three */
             __builtin_prefetch((const void *)(e + 64));
             __builtin_prefetch((const void *)(e + 127));
