@@ -126,7 +126,8 @@ static void status_received(struct replica *r, struct replica_peer *p,
         return;
     if (m->served && p < &r->set->peers[r->set->in_sync])
         r->set->grace = 0; /* R12 */
-    if (m->copying && !m->broken && p->copy && m->copy == p->copy && kept(r, last)) {
+    if (m->copying && !m->broken && p->copy && m->copy == p->copy && kept(r, last) &&
+        r->ports->copy_on(r->ports->ctx, r, p->member, m->pieces)) {
         p->state = PEER_COPYING;
         p->sent = last;
         records_send(r, p, now);
@@ -171,6 +172,15 @@ static void ack_received(struct replica *r, struct replica_peer *p, const struct
     wake(r);
 }
 
+bool replica_may_copy(const struct replica *r, struct replica_member to)
+{
+    int i = r->role == REPLICA_PRIMARY && r->set ? set_find(r->set, to) : -1;
+    if (i < 0)
+        return false;
+    const struct replica_peer *p = &r->set->peers[i];
+    return p->state == PEER_COPYING && p->sent == r->history.last;
+}
+
 void primary_receive(struct replica *r, const struct replica_message *m, msec_t now)
 {
     struct replica_peer *p = &r->set->peers[set_find(r->set, m->from)];
@@ -198,8 +208,7 @@ void replica_linked(struct replica *r, uint32_t node, bool up, msec_t now)
     for (struct replica_peer *p = s->peers + 1; p < peers_end(s); p++) {
         if (p->member.node != node || p->state == PEER_LOST || p->state == PEER_IDLE)
             continue;
-        primary_forget(r, p); /* pieces were lost */
-        p->state = PEER_SILENT;
+        p->state = PEER_SILENT; /* a copy goes on after the pieces that came */
         p->asked_at = now;
         if (up)
             primary_hello(r, p, now);

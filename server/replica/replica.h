@@ -51,8 +51,11 @@ struct replica_ports {
     void (*ask)(void *ctx, struct replica *r, enum replica_ask what, struct replica_member member);
     /* R11, at the primary: begin to send all content to `to`, in the link that the stream goes by:
      * what is read when the last record was v goes before any record later than v. Each piece
-     * carries `round`. The COPY message was sent just before. It stands until copy_end. */
+     * carries `round`. The COPY message was sent just before. It stands until copy_end; pieces are
+     * given while replica_may_copy(). */
     void (*copy)(void *ctx, struct replica *r, struct replica_member to, uint32_t round);
+    /* The link was down, perhaps: `pieces` are there, go on after them. False: it cannot. */
+    bool (*copy_on)(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces);
     void (*copy_end)(void *ctx, struct replica *r, struct replica_member to);
     /* R9, at another member: records after `common` never happened. Fetch from the primary the keys
      * and sessions that they touched, together with those that its own records after `common`
@@ -197,6 +200,9 @@ bool replica_current(const struct replica *r, struct replica_member from, uint64
  * then. False: it is not wanted any more, or makes no sense. */
 bool replica_mendable(const struct replica *r, uint32_t round,
                       const struct replica_history *history);
+/* Primary. Whether a piece of the copy to `to` may be given now: the link has all records that were
+ * made before. */
+bool replica_may_copy(const struct replica *r, struct replica_member to);
 /* It is done: log and content are what the primary's were at `history`. The next replica_ack()
  * waits until that is on disk, for `async` too: half of it is nothing. */
 void replica_mended(struct replica *r, const struct replica_history *history, msec_t now);

@@ -4,9 +4,9 @@
  *
  * MEMORY and DISK are the passes of SCAN, and miss nothing for the same reason (scan.c). A piece is
  * read, encoded and given to the link at once, behind the records that were made before: so what
- * it says is never behind the stream. It is kept until the other side has stored it, and given
- * again when the link was down between. A few pieces of each copy are under way, and a bounded
- * number of bytes is read in a turn. */
+ * it says is never behind the stream, nor ahead of it. Where it began is kept until the other side
+ * has stored it: when a link went down, the copy goes on with the first one that did not come. A
+ * few pieces of each copy are under way, and a bounded number of bytes is read in a turn. */
 #include "data/fields.h"
 #include "shard/others_priv.h"
 
@@ -24,10 +24,21 @@ enum {
 
 enum copy_phase { COPY_SESSIONS, COPY_MEMORY, COPY_DISK, COPY_END, COPY_DONE };
 
+/* How far it has come. */
+struct copy_place {
+    enum copy_phase phase;
+    uint64_t cursor;
+    size_t ids_len; /* of sessions that are left */
+    uint32_t cache; /* DISK: it goes on after this key */
+    uint16_t after_len;
+    uint8_t after[KEY_BYTES_MAX];
+};
+
 struct piece {
     struct list link; /* in copy.pieces, until it is stored */
     uint64_t number;
     size_t bytes;
+    struct copy_place from;
 };
 
 struct copy {
@@ -35,16 +46,14 @@ struct copy {
     struct partition *partition;
     struct replica_member to;
     uint32_t round;
-    enum copy_phase phase;
-    bool asked; /* a page of the checkpoint */
-    bool ended; /* ... and nobody wants it any more */
+    struct copy_place at;
+    struct copy_place from; /* where the piece begins that is being made */
+    bool asked;             /* a page of the checkpoint */
+    bool ended;             /* ... and nobody wants it any more */
+    bool passed;            /* ... and another one is wanted */
     bool incomplete;
-    struct buf ids; /* of sessions that are left */
-    uint64_t cursor;
+    struct buf ids;     /* of sessions */
     uint64_t evictions; /* when it began */
-    uint32_t cache;     /* DISK: it goes on after this key */
-    uint16_t after_len;
-    uint8_t after[KEY_BYTES_MAX];
     struct list pieces;
     uint64_t number; /* of the last piece made */
     size_t waits;    /* bytes of `pieces` */
@@ -69,6 +78,7 @@ static void piece_add(struct shard *s, struct copy *c, const struct effect *effe
     struct piece *piece = xalloc(sizeof *piece);
     piece->number = ++c->number;
     piece->bytes = b->len;
+    piece->from = c->from;
     list_push_back(&c->pieces, &piece->link);
     c->waits += b->len;
     c->sent += b->len;
@@ -156,22 +166,22 @@ static void filling_send(struct filling *f)
 static void sessions_fill(struct filling *f)
 {
     struct copy *c = f->copy;
-    for (int i = 0; i < PIECE_SESSIONS && c->ids.len && !filling_full(f); i++) {
-        c->ids.len -= SESSION_ID_BYTES;
+    for (int i = 0; i < PIECE_SESSIONS && c->at.ids_len && !filling_full(f); i++) {
+        c->at.ids_len -= SESSION_ID_BYTES;
         struct session_id id;
-        memcpy(id.bytes, c->ids.data + c->ids.len, SESSION_ID_BYTES);
+        memcpy(id.bytes, c->ids.data + c->at.ids_len, SESSION_ID_BYTES);
         size_t before = f->s->sharing->values.len;
         if (!sessions_store(content_sessions(c->partition->content), &id, &f->s->sharing->values))
             continue; /* it ended meanwhile */
         struct effect e = {
             .kind = EFFECT_SESSION,
-            .key = slice_make(c->ids.data + c->ids.len, SESSION_ID_BYTES),
+            .key = slice_make(c->ids.data + c->at.ids_len, SESSION_ID_BYTES),
             .value = slice_make(NULL, f->s->sharing->values.len - before),
         };
         filling_add(f, &e);
     }
-    if (!c->ids.len)
-        c->phase = COPY_MEMORY;
+    if (!c->at.ids_len)
+        c->at.phase = COPY_MEMORY;
 }
 
 static void memory_fill(struct filling *f)
@@ -181,12 +191,12 @@ static void memory_fill(struct filling *f)
     c->incomplete |= !content_complete(p->content);
     f->dirty_only = !content_complete(p->content);
     for (int i = 0; i < BUCKETS_MAX && !filling_full(f); i++) {
-        c->cursor = content_scan(p->content, c->cursor, filling_entry, f);
-        if (c->cursor)
+        c->at.cursor = content_scan(p->content, c->at.cursor, filling_entry, f);
+        if (c->at.cursor)
             continue;
         bool disk = p->context->info->durability != DURABILITY_MEMORY &&
                     (c->incomplete || p->evictions != c->evictions);
-        c->phase = disk ? COPY_DISK : COPY_END;
+        c->at.phase = disk ? COPY_DISK : COPY_END;
         return;
     }
 }
@@ -197,8 +207,8 @@ static void disk_ask(struct shard *s, struct copy *c)
 {
     struct cold_range range = {.kind = COLD_COPY,
                                .cache = UINT32_MAX,
-                               .after_cache = c->cache,
-                               .after = slice_make(c->after, c->after_len),
+                               .after_cache = c->at.cache,
+                               .after = slice_make(c->at.after, c->at.after_len),
                                .limit = PIECE_EFFECTS,
                                .bytes = PIECE_BYTES};
     c->asked = true;
@@ -243,19 +253,22 @@ void copy_answer(struct shard *s, struct copy *c, const struct cold_page *page)
         copy_free(c);
         return;
     }
-    if (page->err)
+    bool passed = c->passed;
+    c->passed = false;
+    if (page->err || passed || !replica_may_copy(&c->partition->replica, c->to))
         return; /* asked again */
+    c->from = c->at;
     struct filling f = filling_new(s, c);
     for (size_t i = 0; i < page->len; i++) {
         if (partition_has_cache(s, c->partition, page->caches[i]))
             filling_cold(&f, page->caches[i], &page->entries[i]);
-        c->cache = page->caches[i];
-        c->after_len = (uint16_t)page->entries[i].key.len;
-        memcpy(c->after, page->entries[i].key.data, c->after_len);
+        c->at.cache = page->caches[i];
+        c->at.after_len = (uint16_t)page->entries[i].key.len;
+        memcpy(c->at.after, page->entries[i].key.data, c->at.after_len);
     }
     filling_send(&f);
     if (page->done)
-        c->phase = COPY_END;
+        c->at.phase = COPY_END;
 }
 
 /* --- the copy --------------------------------------------------------------------------------- */
@@ -274,6 +287,7 @@ void port_copy(void *ctx, struct replica *r, struct replica_member to, uint32_t 
     list_init(&c->link);
     list_push_back(&s->sharing->copies, &c->link);
     sessions_ids(content_sessions(p->content), &c->ids);
+    c->at.ids_len = c->ids.len;
     outgoing_of(p, to)->copy = c;
 }
 
@@ -318,42 +332,77 @@ static struct copy *copy_find(const struct partition *p, struct replica_member t
     return NULL;
 }
 
+static void piece_free(struct copy *c, struct piece *piece)
+{
+    list_remove(&piece->link);
+    c->waits -= piece->bytes;
+    free(piece);
+}
+
+/* Pieces up to `number` are there. */
+static void pieces_taken(struct copy *c, uint64_t number)
+{
+    list_for_each_safe (it, &c->pieces) {
+        struct piece *piece = list_entry(it, struct piece, link);
+        if (piece->number > number)
+            break;
+        piece_free(c, piece);
+    }
+}
+
 void copy_taken(struct shard *s, struct partition *p, const struct shard_message *m)
 {
     (void)s;
     struct copy *c = copy_find(p, m->replica.from);
-    if (!c || m->replica.round != c->round)
-        return;
+    if (c && m->replica.round == c->round)
+        pieces_taken(c, m->number);
+}
+
+bool port_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces)
+{
+    (void)ctx;
+    struct copy *c = copy_find(container_of(r, struct partition, replica), to);
+    if (!c || pieces > c->number)
+        return false;
+    pieces_taken(c, pieces);
+    if (pieces == c->number)
+        return true;
+    const struct piece *lost =
+        list_empty(&c->pieces) ? NULL : list_entry(c->pieces.next, struct piece, link);
+    if (!lost || lost->number != pieces + 1)
+        return false;
+    c->at = lost->from;
+    c->number = pieces;
+    c->passed = c->asked;
     list_for_each_safe (it, &c->pieces) {
-        struct piece *piece = list_entry(it, struct piece, link);
-        if (piece->number > m->number)
-            break;
-        list_remove(it);
-        c->waits -= piece->bytes;
-        free(piece);
+        c->sent -= list_entry(it, struct piece, link)->bytes;
+        piece_free(c, list_entry(it, struct piece, link));
     }
+    return true;
 }
 
 /* Returns the bytes that went into a piece; 0: there is nothing to be done now. */
 static size_t copy_step(struct shard *s, struct copy *c)
 {
     struct shard_to at;
-    if (c->asked || c->phase == COPY_DONE || c->waits >= WINDOW_BYTES ||
+    if (c->asked || c->at.phase == COPY_DONE || c->waits >= WINDOW_BYTES ||
+        !replica_may_copy(&c->partition->replica, c->to) ||
         partition_applied(c->partition) < replica_last(&c->partition->replica) ||
         !member_place(s, c->partition, c->to, &at) ||
         !s->ports.grid->peer_room(s->ports.ctx, &at, SHARD_BULK))
         return 0;
-    if (c->phase == COPY_DISK) {
+    c->from = c->at;
+    if (c->at.phase == COPY_DISK) {
         disk_ask(s, c);
         return 0;
     }
-    if (c->phase == COPY_END) {
+    if (c->at.phase == COPY_END) {
         piece_add(s, c, NULL, 0, true);
-        c->phase = COPY_DONE;
+        c->at.phase = COPY_DONE;
         return 0;
     }
     struct filling f = filling_new(s, c);
-    if (c->phase == COPY_SESSIONS)
+    if (c->at.phase == COPY_SESSIONS)
         sessions_fill(&f);
     else
         memory_fill(&f);
@@ -384,7 +433,7 @@ bool copies_run(struct shard *s)
 static uint64_t copy_left(const struct copy *c)
 {
     uint64_t all = content_bytes(c->partition->content);
-    return c->waits + (all > c->sent && c->phase != COPY_DONE ? all - c->sent : 0);
+    return c->waits + (all > c->sent && c->at.phase != COPY_DONE ? all - c->sent : 0);
 }
 
 uint64_t copies_left(const struct partition *p)

@@ -84,6 +84,8 @@ static void port_send(void *ctx, struct replica *r, struct replica_member to,
 {
     struct partition *p = partition_by(r);
     struct shard_message message = {.kind = SHARD_REPLICA, .replica = *m};
+    if (m->kind == REPLICA_STATUS && p->others)
+        message.number = p->others->in.number;
     enum shard_class class = SHARD_URGENT;
     if (m->kind == REPLICA_COPY)
         class = SHARD_BULK;
@@ -139,6 +141,7 @@ void sharing_init(struct shard *s)
                                       .kept = port_kept,
                                       .ask = port_ask,
                                       .copy = port_copy,
+                                      .copy_on = port_copy_on,
                                       .copy_end = port_copy_end,
                                       .cut = port_cut,
                                       .wipe = port_wipe,

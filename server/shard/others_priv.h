@@ -170,6 +170,7 @@ void fetch_done(struct job *j, enum grid_err err);
 /* --- copy_out.c ------------------------------------------------------------------------------- */
 
 void port_copy(void *ctx, struct replica *r, struct replica_member to, uint32_t round);
+bool port_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces);
 void port_copy_end(void *ctx, struct replica *r, struct replica_member to);
 void copy_taken(struct shard *s, struct partition *p, const struct shard_message *m);
 /* Send what the windows allow. True: there is more that could be done now. */

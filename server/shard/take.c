@@ -196,9 +196,11 @@ void message_take(struct shard *s, const struct shard_message *m, msec_t now, ms
     struct partition *p = partition_there(s, m->context, m->partition);
     if (!p || !replica_history_valid(&m->replica.history))
         return;
+    struct replica_message said = m->replica;
+    said.pieces = m->number;
     switch (m->kind) {
     case SHARD_REPLICA:
-        if (replica_receive(&p->replica, &m->replica, mono) == REPLICA_TAKE)
+        if (replica_receive(&p->replica, &said, mono) == REPLICA_TAKE)
             records_take(s, p, m, now);
         break;
     case SHARD_PIECE:

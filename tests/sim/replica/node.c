@@ -46,6 +46,8 @@ static void on_send(void *ctx, struct replica *r, struct replica_member to,
     struct node *n = node_of(r);
     struct packet *p = packet_new(m);
     n->w->tally.stale += m->kind == REPLICA_REFUSED;
+    if (m->kind == REPLICA_STATUS)
+        p->m.pieces = n->in_next;
     if (m->kind == REPLICA_COPY)
         records_copy(p, n, 1, m->history.last & SEQ_MASK);
     world_send(n->w, n->number, to.node, p);
@@ -114,10 +116,27 @@ static void on_copy(void *ctx, struct replica *r, struct replica_member to, uint
     (void)ctx;
     struct node *n = node_of(r);
     n->w->tally.copies++;
-    n->out[to.node - 1] = (struct outgoing){true, round, 0};
+    n->out[to.node - 1] = (struct outgoing){true, round, 0, to};
     struct event *e = world_post_to(n->w, world_delay(n->w), EVENT_COPY, n->number);
     e->a = to.node;
     e->b = round;
+}
+
+static bool on_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces)
+{
+    (void)ctx;
+    struct node *n = node_of(r);
+    struct outgoing *o = &n->out[to.node - 1];
+    if (!o->on || pieces > o->next)
+        return false;
+    bool ended = o->next > KEYS + 1;
+    o->next = (unsigned)pieces;
+    if (!ended || pieces > KEYS + 1)
+        return true;
+    struct event *e = world_post_to(n->w, 500, EVENT_COPY, n->number);
+    e->a = to.node;
+    e->b = o->round;
+    return true;
 }
 
 static void on_copy_end(void *ctx, struct replica *r, struct replica_member to)
@@ -190,6 +209,7 @@ const struct replica_ports node_ports = {.send = on_send,
                                          .kept = on_kept,
                                          .ask = on_ask,
                                          .copy = on_copy,
+                                         .copy_on = on_copy_on,
                                          .copy_end = on_copy_end,
                                          .cut = on_cut,
                                          .wipe = on_wipe,

@@ -106,6 +106,7 @@ struct outgoing { /* a copy to a node */
     bool on;
     uint32_t round;
     unsigned next;
+    struct replica_member to;
 };
 
 struct waiting { /* a request that waits for a commit */

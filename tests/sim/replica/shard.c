@@ -446,19 +446,26 @@ static void mend_arrived(struct node *n, const struct packet *p)
 
 /* --- copies (R11) ----------------------------------------------------------------------------- */
 
+static void piece_send(struct node *n, uint32_t to, const struct outgoing *o)
+{
+    struct packet *p = xcalloc(1, sizeof *p);
+    *p = (struct packet){.kind = PACKET_PIECE, .piece = o->next, .content = n->content};
+    p->m.from = n->self;
+    p->m.epoch = n->r.epoch;
+    p->m.round = o->round;
+    world_send(n->w, n->number, to, p);
+}
+
 void shard_copy_step(struct node *n, uint32_t to, uint32_t round)
 {
     struct outgoing *o = &n->out[to - 1];
     if (!o->on || o->round != round)
         return;
-    struct packet *p = xcalloc(1, sizeof *p);
-    *p = (struct packet){.kind = PACKET_PIECE, .piece = o->next, .content = n->content};
-    p->m.from = n->self;
-    p->m.epoch = n->r.epoch;
-    p->m.round = round;
-    world_send(n->w, n->number, to, p);
-    if (o->next++ == KEYS + 1)
-        return;
+    if (replica_may_copy(&n->r, o->to)) {
+        piece_send(n, to, o);
+        if (o->next++ == KEYS + 1)
+            return;
+    }
     struct event *e = world_post_to(n->w, 500 + below(n->w, 4000), EVENT_COPY, n->number);
     e->a = to;
     e->b = round;

@@ -31,6 +31,7 @@ struct node {
     size_t kept_from; /* records before are not kept */
     bool woken, wiped, dead;
     int copies, copy_ends, cuts;
+    uint64_t pieces; /* of a copy, that came in */
     uint32_t cut_round, copy_round;
     enum replica_ask ask;
     struct replica_member about;
@@ -77,8 +78,10 @@ static struct letter *letter_new(struct replica_member to, const struct replica_
 static void on_send(void *ctx, struct replica *r, struct replica_member to,
                     const struct replica_message *m)
 {
-    (void)ctx, (void)r;
-    letter_new(to, m);
+    (void)ctx;
+    struct letter *l = letter_new(to, m);
+    if (m->kind == REPLICA_STATUS)
+        l->m.pieces = node_of(r)->pieces;
 }
 
 static size_t log_find(const struct node *n, uint64_t version)
@@ -121,6 +124,17 @@ static void on_copy(void *ctx, struct replica *r, struct replica_member to, uint
     (void)ctx, (void)to;
     node_of(r)->copies++;
     node_of(r)->copy_round = round;
+}
+
+static uint64_t pieces_sent; /* of any copy */
+
+static bool on_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces)
+{
+    (void)ctx, (void)to, (void)r;
+    if (pieces > pieces_sent)
+        return false;
+    pieces_sent = pieces;
+    return true;
 }
 
 static void on_copy_end(void *ctx, struct replica *r, struct replica_member to)
@@ -170,6 +184,7 @@ static const struct replica_ports ports = {.send = on_send,
                                            .kept = on_kept,
                                            .ask = on_ask,
                                            .copy = on_copy,
+                                           .copy_on = on_copy_on,
                                            .copy_end = on_copy_end,
                                            .cut = on_cut,
                                            .wipe = on_wipe,

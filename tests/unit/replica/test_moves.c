@@ -257,7 +257,17 @@ START_TEST(r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target)
 }
 END_TEST
 
-START_TEST(r11_a_link_that_broke_begins_the_copy_anew)
+static void link_breaks(unsigned node)
+{
+    replica_linked(&nodes[1].r, node, false, now);
+    ck_assert(!replica_may_copy(&nodes[1].r, member(node)));
+    replica_linked(&nodes[1].r, node, true, now);
+    ck_assert(!replica_may_copy(&nodes[1].r, member(node)));
+    post();
+    ck_assert(replica_may_copy(&nodes[1].r, member(node)));
+}
+
+START_TEST(r11_a_copy_goes_on_when_a_link_broke)
 {
     grid(1, 0);
     write(&nodes[1]);
@@ -265,9 +275,14 @@ START_TEST(r11_a_link_that_broke_begins_the_copy_anew)
     next_config(LIST(1), LIST(2));
     configure_all();
     uint32_t round = nodes[1].copy_round;
-    replica_linked(&nodes[1].r, 2, false, now);
-    replica_linked(&nodes[1].r, 2, true, now);
-    post();
+    pieces_sent = 5;
+    nodes[2].pieces = 3;
+    link_breaks(2);
+    ck_assert_int_eq(nodes[1].copies, 1);
+    ck_assert_uint_eq(pieces_sent, 3);
+    ck_assert(replica_current(&nodes[2].r, member(1), 2, round));
+    pieces_sent = 2; /* of another one */
+    link_breaks(2);
     ck_assert_int_eq(nodes[1].copies, 2);
     ck_assert(!replica_current(&nodes[2].r, member(1), 2, round));
     ck_assert(replica_current(&nodes[2].r, member(1), 2, nodes[1].copy_round));
@@ -434,8 +449,8 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,
           r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole,
           r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
-          r11_a_link_that_broke_begins_the_copy_anew,
-          r11_who_is_in_sync_is_never_wiped_but_asked_out, r12_it_stops_drains_and_asks,
-          r12_the_same_for_an_empty_partition, r12_who_hands_over_says_that_nobody_else_served,
+          r11_a_copy_goes_on_when_a_link_broke, r11_who_is_in_sync_is_never_wiped_but_asked_out,
+          r12_it_stops_drains_and_asks, r12_the_same_for_an_empty_partition,
+          r12_who_hands_over_says_that_nobody_else_served,
           r12_who_served_before_another_does_not_say_so, r12_it_goes_on_when_that_fails,
           what_was_cut_is_acked_up_to_what_is_left, rounds_of_two_lives_differ)

@@ -189,7 +189,7 @@ static void field_send(struct world *w)
 static void filler_send(struct world *w)
 {
     char key[24];
-    uint8_t value[4096] = {0};
+    static uint8_t value[60000];
     unsigned number = (unsigned)below(w, 200);
     snprintf(key, sizeof key, "f%u", number);
     struct op op = {.kind = below(w, 8) == 0 ? OP_DELETE : OP_PUT,

@@ -160,7 +160,56 @@ START_TEST(what_is_pending_when_another_leads_is_answered_when_that_one_commits_
 }
 END_TEST
 
-UNIT_MAIN("shard/grid", nothing_acknowledged_is_lost_whatever_happens,
+/* --- copies ----------------------------------------------------------------------------------- */
+
+static bool copy_goes_out(const struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        if (w->nodes[i].s && !list_empty(&w->nodes[i].s->sharing->copies))
+            return true;
+    return false;
+}
+
+/* Two nodes with much data; one comes back and finds no tail that reaches far enough. */
+static struct world *copying_world(void)
+{
+    struct world *w = world_new(1, 2, DURABILITY_SYNC);
+    ck_assert_uint_eq(w->memory_limit, 0);
+    w->value_bytes = 60000;
+    world_run(w, 4000);
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    node_kill(other);
+    other->back_at = w->now + 5000;
+    world_run(w, 1000);
+    w->quiet = true; /* nothing is made that the tail would have to keep */
+    world_run(w, 4000);
+    return w;
+}
+
+START_TEST(a_copy_goes_on_where_a_link_broke)
+{
+    struct world *w = copying_world();
+    unsigned breaks = 0;
+    uint64_t copies = w->copies;
+    for (int i = 0; i < 20000 && breaks < 12; i++) {
+        world_step(w);
+        if (!copy_goes_out(w) || !w->linked[0][1])
+            continue;
+        world_run(w, 1 + below(w, 8));
+        link_set(w, 0, 1, false);
+        w->link_at[0][1] = w->link_at[1][0] = w->now + 10;
+        breaks++;
+    }
+    ck_assert_uint_gt(breaks, 3);
+    ck_assert_uint_le(w->copies, copies + PARTITIONS);
+    world_heal(w);
+    world_free(w);
+}
+END_TEST
+
+UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
+          nothing_acknowledged_is_lost_whatever_happens,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
           what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
