@@ -172,6 +172,13 @@ static void ack_received(struct replica *r, struct replica_peer *p, const struct
     wake(r);
 }
 
+void replica_mending(struct replica *r, struct replica_member from, uint32_t round, msec_t now)
+{
+    int i = r->role == REPLICA_PRIMARY && r->set ? set_find(r->set, from) : -1;
+    if (i > 0 && r->set->peers[i].state == PEER_CUTTING && r->set->peers[i].round == round)
+        r->set->peers[i].asked_at = now;
+}
+
 bool replica_may_copy(const struct replica *r, struct replica_member to)
 {
     int i = r->role == REPLICA_PRIMARY && r->set ? set_find(r->set, to) : -1;
@@ -273,16 +280,16 @@ static void commit_tell(struct replica *r, msec_t now)
 }
 
 /* When to begin anew: a question without an answer, a stream without an ack; a copy seldom, for its
- * ack takes its time, and it goes on over that. A stream that begins anew makes worthless what is
- * under way, so it is given more time once it had to: the way may be long. */
+ * ack takes its time, and it goes on over that; a cut when it does not get on. A stream that begins
+ * anew makes worthless what is under way, so it is given more time once it had to: the way may be
+ * long. */
 static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
 {
     msec_t retry = r->times->retry_ms;
     switch ((enum peer_state)p->state) {
     case PEER_SILENT:
         return p->asked_at + retry;
-    case PEER_CUTTING:
-        return p->asked_at + 4 * retry;
+    case PEER_CUTTING: /* since it last got on */
     case PEER_COPYING:
         return p->asked_at + 16 * retry;
     case PEER_STREAM:

@@ -200,6 +200,8 @@ bool replica_current(const struct replica *r, struct replica_member from, uint64
  * then. False: it is not wanted any more, or makes no sense. */
 bool replica_mendable(const struct replica *r, uint32_t round,
                       const struct replica_history *history);
+/* Primary. A piece of what `from` fetches for its cut of `round` is there: it gets on. */
+void replica_mending(struct replica *r, struct replica_member from, uint32_t round, msec_t now);
 /* Primary. Whether a piece of the copy to `to` may be given now: the link has all records that were
  * made before. */
 bool replica_may_copy(const struct replica *r, struct replica_member to);

@@ -56,7 +56,7 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
-static void taken_send(struct shard *s, struct partition *p, uint32_t round, uint64_t number)
+void taken_send(struct shard *s, struct partition *p, uint32_t round, uint64_t number)
 {
     struct shard_message m = {
         .kind = SHARD_TAKEN,

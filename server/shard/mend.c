@@ -7,9 +7,10 @@
  *     | MEND, ADOPT, REMOVE ..., COPIED: log and content in one turn; then it has what the
  *     | primary had at that moment
  *
- * Until then it has what it had, and may lead with it. It asks for a whole copy instead when the
- * tail does not reach back, when not all is in memory (what the checkpoint has is counted by
- * versions, and those go back here), or when a checkpoint already has what was cut. */
+ * Until then it has what it had, and may lead with it. It says of each piece that it came: the
+ * primary waits as long as it gets on. It asks for a whole copy instead when the tail does not
+ * reach back, when not all is in memory (what the checkpoint has is counted by versions, and those
+ * go back here), or when a checkpoint already has what was cut. */
 #include "data/fields.h"
 #include "shard/others_priv.h"
 
@@ -17,7 +18,7 @@
 
 enum {
     ASK_AGAIN_MS = 1000,
-    PIECE_BYTES = 512 << 10,
+    PIECE_BYTES = 64 << 10, /* a slow link brings one within the second */
     PIECE_EFFECTS = 1000,
     PIECE_EXTRA = 512, /* that the log needs for each */
     PIECES_BYTES = 64 << 20
@@ -555,6 +556,8 @@ void mend_take(struct shard *s, struct partition *p, const struct shard_message 
     buf_add_u32(&mend->pieces, (uint32_t)piece.len);
     buf_add(&mend->pieces, piece.data, piece.len);
     mend->number = m->number;
+    mend->asked_at = mono_now(s);
+    taken_send(s, p, mend->round, mend->number);
     mend->whole = m->last;
     mend->history = m->replica.history;
 }

@@ -188,6 +188,8 @@ void copies_release(struct shard *s);
 void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round);
 void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now);
 void copy_finish(struct shard *s, struct partition *p, msec_t now);
+/* Tell the primary that pieces up to `number`, of a copy or a cut, are there. */
+void taken_send(struct shard *s, struct partition *p, uint32_t round, uint64_t number);
 void copy_stored(struct shard *s, const struct inflight *f, msec_t now);
 /* Apply and log a record that restates. */
 MUST_USE

@@ -208,6 +208,7 @@ void message_take(struct shard *s, const struct shard_message *m, msec_t now, ms
         break;
     case SHARD_TAKEN:
         copy_taken(s, p, m);
+        replica_mending(&p->replica, m->replica.from, m->replica.round, mono);
         break;
     case SHARD_WANT:
         want_take(s, p, m, now);

@@ -81,6 +81,29 @@ START_TEST(r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done)
 }
 END_TEST
 
+START_TEST(r9_a_cut_is_waited_for_as_long_as_it_gets_on)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    letters[0] = letters[1];
+    letters_len = 1; /* to 3 alone */
+    post();
+    nodes[1].dead = true;
+    next_config(LIST(2, 3), NULL);
+    configure_all();
+    ck_assert_int_eq(nodes[3].cuts, 1);
+    for (int i = 0; i < 20; i++) {
+        later(10 * RETRY);
+        replica_mending(&nodes[2].r, member(3), nodes[3].cut_round, now);
+    }
+    ck_assert_int_eq(nodes[3].cuts, 1);
+    later(10 * RETRY);
+    replica_mending(&nodes[2].r, member(3), nodes[3].cut_round - 1, now); /* of another round */
+    later(10 * RETRY);
+    ck_assert_int_eq(nodes[3].cuts, 2);
+}
+END_TEST
+
 START_TEST(r9_who_has_not_finished_its_cut_leads_with_what_it_had)
 {
     grid(3, 0);
@@ -442,8 +465,8 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r9_it_serves_when_its_tail_is_acked_by_the_new_set,
           r9_others_cut_beyond_the_common_point_and_keep_it_until_that_is_done,
           r9_who_has_not_finished_its_cut_leads_with_what_it_had,
-          r9_a_primary_that_missed_an_epoch_goes_on, r9_unless_it_had_asked_to_hand_over,
-          r9_nor_when_the_partition_was_reset_meanwhile,
+          r9_a_cut_is_waited_for_as_long_as_it_gets_on, r9_a_primary_that_missed_an_epoch_goes_on,
+          r9_unless_it_had_asked_to_hand_over, r9_nor_when_the_partition_was_reset_meanwhile,
           r11_who_joins_after_a_missed_epoch_begins_anew, r10_a_sole_member_goes_on_from_its_disk,
           r10_who_waits_for_others_serves_nothing,
           r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,
