@@ -132,6 +132,67 @@ static void rows_of(struct grid_state *s, uint32_t node, row_fn *change)
     free(marked);
 }
 
+/* The first partition that would lose records with the node. */
+static bool needed(const struct grid_state *s, uint32_t node, const struct context_info **ret_info,
+                   uint32_t *ret_partition)
+{
+    for (size_t k = 0; k < s->tables_len; k++) {
+        struct grid_row_view v = {s, &s->catalog->contexts[k]};
+        for (uint32_t i = 0; i < v.info->partitions; i++) {
+            struct grid_row r;
+            grid_table_row(s->tables[k], i, &r);
+            if (!grid_row_needs(&v, node, &r))
+                continue;
+            *ret_info = v.info;
+            *ret_partition = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* For ever. */
+static enum grid_err node_remove(struct apply *a, const struct grid_node *n, bool accept_loss)
+{
+    struct grid_state *s = a->s;
+    uint32_t number = n->number, partition;
+    const struct context_info *info;
+    if (s->removed->len == GRID_REMOVED_MAX)
+        return grid_apply_refuse(a, GRID_EFULL,
+                                 "as many nodes were removed as a grid can remember");
+    if (!accept_loss && needed(s, number, &info, &partition))
+        return grid_apply_refuse(
+            a, GRID_ECONDITION,
+            "%s (number %u) has the last copy of partition %u of %s: drain it, or accept loss",
+            n->info.name, number, partition, info->name);
+    struct grid_tombstone t = {.number = number};
+    memcpy(t.id, n->info.id, sizeof t.id);
+    if (n->state == NODE_UP)
+        nodes_down(s, &number, 1, a->c->now);
+    rows_of(s, number, grid_row_removed);
+    grid_nodes_delete(s, number);
+    grid_removed_insert(s, &t);
+    return GRID_OK;
+}
+
+/* A node that lost its disk, or its host, comes as another one: it takes the place of the one that
+ * is down, which is removed, unless that has the last copy of something. */
+static enum grid_err place_take(struct apply *a, const struct grid_node *named)
+{
+    const struct context_info *info;
+    uint32_t partition;
+    if (named->state == NODE_UP)
+        return grid_apply_refuse(a, GRID_EEXISTS, "another node is up with the name %s (number %u)",
+                                 named->info.name, named->number);
+    if (needed(a->s, named->number, &info, &partition))
+        return grid_apply_refuse(a, GRID_EEXISTS,
+                                 "the name %s is that of node %u, which has the last copy of "
+                                 "partition %u of %s: start it with its own data, or remove it and "
+                                 "accept loss",
+                                 named->info.name, named->number, partition, info->name);
+    return node_remove(a, named, false);
+}
+
 /* --- commands --------------------------------------------------------------------------------- */
 
 static bool boot_past(const struct grid_node *n, const uint8_t *boot_id)
@@ -195,9 +256,13 @@ enum grid_err apply_enter(struct apply *a)
         return grid_apply_refuse(
             a, GRID_ESTALE, "node %s was given up: it enters again with a new boot id", info->name);
     const struct grid_node *named = grid_state_node_named(a->s, slice_str(info->name));
-    if (named && named != known)
+    if (named && known && named != known)
         return grid_apply_refuse(a, GRID_EEXISTS, "another node has the name %s already",
                                  info->name);
+    if (named && !known)
+        err = place_take(a, named);
+    if (err)
+        return err;
     return known ? enter_known(a, info, known->number) : enter_new(a, info);
 }
 
@@ -253,51 +318,15 @@ enum grid_err apply_drain(struct apply *a)
     return GRID_OK;
 }
 
-/* The first partition that would lose records with the node. */
-static bool needed(const struct grid_state *s, uint32_t node, const struct context_info **ret_info,
-                   uint32_t *ret_partition)
-{
-    for (size_t k = 0; k < s->tables_len; k++) {
-        struct grid_row_view v = {s, &s->catalog->contexts[k]};
-        for (uint32_t i = 0; i < v.info->partitions; i++) {
-            struct grid_row r;
-            grid_table_row(s->tables[k], i, &r);
-            if (!grid_row_needs(&v, node, &r))
-                continue;
-            *ret_info = v.info;
-            *ret_partition = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 enum grid_err apply_remove(struct apply *a)
 {
-    struct grid_state *s = a->s;
-    uint32_t number = a->c->u.remove.node, partition;
-    const struct grid_node *n = grid_state_node(s, number);
-    const struct context_info *info;
+    uint32_t number = a->c->u.remove.node;
+    const struct grid_node *n = grid_state_node(a->s, number);
     if (!n)
         return grid_apply_refuse(a, GRID_ENOT_FOUND, "no node has the number %u", number);
-    if (s->nodes_len == 1)
+    if (a->s->nodes_len == 1)
         return grid_apply_refuse(a, GRID_ECONDITION, "%s is the last node", n->info.name);
-    if (s->removed->len == GRID_REMOVED_MAX)
-        return grid_apply_refuse(a, GRID_EFULL,
-                                 "as many nodes were removed as a grid can remember");
-    if (!a->c->u.remove.accept_loss && needed(s, number, &info, &partition))
-        return grid_apply_refuse(
-            a, GRID_ECONDITION,
-            "%s has the last copy of partition %u of %s: drain it, or accept loss", n->info.name,
-            partition, info->name);
-    struct grid_tombstone t = {.number = number};
-    memcpy(t.id, n->info.id, sizeof t.id);
-    if (n->state == NODE_UP)
-        nodes_down(s, &number, 1, a->c->now);
-    rows_of(s, number, grid_row_removed);
-    grid_nodes_delete(s, number);
-    grid_removed_insert(s, &t);
-    return GRID_OK;
+    return node_remove(a, n, a->c->u.remove.accept_loss);
 }
 
 enum grid_err apply_voters(struct apply *a)

@@ -83,7 +83,9 @@ struct grid_command {
          * (see GONE). Where it is the last one in sync, it leads again in its new boot; where an
          * unled partition waits for several, its boot is replaced in place (R10).
          * Said again with the same boot: GRID_OK and nothing changes. GRID_EDENIED: it was removed;
-         * GRID_ESTALE: this boot is gone; GRID_EEXISTS: another living node has the name; _EFULL.
+         * GRID_ESTALE: this boot is gone; GRID_EEXISTS: another node has the name; _EFULL.
+         * Where that one is down, and has the last copy of nothing, and this one is new, it takes
+         * the place of that one, which is removed (as REMOVE has it).
          * Propose it for a node that is up in another boot only after a GONE that names that boot
          * and all others not heard of: else the last member of a set is taken to be alive though
          * it went down together with this one (plan.h does so). */

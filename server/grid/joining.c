@@ -233,8 +233,9 @@ void member_on_hello(struct grid_member *m, struct grid_peer *p, const struct gr
 
 /* --- at who said HELLO --- */
 
-/* By its own grid, or by the only one there is. A stray address is no reason to despair. */
-static void refused(struct grid_member *m, const struct grid_message *msg)
+/* By its own grid, or by the only one there is. A stray address is no reason to despair. It goes on
+ * proving to the leader that it is there, for what it is refused for may change. */
+static void refused(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
     const struct grid_welcome *w = &msg->u.welcome;
     bool own = id_eq(m->identity.grid_id, msg->grid_id);
@@ -248,14 +249,18 @@ static void refused(struct grid_member *m, const struct grid_message *msg)
         member_phase(m, GRID_REFUSED);
     if (!known)
         member_notice(m, GRID_NOTICE_REFUSED, m->refusal);
+    if (w->sent && (w->sent >= p->echo + FRESH_MS / 2 || w->sent < p->echo)) {
+        p->echo = w->sent;
+        hello_send(m, p);
+    }
 }
 
 /* False: not for us. */
-static bool grid_fits(struct grid_member *m, const struct grid_message *msg)
+static bool grid_fits(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
     const struct grid_welcome *w = &msg->u.welcome;
     if (w->refused) {
-        refused(m, msg);
+        refused(m, p, msg);
         return false;
     }
     if (strcmp(w->grid, m->grid) != 0 || id_is_zero(msg->grid_id))
@@ -307,7 +312,7 @@ static void learn_self(struct grid_member *m, struct grid_peer *p, const struct 
 void member_on_welcome(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
     const struct grid_welcome *w = &msg->u.welcome;
-    if (!grid_fits(m, msg))
+    if (!grid_fits(m, p, msg))
         return;
     m->welcomed_at = m->now;
     m->refusal[0] = 0;

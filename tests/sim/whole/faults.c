@@ -45,6 +45,7 @@ void faults_draw(struct world *w)
     m->oneway = some(w, 40);
     m->slow = some(w, 40);
     m->full = some(w, 40);
+    m->wipe = below(w, 3) ? 0 : 100;
     m->drain = some(w, 15);
     m->remove = below(w, 5) ? 0 : 4;
     m->leave = some(w, 20);
@@ -204,6 +205,40 @@ static void drop(struct world *w)
     net_drop(w, &w->links[a][b][x][x ? y : 0]);
 }
 
+static bool has_disk(const struct world *w, uint32_t number)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        if (w->nodes[i].disk.identity.number == number)
+            return true;
+    return false;
+}
+
+/* Nobody waits for what is on its disk, and the control log does without. */
+static bool spare(const struct world *w, const struct simnode *n)
+{
+    struct grid_load loads[GRID_NODES_MAX];
+    const struct grid_state *s = w->newest;
+    const struct grid_node *known = s ? grid_state_node_by_id(s, n->info.id) : NULL;
+    unsigned voters = 0;
+    if (n->running || !known || known->state != NODE_DOWN)
+        return false;
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        voters += s->nodes[i].voter;
+        if (s->nodes[i].voter && !has_disk(w, s->nodes[i].number))
+            return false;
+    }
+    grid_state_loads(s, loads);
+    return !loads[known - s->nodes].last && (!known->voter || voters > 2);
+}
+
+static void wipe(struct simnode *n)
+{
+    if (!spare(n->w, n))
+        return;
+    tally.wiped++;
+    node_wipe(n);
+}
+
 static void threads(struct world *w)
 {
     const struct mix *m = &w->mix;
@@ -233,6 +268,8 @@ static void threads(struct world *w)
         for (unsigned i = 0; i < w->nodes_len; i++)
             down(w, &w->nodes[i], power);
     }
+    if (chance(w, m->wipe))
+        wipe(any(w));
     if (chance(w, m->leave))
         node_leave(any(w));
 }

@@ -323,6 +323,33 @@ bool node_propose(struct simnode *n, const struct grid_command *c)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+static void disk_make(struct simnode *n)
+{
+    for (unsigned i = 0; i < GRID_ID_BYTES; i += 8)
+        store_u64(n->info.id + i, prng_next(&n->w->prng));
+    n->catalog = catalog_new();
+    n->catalog->contexts[0].partitions = 2;
+    n->stored = catalog_ref(n->catalog);
+}
+
+void node_wipe(struct simnode *n)
+{
+    trace(n->w, "node %u (number %u) loses its disk", n->index, n->disk.identity.number);
+    disk_release(&n->disk);
+    memset(&n->disk, 0, sizeof n->disk);
+    catalog_unref(n->catalog);
+    catalog_unref(n->stored);
+    for (unsigned i = 0; i < SHARDS_MAX; i++) {
+        struct simshard *h = &n->shards[i];
+        while (h->log_len)
+            buf_release(&h->log[--h->log_len]);
+        h->written = h->syncing = h->durable = 0;
+    }
+    disk_make(n);
+    if (n->expect < n->w->nodes_len)
+        n->expect = 0; /* or as many of these found another grid */
+}
+
 void node_make(struct world *w, unsigned index, uint32_t expect)
 {
     struct simnode *n = &w->nodes[index];
@@ -331,17 +358,13 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     n->expect = expect;
     n->writes_end = &n->writes;
     snprintf(n->address, sizeof n->address, "10.0.0.%u:1", index + 1);
-    for (unsigned i = 0; i < GRID_ID_BYTES; i += 8)
-        store_u64(n->info.id + i, prng_next(&w->prng));
+    disk_make(n);
     snprintf(n->info.name, sizeof n->info.name, "n%u", index);
     memcpy(n->info.address[ADDRESS_PEER], n->address, sizeof n->address);
     n->info.weight = 1;
     n->info.shards = w->mix.shards;
     n->rate = w->mix.skew ? 0.9 + (double)below(w, 2001) / 10000 : 1;
     n->offset = 1 + below(w, 1000000);
-    n->catalog = catalog_new();
-    n->catalog->contexts[0].partitions = 2;
-    n->stored = catalog_ref(n->catalog);
     n->arena = arena_new(ARENA_BYTES);
     n->scratch = arena_new(ARENA_BYTES);
     for (unsigned i = 0; i < SHARDS_MAX; i++) {

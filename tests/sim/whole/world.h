@@ -98,8 +98,8 @@ struct event {
 
 struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
     unsigned nodes, expect, shards, later;
-    unsigned kill, power, all, pause, stall, drop, cut, oneway, slow, full, drain, remove, leave,
-        cache;
+    unsigned kill, power, all, pause, stall, drop, cut, oneway, slow, full, wipe, drain, remove,
+        leave, cache;
     msec_t delay_max, disk_max, pause_max;
     unsigned clog;
     bool skew;
@@ -173,6 +173,8 @@ void net_step(struct world *w);
 /* node.c */
 void node_make(struct world *w, unsigned index, uint32_t expect);
 void node_start(struct simnode *n);
+/* Its disk is lost: it is a new node, with the name it had. It must not run. */
+void node_wipe(struct simnode *n);
 /* What it knows of contexts goes to its disk, if there is room. */
 void node_store(struct simnode *n);
 void node_stop(struct simnode *n, bool power);

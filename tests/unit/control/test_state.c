@@ -88,6 +88,47 @@ START_TEST(a_removed_node_is_refused_for_ever_and_its_number_is_not_used_again)
 }
 END_TEST
 
+static enum grid_err enter_as(struct grid_state *s, uint32_t n, const char *name)
+{
+    struct node_info i = info_of(n, 1);
+    snprintf(i.name, sizeof i.name, "%s", name);
+    struct grid_command c = {.kind = GRID_ENTER, .now = 5000, .u.enter = &i};
+    return apply(s, &c);
+}
+
+START_TEST(a_new_node_takes_the_place_of_one_that_is_down_and_has_its_name)
+{
+    struct grid_state *s = founded(3);
+    uint32_t two = two_copies(s, 1);
+    gone_one(s, 2);
+    uint64_t revision = s->revision;
+    ck_assert_int_eq(enter_as(s, 20, "n2"), GRID_OK);
+    ck_assert(out.member.node == 4 && s->revision == revision + 1);
+    ck_assert_ptr_null(grid_state_node(s, 2));
+    ck_assert_int_eq(grid_state_node(s, 4)->state, NODE_UP);
+    ck_assert_uint_eq(s->nodes_len, 3);
+    ck_assert(config(s, two, 0).led);
+    ck_assert_int_eq(enter(s, 2, 7), GRID_EDENIED); /* whoever that was */
+    grid_state_unref(s);
+}
+END_TEST
+
+START_TEST(the_place_of_a_node_that_is_up_or_has_a_last_copy_is_not_taken)
+{
+    struct grid_state *s = founded(3);
+    make_context(s, "one", 16, 0, DURABILITY_SYNC, 1);
+    ck_assert_int_eq(enter_as(s, 20, "n2"), GRID_EEXISTS);
+    ck_assert_ptr_nonnull(strstr(out.why, "is up"));
+    gone_one(s, 2);
+    uint64_t revision = s->revision;
+    ck_assert_int_eq(enter_as(s, 20, "n2"), GRID_EEXISTS);
+    ck_assert_ptr_nonnull(strstr(out.why, "last copy"));
+    ck_assert_uint_eq(s->revision, revision);
+    ck_assert_int_eq(enter(s, 2, 2), GRID_OK); /* with its own data */
+    grid_state_unref(s);
+}
+END_TEST
+
 START_TEST(a_name_in_use_is_refused_and_a_node_may_take_another)
 {
     struct grid_state *s = founded(2);
@@ -647,6 +688,8 @@ UNIT_MAIN("control/state", what_placement_gives_is_part_of_the_log,
           a_command_before_the_founding_and_a_second_founding_are_refused,
           a_boot_that_was_given_up_never_enters_again, entering_twice_with_one_boot_changes_nothing,
           a_removed_node_is_refused_for_ever_and_its_number_is_not_used_again,
+          a_new_node_takes_the_place_of_one_that_is_down_and_has_its_name,
+          the_place_of_a_node_that_is_up_or_has_a_last_copy_is_not_taken,
           a_name_in_use_is_refused_and_a_node_may_take_another,
           addresses_and_labels_change_for_the_boot_that_is_up_only,
           what_a_node_says_badly_is_refused_with_the_reason,

@@ -317,6 +317,22 @@ START_TEST(a_name_that_is_taken_is_refused_until_it_is_free)
 }
 END_TEST
 
+START_TEST(who_is_refused_for_its_name_takes_the_place_when_its_owner_goes_down)
+{
+    three();
+    snprintf(w.nodes[3].info.name, sizeof w.nodes[3].info.name, "n1");
+    start(3, 0);
+    run(3000);
+    ck_assert_uint_eq(w.nodes[3].ins, 0);
+    stop(1);
+    run(10000);
+    ck_assert_uint_eq(w.nodes[3].ins, 1);
+    ck_assert_uint_eq(state(0)->nodes_len, 3);
+    ck_assert_ptr_null(grid_state_node(state(0), w.nodes[1].identity.number));
+    end();
+}
+END_TEST
+
 START_TEST(a_node_that_is_elsewhere_now_keeps_its_number)
 {
     three();
@@ -536,6 +552,7 @@ END_TEST
 UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
           a_grid_of_another_name_is_refused_by_name, the_data_of_another_grid_is_refused,
           a_name_that_is_taken_is_refused_until_it_is_free,
+          who_is_refused_for_its_name_takes_the_place_when_its_owner_goes_down,
           a_node_that_is_elsewhere_now_keeps_its_number,
           an_outcome_is_told_once_and_with_its_reason,
           changes_of_partitions_travel_together_and_are_answered_each,
