@@ -238,11 +238,14 @@ static void links_want(struct membership *m, const struct grid_state *s)
     free(nodes);
 }
 
+/* Never a state that was not published: a start has an older one than the disk's at first, and the
+ * workers would take what was made since for dropped. */
 static void news_tell(struct membership *m)
 {
-    struct grid_state *s = m->news ? m->news : grid_member_state(m->member);
+    struct grid_state *s = m->last;
     bool astray = grid_member_astray(m->member, now_of(m));
-    if (!m->news && replica_member_eq(m->self, m->told) && astray == m->told_astray)
+    bool same = replica_member_eq(m->self, m->told) && astray == m->told_astray;
+    if (!s || (!m->news && same))
         return;
     if (grid_state_founded(s)) {
         catalog_take(m, s->catalog);

@@ -117,14 +117,22 @@ static uint64_t version_here(const struct job *j, const struct context_info *wan
     return 0;
 }
 
-/* Whether it had the partition in sync, or may be brought back to it: at the same version rather
- * than one that never had. */
-static bool is_member(const struct replica_config *c, uint32_t node)
+enum claim { CLAIM_NONE, CLAIM_AWAY, CLAIM_MEMBER };
+
+/* At the same version rather one that has the partition in sync than one that had it, and that one
+ * rather than one that never did: who has nothing, and never had, has no copy. */
+static enum claim claim_of(const struct grid_state *s, uint32_t context, uint32_t partition,
+                           const struct replica_config *c, uint32_t node)
 {
+    uint32_t away[GRID_AWAY_MAX];
     for (unsigned i = 0; i < c->len; i++)
         if (c->members[i].node == node)
-            return true;
-    return false;
+            return CLAIM_MEMBER;
+    uint32_t len = grid_state_away(s, context, partition, away);
+    for (uint32_t i = 0; i < len; i++)
+        if (away[i] == node)
+            return CLAIM_AWAY;
+    return CLAIM_NONE;
 }
 
 static void recover_one(struct job *j, const struct context_info *info, uint32_t partition,
@@ -133,7 +141,7 @@ static void recover_one(struct job *j, const struct context_info *info, uint32_t
     const struct grid_state *s = membership_state(j->node);
     struct replica_member best = {0, 0};
     uint64_t best_version = 0;
-    bool best_member = false;
+    enum claim best_claim = CLAIM_NONE;
     if (c->led || c->lost)
         return;
     for (size_t i = 0; i < s->nodes_len; i++) {
@@ -144,16 +152,21 @@ static void recover_one(struct job *j, const struct context_info *info, uint32_t
             continue;
         uint64_t version =
             self ? version_here(j, info, partition) : version_in(&w->reply, info->name, partition);
-        bool member = is_member(c, n->number);
-        bool better = version > best_version || (version == best_version && member && !best_member);
+        enum claim claim = claim_of(s, info->id, partition, c, n->number);
+        bool better = version > best_version || (version == best_version && claim > best_claim);
         if (!best.node || better) {
             best = (struct replica_member){n->number, n->boot};
             best_version = version;
-            best_member = member;
+            best_claim = claim;
         }
     }
-    if (best.node)
+    if (best_version || best_claim) {
         change_ask(j, PART_RECOVER, info->id, partition, best);
+    } else if (!j->err) {
+        j->err = GRID_ECONDITION;
+        snprintf(j->why, sizeof j->why, "no node that is up has a copy of partition %u of %s",
+                 partition, info->name);
+    }
 }
 
 bool rescue_heard(struct job *j)

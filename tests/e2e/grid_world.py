@@ -1,5 +1,6 @@
 """grid_world.py - a whole grid, each node on a host of its own (netns.py), with certificates of its own authority, as
 an operator would make it; and what must hold of it whatever happened."""
+import glob
 import json
 import os
 import shutil
@@ -50,6 +51,17 @@ class GridNode(netns.Node):
     def wipe(self):
         """Its disk is lost."""
         shutil.rmtree(self.data)
+
+    def spoil(self, where, what, by):
+        """In the files `where` of its data, every `what` becomes `by`; how many there were. It must not run."""
+        found = 0
+        for path in glob.glob(f"{self.data}/{where}"):
+            with open(path, "r+b") as file:
+                data = file.read()
+                found += data.count(what)
+                file.seek(0)
+                file.write(data.replace(what, by))
+        return found
 
 
 class Grid:
