@@ -333,6 +333,7 @@ static void woken_run(struct shard *s, msec_t now)
             continue;
         if (p->others && p->others->in.lame) {
             p->others->in.lame = false;
+            p->others->in.round = 0; /* pieces that are on their way are not taken */
             replica_break(&p->replica, mono);
         }
         later_run(s, p, now);
