@@ -15,7 +15,7 @@ deps:
 	@scripts/install-deps
 test: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) all unit $(SIMS) $(FUZZ_REPLAY)
-	@BUILD=$(BUILD) scripts/run-tests $(E2E_BESIDE) $(SIMS) $(UNIT) $(FUZZ_REPLAY) \
+	@BUILD=$(BUILD) scripts/run-tests $(SIMS) $(UNIT) $(FUZZ_REPLAY) --beside $(E2E_BESIDE) \
 	    --alone $(filter-out $(E2E_BESIDE),$(E2E))
 # One node in a world made from a seed: SEEDS of them from START (or `random`), or the one SEED.
 SEEDS ?= 1000

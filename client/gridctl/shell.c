@@ -195,7 +195,7 @@ static int run_terminal(struct ctl *c)
     fputs("help lists the commands, exit leaves.\n", c->out_file);
     while (!ended) {
         int len = 0;
-        /* libedit shows the prompt first and takes the terminal over then: ^D in between is lost. */
+        /* libedit shows the prompt first and takes the terminal over then: ^D in between is lost */
         el_set(e.el, EL_PREP_TERM, 1);
         const char *line = el_gets(e.el, &len);
         if (!line || len <= 0)
