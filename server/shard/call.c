@@ -90,6 +90,22 @@ static struct effect *effect_add(const struct call *c, const struct key_state *k
     return e;
 }
 
+/* What a put needs beyond what it replaces; one that is no larger than that needs nothing. */
+static void put_need(struct call_memory *m, const struct key_state *k, const struct effect *e)
+{
+    size_t old = k->stored ? entry_bytes(k->stored) : 0;
+    size_t bytes = sizeof(struct entry) + e->key.len + e->value.len;
+    if (likely(bytes <= old && !e->affinity.len && !e->deadline && !e->type))
+        return;
+    struct entry_parts parts = {.key = e->key,
+                                .affinity = e->affinity,
+                                .value = e->value,
+                                .type = e->type,
+                                .deadline = e->deadline};
+    size_t size = entry_parts_size(&parts);
+    m->need += size > old ? size - old : 0;
+}
+
 /* What a key that is there was placed by stays; a new one is placed as the op was. */
 static struct slice affinity_of(const struct job *j, const struct key_state *k)
 {
@@ -114,7 +130,7 @@ void call_put(struct call *c, uint32_t key, enum value_type type, struct slice s
     e->value = stored;
     e->deadline = deadline;
     e->affinity = affinity_of(c->job, k);
-    c->job->s->call.need += put_need(k, e);
+    put_need(&c->job->s->call, k, e);
 }
 
 void call_edit(struct call *c, uint32_t key, struct slice edits)

@@ -198,16 +198,6 @@ bool session_answered(struct job *j);
 /* What a repetition of a call will need goes into the record; the op has a session. */
 void session_store(const struct op *op, const struct answer *a, struct record *rec);
 
-/* Bytes a put needs beyond the `old` ones that it replaces. */
-size_t put_need_exact(const struct effect *e, size_t old);
-/* ... one that is no larger than what it replaces needs none. */
-static inline size_t put_need(const struct key_state *k, const struct effect *e)
-{
-    size_t old = k->stored ? entry_bytes(k->stored) : 0;
-    size_t bytes = sizeof(struct entry) + e->key.len + e->value.len;
-    bool fits = bytes <= old && !e->affinity.len && !e->deadline && !e->type;
-    return likely(fits) ? 0 : put_need_exact(e, old);
-}
 /* Make the record of `rec` (session, effects, time set) the partition's next, and answer `a` to
  * `to` (may be NULL) when it is committed. On an error nothing is changed or answered. */
 void answer_send(struct shard *s, const struct ticket *to, const struct answer *a,

@@ -368,25 +368,22 @@ static void keys_evaluate(struct job *j, struct answer *a)
     a->number = j->op->kind == OP_BATCH ? (int64_t)j->keys_len : j->keys[0].number;
 }
 
-size_t put_need_exact(const struct effect *e, size_t old)
-{
-    struct entry_parts parts = {.key = e->key,
-                                .affinity = e->affinity,
-                                .value = e->value,
-                                .type = e->type,
-                                .deadline = e->deadline};
-    size_t size = entry_parts_size(&parts);
-    return size > old ? size - old : 0;
-}
-
 /* Bytes the effects will take beyond what they replace. */
 static size_t keys_need(const struct job *j)
 {
     size_t need = 0;
     for (uint32_t i = 0; i < j->keys_len; i++) {
         const struct effect *e = &j->s->effects[i];
-        if (e->kind == EFFECT_PUT)
-            need += put_need(&j->keys[i], e);
+        if (e->kind != EFFECT_PUT)
+            continue;
+        struct entry_parts parts = {.key = e->key,
+                                    .affinity = e->affinity,
+                                    .value = e->value,
+                                    .type = e->type,
+                                    .deadline = e->deadline};
+        size_t size = entry_parts_size(&parts);
+        size_t old = j->keys[i].stored ? entry_bytes(j->keys[i].stored) : 0;
+        need += size > old ? size - old : 0;
     }
     return need;
 }
