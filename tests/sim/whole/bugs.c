@@ -25,10 +25,10 @@ static const struct {
     int replica, grid, raft;
     bool blind;
 } switches[BUGS] = {
-    [1] = {REPLICA_SABOTAGE_GRACE, 0, 0},
-    [2] = {REPLICA_SABOTAGE_NO_CUT, 0, 0},
-    [3] = {0, GRID_SAME_BOOT, 0},
-    [4] = {0, 0, RAFT_APPLY_UNCOMMITTED},
+    [1] = {.replica = REPLICA_SABOTAGE_GRACE},
+    [2] = {.replica = REPLICA_SABOTAGE_NO_CUT},
+    [3] = {.grid = GRID_SAME_BOOT},
+    [4] = {.raft = RAFT_APPLY_UNCOMMITTED},
     [5] = {.blind = true},
 };
 const struct simulator_bug bugs[BUGS] = {
