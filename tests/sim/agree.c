@@ -49,8 +49,8 @@ static void content_agrees(struct world *w)
 static void folds(struct world *w, struct node_shard *n)
 {
     struct wal_stats stats;
-    for (unsigned round = 0; round < (n->purge ? 5000u : 200u) && !n->stuck && !w->failed;
-         round++) {
+    unsigned rounds = n->purge ? 100000 : 200; /* a purge may take a row a round (changes_max) */
+    for (unsigned round = 0; round < rounds && !n->stuck && !w->failed; round++) {
         log_close(w, n);
         log_write(w, n);
         log_sync(w, n);
