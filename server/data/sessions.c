@@ -163,9 +163,10 @@ void sessions_apply(struct sessions *s, const struct session_change *change)
 
 static inline void results_prefetch(const struct results *one)
 {
-    __builtin_prefetch(one);
-    __builtin_prefetch((const char *)one + 64);
-    __builtin_prefetch((const char *)(one + 1) - 1);
+    uintptr_t at = (uintptr_t)one; /* NULL: harmless */
+    __builtin_prefetch((const void *)at);
+    __builtin_prefetch((const void *)(at + 64));
+    __builtin_prefetch((const void *)(at + sizeof *one - 1));
 }
 
 /* In a map that is half full it stands at its home, or next to it, mostly. */
