@@ -398,7 +398,8 @@ static void changes_sort(struct fold *f)
         uint64_t start = start_of(c->effect.key.data + f->common, c->effect.key.len - f->common);
         to[i] = (struct sorted){c->place, start, (uint32_t)i};
     }
-    sorted_sort(to, to + f->changes_len, f->changes_len, change_order, f);
+    if (f->changes_len)
+        sorted_sort(to, to + f->changes_len, f->changes_len, change_order, f);
 }
 
 static const struct change *change_at(const struct fold *f, const struct sorted *s)
@@ -529,7 +530,8 @@ static void sessions_sort(struct fold *f)
         const struct folded *s = &f->sessions[i];
         to[i] = (struct sorted){s->place, start_of(s->id.bytes, SESSION_ID_BYTES), (uint32_t)i};
     }
-    sorted_sort(to, to + f->sessions_len, f->sessions_len, session_order, f);
+    if (f->sessions_len)
+        sorted_sort(to, to + f->sessions_len, f->sessions_len, session_order, f);
 }
 
 static bool same_session(const struct folded *a, const struct folded *b)
