@@ -49,8 +49,8 @@ static void content_agrees(struct world *w)
 static void folds(struct world *w, struct node_shard *n)
 {
     struct wal_stats stats;
-    unsigned rounds = n->purge ? 100000 : 200; /* a purge may take a row a round (changes_max) */
-    for (unsigned round = 0; round < rounds && !n->stuck && !w->failed; round++) {
+    unsigned rounds = 200, purges = 100000; /* a purge may take a row a round (changes_max) */
+    while (rounds && !n->stuck && !w->failed) {
         log_close(w, n);
         log_write(w, n);
         log_sync(w, n);
@@ -59,6 +59,10 @@ static void folds(struct world *w, struct node_shard *n)
         fold_run(w, n);
         fold_purge(w, n);
         fold_tell(w, n);
+        if (n->purge && purges)
+            purges--;
+        else
+            rounds--;
     }
     if (w->failed || n->stuck)
         return;
