@@ -137,8 +137,9 @@ void resp_close(struct resp_session *r, uint64_t number)
     if (unlikely(slot->silent))
         r->later.len = r->mark;
     slot->said = true;
-    slot->at = (uint32_t)r->mark;
     slot->len = (uint32_t)(r->later.len - r->mark);
+    slot->at =
+        slot->len ? (uint32_t)r->mark : 0; /* nothing has no place that could be taken away */
     r->later_live += slot->len;
 }
 

@@ -312,6 +312,25 @@ START_TEST(no_replies_are_given_to_who_wants_none)
 }
 END_TEST
 
+START_TEST(what_waited_is_sent_before_a_reply_that_nobody_wants)
+{
+    struct fake *f = fake_resp();
+    fake_line(f, "GET a");
+    fake_line(f, "ECHO x");
+    fake_line(f, "GET b");
+    fake_line(f, "CLIENT REPLY SKIP");
+    fake_line(f, "PING");
+    fake_offer(f);
+    fake_bulk(f->ops[0], "v");
+    ck_says(f, "$1|v|$1|x|");
+    session_check(f->session);
+    fake_bulk(f->ops[1], "w");
+    ck_says(f, "$1|w|");
+    ck_asks(f, "ECHO y", "$1|y|");
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(a_stranger_is_asked_who_he_is)
 {
     struct fake *f = fake_resp_new();
@@ -480,7 +499,8 @@ UNIT_MAIN("session/resp_requests",
           subcommands_are_an_array_and_no_subcommands_a_set, refusals_are_worded_as_in_redis,
           a_broken_stream_ends_the_connection_behind_the_answers,
           values_beyond_the_output_limit_are_refused_and_writes_are_answered,
-          no_replies_are_given_to_who_wants_none, a_stranger_is_asked_who_he_is,
+          no_replies_are_given_to_who_wants_none,
+          what_waited_is_sent_before_a_reply_that_nobody_wants, a_stranger_is_asked_who_he_is,
           a_certificate_stands_for_a_password, another_cache_is_used_when_nothing_is_under_way,
           a_full_arena_delays_a_request_by_a_turn, a_closed_session_drops_what_comes_late,
           clients_are_listed_and_ended_by_each_other)
