@@ -74,7 +74,7 @@ void damage_found(struct worker *w, uint32_t context, uint16_t partition)
 
 bool damage_unmarked(const struct worker *w)
 {
-    return w->folding.unmarked.len || w->folding.unmarked.lsn;
+    return w->folding.unmarked.len != 0;
 }
 
 enum grid_err damage_mark(struct worker *w, char *why)
@@ -82,7 +82,7 @@ enum grid_err damage_mark(struct worker *w, char *why)
     struct damage *d = &w->folding.unmarked;
     if (!damage_unmarked(w))
         return GRID_OK;
-    enum grid_err err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, d->lsn, why);
+    enum grid_err err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, why);
     if (!err)
         damage_release(d);
     return err;

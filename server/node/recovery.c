@@ -132,8 +132,6 @@ static enum grid_err partitions_recover(struct worker *w, struct found *d,
                   w->index, d->damage.len);
     log_info("store", "shard %u: recovered up to lsn %llu, %llu records replayed", w->index,
              (unsigned long long)report->last_lsn, (unsigned long long)report->records);
-    if (report->unattributable || report->lost_records)
-        d->damage.lsn = report->last_lsn;
     w->appended_lsn = w->paid_lsn = report->last_lsn;
     w->folding.unmarked = d->damage;
     d->damage = (struct damage){0};

@@ -40,11 +40,10 @@ struct log_thread {
     struct histogram syncs;
 };
 
-/* Damaged partitions, and up to where the log's damage is known. */
+/* Damaged partitions. */
 struct damage {
     struct wal_place *places;
     size_t len, cap;
-    uint64_t lsn;
 };
 struct give_up; /* damage.c */
 

@@ -20,7 +20,7 @@ static enum grid_err state_make(struct checkpoint *cp, struct kv_txn *t)
     enum grid_err err = number_put(t, cp->kv, "format", CHECKPOINT_FORMAT);
     if (!err)
         err = number_put(t, cp->kv, "applied", 0);
-    return err ? err : number_put(t, cp->kv, "damage", 0);
+    return err;
 }
 
 static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool create,
@@ -36,8 +36,6 @@ static enum grid_err state_load(struct checkpoint *cp, struct kv_txn *t, bool cr
         return GRID_ENEWER;
     if (!err)
         err = number_get(t, cp->kv, "applied", &applied);
-    if (!err)
-        err = number_get(t, cp->kv, "damage", &cp->damage_lsn);
     atomic_store(&cp->applied_lsn, applied);
     return err == GRID_ENOT_FOUND ? GRID_ECORRUPT : err;
 }

@@ -66,21 +66,19 @@ struct checkpoint_report {
  * stays the caller's and is moved on.
  * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at
  * checkpoint_applied() and try again later; nothing is lost.
- * GRID_ECORRUPT: the log is damaged behind applied_lsn and not yet accounted for by
- * checkpoint_mark_damaged(), or the store is: stop checkpointing; the next start finds out which
+ * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it, or the
+ * store is: stop checkpointing; the next start finds out which
  * partitions it hit. GRID_EIO: the caller ends the process. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report);
 
-/* Remember that these partitions lost something, until they are given up. Damage of the log up to
- * `upto_lsn` counts as accounted for. Called after recovery and before the first
- * checkpoint_run(); with upto_lsn 0, for just the partitions, at any time (a damaged entry was
- * read). */
+/* Remember that these partitions lost something, until they are given up. With what recovery found
+ * before the first checkpoint_run(); at any time, when a damaged entry was read. */
 MUST_USE
 enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
-                                      size_t n, uint64_t upto_lsn, char *why);
+                                      size_t n, char *why);
 
 /* Forget that a partition lost something: rows of it that cannot be read are removed, its entries
  * are counted anew. All records that are to count were folded in before. One transaction, durable

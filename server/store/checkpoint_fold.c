@@ -651,31 +651,14 @@ static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *repor
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-/* Damage that is accounted for is so by its partitions being marked; a bit may have flipped since
- * in a record of another one. */
-static enum grid_err marked(struct fold *f, const struct wal_place *places, size_t n)
-{
-    struct fold_head *h;
-    enum grid_err err = GRID_OK;
-    for (size_t i = 0; i < n && !err; i++) {
-        if (f->limits->alive && !f->limits->alive(f->limits->ctx, places[i].context, UINT32_MAX))
-            continue;
-        err = head_of(f, places[i].context, places[i].partition, &h);
-        if (!err && !h->row.damaged)
-            err = GRID_ECORRUPT;
-    }
-    return err;
-}
-
+/* What recovery found lost is accounted for by its partitions, which are marked. What was found
+ * readable then, and is not now, is new damage. */
 static enum grid_err take(struct fold *f, const struct wal_item *item)
 {
     CHECK(item->lsn > f->lsn);
-    const struct wal_place own = {item->context, item->partition};
-    bool known = item->last_lsn <= f->cp->damage_lsn;
     enum grid_err err = item->lost ? GRID_ECORRUPT : gather(f, item);
-    if (err == GRID_ECORRUPT && known)
-        err = item->lost ? marked(f, item->places, item->places ? item->places_len : 0)
-                         : marked(f, &own, 1);
+    if (err == GRID_ECORRUPT && item->known)
+        err = GRID_OK;
     if (!err)
         f->lsn = item->last_lsn;
     return err;

@@ -23,7 +23,6 @@ struct checkpoint {
     struct kv *kv;
     char *path;
     _Atomic uint64_t applied_lsn;
-    uint64_t damage_lsn; /* damage of the log up to here is accounted for */
 };
 
 /* A partition's row while it is worked on. */

@@ -27,7 +27,7 @@ static enum grid_err mark_one(struct checkpoint *cp, struct kv_txn *t, const str
 }
 
 enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_place *places,
-                                      size_t n, uint64_t upto_lsn, char *why)
+                                      size_t n, char *why)
 {
     struct head_row h = {0};
     struct buf buf = BUF_INIT;
@@ -35,14 +35,10 @@ enum grid_err checkpoint_mark_damaged(struct checkpoint *cp, const struct wal_pl
     enum grid_err err = cp->kv->ops->begin(cp->kv, true, &t);
     for (size_t i = 0; i < n && !err; i++)
         err = mark_one(cp, t, &places[i], &h, &buf);
-    if (!err && upto_lsn > cp->damage_lsn)
-        err = number_put(t, cp->kv, "damage", upto_lsn);
     if (!err)
         err = cp->kv->ops->commit(t);
     else
         cp->kv->ops->abort(t);
-    if (!err && upto_lsn > cp->damage_lsn)
-        cp->damage_lsn = upto_lsn;
     if (err && why)
         snprintf(why, STORE_WHY_BYTES, "%s: cannot mark damaged partitions: %s", cp->path,
                  err_text(err));

@@ -61,6 +61,7 @@ void wal_free(struct wal *w)
     segments_free(w);
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->making);
+    free(w->lost);
     free(w->dir);
     free(w);
 }

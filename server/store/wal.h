@@ -160,7 +160,8 @@ uint64_t wal_durable(const struct wal *w);
 
 struct wal_item {
     uint64_t lsn;
-    bool lost; /* durable and unreadable: lsn..last_lsn; everything below is unset but places */
+    bool known; /* recovery found this lost, or not to be decoded, too: its report told whose */
+    bool lost;  /* durable and unreadable: lsn..last_lsn; everything below is unset but places */
     uint64_t last_lsn;
     const struct wal_place *places; /* lost: whose records; NULL: unknown */
     size_t places_len;

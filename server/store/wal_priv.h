@@ -36,6 +36,10 @@ struct segment {
     uint64_t last_lsn; /* of the last batch that touches it */
 };
 
+struct lost { /* lsn first..last */
+    uint64_t first, last;
+};
+
 struct wal {
     struct disk *disk;
     char *dir;
@@ -47,6 +51,8 @@ struct wal {
     uint64_t open_number;
     bool foreign; /* a segment of another log was found */
     bool recovered;
+    struct lost *lost; /* what recovery told, lsns ascending; nothing is added later */
+    size_t lost_len, lost_cap;
 
     pthread_mutex_t lock;      /* segments, spares, and the numbers in each segment */
     pthread_mutex_t making;    /* one maker of segments at a time */

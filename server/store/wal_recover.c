@@ -114,6 +114,25 @@ static void lost_note(struct recovery *r, uint64_t first, uint64_t last)
     if (last > r->lost_last)
         r->lost_last = last;
     r->report->lost_records += last - first + 1;
+    struct wal *w = r->wal;
+    if (w->lost_len && w->lost[w->lost_len - 1].last + 1 == first) {
+        w->lost[w->lost_len - 1].last = last;
+        return;
+    }
+    if (w->lost_len == w->lost_cap) {
+        w->lost_cap = w->lost_cap ? w->lost_cap * 2 : 16;
+        w->lost = xrealloc(w->lost, w->lost_cap, sizeof *w->lost);
+    }
+    w->lost[w->lost_len++] = (struct lost){first, last};
+}
+
+/* Recovery told all of it. */
+static bool lost_known(const struct wal *w, uint64_t first, uint64_t last)
+{
+    for (size_t i = 0; i < w->lost_len; i++)
+        if (first >= w->lost[i].first && last <= w->lost[i].last)
+            return true;
+    return false;
 }
 
 static void hole_all(struct recovery *r)
@@ -321,6 +340,8 @@ void wal_reader_bound(struct wal_reader *r, uint64_t lsn)
 enum grid_err wal_reader_next(struct wal_reader *r, char *why, struct wal_item *ret_item)
 {
     enum grid_err err = cursor_next(&r->cursor, ret_item);
+    if (!err)
+        ret_item->known = lost_known(r->cursor.wal, ret_item->lsn, ret_item->last_lsn);
     return err && err != GRID_ENOT_FOUND ? cursor_fail(&r->cursor, err, why) : err;
 }
 

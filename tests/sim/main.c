@@ -53,6 +53,10 @@ static const struct simulator_bug bugs[SABOTAGES] = {
 #undef X
 };
 
+static const uint64_t kept[] = {
+    1795959663187, /* a fold passed in silence over what could be read at the start */
+};
+
 static const char *const counts[] = {
 #define X(name, text) text,
 #include "tests/sim/tally.def"
@@ -70,6 +74,8 @@ int main(int argc, char **argv)
         .break_rule = break_rule,
         .bugs = bugs,
         .bugs_len = SABOTAGES,
+        .kept = kept,
+        .kept_len = sizeof kept / sizeof *kept,
         .counts = (const uint64_t *)&sum,
         .count_names = counts,
         .counts_len = sizeof counts / sizeof *counts,

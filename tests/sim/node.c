@@ -249,12 +249,11 @@ void damage_add(struct node_shard *n, uint32_t context, uint16_t partition)
 
 enum grid_err damage_mark(struct node_shard *n, char *why)
 {
-    if (!n->unmarked_len && !n->unmarked_lsn)
+    if (!n->unmarked_len)
         return GRID_OK;
-    enum grid_err err =
-        checkpoint_mark_damaged(n->checkpoint, n->unmarked, n->unmarked_len, n->unmarked_lsn, why);
+    enum grid_err err = checkpoint_mark_damaged(n->checkpoint, n->unmarked, n->unmarked_len, why);
     if (!err)
-        n->unmarked_len = n->unmarked_lsn = 0;
+        n->unmarked_len = 0;
     return err;
 }
 
@@ -297,7 +296,7 @@ void fold_run(struct world *w, struct node_shard *n)
     char why[STORE_WHY_BYTES] = "";
     struct checkpoint_report report = {0};
     struct checkpoint_limits limits = limits_of(w);
-    if (n->stuck || n->unmarked_len || n->unmarked_lsn)
+    if (n->stuck || n->unmarked_len)
         return;
     struct wal_reader *reader = wal_reader_new(n->wal, checkpoint_applied(n->checkpoint));
     enum grid_err err =

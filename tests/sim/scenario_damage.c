@@ -84,6 +84,18 @@ void new_damage_is_not_taken_for_the_known_one(struct story *s)
     only_banana_is_refused(s);
 }
 
+/* A life that crashed ends without a mark: what a bad header there hides is not told by a tail. */
+void new_damage_that_names_nobody_is_not_taken_for_the_known_one(struct story *s)
+{
+    damage_banana(s);
+    then_flip_batch(s, "dark");
+    EXPECT_VALUE(s, SIM_SYNC, "cherry", "dark");
+    then_fold(s);
+    then_crash(s);
+    EXPECT(s, status_of_get(s, SIM_SYNC, "banana") == GRID_EDAMAGED);
+    EXPECT(s, status_of_get(s, SIM_SYNC, "cherry") == (s->fate % 2 ? GRID_EDAMAGED : GRID_OK));
+}
+
 void flipped_batch_header_loses_nothing(struct story *s)
 {
     say_put(s, SIM_SYNC, "apple", "red");

@@ -82,8 +82,6 @@ static void damage_told(struct world *w, struct node_shard *n, const struct wal_
     if (n->unmarked_len && !w->flipped)
         world_fail(w, "damage is reported where none was done: %s", r->text);
     w->tally.unharmed += w->flipped && !n->unmarked_len;
-    if (r->unattributable || r->lost_records)
-        n->unmarked_lsn = r->last_lsn;
     if (w->sabotage == SABOTAGE_HIDDEN_DAMAGE)
         memset(w->model.damaged, 0, sizeof w->model.damaged);
 }
@@ -200,7 +198,7 @@ static void shard_drop(struct world *w, struct node_shard *n, bool clean)
     checkpoint_close(n->checkpoint);
     n->questions = NULL;
     n->unmarked = NULL;
-    n->questions_len = n->unmarked_len = n->unmarked_lsn = 0;
+    n->questions_len = n->unmarked_len = 0;
     n->shard = NULL;
     n->wal = NULL;
     n->checkpoint = NULL;

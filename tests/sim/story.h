@@ -38,6 +38,7 @@ struct story {
     X(damage_in_the_log_refuses_exactly_its_partition, 0)                                          \
     X(damage_stays_known_over_further_starts, 0)                                                   \
     X(new_damage_is_not_taken_for_the_known_one, 0)                                                \
+    X(new_damage_that_names_nobody_is_not_taken_for_the_known_one, 0)                              \
     X(flipped_batch_header_loses_nothing, 0)                                                       \
     X(flipped_bit_in_the_store_never_gives_a_wrong_value, 0)                                       \
     X(given_up_partition_goes_on_without_what_the_log_lost, 0)                                     \

@@ -54,7 +54,6 @@ struct node_shard {
     size_t questions_len;
     struct wal_place *unmarked; /* damage that the checkpoint does not know yet */
     size_t unmarked_len;
-    uint64_t unmarked_lsn;
 };
 
 struct delivery { /* an op on its way; its index is the ticket */

@@ -243,7 +243,7 @@ START_TEST(a_part_that_cannot_be_read_damages_its_partition_and_alone_is_given_u
         ck_assert_uint_eq(rep.damaged_len, 1);
         damage_told(&b);
     } else { /* a reader did */
-        ck_assert_int_eq(checkpoint_mark_damaged(b.cp, &place, 1, 0, NULL), GRID_OK);
+        ck_assert_int_eq(checkpoint_mark_damaged(b.cp, &place, 1, NULL), GRID_OK);
     }
     ck_assert(heads(&b).damaged);
     ck_assert_int_eq(checkpoint_give_up(b.cp, &place, NULL), GRID_OK);

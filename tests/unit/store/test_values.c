@@ -287,7 +287,6 @@ static void old_store_make(struct kv *kv)
     ck_assert_int_eq(kv->ops->begin(kv, true, &t), GRID_OK);
     ck_assert_int_eq(number_put(t, kv, "format", 1), GRID_OK);
     ck_assert_int_eq(number_put(t, kv, "applied", 0), GRID_OK);
-    ck_assert_int_eq(number_put(t, kv, "damage", 0), GRID_OK);
     struct slice key = head_key(bytes, 1, 5);
     head_row_put(&row, key, &head);
     ck_assert_int_eq(kv->ops->put(t, KV_HEADS, key, buf_slice(&row)), GRID_OK);
