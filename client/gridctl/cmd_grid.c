@@ -69,8 +69,9 @@ int cmd_rebalance_status(struct ctl *c, const struct args *a)
 {
     static const struct out_column columns[] = {
         {"paused", OUT_BOOL, false},     {"joining", OUT_NUMBER, false},
-        {"bytes_left", OUT_SIZE, false}, {"missing", OUT_NUMBER, false},
-        {"unled", OUT_NUMBER, false},    {"lost", OUT_NUMBER, false}};
+        {"bytes_left", OUT_SIZE, false}, {"misplaced", OUT_NUMBER, false},
+        {"missing", OUT_NUMBER, false},  {"unled", OUT_NUMBER, false},
+        {"lost", OUT_NUMBER, false}};
     struct grid_status *s;
     (void)a;
     int code = ctl_connect(c, 0);
@@ -83,11 +84,13 @@ int cmd_rebalance_status(struct ctl *c, const struct args *a)
     out_bool(c->out, s->rebalance_paused);
     out_number(c->out, s->joining);
     out_number(c->out, s->bytes_left);
+    out_number(c->out, s->misplaced);
     out_number(c->out, s->short_of_copies);
     out_number(c->out, s->unled);
     out_number(c->out, s->lost);
     out_end(c->out);
-    code = s->joining || s->short_of_copies || s->unled || s->lost ? EXIT_NOT_MET : EXIT_DONE;
+    bool whole = !s->joining && !s->misplaced && !s->short_of_copies && !s->unled && !s->lost;
+    code = whole ? EXIT_DONE : EXIT_NOT_MET;
     grid_free(s);
     return code;
 }

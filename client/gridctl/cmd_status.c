@@ -150,6 +150,7 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t rat
     json_object_set_new(j, "joining", json_u64(s->joining));
     json_object_set_new(j, "bytes_left", json_u64(s->bytes_left));
     json_object_set_new(j, "bytes_per_second", json_u64(rate));
+    json_object_set_new(j, "misplaced", json_u64(s->misplaced));
     json_object_set_new(j, "rebalance_paused", json_boolean(s->rebalance_paused));
     json_object_set_new(j, "nodes", nodes);
     json_dumpf(j, out_file(o), JSON_INDENT(2));
@@ -207,6 +208,8 @@ static void print_moving(FILE *f, const struct grid_status *s, uint64_t rate)
     if (s->bytes_left && rate)
         fprintf(f, ", %s/s, about %s", value_size_text(speed, rate),
                 value_duration_text(time, s->bytes_left * 1000 / rate));
+    if (s->misplaced)
+        fprintf(f, "; %" PRIu64 " partitions not yet where they should be", s->misplaced);
     fputs("\n", f);
 }
 
@@ -235,7 +238,7 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t rat
     if (s->rebalance_paused)
         fputs(", rebalance paused", f);
     fputs("\n", f);
-    if (s->joining)
+    if (s->joining || s->misplaced)
         print_moving(f, s, rate);
     fputs("\n", f);
     print_nodes(o, s);

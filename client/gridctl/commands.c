@@ -304,7 +304,8 @@ const struct command commands[] = {
     },
     {
         .path = "drain",
-        .help = "move everything away from a node: it can be stopped or removed then",
+        .help = "move everything away from a node: it can be stopped or removed then; where too "
+                "few others are left to hold as many copies as asked, what it has stays",
         .args = {{.name = "NODE", .type = ARG_NAME, .help = "its name"}},
         .run = cmd_drain,
         .names_subject = true,
@@ -326,7 +327,7 @@ const struct command commands[] = {
     },
     {
         .path = "rebalance status",
-        .help = "print what is moving; exit 1 while copies are missing or on their way",
+        .help = "print what is moving; exit 1 until every copy is where it should be",
         .run = cmd_rebalance_status,
     },
     {

@@ -372,8 +372,9 @@ struct grid_status {
     uint64_t contexts, caches, entries, partitions, partitions_damaged, revision;
     uint64_t bytes; /* of keys and values in memory, all copies */
     /* Partitions nobody leads; without a copy; with fewer copies than asked; that take no writes
-     * (min_in_sync). Copies on their way, and bytes they need. */
-    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left;
+     * (min_in_sync). Copies on their way, and bytes they need. Partitions that are not yet where
+     * they should be. */
+    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced;
     bool rebalance_paused;
 };
 struct grid_location {

@@ -197,6 +197,7 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->joining = from->joining;
     s->bytes = from->bytes;
     s->bytes_left = from->bytes_left;
+    s->misplaced = from->misplaced;
     s->rebalance_paused = from->rebalance_paused;
     *(struct grid_status **)to = s;
     return GRID_OK;

@@ -83,7 +83,8 @@ struct plan_output {
     /* Whether a node may enter that is up in the state in another boot: not while it is open who is
      * gone (see ENTER). One that is unknown, or down, may at any time. */
     bool may_enter;
-    bool settled; /* nothing to do, nothing under way, nobody waited for */
+    bool settled;       /* nothing to do, nothing under way, nobody waited for */
+    uint32_t misplaced; /* partitions whose copies are not yet where they should be */
 };
 
 struct plan *plan_new(void);

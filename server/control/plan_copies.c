@@ -413,7 +413,7 @@ static void row_unled(struct work *w, uint32_t partition, const struct grid_row 
 
 static void round_of(struct work *w)
 {
-    uint32_t partitions = w->t->table->partitions;
+    uint32_t partitions = w->t->table->partitions, misplaced = 0;
     w->waits |= w->t->stale;
     w->held_back |= w->t->stale;
     for (uint32_t i = 0; i < partitions; i++) {
@@ -422,12 +422,14 @@ static void round_of(struct work *w)
         struct grid_row r;
         if (g.len && reached(w->t, partition, &g))
             continue;
+        misplaced++;
         grid_table_row(w->t->table, partition, &r);
         if (!r.led && !r.lost)
             row_unled(w, partition, &r);
         else if (r.led && !w->t->stale)
             row_led(w, partition, &r, &g);
     }
+    w->t->misplaced = misplaced;
 }
 
 /* Copies that may begin, given those under way. */
@@ -494,6 +496,7 @@ void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output
             p->targets[i].quiet = !works[i].held_back && !changes;
         }
         out->settled &= p->targets[i].done;
+        out->misplaced += p->targets[i].misplaced;
     }
     p->turn += out->asks_len == PLAN_ASKS_MAX ? PLAN_ASKS_MAX : 0;
     free(p->reports);

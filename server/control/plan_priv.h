@@ -21,6 +21,7 @@ struct target {
     bool quiet; /* nothing to do until one of these changes */
     bool done;  /* all is where it should be */
     uint32_t joining;
+    uint32_t misplaced; /* partitions that are not where they should be */
 };
 
 struct plan {

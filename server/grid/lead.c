@@ -136,6 +136,8 @@ static void make_plan(struct grid_member *m)
     free(nodes);
     l->plan_revision = m->state->revision;
     l->settled = l->out->settled;
+    if (!l->out->gone_len) /* else it has not looked at the copies */
+        l->misplaced = l->out->misplaced;
 }
 
 static void say_asks(struct grid_member *m, const struct plan_output *out)

@@ -363,6 +363,7 @@ void grid_member_status(const struct grid_member *m, msec_t now, struct grid_mem
     s->leader = m->leader;
     s->term = m->term;
     s->settled = m->lead && m->lead->settled;
+    s->misplaced = m->lead ? m->lead->misplaced : 0;
     memcpy(s->why, m->why, sizeof s->why);
     if (m->raft) {
         struct raft_view v = raft_view(m->raft);

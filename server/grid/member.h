@@ -195,7 +195,8 @@ struct grid_member_status {
     char why[WHY_BYTES];               /* what it waits for; empty when it is IN and all is well */
     uint32_t suspects[GRID_QUIET_MAX]; /* nodes up in the state and not heard of for long */
     size_t suspects_len;
-    bool settled; /* of the leader: nothing is under way */
+    bool settled;       /* of the leader: nothing is under way */
+    uint32_t misplaced; /* of the leader: partitions that are not yet where they should be */
 };
 void grid_member_status(const struct grid_member *m, msec_t now,
                         struct grid_member_status *ret_status);

@@ -125,6 +125,7 @@ struct lead { /* only while this node leads the log */
     uint64_t voters_index; /* VOTERS is under way up to here */
     msec_t transfer_at;
     bool settled;
+    uint32_t misplaced;
     struct pair *pairs;
     size_t pairs_len;
 };

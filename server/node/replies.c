@@ -339,6 +339,7 @@ static void node_hear(struct job *j, const struct grid_node *from, struct admin_
     status->entries += said->entries;
     status->bytes += said->bytes;
     status->bytes_left += said->bytes_left;
+    status->misplaced += said->misplaced;
     status->partitions_damaged += said->partitions_damaged;
     for (size_t i = 0; i < said->problems_len; i++)
         line_add(problems, from->info.name, said->problems[i]);
@@ -513,6 +514,11 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                                   .partitions = sum->stats.partitions,
                                   .partitions_damaged = sum->stats.partitions_damaged,
                                   .revision = j->catalog->revision};
+    if (n->membership) {
+        struct grid_member_status member;
+        membership_status(n, &member);
+        status.misplaced = member.misplaced;
+    }
     if (n->membership && !j->remote)
         grid_look(j, &node, &status, &grid, &problems);
     lines_finish(&problems, &status);

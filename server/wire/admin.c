@@ -205,6 +205,7 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->bytes_left = from->bytes_left;
     to->rebalance_paused = from->rebalance_paused;
     to->bytes = from->bytes;
+    to->misplaced = from->misplaced;
     m->status = to;
 }
 

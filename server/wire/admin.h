@@ -146,7 +146,7 @@ struct admin_status {
     uint64_t partitions_damaged;
     uint64_t revision;
     uint64_t bytes; /* in memory */
-    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left;
+    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced;
     bool rebalance_paused;
 };
 

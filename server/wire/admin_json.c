@@ -83,6 +83,7 @@ static void add_status(struct buf *out, const struct admin_status *s)
     add_number(out, "below_min", s->below_min);
     add_number(out, "joining", s->joining);
     add_number(out, "bytes_left", s->bytes_left);
+    add_number(out, "misplaced", s->misplaced);
     add_flag(out, "rebalance_paused", s->rebalance_paused);
     json_add_name(out, "nodes");
     buf_add_u8(out, '[');

@@ -203,7 +203,8 @@ static bool take_status(const Grid__Status *m, struct arena *a, struct admin_rep
                                 .entries = m->entries,
                                 .bytes = m->bytes,
                                 .partitions_damaged = m->partitions_damaged,
-                                .bytes_left = m->bytes_left};
+                                .bytes_left = m->bytes_left,
+                                .misplaced = m->misplaced};
     r->status = to;
     return true;
 }

@@ -195,6 +195,24 @@ START_TEST(a_new_node_takes_its_share_and_little_else_moves)
 }
 END_TEST
 
+START_TEST(what_is_not_yet_where_it_should_be_is_counted)
+{
+    struct world w = world_new(founded(2));
+    ck_assert(!step(&w));
+    ck_assert_uint_eq(w.o->misplaced, 0);
+    enter(w.s, 3, 1);
+    uint32_t left = UINT32_MAX;
+    for (int steps = 0; step_or_wait(&w); steps++) {
+        ck_assert_int_lt(steps, STEPS_MAX);
+        ck_assert_uint_gt(w.o->misplaced, 0);
+        ck_assert_uint_le(w.o->misplaced, left);
+        left = w.o->misplaced;
+    }
+    ck_assert_uint_eq(w.o->misplaced, 0);
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(a_node_that_comes_back_in_time_gets_what_it_had_and_nothing_else_moves)
 {
     struct world w = world_new(founded(5));
@@ -727,6 +745,7 @@ UNIT_MAIN("control/plan", who_stops_is_given_nothing,
           another_stands_in_while_two_nodes_do_not_see_each_other,
           who_joins_a_primary_it_does_not_see_stops, a_new_grid_has_nothing_to_do,
           a_new_node_takes_its_share_and_little_else_moves,
+          what_is_not_yet_where_it_should_be_is_counted,
           a_node_that_comes_back_in_time_gets_what_it_had_and_nothing_else_moves,
           copies_of_a_dead_node_are_made_elsewhere_after_rebuild_delay,
           copies_of_a_removed_node_are_made_at_once,
