@@ -241,6 +241,7 @@ static enum grid_err say_hello(struct grid *g, char why[GRID_WHY_BYTES])
         uint64_t left = end - g->now;
         gc_turn(g, left < INT32_MAX ? (int)left : INT32_MAX);
     }
+    g->connected = true;
     return GRID_OK;
 }
 

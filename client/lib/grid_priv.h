@@ -51,20 +51,20 @@ struct grid {
     size_t fds_len;
 
     uint64_t number; /* the last one given to a request */
-    struct list pending, writes, backlog, resting, refused;
+    struct list pending, writes, backlog, resting, refused, caches, scans;
     size_t unanswered, on_their_way; /* all; asynchronous ones that are not in the backlog */
     struct request **table;          /* by number */
     size_t table_size;
     uint64_t rest_until;
-    unsigned rests; /* in a row */
+    enum grid_err rest_status; /* of the last that rests; rest_why: what was said of it */
     uint64_t answers;
-    struct list caches, scans;
 
-    uint64_t now;        /* monotonic ms, of this turn */
-    uint64_t dice;       /* state of the generator that jitters */
-    unsigned depth;      /* inside completions */
-    bool closing, dirty; /* dirty: something wants to be sent */
-    char error[DETAIL_BYTES], detail[DETAIL_BYTES];
+    uint64_t now;                   /* monotonic ms, of this turn */
+    uint64_t dice;                  /* state of the generator that jitters */
+    unsigned rests;                 /* in a row */
+    unsigned depth;                 /* inside completions */
+    bool connected, closing, dirty; /* grid_connect() is done; grid_close(); some is to be sent */
+    char error[DETAIL_BYTES], detail[DETAIL_BYTES], rest_why[DETAIL_BYTES];
 
     struct event_base *base; /* the caller's; NULL: none */
     struct event *timer, *soon;

@@ -109,7 +109,7 @@ void gc_link_free(struct link *l)
 static bool wanted(const struct link *l)
 {
     const struct grid *g = l->grid;
-    if (l == g->home && (!g->shards || (g->topology.revision && g->unanswered)))
+    if (l == g->home && (!g->connected || (g->topology.revision && g->unanswered)))
         return true; /* it is where news of the topology come in */
     return l->retry || !list_empty(&l->queued);
 }

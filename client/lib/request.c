@@ -261,10 +261,11 @@ void gc_requests_recall(struct link *l)
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* BUSY and the like: not done; all that hear it rest together, longer each time in a row. */
-static void rest(struct request *r, enum grid_err status)
+static void rest(struct request *r, enum grid_err status, const char *detail)
 {
     struct grid *g = r->grid;
-    r->last_status = status;
+    r->last_status = g->rest_status = status;
+    snprintf(g->rest_why, sizeof g->rest_why, "%s", *detail ? detail : grid_err_text(status));
     if (list_empty(&g->resting)) {
         uint64_t ms = (uint64_t)REST_MS_MIN
                       << (g->rests < REST_DOUBLINGS ? g->rests : REST_DOUBLINGS);
@@ -287,21 +288,21 @@ static void answer_error(struct request *r, const struct wire_response *a)
 {
     struct grid *g = r->grid;
     enum grid_err status = (enum grid_err)a->status;
+    const char *detail = detail_text(g, a->detail);
     bool no_cache = status == GRID_ENO_CACHE || status == GRID_ENO_CONTEXT;
     if (status == GRID_EIN_DOUBT && r->is_write) { /* its number makes it safe to ask again (R13) */
         r->doubt = true;
-        rest(r, status);
+        rest(r, status, detail);
         return;
     }
     if (gc_status_retryable(status)) {
-        rest(r, status);
+        rest(r, status, detail);
         return;
     }
     if (no_cache && r->cache && !r->reopened) {
         gc_cache_reopen(r);
         return;
     }
-    const char *detail = detail_text(g, a->detail);
     if (r->changes && r->doubt && gc_status_says_nothing_of_before(status)) {
         char said[DETAIL_BYTES];
         snprintf(said, sizeof said, "%s", *detail ? detail : grid_err_text(status));
@@ -335,16 +336,19 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
 /* Its time is over: done or not? */
 static enum grid_err verdict(const struct request *r, char detail[DETAIL_BYTES])
 {
-    const struct link *l = r->link ? r->link : r->grid->home;
+    const struct grid *g = r->grid;
+    const struct link *l = r->link ? r->link : g->home;
     const char *why = *l->why ? l->why : "no answer in time";
     if (r->changes && (r->doubt || went_out(r))) {
-        snprintf(detail, DETAIL_BYTES, "sent, but no answer within %u ms%s%.180s",
-                 r->grid->timeout_ms, *l->why ? "; " : "", l->why);
+        snprintf(detail, DETAIL_BYTES, "sent, but no answer within %u ms%s%.180s", g->timeout_ms,
+                 *l->why ? "; " : "", l->why);
         return GRID_EIN_DOUBT;
     }
     bool reached = l->state == LINK_OPEN;
     if (reached)
-        why = r->last_status ? grid_err_text(r->last_status) : "no answer in time";
+        why = !r->last_status                    ? "no answer in time"
+              : r->last_status == g->rest_status ? g->rest_why
+                                                 : grid_err_text(r->last_status);
     snprintf(detail, DETAIL_BYTES, "%.*s", DETAIL_BYTES - 1, why);
     if (reached || r->last_status)
         return GRID_ETIMEOUT;

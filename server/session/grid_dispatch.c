@@ -155,6 +155,7 @@ static void count_everywhere(struct grid_session *g, struct wire_request *r, uin
     struct collector *c = collector_new(&g->base, r->number, GATHER_SUM, parts);
     for (uint32_t i = 0; i < parts; i++) {
         ops[i] = session_count_op(&g->base, r->op.cache, i);
+        ops[i].asks_again = true;
         session_submit(&g->base, &ops[i], collector_ticket(c, i));
     }
 }
@@ -208,6 +209,7 @@ static void do_many(struct grid_session *g, struct wire_request *r)
             continue;
         }
         set_once(g, r, op, r->number + i);
+        op->asks_again = true;
         session_submit(&g->base, op, collector_ticket(to, i));
     }
 }
@@ -343,5 +345,6 @@ void grid_dispatch(struct grid_session *g, struct wire_request *r)
     }
     if (unlikely(g->base.ports->outside) && refused_outside(g, r))
         return;
+    r->op.asks_again = true;
     handlers[r->code](g, r);
 }

@@ -140,12 +140,16 @@ static size_t grid_take(struct session *s, const uint8_t *data, size_t len,
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+static const char nobody[] = "no node leads the partition for now";
+
 static void grid_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
 {
     (void)part;
     struct grid_session *g = grid_of(s);
     if (unlikely((res->value.len || res->items_len) && session_too_much(s, res->value.len + 1)))
         grid_fail(g, number, GRID_EBUSY, "too many unread answers");
+    else if (unlikely(res->status == GRID_ENOT_PRIMARY))
+        wire_response_status(&s->out, number, res->status, slice_str(nobody), grid_news(g));
     else
         wire_response_result(&s->out, number, res, grid_news(g));
 }

@@ -102,6 +102,22 @@ static void place_fail(struct router *r, struct place *p, enum grid_err err)
     }
 }
 
+/* Who waits for a node that is down may wait for long, and hears of it, if he asks again by
+ * himself. */
+static void place_tell(struct router *r, struct place *p, const struct replica_config *c)
+{
+    bool down = false;
+    for (uint8_t i = 0; i < c->in_sync; i++) {
+        const struct grid_node *n = grid_state_node(r->state, c->members[i].node);
+        down = down || !n || n->state != NODE_UP;
+    }
+    list_for_each_safe (it, &p->flights) {
+        struct flight *f = list_entry(it, struct flight, here);
+        if (down && f->state == FLIGHT_HELD && f->op.asks_again)
+            flight_give_up(r, f);
+    }
+}
+
 /* Whom to ask, by what the grid agreed on. False: nobody, for now or for ever. */
 static bool place_leader(struct router *r, struct place *p, uint32_t *ret_node)
 {
@@ -114,8 +130,10 @@ static bool place_leader(struct router *r, struct place *p, uint32_t *ret_node)
     }
     if (c.lost)
         place_fail(r, p, GRID_ELOST);
-    if (!c.led)
+    if (!c.led) {
+        place_tell(r, p, &c);
         return false;
+    }
     if (c.epoch != p->epoch && p->sent == 0) {
         p->epoch = c.epoch;
         p->tries = 0;

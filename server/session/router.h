@@ -18,7 +18,8 @@
  *
  * R13: a write without a session of its own gets the router's, so it may be asked any number of
  * times. When nobody has answered after `hold_ms`: IN_DOUBT when it may have been done, NOT_PRIMARY
- * when it was not, or when who asked has a session and can ask again.
+ * when it was not, or when who asked has a session and can ask again. Who asks again by himself is
+ * not held while the partition waits for a node that is down.
  *
  * Errands (errand.h) of sessions that are for the whole grid are taken to the other nodes, too.
  * Invariant (router_check): see there. */

@@ -85,6 +85,7 @@ struct op {
     uint16_t slot;       /* the slot it was computed from */
     uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
     bool direct;         /* this node or none: NOT_PRIMARY is an answer, see shard_ports.reroute */
+    bool asks_again;     /* who asked does so by itself: not held while nobody can come to lead */
     bool local; /* GET, SCAN, COUNT of one partition: any copy that is in sync answers, with
                          * what it knows to be committed (read = local) */
     struct slice key;

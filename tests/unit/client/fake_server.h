@@ -11,6 +11,7 @@
 #include "proto/frame.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -207,6 +208,11 @@ static inline void fake_push(struct fake *f, Grid__Topology *t)
     pthread_mutex_unlock(&f->mutex);
 }
 
+static void fake_cork(struct fake_connection *c, int on)
+{
+    fake_need(setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0, "TCP_CORK");
+}
+
 static bool fake_greet(struct fake_connection *c)
 {
     static char text_node[] = "fake", text_grid[] = "test";
@@ -241,8 +247,11 @@ static bool fake_greet(struct fake_connection *c)
     bool ok = true;
     if (garbage)
         ok = fake_write(c, (const uint8_t *)"\5\0\0\0\xff\xff\xff\xff\xff", 9);
-    else if (!silent)
+    else if (!silent) {
+        fake_cork(c, true); /* they come together, as from a server */
         ok = fake_send(c, &reply.base) && (!topology || fake_tell(c, topology));
+        fake_cork(c, false);
+    }
     free(reply.detail);
     grid__hello__free_unpacked(h, NULL);
     return ok && !reply.status;

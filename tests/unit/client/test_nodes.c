@@ -320,6 +320,25 @@ START_TEST(home_is_left_when_it_has_lost_touch_with_the_grid)
 }
 END_TEST
 
+START_TEST(who_is_new_and_meets_a_node_that_has_lost_touch_goes_to_another)
+{
+    static struct view lost, whole;
+    char endpoints[NODES * 64];
+    for (uint32_t n = 1; n <= NODES; n++)
+        fake_start(&nodes[n], NULL);
+    view_of(&lost, 10, 1);
+    lost.m.astray = 1;
+    view_of(&whole, 11, 2);
+    nodes[1].conf.topology = &lost.m;
+    nodes[2].conf.topology = nodes[3].conf.topology = &whole.m;
+    snprintf(endpoints, sizeof endpoints, "%s,%s", nodes[1].endpoint, nodes[2].endpoint);
+    connect_with((struct grid_options){.endpoints = endpoints, .timeout_ms = 4000});
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[1], PUT), 0);
+    end_nodes();
+}
+END_TEST
+
 /* Whoever can do anything at all is asked for it, and connections do not come and go for ever. */
 START_TEST(a_node_that_has_lost_touch_is_asked_when_there_is_no_other)
 {
@@ -348,4 +367,5 @@ UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
           pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered,
           what_a_node_that_is_down_did_not_answer_another_is_asked_at_once,
           who_leads_is_asked_once_it_was_told, home_is_left_when_it_has_lost_touch_with_the_grid,
+          who_is_new_and_meets_a_node_that_has_lost_touch_goes_to_another,
           a_node_that_has_lost_touch_is_asked_when_there_is_no_other)

@@ -159,6 +159,18 @@ START_TEST(busy_until_the_deadline_was_not_done)
 }
 END_TEST
 
+START_TEST(what_the_server_said_until_the_deadline_is_told)
+{
+    struct fake_conf conf = {.script_len = 32};
+    for (size_t i = 0; i < 32; i++)
+        conf.script[i] = (struct fake_step){.status = GRID_EENTERING, .detail = "it was removed"};
+    begin_hasty(&conf);
+    ck_assert_int_eq(put("k"), GRID_ETIMEOUT);
+    ck_assert_str_eq(grid_error(grid), "it was removed");
+    end();
+}
+END_TEST
+
 START_TEST(busy_after_a_lost_answer_stays_in_doubt)
 {
     struct fake_conf conf = {.script_len = 32};
@@ -374,7 +386,8 @@ UNIT_MAIN("client/trouble", a_write_is_repeated_with_the_same_number,
           an_unanswered_write_is_in_doubt, an_unanswered_read_timed_out,
           what_could_not_be_sent_is_unreachable, a_restart_of_the_server_is_not_seen,
           in_doubt_is_asked_again_with_the_same_number, busy_is_tried_again_with_the_same_number,
-          busy_until_the_deadline_was_not_done, busy_after_a_lost_answer_stays_in_doubt,
+          busy_until_the_deadline_was_not_done, what_the_server_said_until_the_deadline_is_told,
+          busy_after_a_lost_answer_stays_in_doubt,
           a_refusal_after_a_lost_answer_says_nothing_of_before,
           a_stored_outcome_after_a_lost_answer_is_the_outcome, a_cache_made_anew_is_opened_again,
           a_cache_that_is_gone_is_said_to_be, refusals_that_last_are_told_at_once,

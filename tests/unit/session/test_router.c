@@ -518,13 +518,14 @@ static void asks_at_1(uint32_t node)
         news(n, w->states_len - 1);
 }
 
-static void ask(uint64_t number)
+static void ask(uint64_t number, bool asks_again)
 {
     struct op op = {.kind = OP_INCR,
                     .cache = w->context << 16 | 1,
                     .partition = 1,
                     .key = slice_str("counter"),
                     .delta = (int64_t)number,
+                    .asks_again = asks_again,
                     .ticket = {.owner = w, .number = number}};
     w->outstanding[0]++;
     router_take(w->at[0][1].router, &op, w->now);
@@ -539,13 +540,13 @@ static void pass(msec_t ms)
 START_TEST(an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_doubt)
 {
     asks_at_1(2);
-    ask(0);
+    ask(0, false);
     pass(HOLD_MS - 1);
     ck_assert_int_eq(w->op[0].fate, FATE_NONE);
     pass(1);
     ck_assert_int_eq(w->op[0].fate, FATE_NOT_DONE);
     link_up(&w->at[0][1], 1);
-    ask(1);
+    ask(1, false);
     link_break(&w->at[0][1], 1);
     pass(HOLD_MS);
     ck_assert_int_eq(w->op[1].fate, FATE_DOUBT);
@@ -553,10 +554,21 @@ START_TEST(an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_do
 }
 END_TEST
 
+START_TEST(who_asks_again_by_himself_hears_at_once_that_a_node_that_is_down_is_waited_for)
+{
+    start(5);
+    gone(w->states[0], (const uint32_t[]){1, 2, 3}, NODES);
+    ask(0, false);
+    ask(1, true);
+    ck_assert(w->op[0].fate == FATE_NONE && w->op[1].fate == FATE_NOT_DONE);
+    stop();
+}
+END_TEST
+
 START_TEST(an_op_is_asked_for_when_the_link_comes_up)
 {
     asks_at_1(3);
-    ask(0);
+    ask(0, false);
     link_up(&w->at[0][1], 2);
     deliver(&w->at[2][1], 0);
     shard_do(&w->at[2][1]);
@@ -622,7 +634,7 @@ static void asked_in_vain(void)
     asks_at_1(2);
     link_up(&w->at[0][1], 1);
     link_up(&w->at[0][1], 2);
-    ask(0);
+    ask(0, false);
     pass(1000);
     lead_moves(1, 3);
 }
@@ -685,8 +697,7 @@ START_TEST(what_waits_is_bounded)
     struct router *r = router_new(&conf, &ports);
     router_set_grid(r, truth(), (struct replica_member){1, 1}, w->now);
     struct op op = {.kind = OP_GET, .cache = w->context << 16 | 1, .partition = 1};
-    uint8_t key[400] = {0};
-    op.key = slice_make(key, sizeof key);
+    op.key = slice_make((uint8_t[400]){0}, 400);
     for (unsigned i = 0; i < 9 && !last_status; i++)
         router_take(r, &op, w->now);
     ck_assert_int_eq(last_status, GRID_EBUSY);
@@ -723,8 +734,7 @@ static void errand_everywhere(void *ctx, const struct ticket *to, const struct e
 static void errands_start(void)
 {
     start(9);
-    runs = 0;
-    gathered_value.len = 0;
+    gathered_value.len = runs = 0;
     for (uint32_t n = 0; n < NODES; n++) {
         struct place_of_work *p = &w->at[n][0];
         struct router_ports ports = {p,         port_local,       port_submit, errand_reply,
@@ -736,8 +746,7 @@ static void errands_start(void)
     link_up(&w->at[0][0], 1);
     link_up(&w->at[0][0], 2);
     struct errand e = {ERRAND_PUBLISH, NULL, 0, 2, {slice_str("news"), slice_str("hello")}};
-    struct ticket to = {.owner = w};
-    router_errand(w->at[0][0].router, &to, &e, w->now);
+    router_errand(w->at[0][0].router, &(struct ticket){.owner = w}, &e, w->now);
 }
 
 static void answer_errand(int64_t number, const char *told_text)
@@ -782,6 +791,7 @@ END_TEST
 
 UNIT_MAIN("session/router", each_increment_is_done_once_and_in_order_whatever_moves_and_breaks,
           an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_doubt,
+          who_asks_again_by_himself_hears_at_once_that_a_node_that_is_down_is_waited_for,
           an_op_is_asked_for_when_the_link_comes_up,
           an_answer_that_does_not_fit_what_was_asked_is_not_taken,
           an_op_is_asked_for_elsewhere_when_who_was_asked_leads_no_more_and_says_nothing,
