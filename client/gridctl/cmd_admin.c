@@ -412,3 +412,13 @@ int cmd_partition_reset(struct ctl *c, const struct args *a)
         "copy is lost? [y/N] ";
     return give_up(c, a, question, grid_partition_reset);
 }
+
+int cmd_partition_repair(struct ctl *c, const struct args *a)
+{
+    const char *node = args_text(a, "NODE");
+    int code = ctl_connect(c, 0);
+    if (code)
+        return code;
+    uint32_t partition = (uint32_t)args_number(a, "PARTITION", 0);
+    return ended(c, grid_partition_repair(c->grid, args_text(a, "CONTEXT"), partition, node), node);
+}

@@ -293,6 +293,14 @@ const struct command commands[] = {
         .names_subject = true,
     },
     {
+        .path = "partition repair",
+        .help = "make one copy anew from another in sync: where `verify` finds them different",
+        .args = {{.name = "CONTEXT", .type = ARG_NAME, .help = "whose partition"},
+                 {.name = "PARTITION", .type = ARG_COUNT, .help = "its number"},
+                 {.name = "NODE", .type = ARG_NAME, .help = "whose copy is the wrong one"}},
+        .run = cmd_partition_repair,
+    },
+    {
         .path = "verify",
         .help = "compare all copies of the data; exit 1 when they differ or cannot be compared",
         .args = {{.name = "CONTEXT",

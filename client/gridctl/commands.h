@@ -15,7 +15,7 @@ command_fn cmd_context_create, cmd_context_list, cmd_context_show, cmd_context_a
     cmd_context_drop;
 command_fn cmd_cache_create, cmd_cache_list, cmd_cache_drop;
 command_fn cmd_settings_list, cmd_settings_get, cmd_settings_set;
-command_fn cmd_partition_list, cmd_partition_recover, cmd_partition_reset;
+command_fn cmd_partition_list, cmd_partition_recover, cmd_partition_reset, cmd_partition_repair;
 /* cmd_grid.c */
 command_fn cmd_drain, cmd_undrain, cmd_remove;
 command_fn cmd_rebalance_status, cmd_rebalance_pause, cmd_rebalance_resume;

@@ -431,6 +431,10 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context);
 /* Partitions of the context whose last copy is lost begin again, empty. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_reset(struct grid *g, const char *context);
+/* Give up the copy that a node has of a partition, and make it anew from another that is in sync:
+ * for one that grid_verify() found different. Refused where it has the only one. */
+GRID_API GRID_MUST_USE enum grid_err grid_partition_repair(struct grid *g, const char *context,
+                                                           uint32_t partition, const char *node);
 /* Compare the copies of up to `count` (at most GRID_VERIFY_MAX) partitions, from `first` on, by what
  * is in them at the same version. It goes on while data changes; takes seconds, then. */
 enum { GRID_VERIFY_MAX = 256 };

@@ -444,6 +444,19 @@ enum grid_err grid_partition_reset(struct grid *g, const char *context)
     return admin(g, &m, NULL, NULL);
 }
 
+enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,
+                                    const char *node)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_REPAIR);
+    Grid__ContextInfo c;
+    grid__context_info__init(&c);
+    c.name = text_of(context);
+    m.context = &c;
+    m.name = text_of(node);
+    m.partition = partition;
+    return admin(g, &m, NULL, NULL);
+}
+
 /* --- copies compared -------------------------------------------------------------------------- */
 
 static void take_copies(struct heap *h, struct grid_difference *to, const Grid__PartitionInfo *from)

@@ -40,6 +40,7 @@ void job_free(struct job *j)
     arena_free(j->arena);
     verify_free(j);
     free(j->rescue);
+    free(j->repair);
     buf_release(&j->reply);
     catalog_unref(j->catalog);
     free(j);
@@ -71,6 +72,8 @@ void job_part(struct job *j)
     if (!j->err && j->rescue && !rescue_heard(j))
         return;
     if (!j->err && j->verdicts && !j->remote && !verify_judge(j))
+        return;
+    if (!j->err && j->repair && !repair_judge(j))
         return;
     if (!j->err)
         reply_make(j);
@@ -161,6 +164,8 @@ static void visit_tell(struct worker *w, struct visit *v)
     }
     if (j->request.op == ADMIN_PARTITION_LIST)
         partitions_visit(w, j, share);
+    if (j->request.op == ADMIN_PARTITION_REPAIR)
+        repair_visit(w, j, share);
     if (j->request.op == ADMIN_STATUS || j->request.op == ADMIN_METRICS)
         measures_visit(w, &share->measures);
     size_t caches = 0, at = 0;
@@ -272,6 +277,7 @@ static enum grid_err change(struct node *n, struct catalog *c, const struct admi
     case ADMIN_NODE_REMOVE:
     case ADMIN_REBALANCE_PAUSE:
     case ADMIN_REBALANCE_RESUME:
+    case ADMIN_PARTITION_REPAIR:
         snprintf(why, WHY_BYTES,
                  "%s: this node is alone: peers in its gridd.conf make it one of several",
                  admin_op_text(r->op));
@@ -416,7 +422,7 @@ static void job_run_in_grid(struct job *j)
                                node_command_of(j, &command));
     if (changes)
         membership_propose(j->node, &command, command_done, j);
-    else if (j->err || (!rescue_begin(j) && verify_begin(j)) || j->err)
+    else if (j->err || (!rescue_begin(j) && verify_begin(j) && repair_begin(j)) || j->err)
         job_visits(j);
 }
 

@@ -4,6 +4,7 @@
  *   replies.c         what it is answered with
  *   census.c          asking the other nodes, and answering them
  *   verify.c          copies compared
+ *   repair.c          one of them given up, and made anew
  *   rescue.c          partitions that nobody leads, or that are lost */
 #ifndef GRIDD_NODE_ADMINISTRATION_PRIV_H
 #define GRIDD_NODE_ADMINISTRATION_PRIV_H
@@ -25,6 +26,7 @@ struct share { /* what one worker tells */
         *partitions;            /* all partitions of the contexts asked for, in order */
     struct verify_sum *digests; /* VERIFY: of the partitions asked for */
     size_t digests_len;
+    bool repaired; /* PARTITION_REPAIR: the copy that was here is given up */
 };
 
 /* What another node said. */
@@ -37,6 +39,7 @@ struct word {
 
 struct verdicts; /* verify.c */
 struct rescue;   /* rescue.c */
+struct repair;   /* repair.c */
 
 struct job {
     struct note note;
@@ -64,6 +67,7 @@ struct job {
     struct arena *arena; /* of what they said */
     struct verdicts *verdicts;
     struct rescue *rescue;
+    struct repair *repair;
 };
 
 struct visit {
@@ -120,6 +124,12 @@ bool verify_judge(struct job *j);
 void verify_reply(struct job *j, struct admin_reply *reply);
 void verify_free(struct job *j);
 void verify_release(struct worker *w);
+
+/* repair.c; as those of verify.c */
+void repair_visit(struct worker *w, struct job *j, struct share *share);
+bool repair_begin(struct job *j);
+bool repair_judge(struct job *j);
+void repair_reply(struct job *j, struct admin_reply *reply);
 
 /* rescue.c: RECOVER and RESET in a grid of several; true: job_visits() comes later. */
 bool rescue_begin(struct job *j);

@@ -32,6 +32,7 @@ bool census_asks(const struct job *j)
         [ADMIN_PARTITION_LIST] = true,
         [ADMIN_VERIFY] = true,
         [ADMIN_PARTITION_RECOVER] = true,
+        [ADMIN_PARTITION_REPAIR] = true,
     };
     unsigned op = (unsigned)j->request.op;
     if (!j->node->membership || j->remote)

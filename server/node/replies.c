@@ -552,6 +552,7 @@ void reply_make(struct job *j)
         [ADMIN_CONTEXT_SHOW] = contexts_reply,   [ADMIN_CACHE_LIST] = caches_reply,
         [ADMIN_SETTINGS_LIST] = settings_reply,  [ADMIN_PARTITION_LIST] = partitions_reply,
         [ADMIN_PARTITION_RECOVER] = plain_reply, [ADMIN_VERIFY] = verify_reply,
+        [ADMIN_PARTITION_REPAIR] = repair_reply,
     };
     struct admin_reply reply = {.revision = j->catalog->revision};
     unsigned op = (unsigned)j->request.op;

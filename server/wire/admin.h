@@ -35,7 +35,8 @@ enum {
     X(NODE_REMOVE, 17, "remove")                                                                   \
     X(REBALANCE_PAUSE, 18, "rebalance pause")                                                      \
     X(REBALANCE_RESUME, 19, "rebalance resume")                                                    \
-    X(VERIFY, 20, "verify")
+    X(VERIFY, 20, "verify")                                                                        \
+    X(PARTITION_REPAIR, 21, "partition repair")
 
 enum admin_op {
 #define X(name, code, text) ADMIN_##name = (code),
@@ -58,12 +59,12 @@ enum context_field {
 
 struct admin_request {
     enum admin_op op;
-    char name[PATH_BYTES_MAX + 1];  /* context, context/cache or setting */
-    struct context_info context;    /* CONTEXT_*; ids 0, caches NULL */
+    char name[PATH_BYTES_MAX + 1];  /* context, context/cache, setting or node */
+    struct context_info context;    /* CONTEXT_*, PARTITION_REPAIR; ids 0, caches NULL */
     unsigned fields;                /* CONTEXT_ALTER: enum context_field, or-ed */
     msec_t ttl_ms;                  /* CACHE_CREATE */
     int64_t value;                  /* SETTINGS_SET */
-    uint32_t partition;             /* PARTITION_RECOVER, _RESET; VERIFY: the first of `count` */
+    uint32_t partition;             /* PARTITION_*; VERIFY: the first of `count` */
     uint32_t count;                 /* VERIFY, up to VERIFY_MAX */
     uint64_t only[VERIFY_MAX / 64]; /* between nodes: which of them, a bit each */
     bool freeze;                    /* likewise: let writes to them wait for a moment */

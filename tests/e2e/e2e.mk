@@ -3,13 +3,15 @@ E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many servi
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
 E2E += tests/e2e/netns-selftest
 # What claims nothing about time runs beside other tests; `make test` saves a minute by that.
-E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere)
+E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere copies)
 E2E += $(E2E_BESIDE)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
 E2E_PROGRAMS := $(BUILD)/e2e/load $(BUILD)/e2e/recorder
 $(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
+# Changes a copy on disk; nothing that is installed can.
+$(eval $(call PROGRAM,$(BUILD)/e2e/alter,tests/e2e/alter.c))
 # Only where hiredis is installed; redis-clients says when it is not there.
 ifneq ($(wildcard /usr/include/hiredis/hiredis.h),)
 all e2e-programs: $(BUILD)/e2e/hiredis
@@ -18,8 +20,8 @@ $(BUILD)/e2e/hiredis: tests/clients/hiredis.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis
 .PHONY: e2e e2e-grid e2e-programs
-e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(E2E_PROGRAMS) $(BUILD)/check-history
-all: $(E2E_PROGRAMS) $(BUILD)/check-history
+e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(E2E_PROGRAMS) $(BUILD)/e2e/alter $(BUILD)/check-history
+all: $(E2E_PROGRAMS) $(BUILD)/e2e/alter $(BUILD)/check-history
 e2e: e2e-programs
 	@BUILD=$(BUILD) scripts/run-tests $(E2E)
 # All stories of a grid under faults, with the times they claim: on a machine that does nothing else. STORY="NAME...".

@@ -483,6 +483,13 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context)
     return fake.err;
 }
 
+enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,
+                                    const char *node)
+{
+    (void)g, (void)context, (void)partition, (void)node;
+    return fake.err;
+}
+
 enum grid_err grid_verify(struct grid *g, const char *context, uint32_t first, uint32_t count,
                           struct grid_verified **ret_verified)
 {

@@ -1,0 +1,123 @@
+/* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
+ * is made anew. Its node hands over when it leads (R12), then says that it cannot go on from what
+ * it has: the primary takes it out (R8), and it joins with a whole copy (R11). */
+#include "node/administration_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "node/membership.h"
+#include "node/replication.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 50, PAUSE_MS = 100 };
+
+struct repair {
+    unsigned rounds;
+    struct loop_timer pause;
+};
+
+/* --- on the worker of the node that has it ---------------------------------------------------- */
+
+void repair_visit(struct worker *w, struct job *j, struct share *share)
+{
+    const struct admin_request *r = &j->request;
+    const struct context_info *info = catalog_context_named(j->catalog, slice_str(r->context.name));
+    const struct grid_state *s = replication_state(w);
+    struct replica_config c;
+    if (strcmp(r->name, w->node->conf.name) != 0 || !info || !s ||
+        r->partition % w->node->shards != w->index ||
+        !grid_state_config(s, info->id, r->partition, &c))
+        return;
+    struct replica_member self = replication_self(w);
+    if (c.led && c.in_sync > 1 && replica_member_eq(c.members[0], self)) {
+        struct plan_ask ask = {info->id, r->partition, (uint32_t)c.epoch, self, c.members[1]};
+        (void)shard_hand_over(w->shard, &ask, loop_wall_ms(w->loop)); /* it is asked again */
+        return;
+    }
+    share->repaired = shard_break(w->shard, info->id, r->partition);
+    if (share->repaired)
+        log_warn("node", "%s partition %u: an operator gave this copy up; it is made anew",
+                 info->name, r->partition);
+    loop_timer_set(&w->tick, 0);
+}
+
+/* --- on control ------------------------------------------------------------------------------- */
+
+static void refuse(struct job *j, enum grid_err err, const char *what)
+{
+    const struct admin_request *r = &j->request;
+    j->err = err;
+    snprintf(j->why, sizeof j->why, "%s: %s partition %u: %s", r->name, r->context.name,
+             r->partition, what);
+}
+
+static bool has_copy(const struct replica_config *c, uint32_t node)
+{
+    for (unsigned i = 0; i < c->in_sync; i++)
+        if (c->members[i].node == node)
+            return true;
+    return false;
+}
+
+bool repair_begin(struct job *j)
+{
+    const struct admin_request *r = &j->request;
+    const struct grid_state *s = membership_state(j->node);
+    if (r->op != ADMIN_PARTITION_REPAIR)
+        return true;
+    const struct context_info *info = catalog_context_named(s->catalog, slice_str(r->context.name));
+    const struct grid_node *node = grid_state_node_named(s, slice_str(r->name));
+    struct replica_config c;
+    if (!info)
+        refuse(j, GRID_ENO_CONTEXT, "no such context");
+    else if (!grid_state_config(s, info->id, r->partition, &c))
+        refuse(j, GRID_EBAD_REQUEST, "no such partition");
+    else if (!node)
+        refuse(j, GRID_EBAD_REQUEST, "no such node");
+    else if (!c.led || !has_copy(&c, node->number))
+        refuse(j, GRID_ECONDITION, "it has no copy that is in sync");
+    else if (c.in_sync < 2)
+        refuse(j, GRID_ECONDITION, "it has the only copy that is in sync");
+    if (!j->err)
+        j->repair = xcalloc(1, sizeof *j->repair);
+    return !j->err;
+}
+
+static void again(void *ctx)
+{
+    job_visits(ctx);
+}
+
+static bool repaired(const struct job *j)
+{
+    for (unsigned i = 0; i < j->node->shards; i++)
+        if (j->shares[i].repaired)
+            return true;
+    for (size_t i = 0; i < j->words_len; i++)
+        if (j->words[i].there && j->words[i].reply.verified)
+            return true;
+    return false;
+}
+
+bool repair_judge(struct job *j)
+{
+    if (repaired(j))
+        return true;
+    if (++j->repair->rounds == ROUNDS) {
+        refuse(j, GRID_EBUSY, "it leads it, and cannot hand it over now");
+        return true;
+    }
+    loop_timer_init(&j->repair->pause, j->node->loop, again, j);
+    loop_timer_set(&j->repair->pause, PAUSE_MS);
+    return false;
+}
+
+/* Tells another node, too, whether it was done here. */
+void repair_reply(struct job *j, struct admin_reply *reply)
+{
+    for (unsigned i = 0; i < j->node->shards; i++)
+        reply->verified += j->shares[i].repaired;
+    reply_encode(j, reply);
+}
