@@ -615,6 +615,7 @@ static struct peer_hello hello_make(const struct membership *m)
     memcpy(h.grid_id, m->found.identity.grid_id, sizeof h.grid_id);
     memcpy(h.node_id, m->info.id, sizeof h.node_id);
     memcpy(h.boot_id, m->info.boot_id, sizeof h.boot_id);
+    h.start = meta_info(m->node->meta)->boot;
     snprintf(h.node, sizeof h.node, "%s", m->info.name);
     snprintf(h.address, sizeof h.address, "%s", m->info.address[ADDRESS_PEER]);
     snprintf(h.software, sizeof h.software, "gridd " GRIDD_VERSION);

@@ -2,8 +2,8 @@
  *
  * Between two nodes that lose sight of each other and dial at the same time, both sides must keep
  * the same one of two connections. The rule: the one that the node with the smaller id dialled;
- * but the newer one, when the other node has started anew, or when the same side dialled both (it
- * would not dial again if its first one were alive). */
+ * but the newer one, when the same side dialled both (it would not dial again if its first one were
+ * alive), or when the other node has started anew: a start never gives way to an earlier one. */
 #include "node/peers_priv.h"
 
 #include "base/alloc.h"
@@ -60,8 +60,10 @@ static void refuse(struct peers_link *k, enum grid_err status, const char *why)
 /* Whether the new link `k`, not up yet, takes the place of `was`. */
 static bool replaces(const struct peers_link *k, const struct peers_link *was)
 {
-    const struct peer_hello *o = peer_other(k->peer);
-    if (!peers_same(o->boot_id, peer_other(was->peer)->boot_id) || k->dialled == was->dialled)
+    const struct peer_hello *o = peer_other(k->peer), *before = peer_other(was->peer);
+    if (o->start && o->start < before->start)
+        return false; /* said before the node started anew, and late */
+    if (!peers_same(o->boot_id, before->boot_id) || k->dialled == was->dialled)
         return true;
     return k->dialled == peers_first(k->peers, o->node_id);
 }

@@ -70,6 +70,7 @@ void wire_peer_hello(struct buf *out, const struct peer_hello *h)
     m.grid_id = binary(h->grid_id, zeros(h->grid_id) ? 0 : PEER_ID_BYTES);
     m.node_id = binary(h->node_id, PEER_ID_BYTES);
     m.boot_id = binary(h->boot_id, PEER_ID_BYTES);
+    m.start = h->start;
     m.node = wire_text(h->node);
     m.address = wire_text(h->address);
     m.software = wire_text(h->software);
@@ -199,6 +200,7 @@ static bool copy_hello(struct peer_hello *h, const Peer__Hello *m)
 {
     h->version = m->version;
     h->version_min = m->version_min;
+    h->start = m->start;
     h->shards = m->shards;
     h->kind = (enum peer_kind)m->kind;
     h->from_shard = m->from_shard;

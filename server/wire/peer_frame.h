@@ -34,6 +34,7 @@ struct peer_hello {
     uint8_t grid_id[PEER_ID_BYTES]; /* all zero: not founded yet, as far as this node knows */
     uint8_t node_id[PEER_ID_BYTES];
     uint8_t boot_id[PEER_ID_BYTES];
+    uint64_t start; /* the node's 1st, 2nd...; 0: not told */
     char node[PEER_NAME_BYTES + 1];
     char address[PEER_ADDRESS_BYTES]; /* where it listens for peers, as others see it; may be "" */
     char software[PEER_NAME_BYTES + 1];

@@ -180,6 +180,7 @@ static MAYBE_UNUSED struct node_end *node_make(struct world *w, uint8_t id, uint
     e->self.shards = shards;
     e->self.node_id[0] = id;
     e->self.boot_id[0] = ++boots;
+    e->self.start = boots;
     snprintf(e->self.grid, sizeof e->self.grid, "%s", grid);
     snprintf(e->self.node, sizeof e->self.node, "n%u", id);
     thread_make(e, &e->control, PEER_CONTROL, 0);

@@ -209,6 +209,32 @@ START_TEST(a_node_that_has_started_anew_replaces_what_it_was)
 }
 END_TEST
 
+START_TEST(what_a_node_was_before_comes_too_late_to_replace_what_it_is)
+{
+    for (uint8_t id = 1; id <= 3; id += 2) { /* the one dials first, the other is dialled first */
+        struct world w;
+        world_begin(&w, false);
+        struct node_end *old = node_make(&w, id, 1, "shop", NULL);
+        struct node_end *nodes[] = {node_make(&w, 2, 1, "shop", NULL),
+                                    node_make(&w, id, 1, "shop", NULL), old};
+        acquaint(nodes, 2);
+        ck_assert(until_up(nodes, 2, 3000));
+        unsigned downs = nodes[0]->control.downs;
+        struct node_end *late[] = {old, nodes[0]};
+        acquaint(late, 2);
+        for (int i = 0; i < 3000; i++)
+            round_all(nodes, 3);
+        struct peers_link *k = peers_find(nodes[0]->control.peers, old->self.node_id, 0);
+        ck_assert_ptr_nonnull(k);
+        ck_assert_uint_eq(peers_link_other(k)->boot_id[0], nodes[1]->self.boot_id[0]);
+        ck_assert_uint_eq(nodes[0]->control.downs, downs);
+        ck_assert_uint_eq(links_of(&old->control) + links_of(&old->shards[0]), 0);
+        nodes_free(nodes, 3);
+        world_end(&w);
+    }
+}
+END_TEST
+
 START_TEST(a_silent_node_is_noticed_and_found_again)
 {
     struct world w;
@@ -469,6 +495,7 @@ UNIT_MAIN("node/peers", shards_that_hold_the_same_partitions_are_linked,
           two_grids_do_not_mix_by_name_or_by_id, nodes_that_know_addresses_alone_keep_one_link_each,
           an_address_that_is_wanted_is_dialled, a_node_that_is_not_wanted_any_more_is_left,
           a_node_that_has_started_anew_replaces_what_it_was,
+          what_a_node_was_before_comes_too_late_to_replace_what_it_is,
           a_silent_node_is_noticed_and_found_again, records_do_not_wait_for_a_copy_to_a_slow_reader,
           the_largest_messages_pass_one_after_the_other,
           whatever_happens_order_and_credit_hold_and_links_come_back, the_same_with_tls,
