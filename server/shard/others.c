@@ -155,6 +155,7 @@ void sharing_init(struct shard *s)
     list_init(&g->stuck);
     list_init(&g->copies);
     list_init(&g->ended);
+    list_init(&g->later);
     g->effects = xcalloc(RECORD_EFFECTS_MAX, sizeof *g->effects);
 }
 
@@ -368,15 +369,11 @@ static uint64_t settled_look(const struct shard *s, msec_t now)
         if (first->lsn && first->lsn <= settled && now < first->since + SETTLE_MS)
             settled = first->lsn - 1;
     }
-    list_for_each (it, &s->partitions) {
-        const struct others *o = list_entry(it, struct partition, link)->others;
-        if (!o || list_empty(&o->later))
-            continue;
-        const struct later *first = list_entry(o->later.next, const struct later, link);
-        if (first->lsn && first->lsn <= settled)
-            settled = first->lsn - 1;
-    }
-    return settled;
+    struct list *first = s->sharing->later.next;
+    uint64_t later = UINT64_MAX;
+    if (first != &s->sharing->later)
+        later = list_entry(first, struct later, all)->lsn;
+    return later <= settled ? later - 1 : settled;
 }
 
 msec_t shard_turn(struct shard *s, msec_t now)

@@ -27,6 +27,7 @@ struct sharing {
     struct list stuck;  /* a link took no more */
     struct list copies; /* going out */
     struct list ended;  /* copies that wait for a page of the checkpoint, for nothing */
+    struct list later;  /* of all partitions, those in the log, in its order */
     struct heap timers; /* of replicas, and of mends */
     uint64_t asks;      /* numbers given */
     msec_t progress_at;
@@ -51,7 +52,8 @@ struct outgoing {
 
 /* A record that is in the log and not in memory yet: what it changes is being fetched. */
 struct later {
-    struct list link;
+    struct list link; /* of its partition's */
+    struct list all;  /* of the shard's */
     uint64_t version;
     uint64_t lsn; /* 0: it is in no log */
     size_t len;

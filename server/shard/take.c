@@ -49,7 +49,8 @@ static void record_apply(struct shard *s, struct partition *p, const struct reco
     }
 }
 
-static void later_add(struct partition *p, uint64_t version, uint64_t lsn, struct slice bytes)
+static void later_add(struct shard *s, struct partition *p, uint64_t version, uint64_t lsn,
+                      struct slice bytes)
 {
     struct later *l = xalloc(sizeof *l + bytes.len);
     l->version = version;
@@ -57,13 +58,22 @@ static void later_add(struct partition *p, uint64_t version, uint64_t lsn, struc
     l->len = bytes.len;
     memcpy(l->bytes, bytes.data, bytes.len);
     list_push_back(&others_of(p)->later, &l->link);
+    list_init(&l->all);
+    if (lsn)
+        list_push_back(&s->sharing->later, &l->all);
+}
+
+static void later_free(struct later *l)
+{
+    list_remove(&l->all);
+    free(l);
 }
 
 void later_forget(struct partition *p)
 {
     struct list *it;
     while (p->others && (it = list_pop_front(&p->others->later)))
-        free(list_entry(it, struct later, link));
+        later_free(list_entry(it, struct later, link));
 }
 
 static void later_fetched(struct shard *s, struct partition *p, enum grid_err err, msec_t now)
@@ -118,7 +128,7 @@ void later_run(struct shard *s, struct partition *p, msec_t now)
         if (!later_apply(s, p, l, now))
             break;
         list_remove(&l->link);
-        free(l);
+        later_free(l);
     }
     partition_committed(s, p);
     if (list_empty(&o->later) && o->clean_due)
@@ -142,7 +152,7 @@ static void record_take(struct shard *s, struct partition *p, const struct recor
                  (!content_complete(p->content) && keys_missing(s, p, rec, &key, 1));
     replica_advance(&p->replica, rec->version);
     if (waits)
-        later_add(p, rec->version, lsn, bytes);
+        later_add(s, p, rec->version, lsn, bytes);
     else
         record_apply(s, p, rec);
     if (lsn) {
