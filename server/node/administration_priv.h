@@ -26,7 +26,7 @@ struct share { /* what one worker tells */
         *partitions;            /* all partitions of the contexts asked for, in order */
     struct verify_sum *digests; /* VERIFY: of the partitions asked for */
     size_t digests_len;
-    bool repaired; /* PARTITION_REPAIR: the copy that was here is given up */
+    unsigned repaired; /* PARTITION_REPAIR: enum repair_state */
 };
 
 /* What another node said. */

@@ -1,6 +1,7 @@
 /* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
- * is made anew. Its node hands over when it leads (R12), then says that it cannot go on from what
- * it has: the primary takes it out (R8), and it joins with a whole copy (R11). */
+ * is made anew. Its node says that it cannot go on from what it has, and hands over when it leads
+ * (R12): the primary takes it out (R8), and it joins with a whole copy (R11). The answer comes when
+ * it is taken out. All nodes are asked again and again; who is named does it, once. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -11,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 50, PAUSE_MS = 100 };
+enum { ROUNDS = 30, PAUSE_MS = 100 };
+enum repair_state { REPAIR_NOT_HERE, REPAIR_BROKEN, REPAIR_DONE };
 
 struct repair {
     unsigned rounds;
@@ -30,16 +32,20 @@ void repair_visit(struct worker *w, struct job *j, struct share *share)
         r->partition % w->node->shards != w->index ||
         !grid_state_config(s, info->id, r->partition, &c))
         return;
-    struct replica_member self = replication_self(w);
-    if (c.led && c.in_sync > 1 && replica_member_eq(c.members[0], self)) {
-        struct plan_ask ask = {info->id, r->partition, (uint32_t)c.epoch, self, c.members[1]};
-        (void)shard_hand_over(w->shard, &ask, loop_wall_ms(w->loop)); /* it is asked again */
+    if (!c.led || c.in_sync < 2) /* it may be the only one meanwhile */
         return;
-    }
-    share->repaired = shard_break(w->shard, info->id, r->partition);
-    if (share->repaired)
-        log_warn("node", "%s partition %u: an operator gave this copy up; it is made anew",
+    if (!r->freeze) {
+        shard_break(w->shard, info->id, r->partition);
+        log_warn("node", "%s partition %u: an operator gives this copy up; it is made anew",
                  info->name, r->partition);
+    }
+    bool broken = shard_broken(w->shard, info->id, r->partition);
+    share->repaired = broken ? REPAIR_BROKEN : r->freeze ? REPAIR_DONE : REPAIR_NOT_HERE;
+    struct replica_member self = replication_self(w);
+    if (broken && replica_member_eq(c.members[0], self)) {
+        struct plan_ask ask = {info->id, r->partition, (uint32_t)c.epoch, self, c.members[1]};
+        (void)shard_hand_over(w->shard, &ask, loop_wall_ms(w->loop));
+    }
     loop_timer_set(&w->tick, 0);
 }
 
@@ -85,39 +91,57 @@ bool repair_begin(struct job *j)
     return !j->err;
 }
 
+static unsigned said_here(const struct job *j)
+{
+    unsigned most = REPAIR_NOT_HERE;
+    for (unsigned i = 0; i < j->node->shards; i++)
+        most = j->shares[i].repaired > most ? j->shares[i].repaired : most;
+    return most;
+}
+
+static unsigned said(const struct job *j)
+{
+    unsigned most = said_here(j);
+    for (size_t i = 0; i < j->words_len; i++)
+        if (j->words[i].there && j->words[i].reply.verified > most)
+            most = j->words[i].reply.verified;
+    return most;
+}
+
+static bool taken_out(const struct job *j)
+{
+    const struct admin_request *r = &j->request;
+    const struct grid_state *s = membership_state(j->node);
+    const struct context_info *info = catalog_context_named(s->catalog, slice_str(r->context.name));
+    const struct grid_node *node = grid_state_node_named(s, slice_str(r->name));
+    struct replica_config c;
+    return !info || !node || !grid_state_config(s, info->id, r->partition, &c) ||
+           !has_copy(&c, node->number);
+}
+
 static void again(void *ctx)
 {
     job_visits(ctx);
 }
 
-static bool repaired(const struct job *j)
-{
-    for (unsigned i = 0; i < j->node->shards; i++)
-        if (j->shares[i].repaired)
-            return true;
-    for (size_t i = 0; i < j->words_len; i++)
-        if (j->words[i].there && j->words[i].reply.verified)
-            return true;
-    return false;
-}
-
 bool repair_judge(struct job *j)
 {
-    if (repaired(j))
+    unsigned state = said(j);
+    if (state == REPAIR_DONE || (j->request.freeze && taken_out(j)))
         return true;
     if (++j->repair->rounds == ROUNDS) {
-        refuse(j, GRID_EBUSY, "it leads it, and cannot hand it over now");
+        refuse(j, GRID_EBUSY, "it is not made anew yet: is the rest of the grid well?");
         return true;
     }
+    j->request.freeze |= state == REPAIR_BROKEN; /* from now on it is looked at alone */
     loop_timer_init(&j->repair->pause, j->node->loop, again, j);
     loop_timer_set(&j->repair->pause, PAUSE_MS);
     return false;
 }
 
-/* Tells another node, too, whether it was done here. */
+/* To another node: how it is here. */
 void repair_reply(struct job *j, struct admin_reply *reply)
 {
-    for (unsigned i = 0; i < j->node->shards; i++)
-        reply->verified += j->shares[i].repaired;
+    reply->verified = said_here(j);
     reply_encode(j, reply);
 }

@@ -575,13 +575,17 @@ bool shard_hand_over(struct shard *s, const struct plan_ask *ask, msec_t now)
     return done;
 }
 
-bool shard_break(struct shard *s, uint32_t context, uint32_t partition)
+void shard_break(struct shard *s, uint32_t context, uint32_t partition)
 {
     struct partition *p = partition_there(s, context, partition);
-    if (!p || (p->role != REPLICA_BACKUP && p->role != REPLICA_JOINING))
-        return false;
-    partition_break(s, p);
-    return true;
+    if (p && p->role != REPLICA_NONE)
+        partition_break(s, p);
+}
+
+bool shard_broken(const struct shard *s, uint32_t context, uint32_t partition)
+{
+    const struct partition *p = partition_there(s, context, partition);
+    return p && p->replica.broken;
 }
 
 bool shard_handed_over(const struct shard *s, uint32_t context, uint32_t partition)

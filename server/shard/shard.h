@@ -210,9 +210,10 @@ bool shard_partition_info(const struct shard *s, uint32_t context, uint16_t part
  * answered by reply(): version is that record's, number is the sum. Any copy has it, and equal
  * ones have equal sums. GRID_EBUSY: it changes all the time; GRID_ENOT_PRIMARY: no copy is here. */
 void shard_digest(struct shard *s, uint32_t context, uint16_t partition, const struct ticket *to);
-/* This copy is not to be relied on: it is made anew from the primary's. False: it leads, or no copy
- * is here. */
-bool shard_break(struct shard *s, uint32_t context, uint32_t partition);
+/* This copy is not to be relied on: it is made anew as soon as another one leads. */
+void shard_break(struct shard *s, uint32_t context, uint32_t partition);
+/* It was not, yet. */
+bool shard_broken(const struct shard *s, uint32_t context, uint32_t partition);
 /* So that sums of all copies can be taken at one version: writes wait for `ms` (0: no more).
  * False: this node does not lead it. */
 bool shard_freeze(struct shard *s, uint32_t context, uint16_t partition, msec_t ms, msec_t now);
