@@ -130,7 +130,7 @@ int cmd_get(struct ctl *c, const struct args *a)
     struct grid_cache *cache;
     struct grid_value value;
     struct grid_bytes key = ctl_bytes(args_text(a, "KEY"));
-    int code = ctl_cache(c, &cache);
+    int code = ctl_read_cache(c, &cache);
     if (code)
         return code;
     enum grid_err err = grid_get(cache, key, affinity_of(a), &value);
@@ -223,7 +223,7 @@ int cmd_scan(struct ctl *c, const struct args *a)
     struct grid_cache *cache;
     struct grid_scan *scan;
     struct grid_entry entry;
-    int code = ctl_cache(c, &cache);
+    int code = ctl_read_cache(c, &cache);
     if (code)
         return code;
     enum grid_err err = grid_scan_start(cache, &how, &scan);
@@ -251,7 +251,7 @@ int cmd_count(struct ctl *c, const struct args *a)
     static const struct out_column columns[] = {{"count", OUT_NUMBER, false}};
     struct grid_cache *cache;
     uint64_t count;
-    int code = ctl_cache(c, &cache);
+    int code = ctl_read_cache(c, &cache);
     if (code)
         return code;
     enum grid_err err = grid_count(cache, &count);

@@ -254,7 +254,7 @@ int cmd_dump(struct ctl *c, const struct args *a)
     struct grid_scan *scan;
     struct grid_entry entry;
     struct text line = {0};
-    int code = ctl_cache(c, &cache);
+    int code = ctl_read_cache(c, &cache);
     if (code)
         return code;
     enum grid_err err = grid_scan_start(cache, NULL, &scan);

@@ -17,6 +17,11 @@
         .name = "KEY", .type = ARG_KEY,                                                            \
         .help = "1 to 480 bytes; one that begins with - goes after --"                             \
     }
+#define LOCAL                                                                                      \
+    {                                                                                              \
+        .name = "local",                                                                           \
+        .help = "a copy on the node that is asked may answer; at worst 300 ms old"                 \
+    }
 #define TTL                                                                                        \
     {                                                                                              \
         .name = "ttl", .type = ARG_TTL,                                                            \
@@ -169,7 +174,7 @@ const struct command commands[] = {
         .path = "get",
         .help = "print a value and a newline",
         .args = {CACHE, KEY},
-        .options = {AFFINITY, {.name = "version", .help = "print version, TAB, value"}},
+        .options = {AFFINITY, {.name = "version", .help = "print version, TAB, value"}, LOCAL},
         .run = cmd_get,
     },
     {
@@ -211,7 +216,8 @@ const struct command commands[] = {
                      .metavar = "P",
                      .help = "only keys that begin so"},
                     {.name = "limit", .type = ARG_COUNT, .help = "stop after so many"},
-                    {.name = "keys", .help = "no values"}},
+                    {.name = "keys", .help = "no values"},
+                    LOCAL},
         .examples = {"gridctl scan packages/by-name --prefix lib --limit 10 --keys"},
         .run = cmd_scan,
     },
@@ -219,6 +225,7 @@ const struct command commands[] = {
         .path = "count",
         .help = "print the number of entries",
         .args = {CACHE},
+        .options = {LOCAL},
         .run = cmd_count,
     },
     {
@@ -255,7 +262,8 @@ const struct command commands[] = {
               .type = ARG_CHOICE,
               .choices =
                   "tsv|jsonl",
-              .help = "default tsv; jsonl keeps deadlines, affinity keys, media types and hashes"}},
+              .help = "default tsv; jsonl keeps deadlines, affinity keys, media types and hashes"},
+             LOCAL},
         .examples = {"gridctl dump packages/by-name --format jsonl > packages.jsonl"},
         .run = cmd_dump,
     },

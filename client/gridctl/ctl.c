@@ -187,6 +187,14 @@ int ctl_cache(struct ctl *c, struct grid_cache **ret_cache)
     return err == GRID_OK ? 0 : ctl_fail(c, err, path);
 }
 
+int ctl_read_cache(struct ctl *c, struct grid_cache **ret_cache)
+{
+    int code = ctl_cache(c, ret_cache);
+    if (!code)
+        grid_read_local(c->grid, args_flag(c->args, "--local"));
+    return code;
+}
+
 struct grid_bytes ctl_bytes(const char *text)
 {
     return (struct grid_bytes){text, text ? strlen(text) : 0};

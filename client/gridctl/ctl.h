@@ -48,6 +48,8 @@ int ctl_connect(struct ctl *c, uint32_t timeout_ms);
 bool ctl_password(struct ctl *c, bool piped, char *buf, int size);
 /* Connect and open the command's argument CACHE. */
 int ctl_cache(struct ctl *c, struct grid_cache **ret_cache);
+/* The same for what it reads, by --local or not. */
+int ctl_read_cache(struct ctl *c, struct grid_cache **ret_cache);
 struct grid_bytes ctl_bytes(const char *text); /* NULL: empty */
 
 /* Print "gridctl: COMMAND: ..." on stderr and return `code`. */

@@ -102,6 +102,7 @@ struct grid_options {
     /* run on this libevent base; NULL: a base of its own, driven by grid_poll() and blocking
      * calls */
     struct event_base *base;
+    bool read_local; /* see grid_read_local() */
 };
 
 /* Connect and greet a server. *ret_grid is the caller's, release with grid_close().
@@ -126,6 +127,16 @@ GRID_API const char *grid_version(void);
 /* Open "context/cache". *ret_cache belongs to the grid. */
 GRID_API GRID_MUST_USE enum grid_err grid_cache_open(struct grid *g, const char *path,
                                                      struct grid_cache **ret_cache);
+
+/* From now on, reads (get, get_many, scans that begin, count) ask the node this client is connected
+ * to first: of `endpoints` the first one that answers. If that has a copy in sync, it answers from
+ * it, which saves the way to the primary; else, or when it may not, the primary answers as always.
+ * Such an answer is never of a write that was not committed. As long as the node is in sync it has
+ * all that was acknowledged to anybody, so what was written before is read. Only a node that has
+ * been put out of the set and does not know yet may answer as things were before, for 300 ms at
+ * most: until then a read may miss the latest writes, the caller's own, too, or be older than the
+ * one before. Expiry goes by that node's clock. Writes are as always. */
+GRID_API void grid_read_local(struct grid *g, bool on);
 
 /* --- one key ---------------------------------------------------------------------------------- */
 

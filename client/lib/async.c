@@ -42,10 +42,13 @@ struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct w
     const char *fault = gc_key_fault(c->grid, key, &err);
     if (unlikely(fault))
         return refused_request(c, op, err, fault);
-    struct request *r = gc_request_new(c->grid, op, c, gc_wire_key_len(key));
+    bool local = unlikely(c->grid->read_local) && op == GRID__OP__GET;
+    size_t len = gc_wire_key_len(key) + gc_wire_number_len(REQUEST_READ_LOCAL, local);
+    struct request *r = gc_request_new(c->grid, op, c, len);
     if (unlikely(!r))
         return NULL;
-    gc_wire_put_key(r->body, key);
+    gc_wire_put_number(gc_wire_put_key(r->body, key), REQUEST_READ_LOCAL, local);
+    r->local = local;
     r->changes = r->is_write = op != GRID__OP__GET && op != GRID__OP__LOCATE;
     request_route(r, key->affinity.len ? key->affinity : key->key);
     return r;

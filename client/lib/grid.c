@@ -180,6 +180,7 @@ static enum grid_err take_options(struct grid *g, const struct grid_options *o,
 {
     const char *endpoints = o->endpoints && *o->endpoints ? o->endpoints : "127.0.0.1:7400";
     g->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS_DEFAULT;
+    g->read_local = o->read_local;
     g->pipeline_max = o->pipeline_max ? o->pipeline_max : PIPELINE_DEFAULT;
     g->user = gc_strdup(o->user);
     g->password = gc_strdup(o->password);
@@ -306,6 +307,11 @@ void grid_close(struct grid *g)
     free(g->name);
     free(g->grid_name);
     free(g);
+}
+
+void grid_read_local(struct grid *g, bool on)
+{
+    g->read_local = on;
 }
 
 /* --- driving ---------------------------------------------------------------------------------- */

@@ -58,12 +58,12 @@ struct grid {
     uint64_t rest_until;
     enum grid_err rest_status; /* of the last that rests; rest_why: what was said of it */
     uint64_t answers;
-
     uint64_t now;                   /* monotonic ms, of this turn */
     uint64_t dice;                  /* state of the generator that jitters */
     unsigned rests;                 /* in a row */
     unsigned depth;                 /* inside completions */
     bool connected, closing, dirty; /* grid_connect() is done; grid_close(); some is to be sent */
+    bool read_local;
     char error[DETAIL_BYTES], detail[DETAIL_BYTES], rest_why[DETAIL_BYTES];
 
     struct event_base *base; /* the caller's; NULL: none */
@@ -101,7 +101,7 @@ struct request {
     uint32_t op, cache_id;    /* cache_id: as sent last */
     uint32_t numbers;         /* how many it uses up */
     uint16_t slot;            /* where it goes; by key or partition */
-    bool routed;              /* slot is set */
+    bool routed, local;       /* slot is set; it goes to `home`, whoever is primary */
     bool counted;             /* in grid.on_their_way */
     bool is_async, is_write;  /* is_write: exactly once by R13 */
     bool changes;          /* done twice or not at all is not the same: in doubt when unanswered */

@@ -95,6 +95,8 @@ static void on_chunk(struct request *r, const struct outcome *o)
 static enum grid_err ask(struct many *m, struct chunk *c, size_t body_len)
 {
     struct grid *g = m->cache->grid;
+    bool local = g->read_local && m->op == GRID__OP__GET_MANY;
+    body_len += gc_wire_number_len(REQUEST_READ_LOCAL, local);
     struct request *r = gc_request_new(g, m->op, m->cache, body_len);
     if (!r)
         return GRID_ENOMEM;
@@ -103,6 +105,8 @@ static enum grid_err ask(struct many *m, struct chunk *c, size_t body_len)
         struct wire_key k = key_of(m, &m->items[c->at[i]]);
         at = gc_wire_put_item(at, &k);
     }
+    gc_wire_put_number(at, REQUEST_READ_LOCAL, local);
+    r->local = local;
     const struct grid_item *first = &m->items[c->at[0]];
     request_route(r, first->how.affinity.len ? first->how.affinity : first->key);
     r->numbers = (uint32_t)c->len;

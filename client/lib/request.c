@@ -252,7 +252,7 @@ void gc_requests_recall(struct link *l)
         if (straight->shunned || !gc_link_sound(straight))
             continue;
         r->doubt = r->doubt || went_out(r);
-        r->on_wire = false;
+        r->on_wire = r->local = false;
         list_remove(&r->queue);
         gc_request_send(r);
     }

@@ -104,6 +104,8 @@ static struct link *route_among_nodes(struct grid *g, const struct request *r)
 
 struct link *gc_route(struct grid *g, const struct request *r)
 {
+    if (unlikely(r->local) && g->topology.revision && gc_link_sound(g->home))
+        return g->home;
     if (g->topology.revision)
         return route_among_nodes(g, r);
     if (!r->routed || !r->cache || !r->cache->partitions || !g->shards)

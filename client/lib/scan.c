@@ -29,7 +29,7 @@ struct grid_scan {
     struct grid_cache *cache;
     uint8_t prefix[KEY_BYTES_MAX];
     size_t prefix_len;
-    bool keys_only;
+    bool keys_only, local;
     uint32_t page, partitions, partition; /* partition: the next one to ask for */
     struct slot slots[AHEAD];
     struct slot *reading;
@@ -77,7 +77,8 @@ static enum grid_err ask(struct slot *s, uint32_t partition, struct grid_bytes c
                  gc_wire_number_len(REQUEST_LIMIT, scan->page) +
                  gc_wire_bytes_len(REQUEST_PREFIX, prefix.len) +
                  gc_wire_bytes_len(REQUEST_CURSOR, cursor.len) +
-                 gc_wire_number_len(REQUEST_KEYS_ONLY, scan->keys_only);
+                 gc_wire_number_len(REQUEST_KEYS_ONLY, scan->keys_only) +
+                 gc_wire_number_len(REQUEST_READ_LOCAL, scan->local);
     struct request *r = gc_request_new(scan->grid, GRID__OP__SCAN, scan->cache, len);
     if (!r)
         return GRID_ENOMEM;
@@ -85,7 +86,9 @@ static enum grid_err ask(struct slot *s, uint32_t partition, struct grid_bytes c
     at = gc_wire_put_number(at, REQUEST_LIMIT, scan->page);
     at = gc_wire_put_bytes(at, REQUEST_PREFIX, prefix);
     at = gc_wire_put_bytes(at, REQUEST_CURSOR, cursor);
-    gc_wire_put_number(at, REQUEST_KEYS_ONLY, scan->keys_only);
+    at = gc_wire_put_number(at, REQUEST_KEYS_ONLY, scan->keys_only);
+    gc_wire_put_number(at, REQUEST_READ_LOCAL, scan->local);
+    r->local = scan->local;
     r->slot = (uint16_t)((uint64_t)partition * SLOTS / scan->partitions);
     r->routed = true;
     r->finish = on_page;
@@ -118,6 +121,7 @@ enum grid_err grid_scan_start(struct grid_cache *c, const struct grid_scan_optio
     if (how->prefix.len)
         memcpy(scan->prefix, how->prefix.data, how->prefix.len);
     scan->keys_only = how->keys_only;
+    scan->local = g->read_local;
     scan->page = how->page ? how->page : PAGE_DEFAULT;
     for (size_t i = 0; i < AHEAD; i++)
         scan->slots[i].scan = scan;
@@ -243,5 +247,10 @@ static enum grid_err take_count(struct wait *w, const struct wire_response *a)
 enum grid_err grid_count(struct grid_cache *c, uint64_t *ret_count)
 {
     struct wait w = {.take = take_count, .to = ret_count};
-    return gc_wait(c->grid, gc_request_new(c->grid, GRID__OP__COUNT, c, 0), &w);
+    bool local = c->grid->read_local;
+    size_t len = gc_wire_number_len(REQUEST_READ_LOCAL, local);
+    struct request *r = gc_request_new(c->grid, GRID__OP__COUNT, c, len);
+    if (r)
+        gc_wire_put_number(r->body, REQUEST_READ_LOCAL, local);
+    return gc_wait(c->grid, r, &w);
 }

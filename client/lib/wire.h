@@ -55,6 +55,7 @@ enum {
     REQUEST_KEYS_ONLY = 19,
     REQUEST_NAME = 20,
     REQUEST_ADMIN = 21,
+    REQUEST_READ_LOCAL = 26,
 };
 size_t gc_wire_number_len(unsigned field, uint64_t v);
 size_t gc_wire_bytes_len(unsigned field, size_t len);

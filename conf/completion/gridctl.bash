@@ -64,13 +64,14 @@ _gridctl()
     ' cache') words=" create list drop" ;;
     ' cache create') options=" --ttl" ;;
     ' put') options=" --affinity --ttl --if-absent --if-version" ;;
-    ' get') options=" --affinity --version" ;;
+    ' get') options=" --affinity --version --local" ;;
     ' del') options=" --affinity" ;;
     ' incr') options=" --affinity" ;;
     ' expire') options=" --affinity" ;;
-    ' scan') options=" --prefix --limit --keys" ;;
+    ' scan') options=" --prefix --limit --keys --local" ;;
+    ' count') options=" --local" ;;
     ' load') options=" --format --key --affinity --header --raw --ttl" ;;
-    ' dump') options=" --format" ;;
+    ' dump') options=" --format --local" ;;
     ' locate') options=" --affinity" ;;
     ' partition') words=" list recover reset repair" ;;
     ' partition recover') options=" --accept-loss" ;;

@@ -195,7 +195,7 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     bool leads = role_of(c, self) == REPLICA_PRIMARY, was_primary = r->role == REPLICA_PRIMARY;
     bool next = follows(r, c, leads), skipped = c->epoch != r->epoch + 1u;
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
-    bool served = served_last(r, old, c);
+    bool served = served_last(r, old, c), was_backup = r->role == REPLICA_BACKUP;
     msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
     r->epoch = (uint32_t)c->epoch;
     r->role = role_of(c, self);
@@ -204,6 +204,8 @@ static void install(struct replica *r, const struct replica_config *c, int self,
         r->set->grace = grace;
         r->set->served = served;
     }
+    if (!was_backup)
+        r->sure = r->history.last;
     if (old && leads && was_primary && next && r->set)
         reign_on(r, old, r->set, skipped);
     else if (old && r->set && !leads && !was_primary)

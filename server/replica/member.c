@@ -149,6 +149,7 @@ void replica_mended(struct replica *r, const struct replica_history *history, ms
     struct replica_set *s = r->set;
     CHECK(s && replica_mendable(r, s->answered, history));
     r->history = *history;
+    r->sure = history->last;
     r->acked = 0; /* half of it is nothing */
     if (r->commit > s->mark)
         r->commit = s->mark;

@@ -207,6 +207,26 @@ bool replica_reads(struct replica *r, msec_t now)
     return true;
 }
 
+bool replica_copy_shows(const struct replica *r, uint64_t version)
+{
+    return !replica_pending(r, version) || RULE_OFF(COPY_UNCOMMITTED);
+}
+
+/* A member that joins may lead soon, by a promotion that this node has not heard of. */
+bool replica_copy_reads(const struct replica *r, msec_t now)
+{
+    const struct replica_set *s = r->set;
+    if (r->role != REPLICA_BACKUP || !s || !s->synced || s->cutting || r->broken || r->copying ||
+        !replica_copy_shows(r, r->sure))
+        return false;
+    for (unsigned i = 0; i < s->len; i++)
+        if (i != s->self && !RULE_OFF(COPY_LEASES) &&
+            !r->ports->lease_held(r->ports->ctx, (struct replica *)(uintptr_t)r, s->peers[i].member,
+                                  now))
+            return false;
+    return true;
+}
+
 /* --- what comes in, and goes out -------------------------------------------------------------- */
 
 enum replica_verdict replica_receive(struct replica *r, const struct replica_message *m, msec_t now)

@@ -108,6 +108,7 @@ struct replica {
     struct replica_history history; /* .last: version of the last record */
     uint64_t acked;                 /* this node holds the records so far, as R4 asks */
     uint64_t commit;                /* every member in sync does (R5) */
+    uint64_t sure;                  /* backup: see replica_copy_reads() */
     struct replica_set *set;        /* the other members, and what is under way; NULL: none */
     struct replica_member self;
     uint32_t epoch; /* of the configuration in force (R1); 0: none */
@@ -152,6 +153,14 @@ bool replica_short(const struct replica *r);
  * the read is done. False: park it and ask again soon; a member whose lease is missing for long is
  * asked out. */
 bool replica_reads(struct replica *r, msec_t now);
+/* Backup. Whether its copy may answer a read at `now`, asked after the read. It has every record
+ * that was acknowledged, and as long as every other member lends this node a lease nobody has
+ * led without it for longer than a lease lasts: so old its answers may be, and no older. What it
+ * lacks is surely absent once `sure` is committed: it may have come into the set without
+ * tombstones. */
+bool replica_copy_reads(const struct replica *r, msec_t now);
+/* Whether a record is committed, as far as a backup knows: else it must not be shown (R6). */
+bool replica_copy_shows(const struct replica *r, uint64_t version);
 /* The version of the next record (R2): seq + 1 in the epoch in force. 0: there is none, the numbers
  * are used up or a record of a later epoch is there. */
 uint64_t replica_peek(const struct replica *r);

@@ -156,6 +156,7 @@ static void count_everywhere(struct grid_session *g, struct wire_request *r, uin
     for (uint32_t i = 0; i < parts; i++) {
         ops[i] = session_count_op(&g->base, r->op.cache, i);
         ops[i].asks_again = true;
+        ops[i].local = r->op.local;
         session_submit(&g->base, &ops[i], collector_ticket(c, i));
     }
 }

@@ -244,7 +244,7 @@ static void on_got(struct http_session *h, struct http_pending *p, const struct 
 void http_get(struct http_session *h, struct http_request *r)
 {
     struct op *op = op_of(h, r, OP_GET);
-    if (unlikely(!op || !place(h, r, op)))
+    if (unlikely(!op || !http_query_local(h, r, &op->local) || !place(h, r, op)))
         return;
     if (unlikely(r->headers[HEADER_IF_MATCH].data || r->headers[HEADER_IF_NONE_MATCH].data)) {
         struct conditions *c = r->pending->state = xcalloc(1, sizeof *c);

@@ -22,7 +22,7 @@ struct listing {
     uint32_t cache, partition, partitions;
     uint32_t left;  /* entries the page has room for */
     uint32_t scans; /* done so far */
-    bool values;
+    bool values, local;
     size_t prefix_len, cursor_len;
     uint8_t prefix[KEY_BYTES_MAX];
     uint8_t cursor[CURSOR_BYTES_MAX];
@@ -40,6 +40,7 @@ static struct op scan_of(const struct listing *l)
 {
     return (struct op){.kind = OP_SCAN,
                        .keys_only = !l->values,
+                       .local = l->local,
                        .cache = l->cache,
                        .partition = (uint16_t)l->partition,
                        .limit = l->left,
@@ -127,11 +128,12 @@ void http_list(struct http_session *h, struct http_request *r)
 {
     const struct context_info *context;
     struct slice prefix, cursor;
-    bool values, info;
+    bool values, info, local;
     uint64_t limit = LIST_DEFAULT;
     uint32_t cache = http_cache(h, r);
     if (!cache || !http_query(h, r, "prefix", &prefix) || !http_query(h, r, "cursor", &cursor) ||
         !http_query_flag(h, r, "values", &values) || !http_query_flag(h, r, "info", &info) ||
+        !http_query_local(h, r, &local) ||
         !http_query_number(h, r, "limit", SCAN_LIMIT_MAX, &limit))
         return;
     struct fault f = session_context(&h->base, cache, &context);
@@ -149,6 +151,7 @@ void http_list(struct http_session *h, struct http_request *r)
     l->cache = cache;
     l->partitions = context->partitions;
     l->values = values;
+    l->local = local;
     l->left = limit ? (uint32_t)limit : 1;
     const char *why = listing_read(l, prefix, cursor);
     if (why) {

@@ -244,7 +244,8 @@ static void many(struct http_session *h, struct http_request *r, enum op_kind ki
     struct op *ops = NULL;
     json_error_t where;
     struct reading g = {.h = h, .r = r, .cache = http_cache(h, r)};
-    if (!g.cache)
+    bool local = false;
+    if (!g.cache || (kind == OP_GET && !http_query_local(h, r, &local)))
         return;
     json_t *body = json_loadb((const char *)r->body.data, r->body.len,
                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
@@ -262,6 +263,8 @@ static void many(struct http_session *h, struct http_request *r, enum op_kind ki
     json_decref(body);
     if (g.err)
         return;
+    for (uint32_t i = 0; i < len; i++)
+        ops[i].local = local;
     r->pending->note = kind;
     submit_all(h, r->pending, ops, len);
 }

@@ -197,6 +197,8 @@ bool http_query_number(struct http_session *h, struct http_request *r, const cha
 /* true, false, 1 or 0 from the query; not there: false. False as above. */
 bool http_query_flag(struct http_session *h, struct http_request *r, const char *name,
                      bool *ret_flag);
+/* read=local or read=primary from the query; not there: primary. False as above. */
+bool http_query_local(struct http_session *h, struct http_request *r, bool *ret_local);
 /* The cache of params[0]/params[1]. 0: there is none, and the request is answered. */
 uint32_t http_cache(struct http_session *h, struct http_request *r);
 

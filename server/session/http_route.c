@@ -115,6 +115,18 @@ bool http_query_flag(struct http_session *h, struct http_request *r, const char 
     return false;
 }
 
+bool http_query_local(struct http_session *h, struct http_request *r, bool *ret_local)
+{
+    struct slice text;
+    if (!http_query(h, r, "read", &text))
+        return false;
+    *ret_local = word_is(text, "local");
+    if (likely(!text.data) || *ret_local || word_is(text, "primary"))
+        return true;
+    http_problem(h, r->pending, GRID_EBAD_REQUEST, "read is local or primary");
+    return false;
+}
+
 /* --- the cache -------------------------------------------------------------------------------- */
 
 /* "context/cache" as it is called. */

@@ -33,6 +33,11 @@ static const struct http_param values = {"values", "query",
                                          "{\"type\":\"boolean\",\"default\":false}", "with values"};
 static const struct http_param info = {"info", "query", "{\"type\":\"boolean\",\"default\":false}",
                                        "the cache itself and how many entries it has instead"};
+static const struct http_param read_from = {
+    "read", "query",
+    "{\"type\":\"string\",\"enum\":[\"primary\",\"local\"],\"default\":\"primary\"}",
+    "local: a copy in sync on this node may answer; when the node has lost touch without knowing "
+    "it, as things were up to 300 ms ago"};
 static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"default\":1}",
                                      "what is added; may be negative"};
 
@@ -104,7 +109,7 @@ const struct http_route http_routes[] = {
      .handle = http_get,
      .name = "get",
      .summary = "the value of a key, with the Content-Type it was put with; HEAD: without it",
-     .params = PARAMS(&affinity, &affinity_field, &if_match, &if_none_match),
+     .params = PARAMS(&affinity, &affinity_field, &if_match, &if_none_match, &read_from),
      .outcomes = OUTCOMES({200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}",
                            "the value; ETag: its version; TTL: seconds it has left, if it has"},
                           {304, NULL, NULL, "it has a version that If-None-Match names"}, NOT_FOUND,
@@ -150,7 +155,7 @@ const struct http_route http_routes[] = {
      .handle = http_list,
      .name = "list",
      .summary = "the keys of a cache, page by page",
-     .params = PARAMS(&prefix, &limit, &cursor, &values, &info),
+     .params = PARAMS(&prefix, &limit, &cursor, &values, &info, &read_from),
      .outcomes = OUTCOMES({200, JSON,
                            "{\"type\":\"object\",\"properties\":{\"entries\":{\"type\":\"array\","
                            "\"items\":{\"type\":\"object\",\"properties\":{" ENTRY_FIELDS "}}},"
@@ -163,6 +168,7 @@ const struct http_route http_routes[] = {
      .body = BODY_JSON,
      .name = "getMany",
      .summary = "the values of many keys",
+     .params = PARAMS(&read_from),
      .request = KEYS,
      .outcomes = IN_ORDER},
     {.method = HTTP_POST,

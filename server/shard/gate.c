@@ -5,7 +5,7 @@
  *            are reads of what was pending then: it may yet be committed, but nobody knows when
  *   READS    reads are done, writes wait: a hand-over is under way (R12)
  *   HOLD     all wait, then they are refused: it is about to open here, or to move (R9)
- *   AWAY     NOT_PRIMARY: another node serves it, or nobody; reads of any copy are done
+ *   AWAY     NOT_PRIMARY: another node serves it, or nobody. A backup may do local reads
  *   LOST     until an operator resets it
  *   DAMAGED  until an operator gives the loss up, or another node's copy comes
  *
@@ -32,12 +32,19 @@ static bool writes(const struct op *op)
     return op_writes(op->kind) && !op->reads_only;
 }
 
-/* It may be read without asking the primary: what it knows to be committed is so. */
-static bool reads_here(const struct job *j)
+bool gate_copy(const struct job *j)
 {
     const struct partition *p = j->partition;
-    return j->op->local && !writes(j->op) && p->role == REPLICA_BACKUP && !p->damaged &&
-           !p->replica.broken && !p->replica.copying;
+    return j->op->local && !j->op->numbered && p && p->role == REPLICA_BACKUP &&
+           (j->op->kind == OP_GET || j->op->kind == OP_SCAN || j->op->kind == OP_COUNT);
+}
+
+/* Records that it holds but has not applied are acknowledged by the primary, maybe. */
+bool gate_copy_reads(const struct job *j)
+{
+    const struct partition *p = j->partition;
+    return !p->damaged && partition_applied(p) == replica_last(&p->replica) &&
+           replica_copy_reads(&p->replica, mono_now(j->s));
 }
 
 static bool held_add(struct job *j)
@@ -65,7 +72,7 @@ enum grid_err gate_job(struct job *j)
 {
     enum gate gate = (enum gate)j->partition->gate;
     if (gate == GATE_FEW || (gate == GATE_READS && !writes(j->op)) ||
-        (gate == GATE_AWAY && reads_here(j)))
+        (gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j)))
         return GRID_OK;
     if (gate == GATE_READS || gate == GATE_HOLD)
         held_add(j);

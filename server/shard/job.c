@@ -91,38 +91,73 @@ void parked_run(struct shard *s, struct parked *w, msec_t now)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* R7. False: the op waits, or was refused. */
-ASIDE static bool lease_lets(struct job *j)
+static void job_refuse(struct job *j)
 {
-    if (lease_asked(j->s, j->partition))
-        return true;
-    if (gate_wait(j))
-        return false;
     struct result res = {.status = GRID_ENOT_PRIMARY};
     j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, &res);
+}
+
+/* Of an op that was not done, by who would answer NOT_PRIMARY. False: that is the answer. */
+static bool job_pass_on(struct job *j)
+{
+    const struct shard_ports *ports = &j->s->ports;
+    if (!ports->reroute || j->op->direct)
+        return false;
+    ports->reroute(ports->ctx, j->op);
+    return true;
+}
+
+/* A copy gives values, or says that there is none; all else is for the primary to say. False: it
+ * was passed on, or refused. */
+static bool copy_lets(struct job *j, const struct result *res)
+{
+    if ((!res->status || res->status == GRID_ENOT_FOUND) && gate_copy_reads(j)) {
+        j->s->stats.local_reads++;
+        return true;
+    }
+    if (!job_pass_on(j))
+        job_refuse(j);
+    return false;
+}
+
+/* R7. False: the op waits, or was refused. */
+ASIDE static bool lease_lets(struct job *j, const struct result *res)
+{
+    if (gate_copy(j))
+        return copy_lets(j, res);
+    if (lease_asked(j->s, j->partition))
+        return true;
+    if (!gate_wait(j))
+        job_refuse(j);
     return false;
 }
 
 void job_reply(struct job *j, const struct result *res)
 {
-    if (unlikely(j->partition && j->partition->replica.set) && !lease_lets(j))
+    if (unlikely(j->partition && j->partition->replica.set) && !lease_lets(j, res))
         return;
     j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, res);
 }
 
 void job_fail(struct job *j, enum grid_err err)
 {
-    const struct shard_ports *ports = &j->s->ports;
     if (unlikely(j->op->kind == OP_FETCH)) {
         fetch_done(j, err);
         return;
     }
-    if (err == GRID_ENOT_PRIMARY && ports->reroute && !j->op->direct) {
-        ports->reroute(ports->ctx, j->op);
+    if (err == GRID_ENOT_PRIMARY && job_pass_on(j))
         return;
-    }
     struct result res = {.status = err, .failed_at = j->failed_at};
     job_reply(j, &res);
+}
+
+/* What may not be shown yet the primary is asked for, which knows sooner what becomes of it. */
+static void copy_reply_at(struct job *j, uint64_t version, const struct result *res)
+{
+    if (replica_copy_shows(&j->partition->replica, version))
+        job_reply(j, res);
+    else
+        job_fail(j, GRID_ENOT_PRIMARY);
 }
 
 void job_reply_at(struct job *j, uint64_t version, const struct result *res,
@@ -130,6 +165,8 @@ void job_reply_at(struct job *j, uint64_t version, const struct result *res,
 {
     if (likely(!replica_pending(&j->partition->replica, version)))
         job_reply(j, res);
+    else if (gate_copy(j))
+        copy_reply_at(j, version, res);
     else if (j->partition->gate == GATE_FEW && !res->repeated)
         job_fail(j, GRID_EFEW_COPIES);
     else if (!wait_commit(j->s, j->partition, version, &j->op->ticket, res, entry))

@@ -86,8 +86,8 @@ struct op {
     uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
     bool direct;         /* this node or none: NOT_PRIMARY is an answer, see shard_ports.reroute */
     bool asks_again;     /* who asked does so by itself: not held while nobody can come to lead */
-    bool local; /* GET, SCAN, COUNT of one partition: any copy that is in sync answers, with
-                         * what it knows to be committed (read = local) */
+    bool local;          /* GET, SCAN, COUNT of one partition: the copy here answers if it may, with
+                          * what it knows to be committed (read = local); else the primary */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;

@@ -52,6 +52,12 @@ struct scan scan_start(const struct partition *p)
                          .incomplete = !content_complete(p->content)};
 }
 
+static bool cursor_foreign(const struct job *j)
+{
+    struct slice in = j->op->cursor;
+    return in.len >= CURSOR_HEAD && load_u64(in.data + 1) != j->partition->scan_epoch;
+}
+
 static bool cursor_decode(struct slice in, const struct partition *p, struct scan *ret_scan)
 {
     *ret_scan = scan_start(p);
@@ -339,6 +345,8 @@ void scan_run(struct job *j)
     if (!op->limit || op->limit > SCAN_LIMIT_MAX || op->prefix.len > KEY_BYTES_MAX ||
         !scan_find(j, &c))
         job_fail(j, GRID_EBAD_REQUEST);
+    else if (gate_copy(j) && cursor_foreign(j))
+        job_fail(j, GRID_ENOT_PRIMARY); /* or a scan that went to the primary would never end */
     else if (j->parked && j->parked->page)
         disk_page(j, j->parked->page);
     else if (c.pass == PASS_DISK)

@@ -184,6 +184,7 @@ msec_t shard_tick(struct shard *s, msec_t now);
 struct shard_stats {
     uint64_t entries, entry_bytes, memory_bytes, memory_limit;
     uint64_t reads, writes, hits, misses, expired, evicted, cold_reads, repeated, parked;
+    uint64_t local_reads; /* answered by copies that do not lead */
     uint64_t partitions, partitions_complete, partitions_damaged;
     uint64_t entries_led;     /* of partitions that it is the primary of */
     uint64_t pending_records; /* of those, that are not committed yet */

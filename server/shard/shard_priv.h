@@ -137,6 +137,9 @@ static inline bool lease_holds(struct shard *s, struct partition *p)
 
 /* Whether the op may be done: GRID_OK, or why not; `kept`: it waits. */
 enum grid_err gate_job(struct job *j);
+/* Whether it is a local read of a copy that does not lead; and whether that may be told now. */
+bool gate_copy(const struct job *j);
+bool gate_copy_reads(const struct job *j);
 /* What a record would be refused with; the gate is not open. */
 enum grid_err gate_record(const struct partition *p);
 void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now);

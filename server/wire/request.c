@@ -190,6 +190,7 @@ static enum grid_err fill_item(struct wire_request *r, const Grid__Item *m, stru
     op->condition = (enum op_condition)m->condition;
     op->ttl = (enum op_ttl)m->ttl;
     op->keys_only = r->op.keys_only;
+    op->local = r->op.local;
     op->cache = m->cache ? m->cache : r->op.cache;
     op->key = wire_bytes(m->key);
     op->affinity = wire_bytes(m->affinity);
@@ -241,6 +242,7 @@ static void fill_op(const Grid__Request *m, struct op *op)
     op->condition = (enum op_condition)m->condition;
     op->ttl = (enum op_ttl)m->ttl;
     op->keys_only = m->keys_only;
+    op->local = m->read_local;
     op->cache = m->cache;
     op->key = wire_bytes(m->key);
     op->affinity = wire_bytes(m->affinity);
@@ -272,6 +274,9 @@ enum grid_err request_settle(struct wire_request *r, struct arena *arena)
 {
     r->op.kind = (enum op_kind)r->code;
     r->op.session.number = r->number;
+    if (unlikely(r->op.local))
+        r->op.local = r->code == OP_GET || r->code == OP_SCAN || r->code == OP_COUNT ||
+                      r->code == WIRE_GET_MANY;
     check_ranges(r, &r->op);
     return fill_value(r, &r->op, r->type, r->media, arena);
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum form { LEFT, NUMBER, NUMBER32, SIGNED, FLAG, BYTES };
-enum { FIELDS = 26, VARINT_BYTES_MAX = 10, VARINT = 0, DELIMITED = 2 };
+enum { FIELDS = 27, VARINT_BYTES_MAX = 10, VARINT = 0, DELIMITED = 2 };
 
 #define AT(member) offsetof(struct wire_request, member)
 /* By field number of client.proto; test_request.c holds it against protobuf-c. */
@@ -39,6 +39,7 @@ static const struct {
     [23] = {AT(one_partition), FLAG, VARINT},
     [24] = {AT(media), BYTES, DELIMITED},
     [25] = {AT(type), NUMBER32, VARINT},
+    [26] = {AT(op.local), FLAG, VARINT},
 };
 _Static_assert(sizeof(enum op_condition) == 4 && sizeof(enum op_ttl) == 4, "stored as 32 bits");
 

@@ -52,7 +52,8 @@ static void compare(struct slice body, struct arena *a)
     CHECK(flat.one_partition == whole.one_partition);
     const struct op *x = &flat.op, *y = &whole.op;
     CHECK(x->kind == y->kind && x->condition == y->condition && x->ttl == y->ttl);
-    CHECK(x->keys_only == y->keys_only && x->cache == y->cache && x->version == y->version);
+    CHECK(x->keys_only == y->keys_only && x->local == y->local);
+    CHECK(x->cache == y->cache && x->version == y->version);
     CHECK(x->delta == y->delta && x->ttl_ms == y->ttl_ms && x->limit == y->limit);
     CHECK(x->session.number == y->session.number && x->session.lowest == y->session.lowest);
     CHECK(x->age_ms == y->age_ms);

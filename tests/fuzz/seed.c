@@ -70,22 +70,23 @@ static void save_requests(void)
     static const struct {
         Grid__Op op;
         const char *name;
-        bool items;
+        bool items, local;
     } rows[] = {
-        {GRID__OP__GET, "get", false},
-        {GRID__OP__PUT, "put", false},
-        {GRID__OP__DELETE, "delete", false},
-        {GRID__OP__INCR, "incr", false},
-        {GRID__OP__EXPIRE, "expire", false},
-        {GRID__OP__BATCH, "batch", true},
-        {GRID__OP__SCAN, "scan", false},
-        {GRID__OP__COUNT, "count", false},
-        {GRID__OP__GET_MANY, "get_many", true},
-        {GRID__OP__PUT_MANY, "put_many", true},
-        {GRID__OP__DELETE_MANY, "delete_many", true},
-        {GRID__OP__PING, "ping", false},
-        {GRID__OP__OPEN_CACHE, "open_cache", false},
-        {GRID__OP__LOCATE, "locate", false},
+        {GRID__OP__GET, "get", false, false},
+        {GRID__OP__PUT, "put", false, false},
+        {GRID__OP__DELETE, "delete", false, false},
+        {GRID__OP__INCR, "incr", false, false},
+        {GRID__OP__EXPIRE, "expire", false, false},
+        {GRID__OP__BATCH, "batch", true, false},
+        {GRID__OP__SCAN, "scan", false, false},
+        {GRID__OP__COUNT, "count", false, false},
+        {GRID__OP__GET_MANY, "get_many", true, false},
+        {GRID__OP__PUT_MANY, "put_many", true, false},
+        {GRID__OP__DELETE_MANY, "delete_many", true, false},
+        {GRID__OP__PING, "ping", false, false},
+        {GRID__OP__OPEN_CACHE, "open_cache", false, false},
+        {GRID__OP__LOCATE, "locate", false, false},
+        {GRID__OP__GET, "get_local", false, true},
     };
     Grid__Item items[2], *list[] = {&items[0], &items[1]};
     for (size_t i = 0; i < 2; i++) {
@@ -99,6 +100,7 @@ static void save_requests(void)
         Grid__Request m;
         grid__request__init(&m);
         m.number = 300 + i;
+        m.read_local = rows[i].local;
         m.op = rows[i].op;
         m.cache = 65537;
         m.key = bytes(key);

@@ -13,10 +13,10 @@ void client_init(struct world *w, unsigned i)
     world_post(w, 20000 + below(w, 50000), EVENT_CLIENT, i);
 }
 
-static uint32_t target(struct world *w)
+static uint32_t target(struct world *w, bool local)
 {
     struct replica_config c;
-    if (control_config(w, &c) && c.led && !chance(w, 150))
+    if (!local && control_config(w, &c) && c.led && !chance(w, 150))
         return c.members[0].node;
     return 1 + (uint32_t)below(w, w->mix.nodes);
 }
@@ -34,7 +34,8 @@ static void draw(struct world *w, unsigned i)
     c->busy = true;
     c->invoked = w->now;
     c->deadline = w->now + PATIENCE_US;
-    c->floor = w->judge.floor[c->key];
+    c->local = c->kind == OP_READ_KEY && chance(w, 300);
+    c->floor = c->local ? judge_floor_local(w, c->key) : w->judge.floor[c->key];
     c->floor_all = w->judge.floor_all;
     c->era = w->judge.era;
 }
@@ -42,7 +43,7 @@ static void draw(struct world *w, unsigned i)
 static void attempt(struct world *w, unsigned i)
 {
     struct client *c = &w->clients[i];
-    uint32_t to = target(w);
+    uint32_t to = target(w, c->local);
     c->retry_at = w->now + (w->mix.attempt_us ? w->mix.attempt_us : ATTEMPT_US);
     if (!w->nodes[to].alive || chance(w, w->mix.loss))
         return;
@@ -58,6 +59,7 @@ static void attempt(struct world *w, unsigned i)
                               .client = (uint8_t)i,
                               .kind = c->kind,
                               .key = c->key,
+                              .local = c->local,
                               .expires = c->kind == OP_PUT && c->value % 4 == 0};
         e->data = q;
     }

@@ -70,6 +70,7 @@ static void truth_cut(struct judge *j, uint64_t len)
 {
     memset(&j->content, 0, sizeof j->content);
     memset(j->numbers, 0, sizeof j->numbers);
+    memset(j->past_len, 0, sizeof j->past_len);
     j->floor_all = 0;
     j->len = len;
     for (uint64_t i = 0; i < len; i++) {
@@ -208,6 +209,30 @@ static void told_write(struct world *w, const struct client *c, uint64_t version
                    (unsigned long)c->floor_all);
 }
 
+static void floor_raise(struct world *w, uint8_t key, uint64_t version)
+{
+    struct judge *j = &w->judge;
+    if (version <= j->floor[key])
+        return;
+    j->floor[key] = version;
+    unsigned at = j->past_len[key]++ % PAST;
+    j->past[key][at].at = w->now;
+    j->past[key][at].version = version;
+}
+
+/* A copy may answer as things were when its leases were granted, by its clock. */
+uint64_t judge_floor_local(const struct world *w, uint8_t key)
+{
+    const struct judge *j = &w->judge;
+    usec_t age = (usec_t)(LEASE_MS + 2) * 1000 * 1000 / (1000 - w->mix.rate / 2);
+    for (unsigned i = j->past_len[key]; i && j->past_len[key] - i < PAST; i--) {
+        uint64_t version = j->past[key][(i - 1) % PAST].version;
+        if (j->past[key][(i - 1) % PAST].at + age <= w->now)
+            return version < j->floor[key] ? version : j->floor[key];
+    }
+    return 0;
+}
+
 void judge_told(struct world *w, const struct client *c, const struct reply *r)
 {
     struct judge *j = &w->judge;
@@ -217,8 +242,7 @@ void judge_told(struct world *w, const struct client *c, const struct reply *r)
         told_read(w, c, r->version, r->value, r->present);
     else
         told_write(w, c, r->version, r->value);
-    if (r->version > j->floor[c->key])
-        j->floor[c->key] = r->version;
+    floor_raise(w, c->key, r->version);
     if (r->version > j->floor_all)
         j->floor_all = r->version;
 }

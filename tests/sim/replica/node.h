@@ -18,6 +18,7 @@ enum {
     LOG_MAX = 8192,
     PENDING_MAX = 64,
     LEASE_MS = 300,
+    PAST = 256,
     GRACE_MS = 500,
     BEAT_MS = 100,
     FAILURE_MS = 700,
@@ -66,7 +67,7 @@ struct request {
     int64_t value;
     uint32_t number;
     uint8_t client, kind, key;
-    bool expires;
+    bool expires, local;
     bool leased; /* the lease was looked at before the read */
 };
 

@@ -274,12 +274,25 @@ static void write_request(struct node *n, const struct request *q)
     answer_write(n, q, r.version, r.value);
 }
 
+/* False: the primary is to be asked. */
+static bool copy_read(struct node *n, const struct request *q, const struct sim_entry *e)
+{
+    if (!q->local || n->r.role != REPLICA_BACKUP || !replica_copy_shows(&n->r, e->version) ||
+        !replica_copy_reads(&n->r, node_now(n)))
+        return false;
+    n->w->tally.local++;
+    shard_answer(n, q,
+                 &(struct reply){.version = e->version, .value = e->value, .present = e->present});
+    return true;
+}
+
 /* R6, R7: first the value, then whether it may be told. */
 void shard_read(struct node *n, const struct request *q)
 {
     const struct sim_entry *e = &n->content.keys[q->key];
     if (n->r.role != REPLICA_PRIMARY) {
-        answer_retry(n, q);
+        if (!copy_read(n, q, e))
+            answer_retry(n, q);
         return;
     }
     if (replica_pending(&n->r, e->version) && !RULE_OFF(UNCOMMITTED_READS)) {

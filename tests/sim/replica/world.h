@@ -74,6 +74,7 @@ struct client {
     int64_t value;
     usec_t invoked, deadline, retry_at;
     bool busy;
+    bool local;         /* any copy may answer */
     uint64_t floor;     /* version of the key that was told to somebody before */
     uint64_t floor_all; /* of any key */
     uint64_t era;
@@ -87,6 +88,11 @@ struct judge {
     uint64_t len;
     struct content content; /* after it */
     uint64_t floor[KEYS];   /* newest version told */
+    struct {                /* ... and how it grew, the last times */
+        usec_t at;
+        uint64_t version;
+    } past[KEYS][PAST];
+    unsigned past_len[KEYS]; /* how often it has */
     uint64_t floor_all;
     uint32_t numbers[CLIENTS_MAX];
     uint64_t era;  /* grows with each loss that is allowed */
@@ -194,6 +200,8 @@ void judge_init(struct world *w);
 void judge_release(struct world *w);
 /* A replica calls these records committed now. */
 void judge_committed(struct node *n);
+/* Version of the key that a local read that begins now may not be older than. */
+uint64_t judge_floor_local(const struct world *w, uint8_t key);
 void judge_told(struct world *w, const struct client *c, const struct reply *r);
 /* R10: nobody leads an unled partition who knows less than another that was in sync. */
 void judge_led(struct world *w, const struct replica_config *unled, struct replica_member leads);

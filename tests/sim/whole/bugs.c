@@ -30,6 +30,7 @@ static const struct {
     [3] = {.grid = GRID_SAME_BOOT},
     [4] = {.raft = RAFT_APPLY_UNCOMMITTED},
     [5] = {.blind = true},
+    [6] = {.replica = REPLICA_SABOTAGE_COPY_LEASES},
 };
 const struct simulator_bug bugs[BUGS] = {
     [1] = {"grace", 200},
@@ -37,6 +38,7 @@ const struct simulator_bug bugs[BUGS] = {
     [3] = {"same-boot", 200},
     [4] = {"apply-uncommitted", 200},
     [5] = {"logged-before-the-catalog", 2000},
+    [6] = {"copy-leases", 200},
 };
 
 void bug_use(unsigned bug)

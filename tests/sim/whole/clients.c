@@ -48,6 +48,7 @@ static void draw(struct world *w, struct client *c)
     }
     if (c->op.kind != HISTORY_READ && c->op.kind != HISTORY_INCR)
         c->op.value = (w->values += 1000);
+    c->local = w->mix.local && c->op.kind == HISTORY_READ && below(w, 3) == 0;
     c->number += c->op.kind != HISTORY_READ;
     c->busy = true;
     c->doubt = false;
@@ -66,6 +67,7 @@ static void op_fill(const struct client *c, unsigned who, struct op *op)
                     : c->op.kind == HISTORY_PUT_IF_VERSION ? IF_VERSION
                                                            : IF_ALWAYS;
     op->version = c->op.expected;
+    op->local = c->local;
     if (c->op.kind == HISTORY_READ)
         return;
     op->has_session = true;
@@ -113,7 +115,7 @@ static msec_t way(struct world *w)
 static void send(struct world *w, struct client *c)
 {
     uint32_t partition = partition_of_key(w, c->context, c->key);
-    struct simnode *n = target(w, c->context, partition);
+    struct simnode *n = c->local ? any_node(w) : target(w, c->context, partition);
     c->sent_at = w->now;
     c->attempt = 0;
     if (!n) {
@@ -216,6 +218,8 @@ static void record(struct world *w, const struct client *c, const char *key)
     struct history_op op = c->op;
     if (over && c->first_at > over)
         return;
+    if (c->local) /* as things were when the leases were granted, at the earliest */
+        op.invoked -= (int64_t)(GRID_LEASE_MS / RATE_MIN) + 2;
     if (over && op.kind == HISTORY_READ)
         return;
     if (over)
@@ -316,6 +320,7 @@ void clients_read_all(struct world *w)
         c->op = (struct history_op){.kind = HISTORY_READ, .invoked = (int64_t)w->now};
         c->context = i / KEYS;
         c->key = i % KEYS;
+        c->local = false;
         c->busy = true;
         c->first_at = w->now;
         send(w, c);

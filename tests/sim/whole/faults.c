@@ -32,6 +32,7 @@ static void contexts_draw(struct world *w)
 void faults_draw(struct world *w)
 {
     struct mix *m = &w->mix;
+    m->local = w->seed % 2; /* not drawn: the others are as they were without */
     m->nodes = below(w, 3) ? 3 : 1 + (unsigned)below(w, NODES);
     m->expect = below(w, 3) ? m->nodes : 1 + (unsigned)below(w, m->nodes);
     m->shards = 1 + (unsigned)below(w, SHARDS_MAX);

@@ -363,7 +363,7 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     memcpy(n->info.address[ADDRESS_PEER], n->address, sizeof n->address);
     n->info.weight = 1;
     n->info.shards = w->mix.shards;
-    n->rate = w->mix.skew ? 0.9 + (double)below(w, 2001) / 10000 : 1;
+    n->rate = w->mix.skew ? RATE_MIN + (double)below(w, 2001) / 10000 : 1;
     n->offset = 1 + below(w, 1000000);
     n->arena = arena_new(ARENA_BYTES);
     n->scratch = arena_new(ARENA_BYTES);

@@ -18,12 +18,14 @@ enum {
     REVISIONS = 16384,
     PARTITIONS = 8, /* most of a context */
 };
+#define RATE_MIN 0.9 /* of a clock */
 #define WALL UINT64_C(1700000000000)
 
 /* --- clients ---------------------------------------------------------------------------------- */
 
 struct client {
     uint64_t number, attempt;
+    bool local;       /* any copy may answer */
     bool busy, doubt; /* an earlier attempt may have been done */
     struct history_op op;
     unsigned context, key;
@@ -102,7 +104,7 @@ struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
         leave, cache;
     msec_t delay_max, disk_max, pause_max;
     unsigned clog;
-    bool skew;
+    bool skew, local; /* local: some reads are */
     msec_t length, pace;
     unsigned clients;
 };

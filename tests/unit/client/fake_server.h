@@ -63,6 +63,7 @@ struct fake_conf {
 struct fake_seen {
     uint64_t number, lowest, age_ms, ttl_ms, version;
     uint32_t op, cache, connection, shard, items, partition, condition;
+    bool local;
     char key[64];
 };
 
@@ -273,7 +274,8 @@ static void fake_note(struct fake_connection *c, const Grid__Request *q)
                             .shard = c->shard,
                             .items = (uint32_t)q->n_items,
                             .partition = q->partition,
-                            .condition = (uint32_t)q->condition};
+                            .condition = (uint32_t)q->condition,
+                            .local = q->read_local};
     size_t len = q->key.len < sizeof s->key ? q->key.len : sizeof s->key - 1;
     if (len)
         memcpy(s->key, q->key.data, len);

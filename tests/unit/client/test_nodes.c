@@ -261,6 +261,69 @@ START_TEST(what_was_given_to_another_to_pass_on_is_asked_straight_when_that_can_
 }
 END_TEST
 
+/* --- local reads ------------------------------------------------------------------------------ */
+
+static void read_all_ways(void)
+{
+    struct grid_value value;
+    struct grid_scan *scan;
+    struct grid_entry entry;
+    struct grid_item item = {.key = bytes("k")};
+    uint64_t count;
+    ck_assert_int_eq(grid_get(cache, bytes("k"), none, &value), GRID_OK);
+    grid_value_release(&value);
+    ck_assert_int_eq(grid_get_many(cache, &item, 1), GRID_OK);
+    grid_value_release(&item.result);
+    ck_assert_int_eq(grid_count(cache, &count), GRID_OK);
+    ck_assert_int_eq(grid_scan_start(cache, NULL, &scan), GRID_OK);
+    while (grid_scan_next(scan, &entry) == GRID_OK)
+        ;
+    grid_scan_free(scan);
+}
+
+START_TEST(local_reads_are_asked_of_home_and_all_else_of_who_leads)
+{
+    static const uint32_t reads[] = {GRID__OP__GET, GRID__OP__GET_MANY, GRID__OP__COUNT,
+                                     GRID__OP__SCAN};
+    begin_nodes(2, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    grid_read_local(grid, true);
+    read_all_ways();
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_uint_gt(fake_count(&nodes[1], reads[i]), 0);
+        ck_assert(fake_nth(&nodes[1], reads[i], 0).local);
+        ck_assert_uint_eq(fake_count(&nodes[2], reads[i]), 0);
+    }
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[2], PUT), 2);
+    ck_assert(!fake_nth(&nodes[2], PUT, 1).local);
+    grid_read_local(grid, false);
+    read_all_ways();
+    ck_assert_uint_eq(fake_count(&nodes[2], GRID__OP__GET), 1);
+    ck_assert(!fake_nth(&nodes[2], GRID__OP__GET, 0).local);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(a_local_read_that_home_does_not_answer_is_asked_of_who_leads)
+{
+    struct dones dones = {0};
+    begin_nodes(2, NULL, NULL);
+    ck_assert_int_eq(put("k"), GRID_OK);
+    nodes[1].conf.script[0] = (struct fake_step){.act = FAKE_SILENT};
+    nodes[1].conf.script_len = 1;
+    grid_read_local(grid, true);
+    grid_get_async(cache, bytes("k"), none, on_done, &dones);
+    uint64_t from = now_ms();
+    turn_until(&dones, 1, 10000);
+    ck_assert_int_eq(dones.err, GRID_OK);
+    ck_assert_uint_lt(now_ms() - from, 4000);
+    ck_assert_uint_eq(fake_count(&nodes[1], GRID__OP__GET), 1);
+    ck_assert_uint_eq(fake_count(&nodes[2], GRID__OP__GET), 1);
+    end_nodes();
+}
+END_TEST
+
 /* --- news ------------------------------------------------------------------------------------- */
 
 START_TEST(what_a_node_that_is_down_did_not_answer_another_is_asked_at_once)
@@ -366,6 +429,8 @@ UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
           what_was_given_to_another_to_pass_on_is_asked_straight_when_that_can_be,
           pings_are_not_seen_and_none_is_sent_while_nothing_is_unanswered,
           what_a_node_that_is_down_did_not_answer_another_is_asked_at_once,
+          local_reads_are_asked_of_home_and_all_else_of_who_leads,
+          a_local_read_that_home_does_not_answer_is_asked_of_who_leads,
           who_leads_is_asked_once_it_was_told, home_is_left_when_it_has_lost_touch_with_the_grid,
           who_is_new_and_meets_a_node_that_has_lost_touch_goes_to_another,
           a_node_that_has_lost_touch_is_asked_when_there_is_no_other)

@@ -47,7 +47,7 @@ static struct {
     unsigned fields;
     uint64_t ttl_ms;
     int64_t setting;
-    bool unhealthy, differs;
+    bool unhealthy, differs, read_local;
 } fake;
 
 static struct grid fake_grid;
@@ -219,6 +219,12 @@ enum grid_err grid_expire(struct grid_cache *c, struct grid_bytes key, const str
     fake.how = *how;
     *ret_version = 9;
     return fake_find(key) ? fake.err : GRID_ENOT_FOUND;
+}
+
+void grid_read_local(struct grid *g, bool on)
+{
+    (void)g;
+    fake.read_local = on;
 }
 
 enum grid_err grid_scan_start(struct grid_cache *c, const struct grid_scan_options *how,

@@ -83,6 +83,23 @@ static void play(const struct step *steps, size_t n)
 
 #define PLAY(steps) play(steps, sizeof(steps) / sizeof *(steps))
 
+START_TEST(reads_are_local_where_that_is_said_and_there_alone)
+{
+    static const char *const reads[] = {"get default/default k", "scan default/default",
+                                        "count default/default", "dump default/default"};
+    ck_assert_int_eq(run("put default/default k v"), 0);
+    for (size_t i = 0; i < 4; i++)
+        for (int local = 1; local >= 0; local--) {
+            char line[100];
+            snprintf(line, sizeof line, "%s%s", reads[i], local ? " --local" : "");
+            ck_assert_int_eq(run(line), 0);
+            ck_assert(fake.read_local == local);
+        }
+    ck_assert_int_eq(run("put default/default k v --local"), 2);
+    ck_assert(strstr(err, "--local"));
+}
+END_TEST
+
 START_TEST(one_key_from_put_to_del)
 {
     static const struct step steps[] = {
@@ -496,7 +513,7 @@ START_TEST(completion_knows_what_may_follow)
         {{"context"}, 1, "", "create list show alter drop "},
         {{"completion"}, 1, "", "bash "},
         {{"help", "cache"}, 2, "d", "drop "},
-        {{"get", "a/b"}, 2, "--", "--affinity --version --json --help "},
+        {{"get", "a/b"}, 2, "--", "--affinity --version --local --json --help "},
         {{"dump", "a/b", "--format"}, 3, "", "tsv jsonl "},
         {{"dump", "a/b"}, 2, "", ""},
         {{"nope"}, 1, "", ""},
@@ -540,6 +557,7 @@ int main(void)
     Suite *suite = suite_create("gridctl/commands");
     TCase *tcase = tcase_create("gridctl/commands");
     const TTest *const tests[] = {one_key_from_put_to_del,
+                                  reads_are_local_where_that_is_said_and_there_alone,
                                   a_ttl_is_milliseconds_on_the_wire,
                                   a_value_from_standard_input_is_taken_as_it_is,
                                   scan_escapes_and_json_keeps_bytes,

@@ -224,6 +224,34 @@ START_TEST(r7_an_eligible_member_lends_too)
 }
 END_TEST
 
+START_TEST(r7_a_copy_is_read_by_the_leases_of_all_others)
+{
+    grid(3, 1);
+    ck_assert(!replica_copy_reads(&nodes[1].r, now)); /* it leads */
+    ck_assert(!replica_copy_reads(&nodes[4].r, now)); /* it joins */
+    ck_assert(replica_copy_reads(&nodes[2].r, now));
+    for (uint32_t by = 1; by <= 4; by++) { /* who joins may be led by next */
+        lease[2][by] = false;
+        ck_assert(replica_copy_reads(&nodes[2].r, now) == (by == 2));
+        lease[2][by] = true;
+    }
+    replica_break(&nodes[2].r, now);
+    ck_assert(!replica_copy_reads(&nodes[2].r, now));
+}
+END_TEST
+
+START_TEST(r7_a_copy_that_came_into_the_set_is_read_once_what_it_had_is_committed)
+{
+    grid(2, 0);
+    uint64_t version = write(&nodes[1]);
+    later(200);
+    ck_assert(replica_copy_reads(&nodes[2].r, now) && replica_copy_shows(&nodes[2].r, version));
+    nodes[2].r.sure = version + 1;
+    ck_assert(!replica_copy_reads(&nodes[2].r, now));
+    ck_assert(!replica_copy_shows(&nodes[2].r, version + 1));
+}
+END_TEST
+
 /* --- R8 --------------------------------------------------------------------------------------- */
 
 START_TEST(r8_who_does_not_ack_counts_until_the_answer)
@@ -404,6 +432,8 @@ UNIT_MAIN(
     r5_what_was_pending_when_too_few_stayed_waits, r5_what_was_taken_over_waits_for_who_is_eligible,
     r5_nothing_commits_while_somebody_is_eligible, r7_reads_need_the_lease_of_every_member_in_sync,
     r7_who_lends_nothing_for_long_is_asked_out, r7_an_eligible_member_lends_too,
+    r7_a_copy_is_read_by_the_leases_of_all_others,
+    r7_a_copy_that_came_into_the_set_is_read_once_what_it_had_is_committed,
     r8_who_does_not_ack_counts_until_the_answer, r8_an_ack_that_takes_its_time_is_waited_for,
     r8_who_is_added_counts_from_the_asking, r8_a_refusal_ends_it_but_not_a_doubt,
     r8_a_refusal_after_a_doubt_ends_nothing, r8_an_answer_to_an_ask_of_another_epoch_means_nothing,

@@ -75,6 +75,30 @@ START_TEST(a_page_ends_at_its_limit_and_the_next_goes_on_there)
 }
 END_TEST
 
+START_TEST(keys_and_pages_may_be_read_locally)
+{
+    static const char *const queries[] = {"", "?read=primary", "?read=local"};
+    struct fake *f = fake_http();
+    for (size_t i = 0; i < 3; i++) {
+        char request[300];
+        for (int what = 0; what < 3; what++) {
+            static const char *const forms[] = {
+                "GET " CACHE_PATH "/k%s" HOST "\r\n", "GET " CACHE_PATH "%s" HOST "\r\n",
+                "POST " CACHE_PATH "/_get%s" HOST "Content-Type: application/json\r\n"
+                "Content-Length: 14\r\n\r\n{\"keys\":[\"k\"]}"};
+            snprintf(request, sizeof request, forms[what], queries[i]);
+            fake_turn_end(f);
+            fake_text(f, request);
+            ck_assert_uint_eq(f->ops_len, 1);
+            ck_assert(f->ops[0]->local == (i == 2));
+            fake_answer(f->ops[0], (struct result){.status = GRID_EDAMAGED});
+            (void)fake_out(f);
+        }
+    }
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(values_stand_in_a_page_as_they_are)
 {
     static const struct scan_item items[] = {
@@ -117,8 +141,9 @@ END_TEST
 START_TEST(what_is_wrong_with_a_page_is_said)
 {
     static const char *const bad[] = {
-        "?limit=10001", "?limit=-1",    "?limit=x",    "?limit=",     "?values=maybe", "?cursor=x",
-        "?cursor=AA==", "?cursor=__8=", "?cursor=AAQ", "?cursor=%ff", "?prefix=%zz",   "?info=2",
+        "?limit=10001", "?limit=-1",   "?limit=x",     "?limit=",      "?values=maybe",
+        "?read=backup", "?cursor=x",   "?cursor=AA==", "?cursor=__8=", "?cursor=AAQ",
+        "?cursor=%ff",  "?prefix=%zz", "?info=2",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct fake *f = fake_http();
@@ -364,7 +389,8 @@ START_TEST(the_first_page_is_served_from_memory)
 END_TEST
 
 UNIT_MAIN("session/http_json", an_empty_cache_is_an_empty_page_after_all_partitions,
-          a_page_ends_at_its_limit_and_the_next_goes_on_there, values_stand_in_a_page_as_they_are,
+          keys_and_pages_may_be_read_locally, a_page_ends_at_its_limit_and_the_next_goes_on_there,
+          values_stand_in_a_page_as_they_are,
           a_page_that_nobody_awaits_any_more_leaves_nothing_behind,
           what_is_wrong_with_a_page_is_said, a_cache_is_told_with_its_entries_counted,
           many_keys_are_got_in_the_order_asked, many_entries_are_put_each_as_it_says,

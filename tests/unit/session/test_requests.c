@@ -388,6 +388,35 @@ START_TEST(a_count_asks_each_shard_and_adds_up)
 }
 END_TEST
 
+START_TEST(reads_may_be_local_and_writes_are_not)
+{
+    static const unsigned kinds[] = {GRID__OP__GET,      GRID__OP__SCAN,       GRID__OP__COUNT,
+                                     GRID__OP__GET_MANY, GRID__OP__PUT,        GRID__OP__INCR,
+                                     GRID__OP__PUT_MANY, GRID__OP__DELETE_MANY};
+    struct fake *f = fake_new();
+    fake_greet(f);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int local = 0; local < 2; local++) {
+            Grid__Request m = fake_request(f, 10 * (i + 1), kinds[i], "key");
+            m.read_local = local;
+            if (kinds[i] >= GRID__OP__GET_MANY)
+                with_items(&m);
+            send_one(f, &m);
+            ck_assert_uint_gt(f->ops_len, 0);
+            for (size_t k = 0; k < f->ops_len; k++)
+                ck_assert(f->ops[k]->local == (local && i < 4));
+        }
+    Grid__Request m = fake_request(f, 1000, GRID__OP__BATCH, "");
+    with_items(&m);
+    m.n_items = 1;
+    m.read_local = 1;
+    send_one(f, &m);
+    ck_assert_uint_eq(f->ops_len, 1);
+    ck_assert(!f->ops[0]->local && !f->ops[0]->batch[0].local);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(a_context_with_fewer_partitions_than_shards_is_counted_where_it_is)
 {
     struct fake *f = fake_new();
@@ -597,6 +626,7 @@ UNIT_MAIN("session/requests", an_op_on_one_key_goes_to_the_partition_of_its_key_
           more_items_than_the_limit_are_refused_as_a_whole,
           a_batch_is_one_op_with_one_number_in_the_partition_of_its_affinity,
           a_batch_that_cannot_be_one_says_which_item, a_count_asks_each_shard_and_adds_up,
+          reads_may_be_local_and_writes_are_not,
           a_context_with_fewer_partitions_than_shards_is_counted_where_it_is,
           a_scan_passes_through_within_its_bounds,
           a_cache_is_opened_by_name_and_what_is_missing_is_named, a_key_is_located,

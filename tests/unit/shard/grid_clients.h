@@ -29,7 +29,16 @@ static void client_done(struct world *w, struct client *c, const struct result *
                   (unsigned long long)w->seed, c->counter, (unsigned long long)w->now,
                   (long long)res->number, (unsigned long long)c->floor,
                   (unsigned long long)w->issued[c->counter]);
-    w->acked[c->counter]++;
+    w->acked_at[c->counter][w->acked[c->counter]++ % ACKED] = w->now;
+}
+
+/* What a copy must have, whose leases are as old as they may be. */
+static uint64_t floor_local(const struct world *w, unsigned counter)
+{
+    uint64_t acked = w->acked[counter], least = acked < ACKED ? 0 : acked - ACKED;
+    while (acked > least && w->acked_at[counter][(acked - 1) % ACKED] + GRID_LEASE_MS >= w->now)
+        acked--;
+    return acked > least ? acked : 0;
 }
 
 static void p_reply(void *ctx, const struct ticket *to, const struct result *res)
@@ -74,11 +83,11 @@ static uint16_t counter_partition(unsigned counter)
     return (uint16_t)(counter % PARTITIONS);
 }
 
-static struct wnode *client_target(struct world *w, uint16_t partition)
+static struct wnode *client_target(struct world *w, uint16_t partition, bool local)
 {
     struct replica_member m = grid_state_primary(w->truth, w->context, partition);
     struct wnode *n = m.node ? node_numbered(w, m.node) : NULL;
-    if (!n || chance(w, 10))
+    if (!n || local || chance(w, 10))
         n = &w->nodes[below(w, w->nodes_len)];
     return n->s && n->paused_until <= w->now ? n : NULL;
 }
@@ -90,8 +99,9 @@ static void client_send(struct world *w, struct client *c)
                     .cache = w_cache(w),
                     .partition = counter_partition(c->counter),
                     .key = counter_key(c->counter, text),
+                    .local = c->local,
                     .delta = 1};
-    struct wnode *n = client_target(w, op.partition);
+    struct wnode *n = client_target(w, op.partition, c->local);
     c->sent_at = w->now;
     c->attempt = 0;
     if (!n) {
@@ -121,7 +131,8 @@ static void client_run(struct world *w, struct client *c)
         c->busy = true;
         c->reads = below(w, 3) == 0;
         c->counter = (unsigned)below(w, COUNTERS);
-        c->floor = w->acked[c->counter];
+        c->local = c->reads && below(w, 2) == 0;
+        c->floor = c->local ? floor_local(w, c->counter) : w->acked[c->counter];
         c->number += !c->reads;
         w->issued[c->counter] += !c->reads;
         c->first_at = w->now;
@@ -178,7 +189,7 @@ static void field_send(struct world *w)
                     .args_len = 2,
                     .procedure = procedure_field,
                     .ticket = {.part = CLIENTS}};
-    struct wnode *n = client_target(w, op.partition);
+    struct wnode *n = client_target(w, op.partition, false);
     if (n) {
         shard_submit(n->s, &op, WALL + w->now);
         n->turn_at = 0;
@@ -203,7 +214,7 @@ static void filler_send(struct world *w)
         op.ttl = TTL_SET;
         op.ttl_ms = 1 + below(w, 3000);
     }
-    struct wnode *n = client_target(w, op.partition);
+    struct wnode *n = client_target(w, op.partition, false);
     if (n) {
         shard_submit(n->s, &op, WALL + w->now);
         n->turn_at = 0;

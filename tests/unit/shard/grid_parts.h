@@ -23,7 +23,15 @@
 
 #include <stdio.h>
 
-enum { NODES_MAX = 5, CLIENTS = 8, COUNTERS = 12, PARTITIONS = 4, CLASSES = 3, WALL = 1000000 };
+enum {
+    NODES_MAX = 5,
+    CLIENTS = 8,
+    COUNTERS = 12,
+    PARTITIONS = 4,
+    CLASSES = 3,
+    WALL = 1000000,
+    ACKED = 512
+};
 
 struct parcel { /* a message on its way */
     struct parcel *next;
@@ -94,7 +102,7 @@ struct proposal {
 struct client {
     uint64_t number;
     unsigned counter;
-    bool busy, reads;
+    bool busy, reads, local;
     uint64_t attempt;
     msec_t first_at, sent_at, again_at;
     uint64_t floor; /* acked when it began */
@@ -117,6 +125,7 @@ struct world {
     uint64_t commands;
     struct client clients[CLIENTS];
     uint64_t acked[COUNTERS], issued[COUNTERS];
+    msec_t acked_at[COUNTERS][ACKED]; /* the last times */
     struct result digests[NODES_MAX];
     bool faults, quiet, lossy, gentle;
     unsigned crash_in, pause_in, cut_in, link_in, sync_in, fold_in, cold_in; /* one in so many ms */

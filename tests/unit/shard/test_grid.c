@@ -160,6 +160,104 @@ START_TEST(what_is_pending_when_another_leads_is_answered_when_that_one_commits_
 }
 END_TEST
 
+/* --- local reads ------------------------------------------------------------------------------ */
+
+static const struct result *local_ask(struct world *w, struct wnode *n, const struct op *how)
+{
+    struct op op = *how;
+    op.cache = w_cache(w);
+    op.key = op.kind == OP_GET ? slice_str("k") : op.key;
+    op.ticket = (struct ticket){.number = 0, .part = CLIENTS + 1};
+    w->digests[0].status = GRID_EIO; /* no answer yet */
+    shard_submit(n->s, &op, WALL + w->now);
+    return &w->digests[0];
+}
+
+/* Its copy has the leases that it needs. */
+static struct wnode *copy_ready(struct world *w)
+{
+    static const struct op get = {.kind = OP_GET, .local = true};
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    for (int i = 0; i < 5000 && local_ask(w, other, &get)->status != GRID_ENOT_FOUND; i++)
+        world_step(w);
+    ck_assert_int_eq(w->digests[0].status, GRID_ENOT_FOUND);
+    return other;
+}
+
+START_TEST(a_copy_answers_local_reads_as_long_as_its_leases_last)
+{
+    static const struct op reads[] = {{.kind = OP_GET, .local = true},
+                                      {.kind = OP_SCAN, .local = true, .limit = 10},
+                                      {.kind = OP_COUNT, .local = true}};
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = copy_ready(w);
+    strict_ask(w, n, OP_INCR, 1);
+    world_run(w, 200);
+    ck_assert_int_eq(w->digests[1].status, GRID_OK);
+    uint64_t before = other->s->stats.local_reads;
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(local_ask(w, other, &reads[i])->status, GRID_OK);
+        struct op plain = reads[i];
+        plain.local = false;
+        ck_assert_int_eq(local_ask(w, other, &plain)->status, GRID_ENOT_PRIMARY);
+    }
+    ck_assert_uint_eq(other->s->stats.local_reads, before + 3);
+    struct op absent = {.kind = OP_GET, .local = true};
+    ck_assert_int_eq(local_ask(w, n, &absent)->status, GRID_OK); /* the primary does as always */
+    link_set(w, 0, 1, false);
+    w->link_at[0][1] = w->link_at[1][0] = w->now + 10000;
+    msec_t cut = w->now;
+    while (local_ask(w, other, &reads[0])->status == GRID_OK)
+        world_step(w);
+    ck_assert_int_eq(w->digests[0].status, GRID_ENOT_PRIMARY);
+    ck_assert_uint_le(w->now, cut + GRID_LEASE_MS);
+    ck_assert_uint_gt(w->now, cut + GRID_LEASE_MS / 2);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_copy_does_not_show_what_is_not_known_to_be_committed)
+{
+    static const struct op get = {.kind = OP_GET, .local = true};
+    static const struct op scan = {.kind = OP_SCAN, .local = true, .limit = 10};
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = copy_ready(w);
+    const struct partition *theirs = other->s->contexts[w->context]->partitions[0];
+    uint64_t before = replica_last(&theirs->replica);
+    strict_ask(w, n, OP_INCR, 1);
+    for (int i = 0; i < 1000 && replica_last(&theirs->replica) == before; i++)
+        world_step(w);
+    ck_assert(replica_pending(&theirs->replica, replica_last(&theirs->replica)));
+    ck_assert_int_eq(local_ask(w, other, &get)->status, GRID_ENOT_PRIMARY);
+    ck_assert_int_eq(local_ask(w, other, &scan)->status, GRID_ENOT_PRIMARY);
+    while (replica_pending(&theirs->replica, replica_last(&theirs->replica)))
+        world_step(w);
+    ck_assert_int_eq(local_ask(w, other, &get)->status, GRID_OK);
+    ck_assert_int_eq(local_ask(w, other, &scan)->status, GRID_OK);
+    world_free(w);
+}
+END_TEST
+
+/* Else it would begin again at each change of the node. */
+START_TEST(a_scan_that_went_on_at_the_primary_stays_there)
+{
+    uint8_t cursor[34] = {1}; /* PASS_MEMORY */
+    struct op scan = {.kind = OP_SCAN, .local = true, .limit = 10};
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = copy_ready(w);
+    store_u64(cursor + 1, n->s->contexts[w->context]->partitions[0]->scan_epoch);
+    scan.cursor = slice_make(cursor, sizeof cursor);
+    ck_assert_int_eq(local_ask(w, other, &scan)->status, GRID_ENOT_PRIMARY);
+    store_u64(cursor + 1, other->s->contexts[w->context]->partitions[0]->scan_epoch);
+    ck_assert_int_eq(local_ask(w, other, &scan)->status, GRID_OK);
+    world_free(w);
+}
+END_TEST
+
 /* --- copies ----------------------------------------------------------------------------------- */
 
 static bool copy_goes_out(const struct world *w)
@@ -210,6 +308,9 @@ END_TEST
 
 UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           nothing_acknowledged_is_lost_whatever_happens,
+          a_copy_answers_local_reads_as_long_as_its_leases_last,
+          a_copy_does_not_show_what_is_not_known_to_be_committed,
+          a_scan_that_went_on_at_the_primary_stays_there,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
           what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)

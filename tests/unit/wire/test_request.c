@@ -150,8 +150,9 @@ START_TEST(every_field_of_a_scan_arrives)
     m.prefix = bytes(prefix);
     m.cursor = bytes(cursor);
     m.keys_only = 1;
-    m.one_partition = 1;
+    m.one_partition = m.read_local = 1;
     const struct wire_request *r = through(&m);
+    ck_assert(r->op.local);
     ck_assert_uint_eq(r->partition, 1000000);
     ck_assert_uint_eq(r->op.limit, 17);
     ck_assert(slice_eq(r->op.prefix, slice_str("pre")));
