@@ -288,6 +288,10 @@ int cmd_locate(struct ctl *c, const struct args *a)
     out_number(c->out, location->shard);
     out_text(c->out, location->address);
     out_end(c->out);
+    if (!*location->primary)
+        code =
+            ctl_error(c, EXIT_NOT_MET, "no node leads partition %u now: see gridctl partition list",
+                      location->partition);
     grid_free(location);
-    return EXIT_DONE;
+    return code;
 }

@@ -53,7 +53,8 @@ static int ping_until(struct ctl *c, uint64_t wait_ms, uint64_t *ret_us)
     for (;;) {
         uint64_t now = ctl_now_us();
         uint64_t left = now < end ? (end - now) / 1000 : 0;
-        uint32_t timeout = wait_ms ? (uint32_t)(left < 100 ? 100 : left) : 0;
+        uint64_t half = left < 200 ? 100 : left / 2; /* to connect, and to be answered */
+        uint32_t timeout = wait_ms ? (uint32_t)half : 0;
         code = ping_once(c, timeout, &message, ret_us);
         if (code == EXIT_DONE || code == EXIT_USAGE || left <= pause)
             break;

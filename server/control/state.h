@@ -158,6 +158,8 @@ struct grid_summary { /* for `status` and metrics; one pass over all rows */
     uint64_t surplus;         /* copies beyond what is asked, to be dropped */
 };
 void grid_state_summary(const struct grid_state *s, struct grid_summary *ret_summary);
+/* Of the context of s->tables[table]; added to *sum. */
+void grid_state_summary_add(const struct grid_state *s, size_t table, struct grid_summary *sum);
 /* Copies that a partition of the context should have, given the nodes it has today. */
 uint32_t grid_state_copies(const struct grid_state *s, const struct context_info *info);
 

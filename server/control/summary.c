@@ -12,24 +12,28 @@ uint32_t grid_state_copies(const struct grid_state *s, const struct context_info
     return copies > REPLICA_MEMBERS_MAX ? REPLICA_MEMBERS_MAX : copies;
 }
 
+void grid_state_summary_add(const struct grid_state *s, size_t table, struct grid_summary *sum)
+{
+    const struct context_info *info = &s->catalog->contexts[table];
+    uint32_t copies = grid_state_copies(s, info);
+    for (uint32_t i = 0; i < info->partitions; i++) {
+        const struct chunk_head *h;
+        grid_table_members(s->tables[table], i, &h);
+        sum->partitions++;
+        sum->unled += !h->led && !h->lost;
+        sum->lost += h->lost;
+        sum->short_of_copies += h->led && h->in_sync < copies;
+        sum->below_min += h->led && h->in_sync < info->min_in_sync;
+        sum->joining += (uint64_t)(h->len - h->complete);
+        sum->surplus += h->led && h->in_sync > copies ? h->in_sync - copies : 0;
+    }
+}
+
 void grid_state_summary(const struct grid_state *s, struct grid_summary *ret_summary)
 {
     struct grid_summary sum = {0};
-    for (size_t k = 0; k < s->tables_len; k++) {
-        const struct context_info *info = &s->catalog->contexts[k];
-        uint32_t copies = grid_state_copies(s, info);
-        for (uint32_t i = 0; i < info->partitions; i++) {
-            const struct chunk_head *h;
-            grid_table_members(s->tables[k], i, &h);
-            sum.partitions++;
-            sum.unled += !h->led && !h->lost;
-            sum.lost += h->lost;
-            sum.short_of_copies += h->led && h->in_sync < copies;
-            sum.below_min += h->led && h->in_sync < info->min_in_sync;
-            sum.joining += (uint64_t)(h->len - h->complete);
-            sum.surplus += h->led && h->in_sync > copies ? h->in_sync - copies : 0;
-        }
-    }
+    for (size_t k = 0; k < s->tables_len; k++)
+        grid_state_summary_add(s, k, &sum);
     *ret_summary = sum;
 }
 

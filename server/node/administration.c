@@ -400,16 +400,19 @@ static void command_done(void *ctx, const struct grid_done *d)
     job_visits(j);
 }
 
-/* All but the state of a node is the grid's. */
+/* All but the state of a node is the grid's. Who was refused knows only how it once was. */
 static enum grid_err grid_judge(const struct job *j, char *why)
 {
     enum admin_op op = j->request.op;
     if (op == ADMIN_SETTINGS_SET && setting_judge(j->node, &j->request, why))
         return GRID_EBAD_REQUEST;
-    if (op == ADMIN_STATUS || op == ADMIN_METRICS || grid_state_founded(membership_state(j->node)))
+    if (op == ADMIN_STATUS || op == ADMIN_METRICS)
         return GRID_OK;
-    if (!membership_waits(j->node, why))
-        snprintf(why, WHY_BYTES, "this node has not entered the grid yet");
+    if (grid_state_founded(membership_state(j->node)) && !membership_refused(j->node))
+        return GRID_OK;
+    char waits[WAITS_BYTES];
+    snprintf(why, STORE_WHY_BYTES, "%s%s%s", err_text(GRID_EENTERING),
+             membership_waits(j->node, waits) ? ": " : "", waits);
     return GRID_EENTERING;
 }
 

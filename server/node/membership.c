@@ -327,6 +327,13 @@ static void waits_tell(struct membership *m)
     waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
 }
 
+bool membership_refused(struct node *n)
+{
+    struct grid_member_status s;
+    membership_status(n, &s);
+    return s.phase == GRID_REFUSED;
+}
+
 static void left(void *ctx, const struct grid_done *d)
 {
     struct membership *m = ctx;

@@ -55,6 +55,8 @@ struct replica_member membership_self(const struct node *n);
 bool membership_post(struct node *n, const uint8_t *id, struct slice bytes);
 /* Any thread: what it waits for before it is in the grid (WAITS_BYTES); false: it is in. */
 bool membership_waits(struct node *n, char *why);
+/* The grid does not let it in, for it was removed, say. On the control thread. */
+bool membership_refused(struct node *n);
 /* For metrics: nodes linked with, leaders heard of, other nodes that went down. */
 void membership_counts(const struct node *n, uint64_t *ret_peers, uint64_t *ret_leaders,
                        uint64_t *ret_failovers);

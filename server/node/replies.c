@@ -272,7 +272,7 @@ static void metrics_reply(struct job *j, struct admin_reply *reply)
 
 /* --- status ----------------------------------------------------------------------------------- */
 
-enum { PROBLEM_BYTES = 240, NODES_NAMED = 5 };
+enum { PROBLEM_BYTES = 400, NODES_NAMED = 5, CONTEXTS_NAMED = 3 };
 struct lines { /* one problem each */
     char (*list)[PROBLEM_BYTES];
     const char **texts;
@@ -416,16 +416,54 @@ static void nodes_down(const struct grid_state *s, struct lines *l)
                   "more nodes are down: see gridctl nodes");
 }
 
-static void grid_problems(const struct admin_status *s, struct lines *l)
+/* What may be wrong with partitions, and what helps. */
+static const struct part_problem {
+    size_t at; /* in struct grid_summary */
+    const char *one, *many, *help;
+} part_problems[] = {
+    {offsetof(struct grid_summary, lost), "partition has lost its last copy",
+     "partitions have lost their last copy", ": gridctl partition list, reset"},
+    {offsetof(struct grid_summary, unled), "partition has no primary", "partitions have no primary",
+     ": start the node that is down, or gridctl partition recover goes on without it"},
+    {offsetof(struct grid_summary, below_min), "partition takes no writes",
+     "partitions take no writes",
+     ": fewer copies than min_in_sync: start a node, or gridctl context alter"},
+    {offsetof(struct grid_summary, short_of_copies), "partition has fewer copies than it should",
+     "partitions have fewer copies than they should", ""},
+};
+
+/* How many, of which contexts. */
+static void part_problem_add(const struct grid_state *s, const struct grid_summary *sums,
+                             const struct part_problem *p, struct lines *l)
 {
-    count_add(l, s->lost, "partition has lost its last copy: gridctl partition list, reset",
-              "partitions have lost their last copy: gridctl partition list, reset");
-    count_add(l, s->unled, "partition has no primary: it waits for a node that is down",
-              "partitions have no primary: they wait for a node that is down");
-    count_add(l, s->below_min, "partition takes no writes: fewer copies than min_in_sync",
-              "partitions take no writes: fewer copies than min_in_sync");
-    count_add(l, s->short_of_copies, "partition has fewer copies than it should",
-              "partitions have fewer copies than they should");
+    struct buf of = BUF_INIT;
+    uint64_t all = 0, contexts = 0;
+    for (size_t k = 0; k < s->tables_len; k++) {
+        uint64_t n;
+        memcpy(&n, (const char *)&sums[k] + p->at, sizeof n);
+        all += n;
+        if (n && ++contexts <= CONTEXTS_NAMED)
+            buf_printf(&of, "%s%s", contexts > 1 ? ", " : "", s->catalog->contexts[k].name);
+    }
+    if (contexts > CONTEXTS_NAMED)
+        buf_printf(&of, ", %llu more", (unsigned long long)contexts - CONTEXTS_NAMED);
+    if (all) {
+        char text[PROBLEM_BYTES];
+        snprintf(text, sizeof text, "%llu %s (%.*s)%s", (unsigned long long)all,
+                 all == 1 ? p->one : p->many, (int)of.len, (const char *)of.data, p->help);
+        line_add(l, "", text);
+    }
+    buf_release(&of);
+}
+
+static void grid_problems(const struct grid_state *s, struct lines *l)
+{
+    struct grid_summary *sums = xcalloc(s->tables_len + 1, sizeof *sums);
+    for (size_t k = 0; k < s->tables_len; k++)
+        grid_state_summary_add(s, k, &sums[k]);
+    for (size_t i = 0; i < sizeof part_problems / sizeof *part_problems; i++)
+        part_problem_add(s, sums, &part_problems[i], l);
+    free(sums);
 }
 
 static void grid_look(struct job *j, const struct admin_node *here, struct admin_status *status,
@@ -457,7 +495,7 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     status->rebalance_paused = s->rebalance_paused;
     status->revision = s->revision;
     nodes_down(s, problems);
-    grid_problems(status, problems);
+    grid_problems(s, problems);
 }
 
 static const char *own_state(const struct node *n)

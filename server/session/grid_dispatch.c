@@ -14,6 +14,8 @@
 #include "control/settings.h"
 #include "control/state.h"
 
+#include <stdio.h>
+
 enum { SCAN_LIMIT_DEFAULT = 1000 };
 
 static void fail(struct grid_session *g, const struct wire_request *r, struct fault f)
@@ -319,11 +321,12 @@ static void (*const handlers[])(struct grid_session *, struct wire_request *) = 
  * again. Operators are told what the node itself knows. */
 static bool refused_outside(struct grid_session *g, const struct wire_request *r)
 {
-    char why[WAITS_BYTES];
+    char why[WAITS_BYTES], text[WAITS_BYTES + 64];
     const struct session_ports *ports = g->base.ports;
     if (r->code == WIRE_ADMIN || !ports->waits(ports->ctx, why))
         return false;
-    grid_fail(g, r->number, GRID_EENTERING, why);
+    snprintf(text, sizeof text, "%s: %s", err_text(GRID_EENTERING), why);
+    grid_fail(g, r->number, GRID_EENTERING, text);
     return true;
 }
 

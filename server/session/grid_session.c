@@ -140,7 +140,14 @@ static size_t grid_take(struct session *s, const uint8_t *data, size_t len,
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static const char nobody[] = "no node leads the partition for now";
+static void give(struct grid_session *g, uint64_t number, const struct result *res)
+{
+    static const char nobody[] = "no node leads the partition for now";
+    if (unlikely(res->status == GRID_ENOT_PRIMARY))
+        wire_response_status(&g->base.out, number, res->status, slice_str(nobody), grid_news(g));
+    else
+        wire_response_result(&g->base.out, number, res, grid_news(g));
+}
 
 static void grid_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
 {
@@ -148,10 +155,8 @@ static void grid_result(struct session *s, uint64_t number, uint32_t part, const
     struct grid_session *g = grid_of(s);
     if (unlikely((res->value.len || res->items_len) && session_too_much(s, res->value.len + 1)))
         grid_fail(g, number, GRID_EBUSY, "too many unread answers");
-    else if (unlikely(res->status == GRID_ENOT_PRIMARY))
-        wire_response_status(&s->out, number, res->status, slice_str(nobody), grid_news(g));
     else
-        wire_response_result(&s->out, number, res, grid_news(g));
+        give(g, number, res);
 }
 
 static void grid_collected(struct session *s, uint64_t number, const struct collection *all)
@@ -162,7 +167,7 @@ static void grid_collected(struct session *s, uint64_t number, const struct coll
         return;
     }
     struct result res = {.status = all->err, .number = all->err ? 0 : all->sum};
-    wire_response_result(&s->out, number, &res, grid_news(g));
+    give(g, number, &res);
 }
 
 static void grid_admin_result(struct session *s, uint64_t number, enum grid_err status,
