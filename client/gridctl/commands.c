@@ -287,7 +287,9 @@ const struct command commands[] = {
     {
         .path = "partition recover",
         .help = "give up what is damaged, or only on nodes that are down; go on with the rest",
-        .args = {{.name = "CONTEXT", .type = ARG_NAME, .help = "its partitions that are damaged, or wait for a node"}},
+        .args = {{.name = "CONTEXT",
+                  .type = ARG_NAME,
+                  .help = "its partitions that are damaged, or wait for a node"}},
         .options = {{.name = "accept-loss", .help = "do not ask: what cannot be read is lost"}},
         .run = cmd_partition_recover,
         .names_subject = true,

@@ -86,6 +86,12 @@ bool lead_submit(struct grid_member *m, const struct grid_command *c, uint64_t *
     return accepted && m->lead;
 }
 
+static bool known_to_stop(const struct grid_member *m, const struct grid_node *n)
+{
+    const struct grid_peer *p = known_by_number(m, n->number);
+    return p && p->stops && p->life.boot == n->boot;
+}
+
 static size_t describe(const struct grid_member *m, struct plan_node *nodes)
 {
     size_t len = 0;
@@ -105,7 +111,7 @@ static size_t describe(const struct grid_member *m, struct plan_node *nodes)
         const struct grid_peer *p = known_by_id(m, n->info.id);
         d->silent_ms = w ? grid_detector_silence(&m->detector, w, m->now) : 0;
         d->heard = w && w->came;
-        d->stops = p && p->stops && p->life.boot == n->boot;
+        d->stops = known_to_stop(m, n);
         d->restarted = p && entering_knock(m, p) && !id_eq(p->hello->info.boot_id, n->info.boot_id);
     }
     return len;
@@ -189,7 +195,22 @@ static void carry_out(struct grid_member *m)
         voters_step(m, m->lead->out->voter_add, m->lead->out->voter_drop);
 }
 
-/* A voter that may stay leader: two that drain would hand it to and fro. 0: there is none. */
+/* All other voters that are up stop as well: so who leads does it to the end. */
+bool lead_is_last(const struct grid_member *m)
+{
+    const struct raft_membership *members = raft_view(m->raft).members;
+    unsigned up = 0, stopping = 0;
+    for (unsigned i = 0; i < members->voters_len; i++) {
+        const struct grid_node *n = grid_state_node(m->state, members->voters[i]);
+        if (!n || n->state != NODE_UP || n->number == m->self.node)
+            continue;
+        up++;
+        stopping += known_to_stop(m, n);
+    }
+    return (up && up == stopping && !SABOTAGE(HOT_POTATO)) || members->voters_len == 1;
+}
+
+/* A voter that may stay leader: two that drain or stop would hand it to and fro. 0: none. */
 static uint32_t heir(const struct grid_member *m)
 {
     const struct raft_membership *members = raft_view(m->raft).members;
@@ -198,8 +219,9 @@ static uint32_t heir(const struct grid_member *m)
     for (unsigned i = 0; i < members->voters_len; i++) {
         const struct grid_node *n = grid_state_node(m->state, members->voters[i]);
         struct raft_progress progress;
-        bool good = n && n->state == NODE_UP && (!n->draining || SABOTAGE(HOT_POTATO)) &&
-                    n->number != m->self.node && raft_progress(m->raft, n->number, &progress);
+        bool stays = n && ((!n->draining && !known_to_stop(m, n)) || SABOTAGE(HOT_POTATO));
+        bool good = stays && n->state == NODE_UP && n->number != m->self.node &&
+                    raft_progress(m->raft, n->number, &progress);
         if (!good || (best && progress.match <= most))
             continue;
         best = n->number;
@@ -208,7 +230,7 @@ static uint32_t heir(const struct grid_member *m)
     return best;
 }
 
-/* Who stops hands on to anyone, who drains only to one that does not. */
+/* Who stops hands on to anyone that does not, who drains only to one that stays. */
 static void hand_on(struct grid_member *m)
 {
     const struct grid_node *self = grid_state_node(m->state, m->self.node);
@@ -217,7 +239,7 @@ static void hand_on(struct grid_member *m)
         return;
     uint32_t to = heir(m);
     m->lead->transfer_at = m->now + TRANSFER_AGAIN_MS;
-    if (to || (m->step_down && raft_view(m->raft).members->voters_len > 1))
+    if (to || (m->step_down && !lead_is_last(m)))
         (void)consensus_transfer(m, to);
 }
 

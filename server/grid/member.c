@@ -320,7 +320,7 @@ bool grid_member_may_drain(const struct grid_member *m)
     if (m->now >= m->step_down_by)
         return true;
     if (m->leading)
-        return raft_view(m->raft).members->voters_len == 1;
+        return lead_is_last(m);
     return m->leader != 0 && m->leader != m->self.node;
 }
 

@@ -108,6 +108,7 @@ void lead_stop(struct grid_member *m);
 void lead_watch(struct grid_member *m);
 void lead_step(struct grid_member *m);
 msec_t lead_next(const struct grid_member *m);
+bool lead_is_last(const struct grid_member *m);
 bool lead_submit(struct grid_member *m, const struct grid_command *c, uint64_t *ret_index);
 void member_on_ask(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg);
 

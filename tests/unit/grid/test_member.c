@@ -436,6 +436,22 @@ START_TEST(what_is_asked_while_the_lead_is_handed_on_is_answered_soon)
 }
 END_TEST
 
+START_TEST(the_lead_does_not_go_round_among_nodes_that_all_stop)
+{
+    three();
+    struct grid_member_status before, after;
+    grid_member_status(w.nodes[0].member, w.now, &before);
+    for (unsigned n = 0; n < 3; n++)
+        grid_member_step_down(w.nodes[n].member, w.now);
+    run(1000);
+    grid_member_status(w.nodes[0].member, w.now, &after);
+    ck_assert_uint_le(after.term, before.term + 2);
+    for (unsigned n = 0; n < 3; n++)
+        ck_assert(grid_member_may_drain(w.nodes[n].member));
+    end();
+}
+END_TEST
+
 START_TEST(who_cannot_reach_a_leader_is_in_doubt)
 {
     three();
@@ -557,6 +573,7 @@ UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
           an_outcome_is_told_once_and_with_its_reason,
           changes_of_partitions_travel_together_and_are_answered_each,
           what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
+          the_lead_does_not_go_round_among_nodes_that_all_stop,
           who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
           a_lease_is_held_all_the_time_over_a_long_way,
           who_leaves_is_gone_at_once_and_does_not_come_back,
