@@ -560,7 +560,7 @@ START_TEST(a_node_outside_of_its_grid_answers_operators_alone)
         send_one(f, &m);
         Grid__Response *r = fake_response(f);
         ck_assert_int_eq(r->status, GRID_EENTERING);
-        ck_assert_str_eq(r->detail, "it sees nobody");
+        ck_assert_str_eq(r->detail, "the node has not entered the grid yet: it sees nobody");
         grid__response__free_unpacked(r, NULL);
         ck_assert_uint_eq(f->ops_len, 0);
     }
