@@ -96,6 +96,8 @@ static void reclaim(struct round *r)
     uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
     if (atomic_load(&w->no_space))
         retention = 0;
+    else if (reading_keeps(w))
+        retention *= 2;
     if (wal_reclaim(w->wal, checkpoint_applied(w->checkpoint), retention, why) != GRID_OK)
         node_fatal("store", why);
     preparing_wake(w); /* there may be segments to use again */

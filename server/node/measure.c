@@ -375,6 +375,13 @@ static void tell_grid_partitions(const struct telling *t)
     metric_add(t->to, METRIC_grid_partitions, "joining", NULL, g->joining_here);
 }
 
+static void tell_grid_copies_rejoined(const struct telling *t)
+{
+    static const char *const from[] = {"memory", "log", "copy"};
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        metric_add(t->to, METRIC_grid_copies_rejoined, from[i], NULL, t->sum->stats.rejoined[i]);
+}
+
 static void tell_grid_partitions_unhealthy(const struct telling *t)
 {
     const struct grid_stats *g = &t->sum->grid;

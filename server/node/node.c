@@ -214,6 +214,8 @@ static void threads_start(struct node *n)
         struct worker *w = &n->workers[i];
         log_start(w);
         cold_start(w);
+        if (n->membership)
+            reading_start(w);
         preparing_start(w);
         folding_start(w);
         thread_start(&w->thread, "shard", i, worker_body, w);
@@ -357,6 +359,8 @@ static void workers_end(struct node *n)
     }
     for (unsigned i = 0; i < n->workers_running; i++) {
         cold_end(&n->workers[i]);
+        if (n->membership)
+            reading_end(&n->workers[i]);
         log_end(&n->workers[i]);
     }
     for (unsigned i = 0; i < n->workers_running; i++) {

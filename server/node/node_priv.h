@@ -3,6 +3,7 @@
  *   control --note--> worker (one per shard: loop, sessions, shard)
  *                        |--batch--> log thread --note (durable)--> worker
  *                        |--cold_job--> cold thread --note--> worker
+ *                        |--reading_job--> reading thread --note--> worker
  *                        |--flags--> checkpoint thread --note (checkpointed)--> worker
  *                        |--flags--> preparing thread --note (room)--> worker
  *   worker --note--> worker: operations on another shard's partitions, results, moved connections
@@ -90,6 +91,7 @@ struct worker {
     struct preparing_thread preparing;
     struct checkpoint_thread folding;
     struct cold_thread cold;
+    struct reading_thread reading; /* unused: there are no other nodes */
 };
 
 /* What connections are made with from one reload to the next. Never changed, kept until the end:

@@ -208,6 +208,7 @@ const struct shard_grid_ports replication_ports = {
     .progress = port_progress,
     .lease_held = port_lease_held,
     .lease_granted = port_lease_granted,
+    .log_read = reading_ask,
 };
 
 /* --- links ------------------------------------------------------------------------------------ */

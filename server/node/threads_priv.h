@@ -1,5 +1,6 @@
-/* threads_priv.h - the threads beside a worker: log, checkpoint ("folding"), preparing, cold reads;
- * the notes they exchange, and the damage they find. The picture is in node_priv.h. */
+/* threads_priv.h - the threads beside a worker: log, checkpoint ("folding"), preparing, cold reads,
+ * reading the log again; the notes they exchange, and the damage they find. The picture is in
+ * node_priv.h. */
 #ifndef GRIDD_NODE_THREADS_PRIV_H
 #define GRIDD_NODE_THREADS_PRIV_H
 
@@ -15,6 +16,7 @@
 
 struct node;
 struct worker;
+struct log_read;
 
 /* A message that knows what to do where it arrives. run() owns it. `thread` is the worker, or the
  * node for control. */
@@ -75,6 +77,13 @@ struct preparing_thread {
  * start would not know what it is of. */
 enum space { SPACE_LOG = 1, SPACE_STORE = 2, SPACE_CATALOG = 4, SPACE_CONTROL = 8 };
 
+struct reading_thread {
+    struct mailbox *box;
+    pthread_t thread;
+    atomic_bool stop;
+    _Atomic msec_t keep_until; /* the log is read until then, perhaps */
+};
+
 struct cold_thread {
     struct worker *worker;
     struct mailbox *box;
@@ -89,7 +98,7 @@ void thread_give_way(void);
 void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
                   void *arg);
 
-/* log.c, preparing.c, folding.c, cold.c */
+/* log.c, preparing.c, folding.c, cold.c, reading.c */
 void log_start(struct worker *w);
 void log_end(struct worker *w);
 uint64_t log_append(void *ctx, const struct record *rec, bool sync);
@@ -116,6 +125,11 @@ void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, u
               struct slice key);
 void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
                uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
+void reading_start(struct worker *w);
+void reading_end(struct worker *w);
+void reading_ask(void *ctx, struct log_read *l); /* a port of the shard */
+/* More of the log is kept than its retention says. Any thread. */
+bool reading_keeps(const struct worker *w);
 
 /* damage.c. On the worker: a row could not be read; give partitions up (`places` is taken over),
  * then `done` is called there. */

@@ -121,9 +121,10 @@ static void adding_begin(struct replica *r, msec_t now)
         struct replica_peer *p = &s->peers[i];
         if (!small_lag(r, p))
             continue;
-        if (!r->ports->lease_held(r->ports->ctx, r, p->member, now)) {
+        if (!r->ports->lease_held(r->ports->ctx, r, p->member, now) ||
+            kept(r, p->sent) != REPLICA_KEPT) {
             s->retry_at = now + r->times->retry_ms;
-            continue; /* reads would have to wait for it */
+            continue; /* reads would have to wait for it, or writes for a disk */
         }
         s->adding = (uint8_t)(i + 1);
         s->tries = 0;

@@ -57,6 +57,26 @@ uint64_t replica_history_floor(const struct replica_history *h, uint64_t version
     }
 }
 
+void replica_history_extend(struct replica_history *h, const struct replica_history *older)
+{
+    uint64_t oldest = end_at(h, h->ends_len);
+    unsigned i = 0;
+    if (!oldest || !older->last || replica_history_floor(older, oldest) != oldest)
+        return;
+    while (i <= older->ends_len && epoch_of(end_at(older, i)) > epoch_of(oldest))
+        i++;
+    if (i > older->ends_len || epoch_of(end_at(older, i)) != epoch_of(oldest))
+        return; /* of an epoch that is not in the list */
+    h->torn = older->torn;
+    for (i++; i <= older->ends_len; i++) {
+        if (h->ends_len == REPLICA_ENDS_MAX) {
+            h->torn = true;
+            return;
+        }
+        h->ends[h->ends_len++] = end_at(older, i);
+    }
+}
+
 bool replica_history_common(const struct replica_history *a, const struct replica_history *b,
                             uint64_t *ret_version)
 {

@@ -25,6 +25,9 @@ struct replica_history {
 void replica_history_add(struct replica_history *h, uint64_t version);
 /* Forget what is beyond `version`, which it has (or 0). */
 void replica_history_cut(struct replica_history *h, uint64_t version);
+/* Take on what `older`, of the same log, knows of epochs before, if it has the oldest record that
+ * `h` knows of. */
+void replica_history_extend(struct replica_history *h, const struct replica_history *older);
 /* The last version that it has of those up to `version`; 0: none. */
 uint64_t replica_history_floor(const struct replica_history *h, uint64_t version);
 /* The last version that both have; 0: they begin to differ at the first record. False: it cannot be

@@ -102,9 +102,9 @@ static void cut_send(struct replica *r, struct replica_peer *p, uint64_t common,
     r->ports->send(r->ports->ctx, r, p->member, &m);
 }
 
-static bool kept(struct replica *r, uint64_t version)
+enum replica_kept kept(struct replica *r, uint64_t version)
 {
-    return version == r->history.last || r->ports->kept(r->ports->ctx, r, version);
+    return version == r->history.last ? REPLICA_KEPT : r->ports->kept(r->ports->ctx, r, version);
 }
 
 static void copy_or_lose(struct replica *r, struct replica_peer *p)
@@ -117,16 +117,47 @@ static void copy_or_lose(struct replica *r, struct replica_peer *p)
     wake(r);
 }
 
+enum common_point {
+    COMMON_NOT,   /* from where this node could bring it on */
+    COMMON_LATER, /* it is being looked for on disk: the next HELLO asks again */
+    COMMON_FOUND
+};
+
+/* Who is in sync is not kept waiting for a disk: without it the others go on, and it joins anew. */
+static enum common_point common_find(struct replica *r, const struct replica_peer *p,
+                                     const struct replica_history *h, uint64_t *ret_common)
+{
+    const struct replica_ports *ports = r->ports;
+    uint64_t common = 0;
+    bool counted = in_set(r, p), known = replica_history_common(&r->history, h, &common);
+    if (RULE_OFF(NO_COMMON_POINT)) {
+        common = h->last < r->history.last ? h->last : r->history.last;
+        known = true;
+    }
+    if ((!known || (!common && h->last)) && !counted)
+        return ports->recall(ports->ctx, r) ? COMMON_LATER : COMMON_NOT;
+    if (!known)
+        return COMMON_NOT;
+    *ret_common = common;
+    enum replica_kept k = kept(r, common);
+    if (k == REPLICA_UNKNOWN && !counted)
+        return COMMON_LATER;
+    if (k == REPLICA_STORED && !counted && common && h->last == common)
+        return COMMON_FOUND;
+    return k == REPLICA_KEPT ? COMMON_FOUND : COMMON_NOT;
+}
+
 /* R9, R11: the common point of the two logs decides. */
 static void status_received(struct replica *r, struct replica_peer *p,
                             const struct replica_message *m, msec_t now)
 {
-    uint64_t common, last = m->history.last;
+    uint64_t common = 0, last = m->history.last;
     if (p->state != PEER_SILENT || m->round != p->round)
         return;
     if (m->served && p < &r->set->peers[r->set->in_sync])
         r->set->grace = 0; /* R12 */
-    if (m->copying && !m->broken && p->copy && m->copy == p->copy && kept(r, last) &&
+    if (m->copying && !m->broken && p->copy && m->copy == p->copy &&
+        kept(r, last) == REPLICA_KEPT &&
         r->ports->copy_on(r->ports->ctx, r, p->member, m->pieces)) {
         p->state = PEER_COPYING;
         p->sent = last;
@@ -134,18 +165,13 @@ static void status_received(struct replica *r, struct replica_peer *p,
         return;
     }
     primary_forget(r, p);
-    if (RULE_OFF(NO_COMMON_POINT))
-        common = last < r->history.last ? last : r->history.last;
-    else if (m->broken || m->copying ||
-             !replica_history_common(&r->history, &m->history, &common)) {
+    bool whole = !m->broken && !m->copying;
+    enum common_point at = whole ? common_find(r, p, &m->history, &common) : COMMON_NOT;
+    if (at == COMMON_NOT)
         copy_or_lose(r, p);
-        return;
-    }
-    if (!kept(r, common) || (!common && last && !in_set(r, p)))
-        copy_or_lose(r, p);
-    else if (last > common && !RULE_OFF(NO_CUT))
+    else if (at == COMMON_FOUND && last > common && !RULE_OFF(NO_CUT))
         cut_send(r, p, common, now);
-    else
+    else if (at == COMMON_FOUND)
         stream_start(r, p, common, now);
 }
 
@@ -186,6 +212,12 @@ bool replica_may_copy(const struct replica *r, struct replica_member to)
         return false;
     const struct replica_peer *p = &r->set->peers[i];
     return p->state == PEER_COPYING && p->sent == r->history.last;
+}
+
+bool replica_rejoins(const struct replica *r, struct replica_member to)
+{
+    int i = r->role == REPLICA_PRIMARY && r->set ? set_find(r->set, to) : -1;
+    return i > 0 && streams(&r->set->peers[i]) && !in_set(r, &r->set->peers[i]);
 }
 
 void primary_receive(struct replica *r, const struct replica_message *m, msec_t now)
@@ -279,10 +311,10 @@ static void commit_tell(struct replica *r, msec_t now)
             records_send(r, p, now);
 }
 
-/* When to begin anew: a question without an answer, a stream without an ack; a copy seldom, for its
- * ack takes its time, and it goes on over that; a cut when it does not get on. A stream that begins
- * anew makes worthless what is under way, so it is given more time once it had to: the way may be
- * long. */
+/* When to begin anew: a question without an answer, a stream without an ack of what was sent; a
+ * copy seldom, for its ack takes its time, and it goes on over that; a cut when it does not get on.
+ * A stream that begins anew makes worthless what is under way, so it is given more time once it had
+ * to: the way may be long. */
 static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
 {
     msec_t retry = r->times->retry_ms;
@@ -293,7 +325,7 @@ static msec_t retry_at(const struct replica *r, const struct replica_peer *p)
     case PEER_COPYING:
         return p->asked_at + 16 * retry;
     case PEER_STREAM:
-        if (p->since)
+        if (p->since && (p->acked < p->sent || in_set(r, p)))
             return (p->since > p->asked_at ? p->since : p->asked_at) +
                    (p->slow ? 4 * retry : 2 * retry);
         break;

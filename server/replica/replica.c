@@ -82,7 +82,19 @@ void replica_recover_copying(struct replica *r)
     r->copying = true;
 }
 
+void replica_recalled(struct replica *r, const struct replica_history *older)
+{
+    replica_history_extend(&r->history, older);
+}
+
 /* --- order (R2) and commit (R5) --------------------------------------------------------------- */
+
+bool replica_follows(const struct replica *r, uint64_t after, uint64_t version)
+{
+    bool next = (version & SEQ_MASK) == (after & SEQ_MASK) + 1 || RULE_OFF(LOG_GAPS);
+    bool has = replica_history_floor(&r->history, version) == version || RULE_OFF(CUT_RECORDS);
+    return version > after && version <= r->history.last && next && has;
+}
 
 uint64_t replica_peek(const struct replica *r)
 {

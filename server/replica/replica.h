@@ -21,70 +21,7 @@
 #ifndef GRIDD_REPLICA_REPLICA_H
 #define GRIDD_REPLICA_REPLICA_H
 
-#include "base/clock.h"
-#include "replica/message.h"
-
-struct replica;
-
-enum replica_ask {
-    REPLICA_ASK_NONE,
-    REPLICA_ASK_SHRINK,   /* PART_SHRINK (R8) */
-    REPLICA_ASK_PROMOTE,  /* PART_PROMOTE (R11) */
-    REPLICA_ASK_HAND_OVER /* PART_HAND_OVER (R12) */
-};
-
-/* One table for all partitions of a shard. */
-struct replica_ports {
-    void *ctx;
-    /* To the shard of `to` that has the partition. When it cannot, it is lost. */
-    void (*send)(void *ctx, struct replica *r, struct replica_member to,
-                 const struct replica_message *m);
-    /* The same with the records after m->version, in order, as many as the link takes now. Returns
-     * the version of the last one (m->version: none now; called again at the next flush or tick),
-     * or UINT64_MAX: what follows m->version is not kept any more. With nothing to add
-     * (m->version is the last) send the message all the same. */
-    uint64_t (*stream)(void *ctx, struct replica *r, struct replica_member to,
-                       const struct replica_message *m);
-    /* Whether the records after `version` are all kept, up to the last. */
-    bool (*kept)(void *ctx, struct replica *r, uint64_t version);
-    /* Propose to the control plane, compare-and-set on the epoch; then replica_answered(). */
-    void (*ask)(void *ctx, struct replica *r, enum replica_ask what, struct replica_member member);
-    /* R11, at the primary: begin to send all content to `to`, in the link that the stream goes by:
-     * what is read when the last record was v goes before any record later than v. Each piece
-     * carries `round`. The COPY message was sent just before. It stands until copy_end; pieces are
-     * given while replica_may_copy(). */
-    void (*copy)(void *ctx, struct replica *r, struct replica_member to, uint32_t round);
-    /* The link was down, perhaps: `pieces` are there, go on after them. False: it cannot. */
-    bool (*copy_on)(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces);
-    void (*copy_end)(void *ctx, struct replica *r, struct replica_member to);
-    /* R9, at another member: records after `common` never happened. Fetch from the primary the keys
-     * and sessions that they touched, together with those that its own records after `common`
-     * touched, as they are when its last record is v, and its history then. When all is here, bring
-     * content and log there in one turn, and say replica_mended(). Until then this member has what
-     * it had, and may become primary with it. Replaces the cut before. A piece carries `round`. */
-    void (*cut)(void *ctx, struct replica *r, uint64_t common, uint32_t round);
-    /* Forget the content, in the log too. copying: a copy follows (its pieces carry `round`), and
-     * the last record is replica_last() then: a WIPE of that version. Else there is none, and
-     * nothing follows. */
-    void (*wipe)(void *ctx, struct replica *r, bool copying, uint32_t round);
-    /* Call replica_flush() before this turn ends, and look at commit, role and phase again. */
-    void (*wake)(void *ctx, struct replica *r);
-    /* R7. Whether `by` grants this node reads at `now`, as of the grid state that `r` was
-     * configured from (grid_lease_held). True for a life that this state calls gone: such a one is
-     * no member in sync, and leads again only after who is has come back. */
-    bool (*lease_held)(void *ctx, struct replica *r, struct replica_member by, msec_t now);
-    /* R9. When what this node granted to `to` ends (grid_lease_granted), the past: nothing. `to`
-     * {0, 0}: to anybody; now + GRID_GRACE_MS is right, 0 when the grid never had another node. */
-    msec_t (*lease_granted)(void *ctx, struct replica *r, struct replica_member to);
-};
-
-/* R8 and the other times; one for all partitions. */
-struct replica_times {
-    msec_t timeout_ms; /* replica_timeout: who does not ack for so long is asked out */
-    msec_t retry_ms;   /* a question without an answer is asked again */
-    msec_t tell_ms;    /* a commit that no record carries is told after so long */
-    msec_t stop_ms;    /* R12: for so long a hand-over may stop writes */
-};
+#include "replica/ports.h"
 
 enum replica_role {
     REPLICA_NONE,     /* no member: what it has is material for catching up (R10) */
@@ -135,6 +72,8 @@ void replica_recover(struct replica *r, uint64_t version);
 void replica_restate(struct replica *r, uint64_t version);
 /* What was found is a part of a copy that never ended. */
 void replica_recover_copying(struct replica *r);
+/* At any time: the log on disk has epochs before those that were recovered. */
+void replica_recalled(struct replica *r, const struct replica_history *older);
 
 /* R1: the control state says `c`; `self` is this node's present life. NULL: the partition is no
  * more, or this node's life is over. Older epochs than the one in force are passed over, so is the
@@ -214,6 +153,10 @@ void replica_mending(struct replica *r, struct replica_member from, uint32_t rou
 /* Primary. Whether a piece of the copy to `to` may be given now: the link has all records that were
  * made before. */
 bool replica_may_copy(const struct replica *r, struct replica_member to);
+/* Primary. Whether `to` is streamed to, and not in sync. */
+bool replica_rejoins(const struct replica *r, struct replica_member to);
+/* Whether the record `version` of this node's log is the next one after `after`, and not cut. */
+bool replica_follows(const struct replica *r, uint64_t after, uint64_t version);
 /* It is done: log and content are what the primary's were at `history`. The next replica_ack()
  * waits until that is on disk, for `async` too: half of it is nothing. */
 void replica_mended(struct replica *r, const struct replica_history *history, msec_t now);
@@ -230,7 +173,6 @@ void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, 
                       msec_t now);
 /* R12: hand over to `to`, a backup. Again for the same is fine. False: not possible now. */
 bool replica_hand_over(struct replica *r, struct replica_member to, msec_t now);
-
 /* R12: this node handed over, and who leads now has not got its acks yet. */
 bool replica_handing_over(const struct replica *r);
 

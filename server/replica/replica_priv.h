@@ -90,6 +90,8 @@ void primary_receive(struct replica *r, const struct replica_message *m, msec_t 
 void primary_flush(struct replica *r, msec_t now);
 void primary_tick(struct replica *r, msec_t now);
 msec_t primary_next(const struct replica *r);
+/* Where the records after `version` are. */
+enum replica_kept kept(struct replica *r, uint64_t version);
 void primary_hello(struct replica *r, struct replica_peer *p, msec_t now);
 /* The copy to a peer ends, if there is one. */
 void primary_forget(struct replica *r, struct replica_peer *p);

@@ -38,6 +38,7 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     promises_cut(s, p, 0);
     partition_wipe(s, p);
     tail_forget(p);
+    p->stored_from = UINT64_MAX;
     o->clean_due = o->mended = 0;
     o->in.number = 0;
     o->in.end = UINT64_MAX;

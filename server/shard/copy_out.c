@@ -289,6 +289,7 @@ void port_copy(void *ctx, struct replica *r, struct replica_member to, uint32_t 
     sessions_ids(content_sessions(p->content), &c->ids);
     c->at.ids_len = c->ids.len;
     outgoing_of(p, to)->copy = c;
+    outgoing_of(p, to)->way = REJOIN_COPY;
 }
 
 void port_copy_end(void *ctx, struct replica *r, struct replica_member to)

@@ -38,7 +38,9 @@ struct others *others_of(struct partition *p)
 {
     if (!p->others) {
         p->others = xcalloc(1, sizeof *p->others);
+        p->others->partition = p;
         list_init(&p->others->later);
+        list_init(&p->others->rejoining);
         p->others->in.end = UINT64_MAX;
     }
     return p->others;
@@ -114,6 +116,7 @@ static void port_ask(void *ctx, struct replica *r, enum replica_ask what,
     o->ask = ++s->sharing->asks << 32 | (uint64_t)p->context_id << 16 | p->index;
     o->ask_epoch = r->epoch;
     o->ask_what = (uint8_t)what;
+    o->ask_member = member;
     s->ports.grid->ask(s->ports.ctx, &change, o->ask);
 }
 
@@ -139,6 +142,7 @@ void sharing_init(struct shard *s)
                                       .send = port_send,
                                       .stream = port_stream,
                                       .kept = port_kept,
+                                      .recall = port_recall,
                                       .ask = port_ask,
                                       .copy = port_copy,
                                       .copy_on = port_copy_on,
@@ -151,6 +155,7 @@ void sharing_init(struct shard *s)
     g->times = (struct replica_times){
         .timeout_ms = 1000, .retry_ms = RETRY_MS, .tell_ms = TELL_MS, .stop_ms = STOP_MS};
     tail_init(&g->tail, s->conf.tail_bytes ? s->conf.tail_bytes : (size_t)TAIL_BYTES);
+    rejoin_init(&g->rejoin);
     list_init(&g->woken);
     list_init(&g->stuck);
     list_init(&g->copies);
@@ -165,6 +170,7 @@ void sharing_release(struct shard *s)
     if (!g)
         return;
     copies_release(s);
+    rejoin_release(&g->rejoin);
     tail_release(&g->tail);
     heap_release(&g->timers);
     buf_release(&g->bytes);
@@ -183,6 +189,7 @@ void partition_share(struct shard *s, struct partition *p)
     list_init(&p->stuck);
     list_init(&p->promises.link);
     p->scan_epoch = s->conf.epoch;
+    p->stored_from = UINT64_MAX;
     if (!s->sharing) {
         replica_init(&p->replica, s->conf.epoch);
         p->role = REPLICA_PRIMARY;
@@ -207,6 +214,7 @@ void partition_unshare(struct shard *s, struct partition *p)
     if (!o)
         return;
     copies_end(s, p);
+    list_remove(&o->rejoining);
     later_forget(p);
     mend_forget(p);
     want_forget(p);
@@ -387,6 +395,7 @@ msec_t shard_turn(struct shard *s, msec_t now)
         gate_tick(s, now);
     for (int i = 0; i < TURNS_MAX && !list_empty(&g->woken); i++)
         woken_run(s, now);
+    rejoin_run(s);
     bool more = copies_run(s) || !list_empty(&g->woken);
     msec_t mono = mono_now(s);
     if (!list_empty(&g->copies) && mono >= g->progress_at) {
@@ -400,7 +409,9 @@ msec_t shard_turn(struct shard *s, msec_t now)
     }
     if (more)
         return 0;
-    msec_t wait = list_empty(&s->holding) ? UINT64_MAX : HOLD_LOOK_MS;
+    msec_t wait = rejoin_next(s);
+    if (!list_empty(&s->holding) && wait > HOLD_LOOK_MS)
+        wait = HOLD_LOOK_MS;
     if (!list_empty(&g->copies) && wait > PROGRESS_MS)
         wait = PROGRESS_MS;
     const struct heap_node *n = heap_min(&g->timers);
@@ -560,6 +571,11 @@ void shard_answered(struct shard *s, uint64_t number, enum grid_err err, msec_t 
         return;
     struct others *o = p->others;
     o->ask = 0;
+    if (o->ask_what == REPLICA_ASK_PROMOTE && err == GRID_OK) {
+        struct outgoing *out = outgoing_of(p, o->ask_member);
+        s->stats.rejoined[out->way]++;
+        out->way = REJOIN_KEPT;
+    }
     replica_answered(&p->replica, o->ask_epoch, (enum replica_ask)o->ask_what, err, mono_now(s));
     partition_touch(s, p);
 }

@@ -2,6 +2,7 @@
  *
  *   others.c    the grid's state, roles, the turn       replica ports: send, ask, leases
  *   stream.c    records out: from the tail to the links
+ *   rejoin.c    R11: records out that only the log on disk has
  *   take.c      messages in, and records of other primaries
  *   fetch.c     keys brought into memory, for what is no client's op
  *   copy_out.c, copy_in.c   R11: a whole copy
@@ -10,6 +11,7 @@
 #ifndef GRIDD_SHARD_OTHERS_PRIV_H
 #define GRIDD_SHARD_OTHERS_PRIV_H
 
+#include "shard/rejoin_priv.h"
 #include "shard/shard_priv.h"
 
 #define ASIDE __attribute__((noinline)) /* not in the way of who has no others */
@@ -23,6 +25,7 @@ struct sharing {
     struct grid_state *state; /* NULL: none was told yet */
     struct replica_member self;
     struct tail tail;
+    struct rejoin rejoin;
     struct list woken;  /* partitions: there is something to send, or to look at */
     struct list stuck;  /* a link took no more */
     struct list copies; /* going out */
@@ -46,7 +49,10 @@ struct want;
 struct outgoing {
     struct replica_member to;
     uint64_t version;  /* the last record that was sent, at `at` */
-    tail_place at;     /* 0: look for it */
+    tail_place at;     /* 0: look for it; of rejoin.page when it is stored, else of the tail */
+    bool stored;       /* what follows is on disk alone, and is waited for */
+    bool scanned;      /* ... by the scan under way */
+    uint8_t way;       /* enum rejoin_way, since it was in sync last */
     struct copy *copy; /* NULL: none is under way */
 };
 
@@ -62,11 +68,18 @@ struct later {
 
 /* A partition's, while there is anything. */
 struct others {
+    struct partition *partition;
     struct outgoing *out;
     uint32_t out_len;
     uint64_t ask; /* number of the one in force; 0: none */
     uint64_t ask_epoch;
     uint8_t ask_what; /* enum replica_ask */
+    struct replica_member ask_member;
+    struct list rejoining; /* in rejoin.waiting */
+    uint64_t page_last;    /* the scan has brought the records up to this version */
+    tail_place page_at;    /* where that is in the page; 0: it has none of this partition */
+    uint64_t goal;         /* the last record when the scan began, or ended before; its lsn */
+    uint64_t goal_lsn;
     struct list later;
     uint64_t fetching;  /* version of the first of `later`, for which keys are fetched; or 0 */
     uint64_t fetched;   /* what that changes is here, or nowhere */
@@ -126,7 +139,6 @@ struct outgoing *outgoing_of(struct partition *p, struct replica_member to);
 enum shard_class stream_class(const struct partition *p, struct replica_member to);
 uint64_t port_stream(void *ctx, struct replica *r, struct replica_member to,
                      const struct replica_message *m);
-bool port_kept(void *ctx, struct replica *r, uint64_t version);
 
 /* --- ahead.c ---------------------------------------------------------------------------------- */
 

@@ -66,6 +66,7 @@ struct partition {
     struct heap_node timer; /* in shard.timers */
     uint64_t committed;     /* commit of the replica when it was last looked at */
     tail_place tail;        /* of the last record, in shard.tail */
+    uint64_t stored_from;   /* seq: later records are in the log on disk, as far as is known */
     struct others *others;  /* NULL: nothing is under way */
     uint64_t scan_epoch;    /* cursors of another one begin again */
     uint8_t warm_after[KEY_BYTES_MAX];

@@ -10,6 +10,7 @@
 
 #include "control/plan.h"
 #include "data/record.h"
+#include "shard/log_read.h"
 #include "shard/message.h"
 #include "shard/op.h"
 
@@ -81,6 +82,10 @@ struct shard_grid_ports {
     /* grid/leases.h: grid_lease_held(), grid_lease_granted(); {0, 0}: to anybody. */
     bool (*lease_held)(void *ctx, struct replica_member by, uint64_t revision, msec_t now);
     msec_t (*lease_granted)(void *ctx, struct replica_member to);
+    /* R11: read this shard's log on disk, by another thread; one at a time. `l` is the port's until
+     * shard_log_read() gives it back. What was read last and is behind, is wanted no more: else the
+     * log is kept for a while. */
+    void (*log_read)(void *ctx, struct log_read *l);
 };
 
 struct shard_conf {
@@ -165,6 +170,8 @@ void shard_receive_all(struct shard *s, const struct shard_message *messages, si
 void shard_peer_linked(struct shard *s, uint32_t node, bool up, msec_t now);
 /* Links have room again. */
 void shard_peer_room(struct shard *s);
+/* The log was read as was asked. Takes `l`. */
+void shard_log_read(struct shard *s, struct log_read *l);
 /* What became of an ask. */
 void shard_answered(struct shard *s, uint64_t number, enum grid_err err, msec_t now);
 /* R12, the planner asks: stop, drain, hand over. False: not possible now, or out of date. */
@@ -189,6 +196,9 @@ struct shard_stats {
     uint64_t entries_led;     /* of partitions that it is the primary of */
     uint64_t pending_records; /* of those, that are not committed yet */
     uint64_t bytes_left;      /* that copies on their way to other nodes still need, about */
+    /* copies on other nodes that came into sync: from records in memory, in the log on disk, or as
+     * a whole */
+    uint64_t rejoined[3];
 };
 void shard_stats(const struct shard *s, struct shard_stats *ret_stats);
 

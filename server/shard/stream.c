@@ -51,27 +51,42 @@ enum shard_class stream_class(const struct partition *p, struct replica_member t
     return SHARD_RECORDS;
 }
 
+/* Where records for a member are now: the tail, or a page of the log on disk. */
+struct source {
+    const struct tail *tail;
+    tail_place last;
+};
+
+static struct source source_of(const struct shard *s, const struct partition *p,
+                               const struct outgoing *out)
+{
+    if (out->stored)
+        return (struct source){&s->sharing->rejoin.page, p->others->page_at};
+    return (struct source){&s->sharing->tail, p->tail};
+}
+
 /* The place of the record after `version`. False: it is not kept. */
-static bool next_place(const struct shard *s, const struct partition *p, const struct outgoing *out,
-                       uint64_t version, tail_place *ret_place)
+static bool next_place(const struct source *from, const struct outgoing *out, uint64_t version,
+                       tail_place *ret_place)
 {
     struct tail_record r;
-    const struct tail *t = &s->sharing->tail;
+    const struct tail *t = from->tail;
     if (out->at && out->version == version && tail_at(t, out->at, &r) && r.version == version) {
         *ret_place = r.after;
         return tail_at(t, r.after, &r) && r.version_before == version;
     }
-    return tail_find_after(t, p->tail, version, ret_place);
+    return tail_find_after(t, from->last, version, ret_place);
 }
 
 /* One message of what follows *place; moves it on. Returns its bytes. */
 static size_t records_send(struct shard *s, struct partition *p, struct outgoing *out,
-                           struct replica_message *m, tail_place *place, size_t room)
+                           struct replica_message *m, const struct tail *from, tail_place *place,
+                           size_t room)
 {
     struct slice records[RECORDS_PER_MESSAGE];
     size_t len = 0, bytes = 0;
     struct tail_record r;
-    while (len < RECORDS_PER_MESSAGE && bytes < room && tail_at(&s->sharing->tail, *place, &r)) {
+    while (len < RECORDS_PER_MESSAGE && bytes < room && tail_at(from, *place, &r)) {
         records[len++] = r.bytes;
         bytes += r.bytes.len;
         out->version = r.version;
@@ -98,27 +113,21 @@ uint64_t port_stream(void *ctx, struct replica *r, struct replica_member to,
         message_send(s, p, to, class, &message);
         return m->version;
     }
+    if (out->stored && (out->version != m->version || !replica_rejoins(r, to)))
+        rejoin_leave(out); /* it begins anew, or is in sync */
+    struct source from = source_of(s, p, out);
     tail_place place;
-    if (!next_place(s, p, out, m->version, &place))
-        return UINT64_MAX;
+    if (!next_place(&from, out, m->version, &place))
+        return out->stored || rejoin_wants(s, p, out, m->version) ? m->version : UINT64_MAX;
     struct shard_to at;
     size_t room =
         member_place(s, p, to, &at) ? s->ports.grid->peer_room(s->ports.ctx, &at, class) : 0;
     while (room && place) {
         size_t most = room < BYTES_PER_MESSAGE ? room : (size_t)BYTES_PER_MESSAGE;
-        size_t bytes = records_send(s, p, out, &rest, &place, most);
+        size_t bytes = records_send(s, p, out, &rest, from.tail, &place, most);
         room -= bytes < room ? bytes : room;
     }
     if (place && list_empty(&p->stuck))
         list_push_back(&s->sharing->stuck, &p->stuck);
     return rest.version;
-}
-
-bool port_kept(void *ctx, struct replica *r, uint64_t version)
-{
-    const struct shard *s = ctx;
-    const struct partition *p = container_of(r, struct partition, replica);
-    tail_place place;
-    return version == replica_last(r) ||
-           tail_find_after(&s->sharing->tail, p->tail, version, &place);
 }

@@ -20,7 +20,12 @@ struct tail_chunk {
 
 void tail_init(struct tail *t, size_t bytes_max)
 {
-    *t = (struct tail){.first = 1, .bytes_max = bytes_max};
+    size_t chunk = bytes_max / 16;
+    if (chunk > TAIL_CHUNK_BYTES)
+        chunk = TAIL_CHUNK_BYTES;
+    if (chunk < TAIL_CHUNK_BYTES_MIN)
+        chunk = TAIL_CHUNK_BYTES_MIN;
+    *t = (struct tail){.first = 1, .bytes_max = bytes_max, .chunk_bytes = chunk};
 }
 
 static struct tail_chunk **slot(const struct tail *t, uint64_t number)
@@ -66,7 +71,7 @@ static struct tail_chunk *chunk_for(struct tail *t, size_t bytes)
         if (last->buf.len + bytes <= last->bytes)
             return last;
     }
-    size_t size = bytes > TAIL_CHUNK_BYTES ? bytes : (size_t)TAIL_CHUNK_BYTES;
+    size_t size = bytes > t->chunk_bytes ? bytes : t->chunk_bytes;
     while (t->len && t->bytes + size > t->bytes_max)
         oldest_free(t);
     if (t->len == t->cap)

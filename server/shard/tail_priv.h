@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "data/record.h"
 
-enum { TAIL_CHUNK_BYTES = 256 << 10 };
+enum { TAIL_CHUNK_BYTES = 256 << 10, TAIL_CHUNK_BYTES_MIN = 256 };
 
 struct tail_chunk;
 
@@ -21,6 +21,7 @@ struct tail {
     uint64_t first;             /* number of the oldest, 1.. */
     size_t len, cap;
     size_t bytes, bytes_max;
+    size_t chunk_bytes; /* a sixteenth of bytes_max, within limits */
 };
 
 typedef uint64_t tail_place; /* where a record is; 0: nowhere */

@@ -173,6 +173,9 @@ struct wal_item {
 /* checkpoint: a reader of the records > `after_lsn` up to a bound, 0 until set. The caller's;
  * wal_reader_free(). */
 struct wal_reader *wal_reader_new(struct wal *w, uint64_t after_lsn);
+/* any thread: the same with `lsn`, which must be durable, for its only bound. It may be behind what
+ * is reclaimed: that is lost, then. */
+struct wal_reader *wal_reader_open(struct wal *w, uint64_t after_lsn, uint64_t lsn);
 /* Read up to and including `lsn`, which must be durable. */
 void wal_reader_bound(struct wal_reader *r, uint64_t lsn);
 /* The next record. GRID_ENOT_FOUND: the bound is reached. GRID_EIO, GRID_ENEWER. */
@@ -181,8 +184,8 @@ enum grid_err wal_reader_next(struct wal_reader *r, char *why, struct wal_item *
 void wal_reader_free(struct wal_reader *r); /* NULL is fine */
 
 /* checkpoint: records <= `lsn` are in the checkpoint: segments of nothing else are recycled or
- * unlinked, oldest first, while those kept are more than `retention_bytes`. No reader may be
- * behind `lsn`. */
+ * unlinked, oldest first, while those kept are more than `retention_bytes`. No reader of
+ * wal_reader_new() may be behind `lsn`. */
 MUST_USE
 enum grid_err wal_reclaim(struct wal *w, uint64_t lsn, uint64_t retention_bytes, char *why);
 

@@ -329,6 +329,15 @@ struct wal_reader *wal_reader_new(struct wal *w, uint64_t after_lsn)
     return r;
 }
 
+struct wal_reader *wal_reader_open(struct wal *w, uint64_t after_lsn, uint64_t lsn)
+{
+    CHECK(lsn <= wal_durable(w));
+    struct wal_reader *r = wal_reader_new(w, after_lsn);
+    r->cursor.bound = r->cursor.durable = lsn;
+    r->cursor.claims_read = true;
+    return r;
+}
+
 void wal_reader_bound(struct wal_reader *r, uint64_t lsn)
 {
     CHECK(lsn <= wal_durable(r->cursor.wal));

@@ -143,12 +143,20 @@ static void move(struct world *w)
         control_part(w, PART_ADD_JOINING, m);
 }
 
+/* Memory and disk are short; an old part of the disk goes bad. */
 static void trim(struct node *n)
 {
+    struct disk *d = &n->disk;
     uint64_t last = replica_last(&n->r) & SEQ_MASK,
              floor = last - below(n->w, last < 6 ? last + 1 : 6);
     if (n->alive && floor > n->floor)
         n->floor = floor;
+    if (n->alive && chance(n->w, 500))
+        n->gone = n->floor;
+    if (d->synced > d->first && chance(n->w, 100))
+        d->first += below(n->w, d->synced - d->first);
+    if (d->synced > d->first && chance(n->w, 200))
+        d->items[d->first + below(n->w, d->synced - d->first)].bad = true;
 }
 
 void chaos_step(struct world *w)

@@ -53,21 +53,70 @@ static void on_send(void *ctx, struct replica *r, struct replica_member to,
     world_send(n->w, n->number, to.node, p);
 }
 
-static bool on_kept(void *ctx, struct replica *r, uint64_t version)
+static enum replica_kept on_kept(void *ctx, struct replica *r, uint64_t version)
 {
     (void)ctx;
-    return (version & SEQ_MASK) >= node_of(r)->floor;
+    struct node *n = node_of(r);
+    uint64_t seq = version & SEQ_MASK;
+    if (seq >= n->floor)
+        return REPLICA_KEPT;
+    if (n->w->mix.durability == DURABILITY_MEMORY || seq < n->gone)
+        return REPLICA_GONE;
+    return chance(n->w, 300) ? REPLICA_UNKNOWN : REPLICA_STORED;
+}
+
+static bool on_recall(void *ctx, struct replica *r)
+{
+    (void)ctx;
+    struct node *n = node_of(r);
+    if (n->recalled)
+        return false;
+    n->w->tally.recalled++;
+    n->recalled = true;
+    struct replica_history older;
+    disk_history(&n->disk, &older);
+    replica_recalled(r, &older);
+    return true;
 }
 
 enum { RECORDS_PER_MESSAGE = 16 };
+
+/* What memory does not have any more, for who is not in sync. */
+static uint64_t stored_stream(struct node *n, struct replica_member to,
+                              const struct replica_message *m)
+{
+    struct sim_record records[RECORDS_PER_MESSAGE];
+    if (!replica_rejoins(&n->r, to) || n->w->mix.durability == DURABILITY_MEMORY ||
+        (m->version & SEQ_MASK) < n->gone)
+        return UINT64_MAX;
+    if (chance(n->w, 300)) { /* it takes its time */
+        n->woken = true;
+        return m->version;
+    }
+    size_t len = disk_read(n, m->version, records, RECORDS_PER_MESSAGE);
+    if (!len && (n->durable & SEQ_MASK) <= (m->version & SEQ_MASK))
+        return m->version; /* it is on its way to the disk */
+    if (!len) {
+        n->gone = n->floor;
+        return UINT64_MAX;
+    }
+    n->w->tally.stored++;
+    struct packet *p = packet_new(m);
+    p->records_len = len;
+    p->records = xalloc(len * sizeof *p->records);
+    memcpy(p->records, records, len * sizeof *p->records);
+    world_send(n->w, n->number, to.node, p);
+    return records[len - 1].version;
+}
 
 static uint64_t on_stream(void *ctx, struct replica *r, struct replica_member to,
                           const struct replica_message *m)
 {
     struct node *n = node_of(r);
     uint64_t first = (m->version & SEQ_MASK) + 1, last = replica_last(r) & SEQ_MASK;
-    if (!on_kept(ctx, r, m->version))
-        return UINT64_MAX;
+    (void)ctx;
+    if (first <= n->floor)
+        return stored_stream(n, to, m);
     if (last >= first + RECORDS_PER_MESSAGE)
         last = first + RECORDS_PER_MESSAGE - 1;
     struct packet *p = packet_new(m);
@@ -207,6 +256,7 @@ static msec_t on_granted(void *ctx, struct replica *r, struct replica_member to)
 const struct replica_ports node_ports = {.send = on_send,
                                          .stream = on_stream,
                                          .kept = on_kept,
+                                         .recall = on_recall,
                                          .ask = on_ask,
                                          .copy = on_copy,
                                          .copy_on = on_copy_on,
@@ -256,7 +306,8 @@ void node_start(struct node *n)
     n->seen_commit = 0;
     replica_open(&n->r, &node_ports, &node_times);
     memset(&n->content, 0, sizeof n->content);
-    n->floor = n->restated = 0;
+    n->floor = n->restated = n->gone = 0;
+    n->recalled = false;
     shard_recover(n);
     if (!RULE_OFF(SAME_LIFE) || n->lives == 1)
         n->self = (struct replica_member){0};

@@ -89,6 +89,7 @@ struct item { /* what is in a node's log on disk */
     enum item_kind kind;
     uint64_t version; /* last record then */
     struct sim_record record;
+    bool bad; /* cannot be read any more */
     unsigned piece;
     struct content *content;    /* PIECE, MENDED: as it became */
     struct sim_record *records; /* WIPE, MENDED: the log as it became */
@@ -100,6 +101,7 @@ struct disk {
     size_t len, cap;
     size_t synced;  /* so many survive */
     size_t syncing; /* so many will */
+    size_t first;   /* those before are given up: a checkpoint has them */
     bool busy;
 };
 
@@ -131,7 +133,9 @@ struct node {
     struct grid_state *state;
     struct content content;
     struct sim_record *log; /* by seq - 1; what it ever had since it was copied */
-    uint64_t floor;         /* records up to this seq are not kept */
+    uint64_t floor;         /* records up to this seq are not in memory */
+    uint64_t gone;          /* and up to this one not on disk, as was found out */
+    bool recalled;          /* the epochs on disk were looked for */
     bool woken;
     bool leased;    /* sabotage: reads were allowed when it looked last */
     uint8_t phase;  /* as it was after the last event */
@@ -182,6 +186,10 @@ void shard_item(struct node *n, const struct item *it);
 void shard_sync(struct node *n);
 void shard_disk_done(struct node *n);
 void disk_cut(struct disk *d, size_t keep);
+/* R11: up to `max` records that follow `version`, as the log on disk has them. */
+size_t disk_read(struct node *n, uint64_t version, struct sim_record *records, size_t max);
+/* The epochs that it has. */
+void disk_history(const struct disk *d, struct replica_history *ret_history);
 /* What the next start will find. */
 void disk_durable(struct node *n);
 void shard_recover(struct node *n);

@@ -33,8 +33,40 @@ void disk_cut(struct disk *d, size_t keep)
         free(d->items[i].records);
     }
     d->len = keep;
+    d->first = d->first < keep ? d->first : keep;
     d->synced = d->syncing = keep;
     d->busy = false;
+}
+
+size_t disk_read(struct node *n, uint64_t version, struct sim_record *records, size_t max)
+{
+    const struct disk *d = &n->disk;
+    size_t len = 0;
+    for (size_t i = d->first; i < d->synced && len < max; i++) {
+        const struct item *it = &d->items[i];
+        if (it->kind != ITEM_RECORD || it->bad || !replica_follows(&n->r, version, it->version))
+            continue;
+        records[len++] = it->record;
+        version = it->version;
+    }
+    return len;
+}
+
+void disk_history(const struct disk *d, struct replica_history *ret_history)
+{
+    struct replica_history h = {0};
+    for (size_t i = d->first; i < d->synced; i++) {
+        const struct item *it = &d->items[i];
+        bool restates = it->kind == ITEM_WIPE || it->kind == ITEM_MENDED;
+        if (it->bad || (it->kind != ITEM_RECORD && !restates))
+            continue;
+        bool next = it->version > h.last && seq_of(it->version) == seq_of(h.last) + 1;
+        if (it->kind == ITEM_RECORD && next)
+            replica_history_add(&h, it->version);
+        else if (it->version != h.last)
+            h = (struct replica_history){.last = it->version, .torn = it->version != 0};
+    }
+    *ret_history = h;
 }
 
 void shard_item(struct node *n, const struct item *it)
@@ -105,6 +137,7 @@ void shard_disk_done(struct node *n)
         stored(n, it);
     }
     held(n);
+    n->woken = true; /* there is more to be read, perhaps */
 }
 
 /* --- recovery (R10) --------------------------------------------------------------------------- */
@@ -159,6 +192,8 @@ void shard_recover(struct node *n)
         item_recover(n, &n->disk.items[i], &copying);
     if (copying)
         replica_recover_copying(&n->r);
+    if (n->w->mix.durability != DURABILITY_MEMORY && chance(n->w, n->w->mix.trim))
+        n->r.history = (struct replica_history){.last = n->r.history.last}; /* of a checkpoint */
 }
 
 /* --- records ---------------------------------------------------------------------------------- */

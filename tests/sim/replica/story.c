@@ -220,7 +220,7 @@ static void deed_to_node(struct world *w, const struct deed *d, uint32_t who, us
         n->disk_us = us;
         break;
     case TRIM:
-        n->floor = replica_last(&n->r) & SEQ_MASK;
+        n->floor = n->gone = replica_last(&n->r) & SEQ_MASK;
         break;
     case JOIN:
         control_part(w, PART_ADD_JOINING, m);

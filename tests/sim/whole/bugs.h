@@ -4,7 +4,7 @@
 
 #include "tests/lib/simulator.h"
 
-enum { BUGS = 7 };
+enum { BUGS = 9 };
 extern const struct simulator_bug bugs[BUGS];
 extern bool bug_blind;      /* logs take what the disk's catalog does not know */
 void bug_use(unsigned bug); /* 0: none */

@@ -343,7 +343,7 @@ void node_wipe(struct simnode *n)
         struct simshard *h = &n->shards[i];
         while (h->log_len)
             buf_release(&h->log[--h->log_len]);
-        h->written = h->syncing = h->durable = 0;
+        h->written = h->syncing = h->durable = h->log_first = 0;
     }
     disk_make(n);
     if (n->expect < n->w->nodes_len)

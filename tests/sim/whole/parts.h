@@ -56,7 +56,9 @@ struct simshard {
     struct replica_member self;
     struct buf *log; /* record of each lsn */
     size_t log_len, log_cap, written, syncing, durable;
-    bool wanted; /* somebody waits for a sync */
+    size_t log_first;      /* records up to this lsn are not read again but by a start */
+    struct log_read *read; /* asked for; NULL: nothing */
+    bool wanted;           /* somebody waits for a sync */
     msec_t unsynced_since;
     msec_t mail_at, up_at; /* mail keeps order */
     bool room, over;

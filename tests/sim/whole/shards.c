@@ -171,8 +171,40 @@ static msec_t p_lease_granted(void *ctx, struct replica_member to)
     return grid_lease_granted(grid_member_leases(((struct simshard *)ctx)->node->member), to);
 }
 
+static void p_log_read(void *ctx, struct log_read *l)
+{
+    struct simshard *h = ctx;
+    h->read = l;
+    (void)event_at(h->node->w, h->node->w->now + 1 + below(h->node->w, 200), EVENT_READ,
+                   h->node->index, 1 + h->index);
+}
+
+/* As node/reading.c. What a checkpoint had is given up from time to time. */
+static void log_read(struct simshard *h)
+{
+    struct log_read *l = h->read;
+    struct world *w = h->node->w;
+    size_t at = l->after > h->log_first ? l->after : h->log_first;
+    bool more = true;
+    if (below(w, 50) == 0 && h->durable > h->log_first)
+        h->log_first += below(w, h->durable - h->log_first);
+    while (more && at < h->durable) {
+        struct record r;
+        struct slice bytes = buf_slice(&h->log[at++]);
+        CHECK(record_peek(bytes, &r));
+        more = log_read_take(l, at, r.context, r.partition, bytes);
+    }
+    l->done = at >= h->durable;
+    if (l->done)
+        l->reached = at;
+    tally.surveys += !l->bytes_max;
+    tally.pages += l->bytes.len > 0;
+    h->read = NULL;
+    shard_log_read(h->s, l);
+}
+
 static const struct shard_grid_ports grid_ports = {
-    p_mono, p_send, p_room, p_ask, p_report, p_progress, p_lease_held, p_lease_granted};
+    p_mono, p_send, p_room, p_ask, p_report, p_progress, p_lease_held, p_lease_granted, p_log_read};
 
 /* --- links, news ------------------------------------------------------------------------------ */
 
@@ -342,6 +374,9 @@ void shard_event(struct simshard *h, struct event *e)
         h->durable = e->number;
         shard_durable(h->s, h->durable, wall(h));
         break;
+    case EVENT_READ:
+        log_read(h);
+        break;
     case EVENT_OP:
         clients_op(h, e);
         break;
@@ -378,7 +413,7 @@ void shard_start(struct simshard *h)
                               .shards = w->mix.shards,
                               .epoch = n->starts,
                               .hash_seed = w->seed * 31 + n->index,
-                              .tail_bytes = below(w, 2) ? 1 : 0};
+                              .tail_bytes = below(w, 2) ? 2048 + below(w, 8192) : 0};
     struct shard_ports ports = {h,           p_reply, p_log,       p_has_room, p_cold_get,
                                 p_cold_scan, p_soon,  &grid_ports, NULL};
     h->s = shard_new(&conf, &ports, n->catalog);
@@ -394,7 +429,14 @@ void shard_start(struct simshard *h)
 
 void shard_stop(struct simshard *h, bool power)
 {
+    struct shard_stats stats;
+    shard_stats(h->s, &stats);
+    tally.from_memory += stats.rejoined[0];
+    tally.from_log += stats.rejoined[1];
+    tally.copied += stats.rejoined[2];
     shard_free(h->s);
+    log_read_free(h->read);
+    h->read = NULL;
     h->s = NULL;
     grid_state_unref(h->state);
     h->state = NULL;
@@ -402,4 +444,6 @@ void shard_stop(struct simshard *h, bool power)
     size_t keep = least + below(h->node->w, h->log_len - least + 1);
     while (h->log_len > keep)
         buf_release(&h->log[--h->log_len]);
+    if (h->log_first > h->log_len)
+        h->log_first = h->log_len;
 }

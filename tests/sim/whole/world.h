@@ -61,6 +61,7 @@ enum event_kind {
     EVENT_TURN,
     EVENT_TICK,
     EVENT_SYNCED,
+    EVENT_READ,
     EVENT_OP,
     EVENT_REPLY,
     EVENT_CLIENTS,

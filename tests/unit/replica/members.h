@@ -28,7 +28,11 @@ struct node {
     unsigned number; /* 1.. */
     uint64_t log[RECORDS];
     size_t len;
-    size_t kept_from; /* records before are not kept */
+    size_t kept_from;             /* records before are not in memory */
+    size_t stored_from;           /* ... and these not on disk */
+    unsigned looks;               /* so often it does not know yet what is on disk */
+    unsigned recalls;             /* so often epochs are looked for */
+    struct replica_history older; /* and found at last */
     bool woken, wiped, dead;
     int copies, copy_ends, cuts;
     uint64_t pieces; /* of a copy, that came in */
@@ -92,17 +96,41 @@ static size_t log_find(const struct node *n, uint64_t version)
     return i;
 }
 
-static bool on_kept(void *ctx, struct replica *r, uint64_t version)
+static bool is_stored(struct node *n, uint64_t version)
+{
+    return n->stored_from && log_find(n, version) >= n->stored_from;
+}
+
+static enum replica_kept on_kept(void *ctx, struct replica *r, uint64_t version)
 {
     (void)ctx;
-    return log_find(node_of(r), version) >= node_of(r)->kept_from;
+    struct node *n = node_of(r);
+    if (log_find(n, version) >= n->kept_from)
+        return REPLICA_KEPT;
+    if (n->looks) {
+        n->looks--;
+        return REPLICA_UNKNOWN;
+    }
+    return is_stored(n, version) ? REPLICA_STORED : REPLICA_GONE;
+}
+
+static bool on_recall(void *ctx, struct replica *r)
+{
+    (void)ctx;
+    struct node *n = node_of(r);
+    if (!n->recalls)
+        return false;
+    if (!--n->recalls)
+        replica_recalled(r, &n->older);
+    return true;
 }
 
 static uint64_t on_stream(void *ctx, struct replica *r, struct replica_member to,
                           const struct replica_message *m)
 {
     struct node *n = node_of(r);
-    if (!on_kept(ctx, r, m->version))
+    (void)ctx;
+    if (log_find(n, m->version) < n->kept_from && !is_stored(n, m->version))
         return UINT64_MAX;
     struct letter *l = letter_new(to, m);
     for (size_t i = log_find(n, m->version); i < n->len; i++)
@@ -182,6 +210,7 @@ static msec_t on_granted(void *ctx, struct replica *r, struct replica_member to)
 static const struct replica_ports ports = {.send = on_send,
                                            .stream = on_stream,
                                            .kept = on_kept,
+                                           .recall = on_recall,
                                            .ask = on_ask,
                                            .copy = on_copy,
                                            .copy_on = on_copy_on,

@@ -240,6 +240,63 @@ START_TEST(r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough)
 }
 END_TEST
 
+static void has_records(struct node *n, uint64_t last)
+{
+    for (uint64_t seq = 1; seq <= last; seq++) {
+        replica_recover(&n->r, version_make(1, seq));
+        n->log[n->len++] = version_make(1, seq);
+    }
+}
+
+START_TEST(r11_what_the_disk_has_is_streamed_when_that_is_known_and_a_member_with_more_is_copied)
+{
+    grid(1, 0);
+    for (int i = 0; i < 6; i++)
+        write(&nodes[1]);
+    has_records(&nodes[2], 3);
+    has_records(&nodes[3], 2);
+    replica_recover(&nodes[3].r, version_make(2, 3));
+    nodes[1].kept_from = 5;
+    nodes[1].stored_from = 2;
+    nodes[1].looks = 3;
+    next_config(LIST(1), NULL);
+    next_config(LIST(1), LIST(2, 3));
+    configure_all();
+    ck_assert_uint_eq(nodes[2].len, 3);
+    later(RETRY);
+    later(RETRY);
+    ck_assert_uint_eq(nodes[2].len, 6);
+    ck_assert(!nodes[2].wiped);
+    ck_assert(nodes[3].wiped); /* a cut needs memory */
+    ck_assert_int_eq(nodes[1].copies, 1);
+}
+END_TEST
+
+START_TEST(r11_epochs_that_a_start_forgot_are_looked_for_on_disk)
+{
+    for (unsigned looks = 0; looks < 3; looks++) {
+        grid(1, 0);
+        for (int i = 0; i < 4; i++)
+            write(&nodes[1]);
+        has_records(&nodes[2], 4);
+        next_config(LIST(1), NULL);
+        configure_all();
+        write(&nodes[1]);
+        struct replica *r = &nodes[1].r;
+        nodes[1].older = r->history;
+        r->history = (struct replica_history){.last = replica_last(r)};
+        nodes[1].recalls = looks;
+        next_config(LIST(1), LIST(2));
+        configure_all();
+        later(RETRY);
+        later(RETRY);
+        later(RETRY);
+        ck_assert_int_eq(nodes[1].copies, looks == 0);
+        ck_assert_uint_eq(replica_last(&nodes[2].r), replica_last(r));
+    }
+}
+END_TEST
+
 START_TEST(r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole)
 {
     grid(1, 0);
@@ -430,6 +487,45 @@ START_TEST(r12_it_goes_on_when_that_fails)
 }
 END_TEST
 
+static struct replica_history history_of(const uint64_t *versions, size_t len)
+{
+    struct replica_history h = {0};
+    for (size_t i = 0; i < len; i++)
+        replica_history_add(&h, versions[i]);
+    return h;
+}
+
+START_TEST(a_history_takes_on_older_epochs_of_the_same_log_alone)
+{
+    const uint64_t log[] = {version_make(1, 1), version_make(2, 2), version_make(2, 3),
+                            version_make(4, 4), version_make(5, 5)};
+    const struct replica_history all = history_of(log, 5), early = history_of(log, 3);
+    for (size_t from = 0; from < 5; from++) {
+        struct replica_history h = history_of(log + from, 5 - from);
+        replica_history_extend(&h, &all);
+        ck_assert_mem_eq(&h, &all, sizeof h);
+        h = history_of(log + from, 5 - from);
+        replica_history_extend(&h, &early); /* which does not reach the oldest one, or does */
+        ck_assert_uint_eq(h.ends_len, from < 3 ? 3 : 4 - from);
+    }
+    uint64_t cut = version_make(2, 4); /* never happened */
+    struct replica_history h = history_of(&cut, 1);
+    replica_history_extend(&h, &all);
+    ck_assert_uint_eq(h.ends_len, 0);
+    uint64_t many[12];
+    for (unsigned i = 0; i < 12; i++)
+        many[i] = version_make(i + 1, i + 1);
+    const struct replica_history torn = history_of(many, 12);
+    h = history_of(many + 11, 1);
+    replica_history_extend(&h, &torn);
+    ck_assert_mem_eq(&h, &torn, sizeof h);
+    ck_assert(h.torn);
+    h = history_of(many + 2, 1);
+    replica_history_extend(&h, &torn); /* of an epoch that it does not list */
+    ck_assert_uint_eq(h.ends_len, 0);
+}
+END_TEST
+
 START_TEST(what_was_cut_is_acked_up_to_what_is_left)
 {
     struct replica_history h = {0};
@@ -470,10 +566,13 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r11_who_joins_after_a_missed_epoch_begins_anew, r10_a_sole_member_goes_on_from_its_disk,
           r10_who_waits_for_others_serves_nothing,
           r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,
+          r11_what_the_disk_has_is_streamed_when_that_is_known_and_a_member_with_more_is_copied,
+          r11_epochs_that_a_start_forgot_are_looked_for_on_disk,
           r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole,
           r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
           r11_a_copy_goes_on_when_a_link_broke, r11_who_is_in_sync_is_never_wiped_but_asked_out,
           r12_it_stops_drains_and_asks, r12_the_same_for_an_empty_partition,
           r12_who_hands_over_says_that_nobody_else_served,
           r12_who_served_before_another_does_not_say_so, r12_it_goes_on_when_that_fails,
-          what_was_cut_is_acked_up_to_what_is_left, rounds_of_two_lives_differ)
+          what_was_cut_is_acked_up_to_what_is_left,
+          a_history_takes_on_older_epochs_of_the_same_log_alone, rounds_of_two_lives_differ)

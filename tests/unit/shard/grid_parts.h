@@ -77,6 +77,8 @@ struct wnode {
     struct checkpoint *checkpoint;
     struct question *questions;
     size_t questions_len;
+    struct log_read *read; /* asked for; NULL: nothing */
+    uint64_t retention;    /* of the log */
     struct buf base;
     uint64_t durable;
     uint64_t mended[PARTITIONS]; /* lsn of the last that the log was told of */
@@ -131,7 +133,8 @@ struct world {
     unsigned crash_in, pause_in, cut_in, link_in, sync_in, fold_in, cold_in; /* one in so many ms */
     size_t value_bytes;
     uint64_t memory_limit;
-    uint64_t ops_done, retries, copies, mends, kills, pauses, folds;
+    uint64_t ops_done, retries, copies, mends, kills, pauses, folds, surveys, pages;
+    uint64_t rejoined[3];
     uint32_t context;
 };
 
@@ -277,7 +280,14 @@ static msec_t p_lease_granted(void *ctx, struct replica_member to)
     return to.node ? grid_lease_granted(n->leases, to) : n->w->now + GRID_GRACE_MS;
 }
 
+static void p_log_read(void *ctx, struct log_read *l)
+{
+    struct wnode *n = ctx;
+    ck_assert(!n->read); /* one at a time */
+    n->read = l;
+}
+
 static const struct shard_grid_ports grid_ports = {
-    p_mono, p_send, p_room, p_ask, p_report, p_progress, p_lease_held, p_lease_granted};
+    p_mono, p_send, p_room, p_ask, p_report, p_progress, p_lease_held, p_lease_granted, p_log_read};
 
 #endif

@@ -109,6 +109,30 @@ static void cold_answer_one(struct wnode *n)
     n->turn_at = 0;
 }
 
+/* As node/reading.c does, all at once. */
+static void read_answer(struct wnode *n)
+{
+    struct log_read *l = n->read;
+    uint64_t end = wal_durable(n->wal);
+    struct wal_reader *r = wal_reader_open(n->wal, l->after, end);
+    struct wal_item item;
+    char why[STORE_WHY_BYTES] = "";
+    enum grid_err err = GRID_OK;
+    bool more = true;
+    while (more && !(err = wal_reader_next(r, why, &item)))
+        more = item.lost || log_read_take(l, item.lsn, item.context, item.partition, item.payload);
+    ck_assert_msg(!err || err == GRID_ENOT_FOUND, "%s", why);
+    wal_reader_free(r);
+    l->done = err != GRID_OK;
+    if (l->done)
+        l->reached = end > l->after ? end : l->after;
+    n->w->surveys += !l->bytes_max;
+    n->w->pages += l->bytes.len > 0;
+    n->read = NULL;
+    shard_log_read(n->s, l);
+    n->turn_at = 0;
+}
+
 /* --- the log, the checkpoint ------------------------------------------------------------------ */
 
 static void log_sync(struct wnode *n)
@@ -142,7 +166,7 @@ static void fold(struct wnode *n)
     wal_reader_free(reader);
     ck_assert_msg(!err, "seed %llu: %s", (unsigned long long)n->w->seed, report.text);
     ck_assert_uint_eq(report.damaged_len, 0);
-    ck_assert(!wal_reclaim(n->wal, checkpoint_applied(n->checkpoint), 0, why));
+    ck_assert(!wal_reclaim(n->wal, checkpoint_applied(n->checkpoint), n->retention, why));
     shard_checkpointed(n->s, checkpoint_applied(n->checkpoint));
     n->w->folds++;
 }
@@ -157,6 +181,8 @@ static void store_run(struct wnode *n)
         log_sync(n);
     if (n->questions_len && chance(w, w->cold_in))
         cold_answer_one(n);
+    if (n->read && chance(w, w->cold_in * 10))
+        read_answer(n);
     if (n->fold_soon ? chance(w, 10) : chance(w, w->fold_in))
         fold(n);
 }
@@ -240,6 +266,8 @@ static void store_close(struct wnode *n)
     wal_batch_release(&n->batch);
     wal_free(n->wal);
     checkpoint_close(n->checkpoint);
+    log_read_free(n->read);
+    n->read = NULL;
     while (n->questions_len)
         buf_release(&n->questions[--n->questions_len].key);
 }

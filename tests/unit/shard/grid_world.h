@@ -13,7 +13,7 @@ static void node_open(struct wnode *n)
     struct shard_conf conf = {.shards = 1,
                               .epoch = ++n->start,
                               .hash_seed = w->seed * 31 + n->index,
-                              .tail_bytes = below(w, 2) ? 1 : 0,
+                              .tail_bytes = below(w, 2) ? 1 + below(w, 8192) : 0,
                               .idle_keep_ms = below(w, 2) ? 500 : 0};
     struct shard_ports ports = {n,           p_reply, p_log,       p_has_room, p_cold_get,
                                 p_cold_scan, p_soon,  &grid_ports, NULL};
@@ -419,6 +419,7 @@ static struct world *world_new(uint64_t seed, unsigned nodes, enum durability du
         n->index = i;
         n->id[0] = (uint8_t)(i + 1);
         n->boot_id[0] = 1;
+        n->retention = chance(w, 2) ? 0 : 4 << 20;
     }
     world_found(w);
     for (unsigned i = 0; i < nodes; i++) {

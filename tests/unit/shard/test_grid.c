@@ -268,12 +268,17 @@ static bool copy_goes_out(const struct world *w)
     return false;
 }
 
-/* Two nodes with much data; one comes back and finds no tail that reaches far enough. */
+/* Two nodes with much data; one comes back and finds neither a tail nor a log that reaches far
+ * enough. */
 static struct world *copying_world(void)
 {
     struct world *w = world_new(1, 2, DURABILITY_SYNC);
     ck_assert_uint_eq(w->memory_limit, 0);
     w->value_bytes = 60000;
+    for (unsigned i = 0; i < 2; i++) {
+        w->nodes[i].retention = 0;
+        w->nodes[i].s->sharing->tail.bytes_max = 1;
+    }
     world_run(w, 4000);
     struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
     struct wnode *other = &w->nodes[!n->index];
