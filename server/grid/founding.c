@@ -10,7 +10,10 @@
  * Why there is never a second one: who founds has the promise of all N, its own included, and a
  * promise is for ever. So only candidates of disjoint sets could found two, and a candidate that
  * sees more than N of them founds nothing. A founder that starts again has a new attempt, for which
- * promises are asked anew, so that those of the dead are not counted. */
+ * promises are asked anew, so that those of the dead are not counted.
+ *
+ * N = 1 is the word of who configured it: nobody else is needed. Still it asks the peers it has for
+ * a while, for it may have been one of them, with a disk that is lost. */
 #include "base/alloc.h"
 #include "grid/parts_priv.h"
 
@@ -46,6 +49,15 @@ static bool hears(const struct candidate *of, const uint8_t *id)
     return false;
 }
 
+/* Who needs nobody else to found a grid might be a node of one that lost its disk. */
+static bool asks_peers(const struct grid_member *m)
+{
+    bool others = false;
+    for (size_t i = 0; i < m->addresses_len; i++)
+        others = others || strcmp(m->addresses[i], m->info.address[ADDRESS_PEER]) != 0;
+    return m->expect == 1 && others && m->now < m->began_at + ALONE_MS;
+}
+
 /* The other candidates, when they are the right ones, and all hear each other; else 0 and why. */
 static size_t gather(struct grid_member *m, struct grid_peer **others)
 {
@@ -70,6 +82,10 @@ static size_t gather(struct grid_member *m, struct grid_peer **others)
     if (len + 1 != m->expect) {
         member_why(m, "sees %zu of the %u nodes that found the grid%s", len + 1, m->expect,
                    len + 1 > m->expect ? ": too many" : "");
+        return 0;
+    }
+    if (asks_peers(m)) {
+        member_why(m, "asks its peers whether there is a grid, before it founds one");
         return 0;
     }
     for (size_t i = 0; i < len; i++) {
@@ -246,6 +262,11 @@ static void as_promiser(struct grid_member *m, struct grid_peer *const *others, 
 void founding_step(struct grid_member *m)
 {
     if (m->phase != GRID_SEEKING || !m->expect || !id_is_zero(m->identity.grid_id))
+        return;
+    if (m->met && m->has_data)
+        member_why(m, "its peers have a grid, which what was stored here without it cannot join: "
+                      "begin with an empty data directory, or take the peers away");
+    if (m->met)
         return;
     struct grid_peer *others[GRID_FOUNDERS_MAX];
     size_t len = gather(m, others);

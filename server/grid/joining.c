@@ -259,12 +259,14 @@ static void refused(struct grid_member *m, struct grid_peer *p, const struct gri
 static bool grid_fits(struct grid_member *m, struct grid_peer *p, const struct grid_message *msg)
 {
     const struct grid_welcome *w = &msg->u.welcome;
+    bool same = strcmp(w->grid, m->grid) == 0 && !id_is_zero(msg->grid_id);
+    m->met |= same;
     if (w->refused) {
         refused(m, p, msg);
         return false;
     }
-    if (strcmp(w->grid, m->grid) != 0 || id_is_zero(msg->grid_id))
-        return false;
+    if (!same || (id_is_zero(m->identity.grid_id) && m->has_data))
+        return false; /* what is stored here would be taken for that grid's */
     if (id_is_zero(m->identity.grid_id)) {
         id_copy(m->identity.grid_id, msg->grid_id);
         consensus_persist(m, true, NULL);

@@ -105,6 +105,7 @@ struct grid_member *grid_member_new(const struct grid_member_conf *conf, const s
     m->expect = conf->bootstrap_expect;
     m->adopt = conf->adopt ? catalog_copy(conf->adopt) : NULL;
     m->adopt_epoch = conf->adopt_epoch;
+    m->has_data = conf->has_data;
     m->catalog_known = conf->identity.number ? conf->catalog_known : 0;
     m->prng[0].state = conf->seed[0];
     m->prng[1].state = conf->seed[1];
@@ -129,7 +130,7 @@ struct grid_member *grid_member_new(const struct grid_member_conf *conf, const s
     while (!m->session);
     m->hello_next = m->beat_next = now;
     m->hurry_next = UINT64_MAX;
-    m->welcomed_at = now;
+    m->welcomed_at = m->began_at = now;
     if (!id_is_zero(m->identity.grid_id)) {
         m->phase = GRID_ENTERING;
         member_why(m, "asks to enter the grid");

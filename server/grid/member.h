@@ -127,6 +127,7 @@ struct grid_member_conf {
     const struct catalog *adopt;    /* of a data directory without a grid; NULL: none. Not together
                                       with bootstrap_expect > 1 on more than one node */
     uint32_t adopt_epoch;
+    bool has_data; /* `adopt` is of what is stored here: it becomes a grid, and never joins one */
     /* Revision of the catalog that the shards were recovered with. Of the grid that the node is in
      * (identity.number), nothing older is published: a voter that starts has states of before, by
      * which what was made since would be dropped. */

@@ -24,6 +24,7 @@ enum {
     STABLE_MS = 10000,            /* a life so long is none of a flapping node */
     BACKOFF_MAX_MS = 8000,        /* between two lives of one */
     GRID_REFUSED_AFTER_MS = 3000, /* a foreign refusal counts when the own grid is silent */
+    ALONE_MS = 5000,              /* who founds alone asks its peers for a grid so long */
     NEWS_MS = 1000,               /* reports are said again */
     TAIL_BYTES = 4 << 20,         /* commands kept for followers */
 };
@@ -153,7 +154,9 @@ struct grid_member {
     struct replica_member self;    /* boot 0: not entered */
     char why[WHY_BYTES];           /* what it waits for */
     char refusal[WHY_BYTES];       /* as told last */
-    msec_t welcomed_at;
+    msec_t began_at, welcomed_at;
+    bool has_data;
+    bool met;     /* a grid of this name, which may have refused it: it never founds another one */
     bool leaving; /* no life after this one */
     msec_t entered_at;
     unsigned short_lives;

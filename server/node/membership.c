@@ -530,6 +530,7 @@ enum grid_err membership_open(struct node *n, char *why)
     char path[4096];
     snprintf(path, sizeof path, "%s/control", n->conf.data);
     enum grid_err err = data_judge(n, why);
+    m->fresh = meta_info(n->meta)->fresh;
     if (!err)
         err = membership_info(m, why);
     if (!err)
@@ -606,7 +607,8 @@ static struct grid_member *member_make(struct membership *m)
         .identity = m->found.identity,
         .raft = &m->found.raft,
         /* A node that has been alone founds a grid with what it has. */
-        .adopt = n->conf.bootstrap_expect == 1 && !meta_info(n->meta)->fresh ? n->catalog : NULL,
+        .adopt = n->conf.bootstrap_expect == 1 && !m->fresh ? n->catalog : NULL,
+        .has_data = n->conf.bootstrap_expect == 1 && !m->fresh,
         .adopt_epoch = (uint32_t)meta_info(n->meta)->boot,
         .catalog_known = n->catalog->revision,
     };

@@ -26,6 +26,7 @@ struct membership {
     struct node *node;
     struct node_info info;
     struct grid_member *member; /* NULL until membership_start() */
+    bool fresh;                 /* the data directory was made by this start */
     struct raftstore *store;
     struct raftstore_found found; /* until the member is made */
     struct raft_disk *disk;

@@ -33,7 +33,9 @@ static struct world {
     char whys[DONES][WHY_BYTES];
     size_t dones_len;
     struct arena *arena;
-    bool slow; /* disks */
+    bool slow;        /* disks */
+    unsigned unheard; /* the last so many nodes are in nobody's peers */
+    const struct catalog *adopt;
 } w;
 
 /* --- ports ------------------------------------------------------------------------------------ */
@@ -168,9 +170,11 @@ static void start(unsigned i, uint32_t expect)
     struct grid_member_conf conf = {.grid = n->grid,
                                     .info = &n->info,
                                     .peers = peers,
-                                    .peers_len = NODES,
+                                    .peers_len = NODES - w.unheard,
                                     .bootstrap_expect = expect,
                                     .identity = n->identity,
+                                    .adopt = w.adopt,
+                                    .has_data = w.adopt != NULL,
                                     .seed = {i + 1, boots}};
     struct grid_ports ports = {n,         port_send, port_persist, port_publish,
                                port_done, port_ask,  port_notice};
@@ -256,11 +260,44 @@ static void propose(unsigned i, const struct grid_command *c, uint64_t ticket)
 START_TEST(one_founds_at_once)
 {
     begin();
+    w.unheard = NODES - 1;
     start(0, 1);
     run(50);
     ck_assert_uint_eq(w.nodes[0].ins, 1);
     ck_assert_str_eq(state(0)->grid, "test");
     ck_assert_uint_eq(w.nodes[0].identity.number, 1);
+    end();
+}
+END_TEST
+
+START_TEST(one_asks_its_peers_for_a_grid_before_it_founds_one)
+{
+    begin();
+    start(0, 1);
+    run(1000);
+    ck_assert_uint_eq(w.nodes[0].ins, 0);
+    run(10000);
+    ck_assert_uint_eq(w.nodes[0].ins, 1);
+    start(1, 0);
+    start(2, 0);
+    run(5000);
+    ck_assert_uint_eq(state(2)->nodes_len, 3);
+    stop(0); /* its disk is lost: it is another node of the same name, and configured as it was */
+    memset(&w.nodes[0].identity, 0, sizeof w.nodes[0].identity);
+    w.nodes[0].info.id[1] = 1;
+    start(0, 1);
+    run(20000);
+    ck_assert_uint_eq(w.nodes[0].ins, 1);
+    ck_assert_ptr_nonnull(strstr(w.nodes[0].why, "the name n0 is that of node 1"));
+    stop(0); /* the same with data of its own */
+    memset(&w.nodes[0].identity, 0, sizeof w.nodes[0].identity);
+    w.adopt = state(1)->catalog;
+    start(0, 1);
+    run(20000);
+    ck_assert_uint_eq(w.nodes[0].ins, 1);
+    struct grid_member_status st;
+    grid_member_status(w.nodes[0].member, w.now, &st);
+    ck_assert_ptr_nonnull(strstr(st.why, "begin with an empty data directory"));
     end();
 }
 END_TEST
@@ -565,9 +602,9 @@ START_TEST(who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
 }
 END_TEST
 
-UNIT_MAIN("grid/member", one_founds_at_once, three_agree_and_vote,
-          a_grid_of_another_name_is_refused_by_name, the_data_of_another_grid_is_refused,
-          a_name_that_is_taken_is_refused_until_it_is_free,
+UNIT_MAIN("grid/member", one_founds_at_once, one_asks_its_peers_for_a_grid_before_it_founds_one,
+          three_agree_and_vote, a_grid_of_another_name_is_refused_by_name,
+          the_data_of_another_grid_is_refused, a_name_that_is_taken_is_refused_until_it_is_free,
           who_is_refused_for_its_name_takes_the_place_when_its_owner_goes_down,
           a_node_that_is_elsewhere_now_keeps_its_number,
           an_outcome_is_told_once_and_with_its_reason,
