@@ -1,5 +1,6 @@
 /* cmd_top.c - top: what the nodes do, once a second; what only grows is shown as a rate too.
- * On a terminal: alternate screen, q ends it. Otherwise: one sample of one second. */
+ * On a terminal: alternate screen, q ends it; of a grid of several what is wrong and a line for
+ * each node come first. Otherwise: one sample of one second. */
 #include "commands.h"
 #include "text.h"
 #include "value.h"
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { INTERVAL_MS = 1000 };
+enum { INTERVAL_MS = 1000, PROBLEMS_SHOWN = 4 };
 
 struct sample {
     struct grid_status *status;
@@ -75,6 +76,52 @@ static void rows(struct out *o, const struct sample *before, const struct sample
     out_end(o);
 }
 
+static const struct grid_metric *find_metric(const struct grid_node_info *node, const char *name)
+{
+    for (size_t i = 0; i < node->metrics_len; i++)
+        if (strcmp(node->metrics[i].name, name) == 0)
+            return &node->metrics[i];
+    return NULL;
+}
+
+/* A line for each node; what a node that is silent does is not known. */
+static void overview(struct out *o, const struct sample *before, const struct sample *now)
+{
+    static const struct out_column columns[] = {
+        {"node", OUT_TEXT, false},        {"state", OUT_TEXT, false},
+        {"primaries", OUT_NUMBER, false}, {"copies", OUT_NUMBER, false},
+        {"joining", OUT_NUMBER, false},   {"reads/s", OUT_NUMBER, false},
+        {"writes/s", OUT_NUMBER, false},  {"entries", OUT_NUMBER, false},
+        {"memory", OUT_SIZE, false},      {"behind", OUT_NUMBER, false}};
+    static const struct {
+        const char *name;
+        bool rate;
+    } shown[] = {{"reads", true},
+                 {"writes", true},
+                 {"entries", false},
+                 {"memory_bytes", false},
+                 {"grid_replication_lag_records", false}};
+    uint64_t us = now->at_us - before->at_us;
+    out_begin(o, OUT_TABLE, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < now->status->nodes_len; i++) {
+        const struct grid_node_info *n = &now->status->nodes[i];
+        const struct grid_node_info *old = find_node(before->status, n->id);
+        out_text(o, n->name);
+        out_text(o, n->state);
+        out_number(o, n->primaries);
+        out_number(o, n->copies);
+        out_number(o, n->joining);
+        for (size_t k = 0; k < sizeof shown / sizeof *shown; k++) {
+            const struct grid_metric *m = find_metric(n, shown[k].name);
+            if (!m)
+                out_none(o, "");
+            else
+                out_number(o, shown[k].rate ? (uint64_t)(rate(old, m, us) + 0.5) : m->value);
+        }
+    }
+    out_end(o);
+}
+
 static int one_sample(struct ctl *c)
 {
     struct sample before, now;
@@ -108,16 +155,28 @@ static void draw(struct ctl *c, const struct sample *before, const struct sample
     char entries[VALUE_TEXT_BYTES];
     FILE *f = c->out_file;
     const struct grid_status *s = now->status;
-    struct text grid = {0};
+    size_t used = 4, problems = s->problems_len < PROBLEMS_SHOWN ? s->problems_len : PROBLEMS_SHOWN;
+    struct text safe = {0};
     if (ioctl(fileno(f), TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
         size.ws_row = 24;
-    escape_add(&grid, s->grid, strlen(s->grid));
-    fprintf(f, "\033[H\033[2Jgrid %s  %s  %zu nodes  %s entries  q: quit\n\n", text_str(&grid),
-            s->healthy ? "healthy" : "NOT HEALTHY", s->nodes_len,
+    escape_add(&safe, s->grid, strlen(s->grid));
+    fprintf(f, "\033[H\033[2Jgrid %s  %s  %zu node%s  %s entries  q: quit\n", text_str(&safe),
+            s->healthy ? "healthy" : "NOT HEALTHY", s->nodes_len, s->nodes_len == 1 ? "" : "s",
             value_count_text(entries, s->entries));
-    rows(c->out, before, now, size.ws_row > 5 ? size.ws_row - 4u : 1);
+    for (size_t i = 0; i < problems; i++, used++) {
+        text_clear(&safe);
+        escape_add(&safe, s->problems[i], strlen(s->problems[i]));
+        fprintf(f, "  ! %.*s\n", size.ws_col > 8 ? size.ws_col - 4 : 76, text_str(&safe));
+    }
+    putc('\n', f);
+    if (s->nodes_len > 1) {
+        overview(c->out, before, now);
+        putc('\n', f);
+        used += s->nodes_len + 2;
+    }
+    rows(c->out, before, now, size.ws_row > used + 1 ? size.ws_row - used : 1);
     fflush(f);
-    text_release(&grid);
+    text_release(&safe);
 }
 
 /* Wait for the next second. True: someone wants to go. */

@@ -327,7 +327,7 @@ static void node_hear(struct job *j, const struct grid_node *from, struct admin_
     const struct word *w = census_word(j, from->number);
     const struct admin_status *said = w ? w->reply.status : NULL;
     to->state = from->state == NODE_DOWN ? "down" : "silent";
-    if (from->state == NODE_UP && !said)
+    if (from->state == NODE_UP && !said && membership_self(j->node).node) /* else none can */
         line_add(problems, from->info.name, "it does not answer");
     if (!said || !said->nodes_len)
         return;
