@@ -117,6 +117,15 @@ static enum grid_err load_ca(SSL_CTX *ctx, const char *path, char *ret_why)
     return err;
 }
 
+/* One that says what it is for, and not that it is for a server, every client would refuse. */
+static enum grid_err check_usage(X509 *cert, const char *role, const char *path, char *ret_why)
+{
+    bool says = X509_get_extension_flags(cert) & EXFLAG_XKUSAGE;
+    if (!says || X509_get_extended_key_usage(cert) & (XKU_SSL_SERVER | XKU_ANYEKU))
+        return GRID_OK;
+    return fail(ret_why, role, path, "was issued to a client, not to a node");
+}
+
 /* The first certificate is the server's, those behind it are its chain. */
 static enum grid_err load_cert(SSL_CTX *ctx, const char *path, int64_t *ret_expires, char *ret_why)
 {
@@ -129,6 +138,8 @@ static enum grid_err load_cert(SSL_CTX *ctx, const char *path, int64_t *ret_expi
     X509 *cert = NULL;
     while (!err && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
         err = check_dates(cert, ROLE, path, ret_why);
+        if (!err && count == 0)
+            err = check_usage(cert, ROLE, path, ret_why);
         if (!err && count == 0)
             *ret_expires = unix_time(X509_get0_notAfter(cert));
         if (!err && (count == 0 ? SSL_CTX_use_certificate(ctx, cert)

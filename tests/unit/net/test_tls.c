@@ -204,6 +204,7 @@ START_TEST(bad_files_are_named_with_the_reason_and_change_nothing)
         {"ca.crt", "server.crt", "odd.pem", "odd.pem", "not a PEM file"},
         {"ca.crt", "server.crt", "client.key", "client.key", "does not match"},
         {"ca.crt", "other.crt", "other.key", "other.crt", "expired on"},
+        {"ca.crt", "client.crt", "client.key", "client.crt", "issued to a client"},
         {"ca.crt", ".", "server.key", "", "not a regular file"},
         {"ca.crt", "server.key", "server.key", "server.key", "not a PEM file"},
     };
