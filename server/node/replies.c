@@ -389,8 +389,10 @@ static void links_look(struct node *n, const char *who, struct lines *l)
     }
 }
 
-/* For how long, and when the grid ceases to wait for it. */
-static void down_add(const struct grid_state *s, const struct grid_node *n, struct lines *l)
+/* For how long, what waits for it, and when the grid ceases to. `awaited` partitions have no
+ * primary without it. */
+static void down_add(const struct grid_state *s, const struct grid_node *n, uint32_t awaited,
+                     struct lines *l)
 {
     char text[PROBLEM_BYTES];
     msec_t now = clock_wall_ms(),
@@ -398,6 +400,9 @@ static void down_add(const struct grid_state *s, const struct grid_node *n, stru
     msec_t since = now > n->since ? now - n->since : 0;
     int len =
         snprintf(text, sizeof text, "it is down, for %llu s", (unsigned long long)since / 1000);
+    if (awaited)
+        len += snprintf(text + len, sizeof text - (size_t)len, "; %u partition%s for it", awaited,
+                        awaited == 1 ? " waits" : "s wait");
     if (since < delay && !s->rebalance_paused && !n->draining)
         snprintf(text + len, sizeof text - (size_t)len,
                  "; its copies are made anew elsewhere in %llu s (rebuild_delay)",
@@ -405,12 +410,12 @@ static void down_add(const struct grid_state *s, const struct grid_node *n, stru
     line_add(l, n->info.name, text);
 }
 
-static void nodes_down(const struct grid_state *s, struct lines *l)
+static void nodes_down(const struct grid_state *s, const struct grid_load *loads, struct lines *l)
 {
     uint64_t down = 0;
     for (size_t i = 0; i < s->nodes_len; i++)
         if (s->nodes[i].state == NODE_DOWN && ++down <= NODES_NAMED)
-            down_add(s, &s->nodes[i], l);
+            down_add(s, &s->nodes[i], loads[i].last, l);
     if (down > NODES_NAMED)
         count_add(l, down - NODES_NAMED, "more node is down: see gridctl nodes",
                   "more nodes are down: see gridctl nodes");
@@ -494,7 +499,7 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     status->joining = sum.joining;
     status->rebalance_paused = s->rebalance_paused;
     status->revision = s->revision;
-    nodes_down(s, problems);
+    nodes_down(s, view->loads, problems);
     grid_problems(s, problems);
 }
 
