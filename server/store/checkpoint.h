@@ -43,7 +43,7 @@ struct checkpoint_limits {
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
     const struct cuts *cuts; /* records that are left out; NULL: none */
-    size_t changes_max;      /* keys per transaction, 0: 250,000 */
+    size_t changes_max;      /* keys per transaction, 0: 500,000: records of 64 MiB of log */
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB; about four times
                          * that of rows may be read to be edited */
     size_t whole_bytes; /* a larger hash is stored in parts of a sixteenth each, 0: 16 KiB */

@@ -154,6 +154,46 @@ START_TEST(session_results_are_kept_until_the_session_ends)
 }
 END_TEST
 
+START_TEST(sessions_that_begin_alike_and_take_turns_keep_their_own_results)
+{
+    struct bench b;
+    struct checkpoint_report rep;
+    struct session_answer answer;
+    struct effect e = {
+        .kind = EFFECT_PUT, .cache = 1, .key = slice_str("k"), .value = slice_str("v")};
+    struct record_session all[] = {
+        {.id = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, .lowest = 1, .result = 42},
+        {.id = {{1, 2, 3, 4, 5, 6, 7, 8, 1}}, .lowest = 1, .result = 43}};
+    bench_init(&b, _i);
+    for (uint64_t number = 1; number <= 3; number++)
+        for (size_t i = 0; i < 2; i++) {
+            all[i].number = number;
+            bench_add(&b, &e, &all[i]);
+        }
+    struct effect end = {.kind = EFFECT_SESSION_END, .key = slice_make(all[1].id.bytes, 16)};
+    bench_add(&b, &end, NULL);
+    all[0].number = 4;
+    bench_add(&b, &e, &all[0]);
+    all[1].number = 5;
+    bench_add(&b, &e, &all[1]);
+    bench_sync(&b);
+    ck_assert_int_eq(bench_run(&b, NULL, &rep), GRID_OK);
+    struct sessions_found f = {.sessions = sessions_new(1)};
+    ck_assert_int_eq(checkpoint_sessions(b.cp, session_found, &f), GRID_OK);
+    ck_assert_uint_eq(f.len, 2);
+    for (uint64_t number = 1; number <= 5; number++)
+        for (size_t i = 0; i < 2; i++) {
+            all[i].number = number;
+            bool stored = i ? number == 5 : number < 5;
+            ck_assert_int_eq(sessions_find(f.sessions, &all[i], &answer),
+                             stored ? SESSION_REPEATED : SESSION_NEW);
+            ck_assert(!stored || answer.result == all[i].result);
+        }
+    sessions_free(f.sessions);
+    bench_release(&b);
+}
+END_TEST
+
 static bool only_cache_one(void *ctx, uint32_t context, uint32_t cache)
 {
     (void)ctx;
@@ -633,6 +673,7 @@ int main(void)
     tcase_add_loop_test(tc, the_last_effect_of_each_key_is_stored, 0, 2);
     tcase_add_loop_test(tc, scans_page_through_a_cache_or_a_partition, 0, 2);
     tcase_add_loop_test(tc, session_results_are_kept_until_the_session_ends, 0, 2);
+    tcase_add_loop_test(tc, sessions_that_begin_alike_and_take_turns_keep_their_own_results, 0, 2);
     tcase_add_loop_test(tc, dropped_caches_and_contexts_are_skipped_and_purged, 0, 2);
     tcase_add_loop_test(tc, damage_of_the_log_stops_the_checkpoint_until_it_is_accounted_for, 0, 2);
     tcase_add_loop_test(tc, a_partition_given_up_keeps_what_is_readable_and_stays_so, 0, 2);
