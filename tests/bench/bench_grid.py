@@ -22,20 +22,24 @@ def replicated(bench, name):
         if bench.present(label):
             grid = Grid(bench, nodes, cpu)
             grid.context("bench", durability)
-            servers[label] = lambda *switches, grid=grid: grid.load(cache, *switches)
+            servers[label] = (lambda *switches, grid=grid: grid.load(cache, *switches)), grid.settle
     if bench.present("redis"):
-        servers["redis"] = RedisPair(bench, durability, cpu).load
+        pair = RedisPair(bench, durability, cpu)
+        servers["redis"] = pair.load, pair.settle
     keys = ["--keys", str(args.keys)]
-    for ask in servers.values():
+    for ask, settle in servers.values():
         ask("--fill", "--depth", "16", "--connections", "16", *keys)
+        settle()
     order = list(servers)
     for r in range(args.rounds):
         for depth in DEPTHS:
             for i in range(len(order)):
                 label = order[(i + r) % len(order)]
-                run = servers[label]("--connections", str(CONNECTIONS), "--put-percent", "100", "--depth", str(depth),
-                                     "--seed", str(r + 1), "--seconds", str(args.seconds),
-                                     "--warmup", str(args.seconds / 5), *keys)
+                ask, settle = servers[label]
+                run = ask("--connections", str(CONNECTIONS), "--put-percent", "100", "--depth", str(depth),
+                          "--seed", str(r + 1), "--seconds", str(args.seconds), "--warmup", str(args.seconds / 5),
+                          *keys)
+                settle()
                 runs.setdefault((depth, label), []).append(figures_of(run))
     title = {"async": "PUT, in memory of two nodes, against redis with a replica and WAIT 1 0",
              "sync": "PUT, on disk of two nodes, against redis with a replica, appendfsync always and WAIT 1 0"}

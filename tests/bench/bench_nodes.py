@@ -5,10 +5,13 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 from bench_peers import BenchError, free_port
 
 READY_SECONDS = 60
+CHECKPOINT_INTERVAL_MS = "30000"  # the default
+LAG = "gridd_checkpoint_lag_records "
 
 
 def wait_for(what, true, seconds=READY_SECONDS, every=0.05):
@@ -120,6 +123,21 @@ class Grid(Processes):
         return self.bench.gridload("--routed", "--port", str(port), "--cache", cache, "--server-pid", self.pids(),
                                    *switches)
 
+    def unfolded(self):
+        """Records that are in a log and not yet in its checkpoint, of all nodes."""
+        lag = 0.0
+        for name in self.running:
+            with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.ports[name]["http"], timeout=5) as told:
+                lag += sum(float(line.split()[-1]) for line in told.read().decode().splitlines()
+                           if line.startswith(LAG))
+        return lag
+
+    def settle(self):
+        """What was written is folded now: no fold runs in what is measured next."""
+        self.ctl("settings", "set", "checkpoint_interval", "100")
+        wait_for("folds", lambda: self.unfolded() == 0, 120)
+        self.ctl("settings", "set", "checkpoint_interval", CHECKPOINT_INTERVAL_MS)
+
 
 class Callers:
     """Programs that use libgridclient at a fixed rate, in the background (callers.c)."""
@@ -155,16 +173,22 @@ class RedisPair(Processes):
 
     def __init__(self, bench, durability, cpu):
         super().__init__(bench, "redis", cpu)
-        self.port = free_port()
+        self.port, self.ports = free_port(), []
         aof = {"memory": ["no"], "async": ["yes", "--appendfsync", "everysec"],
                "sync": ["yes", "--appendfsync", "always"]}[durability]
         for name, port in (("primary", self.port), ("replica", free_port())):
             directory = os.path.join(self.directory, name)
             os.mkdir(directory)
+            self.ports.append(port)
             follow = ["--replicaof", "127.0.0.1 %d" % self.port] if name == "replica" else []
             self.launch(name, ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", directory, "--save",
                                "", "--repl-diskless-sync-delay", "0", "--appendonly", *aof, *follow])
         wait_for("the replica of redis", lambda: "state=online" in redis_ask(self.port, "INFO replication"))
+
+    def settle(self):
+        """Rewrites of the append-only files are over."""
+        wait_for("rewrites", lambda: all("aof_rewrite_in_progress:0" in said and "aof_rewrite_scheduled:0" in said
+                                         for said in (redis_ask(p, "INFO persistence") for p in self.ports)), 120)
 
     def load(self, *switches):
         return self.bench.gridload("--protocol", "resp-wait", "--port", str(self.port), "--server-pid", self.pids(),
