@@ -97,9 +97,14 @@ static void *reading_body(void *arg)
     return NULL;
 }
 
+/* When the node has stopped nobody is told any more. */
 void reading_ask(void *ctx, struct log_read *l)
 {
     struct worker *w = ctx;
+    if (atomic_load(&w->reading.stop)) {
+        log_read_free(l);
+        return;
+    }
     struct reading_job *j = xalloc(sizeof *j);
     *j = (struct reading_job){{.run = read_run}, l};
     atomic_store(&w->reading.keep_until, clock_mono_ms() + KEEP_MS);
@@ -126,4 +131,5 @@ void reading_end(struct worker *w)
         free(j);
     }
     mailbox_free(w->reading.box);
+    w->reading.box = NULL;
 }
