@@ -419,6 +419,7 @@ int cmd_partition_repair(struct ctl *c, const struct args *a)
     int code = ctl_connect(c, 0);
     if (code)
         return code;
-    uint32_t partition = (uint32_t)args_number(a, "PARTITION", 0);
+    uint64_t number = args_number(a, "PARTITION", 0);
+    uint32_t partition = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX; /* there is none */
     return ended(c, grid_partition_repair(c->grid, args_text(a, "CONTEXT"), partition, node), node);
 }

@@ -1,7 +1,8 @@
 /* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
  * is made anew. Its node says that it cannot go on from what it has, and hands over when it leads
  * (R12): the primary takes it out (R8), and it joins with a whole copy (R11). The answer comes when
- * it is taken out. All nodes are asked again and again; who is named does it, once. */
+ * it is taken out. All nodes are asked again and again; who is named does it, once. A node that
+ * starts anew knows of nothing, and may come back with what it had. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -16,6 +17,7 @@ enum { ROUNDS = 30, PAUSE_MS = 100 };
 enum repair_state { REPAIR_NOT_HERE, REPAIR_BROKEN, REPAIR_DONE };
 
 struct repair {
+    struct replica_member member; /* whose copy it is */
     unsigned rounds;
     struct loop_timer pause;
 };
@@ -59,12 +61,10 @@ static void refuse(struct job *j, enum grid_err err, const char *what)
              r->partition, what);
 }
 
-static bool has_copy(const struct replica_config *c, uint32_t node)
+static bool in_sync(const struct replica_config *c, struct replica_member m)
 {
-    for (unsigned i = 0; i < c->in_sync; i++)
-        if (c->members[i].node == node)
-            return true;
-    return false;
+    int at = replica_config_find(c, m);
+    return at >= 0 && at < c->in_sync;
 }
 
 bool repair_begin(struct job *j)
@@ -75,20 +75,25 @@ bool repair_begin(struct job *j)
         return true;
     const struct context_info *info = catalog_context_named(s->catalog, slice_str(r->context.name));
     const struct grid_node *node = grid_state_node_named(s, slice_str(r->name));
+    struct replica_member member = {0, 0};
     struct replica_config c;
+    if (node)
+        member = (struct replica_member){node->number, node->boot};
     if (!info)
         refuse(j, GRID_ENO_CONTEXT, "no such context");
     else if (!grid_state_config(s, info->id, r->partition, &c))
         refuse(j, GRID_EBAD_REQUEST, "no such partition");
     else if (!node)
         refuse(j, GRID_EBAD_REQUEST, "no such node");
-    else if (!c.led || !has_copy(&c, node->number))
+    else if (!c.led || !in_sync(&c, member))
         refuse(j, GRID_ECONDITION, "it has no copy that is in sync");
     else if (c.in_sync < 2)
         refuse(j, GRID_ECONDITION, "it has the only copy that is in sync");
-    if (!j->err)
-        j->repair = xcalloc(1, sizeof *j->repair);
-    return !j->err;
+    if (j->err)
+        return false;
+    j->repair = xcalloc(1, sizeof *j->repair);
+    j->repair->member = member;
+    return true;
 }
 
 static unsigned said_here(const struct job *j)
@@ -113,10 +118,9 @@ static bool taken_out(const struct job *j)
     const struct admin_request *r = &j->request;
     const struct grid_state *s = membership_state(j->node);
     const struct context_info *info = catalog_context_named(s->catalog, slice_str(r->context.name));
-    const struct grid_node *node = grid_state_node_named(s, slice_str(r->name));
     struct replica_config c;
-    return !info || !node || !grid_state_config(s, info->id, r->partition, &c) ||
-           !has_copy(&c, node->number);
+    return !info || !grid_state_config(s, info->id, r->partition, &c) ||
+           !in_sync(&c, j->repair->member);
 }
 
 static void again(void *ctx)
@@ -127,6 +131,10 @@ static void again(void *ctx)
 bool repair_judge(struct job *j)
 {
     unsigned state = said(j);
+    if (!grid_state_lives(membership_state(j->node), j->repair->member)) {
+        refuse(j, GRID_EBUSY, "its node died, or starts anew: ask again when it is back");
+        return true;
+    }
     if (state == REPAIR_DONE || (j->request.freeze && taken_out(j)))
         return true;
     if (++j->repair->rounds == ROUNDS) {

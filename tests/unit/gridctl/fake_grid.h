@@ -47,6 +47,7 @@ static struct {
     unsigned fields;
     uint64_t ttl_ms;
     int64_t setting;
+    uint32_t partition;
     bool unhealthy, differs, read_local;
 } fake;
 
@@ -492,7 +493,8 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context)
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,
                                     const char *node)
 {
-    (void)g, (void)context, (void)partition, (void)node;
+    (void)g, (void)context, (void)node;
+    fake.partition = partition;
     return fake.err;
 }
 

@@ -315,6 +315,10 @@ START_TEST(locate_and_partitions)
         {"rebalance resume", 0, "", ""},
     };
     PLAY(steps);
+    ck_assert_int_eq(run("partition repair default 7 b"), 0);
+    ck_assert_uint_eq(fake.partition, 7);
+    ck_assert_int_eq(run("partition repair default 4294967303 b"), 0); /* not 7 again */
+    ck_assert_uint_eq(fake.partition, UINT32_MAX);
 }
 END_TEST
 
