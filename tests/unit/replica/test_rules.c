@@ -252,6 +252,31 @@ START_TEST(r7_a_copy_that_came_into_the_set_is_read_once_what_it_had_is_committe
 }
 END_TEST
 
+/* It may have been brought everything but the tombstone of what is not committed. */
+START_TEST(r7_a_copy_that_is_put_into_the_set_is_not_sure_yet_of_what_it_lacks)
+{
+    grid(2, 1);
+    uint64_t before = write(&nodes[1]);
+    later(100);
+    nodes[2].dead = true;
+    uint64_t version = write(&nodes[1]);
+    later(100);
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_PROMOTE);
+    next_config(LIST(1, 2, 3), NULL);
+    configure(1);
+    configure(3);
+    later(100);
+    ck_assert(replica_copy_shows(&nodes[3].r, before));
+    ck_assert(!replica_copy_shows(&nodes[3].r, version));
+    ck_assert(!replica_copy_reads(&nodes[3].r, now));
+    nodes[2].dead = false;
+    configure(2);
+    later(500);
+    ck_assert(!replica_pending(&nodes[1].r, version));
+    ck_assert(replica_copy_reads(&nodes[3].r, now));
+}
+END_TEST
+
 /* --- R8 --------------------------------------------------------------------------------------- */
 
 START_TEST(r8_who_does_not_ack_counts_until_the_answer)
@@ -434,6 +459,7 @@ UNIT_MAIN(
     r7_who_lends_nothing_for_long_is_asked_out, r7_an_eligible_member_lends_too,
     r7_a_copy_is_read_by_the_leases_of_all_others,
     r7_a_copy_that_came_into_the_set_is_read_once_what_it_had_is_committed,
+    r7_a_copy_that_is_put_into_the_set_is_not_sure_yet_of_what_it_lacks,
     r8_who_does_not_ack_counts_until_the_answer, r8_an_ack_that_takes_its_time_is_waited_for,
     r8_who_is_added_counts_from_the_asking, r8_a_refusal_ends_it_but_not_a_doubt,
     r8_a_refusal_after_a_doubt_ends_nothing, r8_an_answer_to_an_ask_of_another_epoch_means_nothing,
