@@ -80,6 +80,13 @@ const struct story stories[] = {
      .deeds = {{500, SLOW, BACKUP, CONTROL, 200}, {600, CRASH, PRIMARY, CONTROL, 800}}},
     {"a_tail_that_never_happened", S(NO_CUT), 3, 3, 1, DURABILITY_SYNC, false,
      .deeds = {{500, CUT, PRIMARY, BACKUP, 600}, {100, CRASH, PRIMARY, CONTROL, 1500}}},
+    {"what_was_cut_is_in_the_log_on_disk", S(CUT_RECORDS), 3, 3, 2, DURABILITY_SYNC, false,
+     .deeds = {{500, CRASH, SECOND, CONTROL, 4000},
+               {1200, ALONE, PRIMARY, CONTROL, 800},
+               {100, SUSPECT, PRIMARY, CONTROL, 0},
+               {1800, HAND_OVER, PRIMARY, BACKUP, 0},
+               {200, FORGET, PRIMARY, CONTROL, 0},
+               {2500, WAIT, CONTROL, CONTROL, 0}}},
     {"a_retry_done_twice_after_a_copy", S(SESSIONS_LEFT), 3, 1, 1, DURABILITY_SYNC, false,
      .deeds = {{500, MUTE, CONTROL, CONTROL, 0},
                {100, TRIM, PRIMARY, CONTROL, 0},
@@ -221,6 +228,9 @@ static void deed_to_node(struct world *w, const struct deed *d, uint32_t who, us
         break;
     case TRIM:
         n->floor = n->gone = replica_last(&n->r) & SEQ_MASK;
+        break;
+    case FORGET:
+        n->floor = replica_last(&n->r) & SEQ_MASK;
         break;
     case JOIN:
         control_part(w, PART_ADD_JOINING, m);

@@ -18,7 +18,8 @@ enum deed_kind {
     SUSPECT,     /* who is declared gone, wrongly */
     HAND_OVER,   /* to whom */
     SLOW,        /* disk of who: each sync takes so long, for the rest */
-    TRIM,        /* the tail of who */
+    TRIM,        /* the tail of who, in memory and on disk */
+    FORGET,      /* in memory alone */
     JOIN,        /* who */
     LEAVE,       /* who is shrunk away */
     AWAY,        /* the control plane */
