@@ -27,6 +27,8 @@ static void flight_deliver(struct router *r, struct flight *f, const struct resu
     flight_remove(r, f);
     list_remove(&f->here);
     list_remove(&f->stamped);
+    if (RULE_OFF(TWICE) && r->stats.again)
+        r->ports.reply(r->ports.ctx, &to, res);
     r->ports.reply(r->ports.ctx, &to, res);
     free(f);
 }
@@ -40,7 +42,7 @@ static void flight_fail(struct router *r, struct flight *f, enum grid_err err)
 /* Nobody answered for too long. Who has a session of its own may ask again. */
 static void flight_give_up(struct router *r, struct flight *f)
 {
-    bool doubt = f->asked && !list_empty(&f->stamped);
+    bool doubt = f->asked && !list_empty(&f->stamped) && !RULE_OFF(SURE);
     r->stats.in_doubt += doubt;
     if (f->state == FLIGHT_SENT)
         f->place->sent--;
@@ -54,7 +56,9 @@ static void flight_refresh(struct router *r, struct flight *f, struct op *op)
     *op = f->op;
     op->age_ms += r->now - f->since;
     if (!list_empty(&f->stamped))
-        op->session.lowest = list_entry(r->stamped.next, struct flight, stamped)->number;
+        op->session.lowest = RULE_OFF(LOWEST)
+                                 ? r->number
+                                 : list_entry(r->stamped.next, struct flight, stamped)->number;
 }
 
 /* False: it is answered instead. */
@@ -218,7 +222,7 @@ void places_go(struct router *r)
 
 static bool needs_session(const struct op *op)
 {
-    return op_writes(op->kind) && !op->reads_only && !op->has_session;
+    return op_writes(op->kind) && !op->reads_only && !op->has_session && !RULE_OFF(NO_SESSION);
 }
 
 static struct flight *flight_new(struct router *r, const struct op *op)
@@ -335,7 +339,9 @@ void flight_answered(struct router *r, struct router_link *l, uint64_t number, u
         return; /* given up */
     struct place *p = f->place;
     flight_hold(f);
-    if (refused(f, revision, res))
+    if (RULE_OFF(NOT_FOUND) && res->status == GRID_ENOT_PRIMARY)
+        flight_fail(r, f, GRID_ENOT_FOUND);
+    else if (refused(f, revision, res))
         p->refused = true;
     else
         flight_deliver(r, f, res);
@@ -357,7 +363,7 @@ void flights_down(struct router *r, struct router_link *l)
 {
     list_for_each (it, &r->flights) {
         struct flight *f = list_entry(it, struct flight, all);
-        if (f->state == FLIGHT_SENT && f->link == l)
+        if (f->state == FLIGHT_SENT && f->link == l && !RULE_OFF(DEAD_LINK))
             flight_hold(f);
     }
     places_go(r);

@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "session/router.h"
+#include "session/sabotage.h"
 #include "session/session_priv.h"
 #include "wire/forward.h"
 

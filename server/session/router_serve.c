@@ -197,7 +197,7 @@ static void asked_result(struct router_waiter *w, const struct ticket *to, const
     struct router_link *l = a->link;
     (void)to;
     if (l->link) {
-        if (asked_again(a, res))
+        if (asked_again(a, res) && !RULE_OFF(ORDER))
             refusal_add(l, a->key, a->round);
         answer_send(l, a->number, res, a->writes);
     }

@@ -154,6 +154,15 @@ void promises_look(struct shard *s, msec_t now)
     }
 }
 
+void promises_forget(struct shard *s)
+{
+    list_for_each (it, &s->promises.partitions) {
+        const struct partition *p = list_entry(it, struct partition, promises.link);
+        for (uint32_t at = p->promises.first; at; at = promise_at(s, at)->next)
+            promise_at(s, at)->waited = false;
+    }
+}
+
 void promises_release(struct promises *all)
 {
     free(all->all);

@@ -58,6 +58,8 @@ void promises_look(struct shard *s, msec_t now);
 /* Forget those after `version`: they never happened, if nobody else has them. IN_DOUBT to who waits
  * for them. */
 void promises_cut(struct shard *s, struct partition *p, uint64_t version);
+/* Who waits is not answered: at the end of the shard, when it may be gone. */
+void promises_forget(struct shard *s);
 void promises_release(struct promises *all);
 
 #endif

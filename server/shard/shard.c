@@ -61,6 +61,7 @@ void shard_free(struct shard *s)
     free(s->inflight);
     list_for_each_safe (it, &s->parked_ops)
         parked_free(s, list_entry(it, struct parked, link));
+    promises_forget(s);
     list_for_each_safe (it, &s->partitions)
         partition_free(s, list_entry(it, struct partition, link));
     contexts_free(s);

@@ -2,6 +2,8 @@
 #include "tests/sim/whole/bugs.h"
 
 #include "replica/sabotage.h"
+#undef RULE_OFF
+#include "session/sabotage.h"
 
 enum grid_bug {
     GRID_NONE,
@@ -19,12 +21,13 @@ enum raft_bug {
 extern int grid_sabotage, raft_sabotage;
 int grid_sabotage, raft_sabotage; /* enums of those rooms, whose headers do not go together */
 enum replica_sabotage replica_sabotage;
+enum router_sabotage router_sabotage;
 bool bug_blind;
 
 static const struct {
     int replica, grid, raft;
     bool blind;
-} switches[BUGS] = {
+} switches[BUGS_BELOW] = {
     [1] = {.replica = REPLICA_SABOTAGE_GRACE},
     [2] = {.replica = REPLICA_SABOTAGE_NO_CUT},
     [3] = {.grid = GRID_SAME_BOOT},
@@ -43,10 +46,15 @@ const struct simulator_bug bugs[BUGS] = {
     [6] = {"copy-leases", 200},
     [7] = {"cut-records", 2000},
     [8] = {"log-gaps", 500},
+#define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
+#include "tests/sim/whole/router.def"
+#undef X
 };
 
 void bug_use(unsigned bug)
 {
+    router_sabotage = (enum router_sabotage)(bug < BUGS_BELOW ? 0 : bug + 1 - BUGS_BELOW);
+    bug = bug < BUGS_BELOW ? bug : 0;
     replica_sabotage = (enum replica_sabotage)switches[bug].replica;
     grid_sabotage = switches[bug].grid;
     raft_sabotage = switches[bug].raft;

@@ -267,8 +267,10 @@ void check_equal(struct world *w)
     }
     for (unsigned i = 0; i < w->nodes_len; i++)
         for (unsigned k = 0; k < w->mix.shards; k++)
-            if (w->nodes[i].shards[k].s)
+            if (w->nodes[i].shards[k].s) {
                 shard_check(w->nodes[i].shards[k].s);
+                router_check(w->nodes[i].shards[k].router);
+            }
 }
 
 void check_history(struct world *w)
@@ -304,6 +306,9 @@ static bool node_well(const struct simnode *n, const struct simnode **leader, ch
             return false;
         snprintf(why, len, "shard %u of node %u has copies going out", i, n->index);
         if (!list_empty(&h->s->sharing->copies))
+            return false;
+        snprintf(why, len, "operations wait in the router of shard %u of node %u", i, n->index);
+        if (router_busy(h->router))
             return false;
     }
     return true;

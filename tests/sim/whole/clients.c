@@ -2,23 +2,23 @@
  * answered, and written down. Beside them fillers, that nobody waits for. */
 #include "tests/sim/whole/world.h"
 
+#include "base/alloc.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AGAIN_MS = 400, STEP_MS = 2, FILLER = CLIENTS, FILLER_KEYS = 60 };
+enum { AGAIN_MS = 400, STEP_MS = 2, FILLER_KEYS = 60 };
 
 static void key_text(unsigned key, char *text)
 {
     snprintf(text, 24, "k%u", key);
 }
 
-static const struct cache_info *cache_of(const struct simshard *h, unsigned context)
+const struct cache_info *clients_cache(const struct grid_state *s, unsigned context)
 {
     char path[24];
     snprintf(path, sizeof path, "w%u/c", context);
-    return h->state && grid_state_founded(h->state)
-               ? catalog_cache_named(h->state->catalog, slice_str(path))
-               : NULL;
+    return s && grid_state_founded(s) ? catalog_cache_named(s->catalog, slice_str(path)) : NULL;
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */
@@ -51,7 +51,6 @@ static void draw(struct world *w, struct client *c)
     c->local = w->mix.local && c->op.kind == HISTORY_READ && below(w, 3) == 0;
     c->number += c->op.kind != HISTORY_READ;
     c->busy = true;
-    c->doubt = false;
     c->first_at = w->now;
 }
 
@@ -68,7 +67,9 @@ static void op_fill(const struct client *c, unsigned who, struct op *op)
                                                            : IF_ALWAYS;
     op->version = c->op.expected;
     op->local = c->local;
-    if (c->op.kind == HISTORY_READ)
+    op->direct = c->kind == CLIENT_KNOWS;
+    op->asks_again = c->kind == CLIENT_FOLLOWS || c->kind == CLIENT_ROAMS;
+    if (c->op.kind == HISTORY_READ || c->kind == CLIENT_GUEST)
         return;
     op->has_session = true;
     memset(op->session.id.bytes, (int)who + 1, SESSION_ID_BYTES);
@@ -78,44 +79,15 @@ static void op_fill(const struct client *c, unsigned who, struct op *op)
 
 /* --- ways to the grid ------------------------------------------------------------------------- */
 
-static struct simnode *any_node(struct world *w)
-{
-    struct simnode *n = &w->nodes[below(w, w->nodes_len)];
-    return n->running ? n : NULL;
-}
-
-/* Where some node takes the primary to be; at times just any. */
-static struct simnode *target(struct world *w, unsigned context, uint32_t partition)
-{
-    struct simnode *n = any_node(w);
-    if (!n || below(w, 12) == 0)
-        return n;
-    const struct simshard *h = &n->shards[partition % w->mix.shards];
-    const struct cache_info *cache = cache_of(h, context);
-    if (!cache)
-        return NULL;
-    struct replica_member m = grid_state_primary(h->state, cache_context(cache->id), partition);
-    const struct grid_node *g = grid_state_node(h->state, m.node);
-    for (unsigned i = 0; g && i < w->nodes_len; i++)
-        if (memcmp(w->nodes[i].info.id, g->info.id, GRID_ID_BYTES) == 0)
-            return w->nodes[i].running ? &w->nodes[i] : NULL;
-    return NULL;
-}
-
-static uint32_t partition_of_key(const struct world *w, unsigned context, unsigned key)
+uint32_t clients_partition(const struct world *w, unsigned context, unsigned key)
 {
     return key % w->contexts[context].info.partitions;
 }
 
-static msec_t way(struct world *w)
-{
-    return w->now + 1 + below(w, w->mix.delay_max);
-}
-
 static void send(struct world *w, struct client *c)
 {
-    uint32_t partition = partition_of_key(w, c->context, c->key);
-    struct simnode *n = c->local ? any_node(w) : target(w, c->context, partition);
+    uint32_t partition = clients_partition(w, c->context, c->key);
+    struct simnode *n = c->local ? way_any(w) : way_choose(w, c, partition);
     c->sent_at = w->now;
     c->attempt = 0;
     if (!n) {
@@ -123,7 +95,9 @@ static void send(struct world *w, struct client *c)
         return;
     }
     c->attempt = ++w->attempts;
-    struct event *e = event_at(w, way(w), EVENT_OP, n->index, 1 + partition % w->mix.shards);
+    c->asked = n->index;
+    c->asked_life = n->life;
+    struct event *e = event_at(w, way_ms(w), EVENT_OP, n->index, 1 + partition % w->mix.shards);
     e->client = (unsigned)(c - w->clients);
     e->number = c->attempt;
     e->sent = *c;
@@ -132,11 +106,11 @@ static void send(struct world *w, struct client *c)
 static void filler_send(struct world *w)
 {
     unsigned context = (unsigned)below(w, w->contexts_len), key = (unsigned)below(w, FILLER_KEYS);
-    uint32_t partition = partition_of_key(w, context, key);
-    struct simnode *n = target(w, context, partition);
+    uint32_t partition = clients_partition(w, context, key);
+    struct simnode *n = way_known(w, context, partition);
     if (!n)
         return;
-    struct event *e = event_at(w, way(w), EVENT_OP, n->index, 1 + partition % w->mix.shards);
+    struct event *e = event_at(w, way_ms(w), EVENT_OP, n->index, 1 + partition % w->mix.shards);
     e->client = FILLER;
     e->class = context;
     e->number = key;
@@ -146,14 +120,14 @@ static void filler_op(struct simshard *h, const struct event *e)
 {
     static const uint8_t bytes[2048] = {1};
     struct world *w = h->node->w;
-    const struct cache_info *cache = cache_of(h, e->class);
+    const struct cache_info *cache = clients_cache(h->state, e->class);
     char key[24];
     if (!cache)
         return;
     snprintf(key, sizeof key, "f%lu", (unsigned long)e->number);
     struct op op = {.kind = below(w, 8) == 0 ? OP_DELETE : OP_PUT,
                     .cache = cache->id,
-                    .partition = (uint16_t)partition_of_key(w, e->class, (unsigned)e->number),
+                    .partition = (uint16_t)clients_partition(w, e->class, (unsigned)e->number),
                     .key = slice_str(key),
                     .value = slice_make(bytes, 1 + below(w, sizeof bytes)),
                     .ticket = {.part = FILLER}};
@@ -161,7 +135,7 @@ static void filler_op(struct simshard *h, const struct event *e)
         op.ttl = TTL_SET;
         op.ttl_ms = 1 + below(w, 3000);
     }
-    shard_submit(h->s, &op, WALL + w->now);
+    route_submit(h, &op);
 }
 
 /* An attempt got to a node. */
@@ -173,32 +147,56 @@ void clients_op(struct simshard *h, const struct event *e)
         filler_op(h, e);
         return;
     }
-    const struct client *c = &e->sent; /* as it was then: it may have gone on since */
-    const struct cache_info *cache = cache_of(h, c->context);
-    if (!cache)
+    if (e->client == TRAIN) {
+        train_op(h, e);
         return;
+    }
+    const struct client *c = &e->sent; /* as it was then: it may have gone on since */
+    const struct cache_info *cache = clients_cache(h->state, c->context);
+    struct ticket to = {.number = e->number, .part = e->client};
+    if (!cache) {
+        clients_answer(w, &to, &(struct result){.status = GRID_ENO_CACHE});
+        return;
+    }
     key_text(c->key, key);
     snprintf(value, sizeof value, "%ld", (long)c->op.value);
     struct op op = {.cache = cache->id,
-                    .partition = (uint16_t)partition_of_key(w, c->context, c->key),
+                    .partition = (uint16_t)clients_partition(w, c->context, c->key),
                     .key = slice_str(key),
                     .value = slice_str(value),
-                    .ticket = {.number = e->number, .part = e->client}};
+                    .ticket = to};
     op_fill(c, e->client, &op);
     if (c->op.kind != HISTORY_PUT && c->op.kind != HISTORY_PUT_IF_ABSENT &&
         c->op.kind != HISTORY_PUT_IF_VERSION)
         op.value = slice_make(NULL, 0);
-    shard_submit(h->s, &op, WALL + w->now);
+    route_submit(h, &op);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+static void answered_once(struct world *w, const struct ticket *to)
+{
+    if (to->number >= w->answered_len) {
+        size_t len = 2 * (to->number + 512);
+        w->answered = xrealloc(w->answered, len, 1);
+        memset(w->answered + w->answered_len, 0, len - w->answered_len);
+        w->answered_len = len;
+    }
+    if (w->answered[to->number])
+        world_fail(w, "client %u is answered twice for attempt %lu", to->part,
+                   (unsigned long)to->number);
+    w->answered[to->number] = 1;
+}
+
 void clients_answer(struct world *w, const struct ticket *to, const struct result *res)
 {
+    if (to->part == TRAIN)
+        train_answer(w, to, res);
     if (to->part >= CLIENTS)
         return;
+    answered_once(w, to);
     char text[32] = "";
-    struct event *e = event_free_at(w, way(w), EVENT_REPLY);
+    struct event *e = event_free_at(w, way_ms(w), EVENT_REPLY);
     e->client = to->part;
     e->number = to->number;
     e->reply = (struct told){res->status, res->version, res->number, 0};
@@ -214,7 +212,7 @@ void clients_answer(struct world *w, const struct ticket *to, const struct resul
  * writes may have been done. */
 static void record(struct world *w, const struct client *c, const char *key)
 {
-    msec_t over = w->contexts[c->context].tainted[partition_of_key(w, c->context, c->key)];
+    msec_t over = w->contexts[c->context].tainted[clients_partition(w, c->context, c->key)];
     struct history_op op = c->op;
     if (over && c->first_at > over)
         return;
@@ -263,8 +261,10 @@ void clients_reply(struct world *w, const struct event *e)
 {
     struct client *c = &w->clients[e->client];
     const struct told *r = &e->reply;
-    if (!c->busy || c->attempt != e->number)
+    if (!c->busy || c->attempt != e->number) {
+        tally.twice += r->err == GRID_OK;
         return; /* of an earlier delivery */
+    }
     if (r->err == GRID_OK) {
         done(w, c, r, HISTORY_OK);
     } else if (r->err == GRID_ENOT_FOUND && c->op.kind == HISTORY_READ) {
@@ -273,8 +273,12 @@ void clients_reply(struct world *w, const struct event *e)
         done(w, c, r, HISTORY_NO);
     } else if (r->err == GRID_EBAD_REQUEST || r->err == GRID_ENOT_NUMBER ||
                (r->err == GRID_ESTALE &&
-                !w->contexts[c->context].tainted[partition_of_key(w, c->context, c->key)])) {
+                !w->contexts[c->context].tainted[clients_partition(w, c->context, c->key)])) {
         world_fail(w, "client %u was told %s", e->client, err_name(r->err));
+    } else if (c->kind == CLIENT_GUEST) {
+        tally.doubts += r->err == GRID_EIN_DOUBT;
+        tally.failed += r->err != GRID_EIN_DOUBT;
+        done(w, c, r, r->err == GRID_EIN_DOUBT ? HISTORY_IN_DOUBT : HISTORY_FAILED);
     } else {
         tally.retries++;
         c->attempt = 0;
@@ -283,6 +287,38 @@ void clients_reply(struct world *w, const struct event *e)
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
+
+void clients_make(struct world *w)
+{
+    bool mixed = below(w, 4) != 0;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        struct client *c = &w->clients[i];
+        c->kind = mixed ? (enum client_kind)below(w, 4) : CLIENT_KNOWS;
+        c->patience = AGAIN_MS;
+        if (c->kind == CLIENT_ROAMS)
+            c->patience = 20 + below(w, AGAIN_MS);
+        if (c->kind == CLIENT_GUEST)
+            c->patience = below(w, 2) ? 300 + below(w, 3000) : 3600000;
+        w->followers[i].home = (unsigned)below(w, w->mix.nodes);
+    }
+}
+
+/* False: it waits on. */
+static bool given_up(struct world *w, struct client *c)
+{
+    const struct simnode *n = &w->nodes[c->asked];
+    bool closed = n->life != c->asked_life && c->kind != CLIENT_KNOWS;
+    if (!c->attempt)
+        return true;
+    if (!closed && w->now < c->sent_at + c->patience)
+        return false;
+    way_failed(w, c);
+    if (c->kind == CLIENT_GUEST) {
+        tally.doubts++;
+        done(w, c, NULL, HISTORY_IN_DOUBT);
+    }
+    return true;
+}
 
 void clients_step(struct world *w)
 {
@@ -295,12 +331,15 @@ void clients_step(struct world *w)
             continue;
         if (!c->busy)
             draw(w, c);
-        else if (c->attempt && w->now < c->sent_at + AGAIN_MS)
+        else if (!given_up(w, c))
             continue;
-        send(w, c);
+        if (c->busy)
+            send(w, c);
     }
     if (!w->quiet && below(w, 4) == 0)
         filler_send(w);
+    if (!w->quiet && below(w, 16) == 0)
+        train_send(w);
 }
 
 bool clients_idle(const struct world *w)
@@ -317,6 +356,8 @@ void clients_read_all(struct world *w)
     unsigned all = w->contexts_len * KEYS;
     for (unsigned i = 0; i < all && !w->fault;) {
         struct client *c = &w->clients[0];
+        c->kind = i % 2 ? CLIENT_ROAMS : CLIENT_KNOWS;
+        c->patience = AGAIN_MS;
         c->op = (struct history_op){.kind = HISTORY_READ, .invoked = (int64_t)w->now};
         c->context = i / KEYS;
         c->key = i % KEYS;

@@ -59,7 +59,9 @@ void faults_draw(struct world *w)
     m->length = 4000 + below(w, 12000);
     m->clients = 2 + (unsigned)below(w, CLIENTS - 1);
     m->pace = 10 + below(w, 60);
+    m->hold = below(w, 3) ? 0 : below(w, 2) ? 200 + below(w, 2000) : 600000;
     contexts_draw(w);
+    clients_make(w);
     trace(w, "%u nodes of %u shards, %u found, delay %lu, disk %lu%s", m->nodes, m->shards,
           m->expect, (unsigned long)m->delay_max, (unsigned long)m->disk_max,
           m->skew ? ", skew" : "");
@@ -88,6 +90,13 @@ static bool propose(struct world *w, const struct grid_command *c)
     return node_propose(any(w), c);
 }
 
+static void fill(struct simnode *n)
+{
+    n->full_until = n->w->now + below(n->w, 4000);
+    n->room = (unsigned)below(n->w, 50);
+    trace(n->w, "the disk of node %u is full", n->index);
+}
+
 /* What the clients use is there, sooner or later. */
 static void contexts_make(struct world *w)
 {
@@ -106,6 +115,8 @@ static void contexts_make(struct world *w)
         if (there)
             c = (struct grid_command){.kind = GRID_CACHE_CREATE, .u.cache = {slice_str(path), 0}};
         (void)propose(w, &c);
+        if (!w->calm && w->mix.full && below(w, 3) == 0)
+            fill(any(w)); /* some will not get to know it in time */
         return;
     }
 }
@@ -253,12 +264,8 @@ static void threads(struct world *w)
     }
     if (chance(w, m->slow))
         any(w)->slow_until = w->now + below(w, 3000);
-    if (chance(w, m->full)) {
-        struct simnode *n = any(w);
-        n->full_until = w->now + below(w, 4000);
-        n->room = (unsigned)below(w, 50);
-        trace(w, "the disk of node %u is full", n->index);
-    }
+    if (chance(w, m->full))
+        fill(any(w));
     if (chance(w, m->kill))
         down(w, any(w), false);
     if (chance(w, m->power))

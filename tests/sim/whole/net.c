@@ -49,8 +49,8 @@ void net_init(struct world *w)
         for (unsigned b = a + 1; b < NODES; b++)
             for (unsigned i = 0; i < ACTORS * ACTORS; i++) {
                 struct link *l = &w->links[a][b][i / ACTORS][i % ACTORS];
-                l->ends[0] = (struct end){.node = a, .actor = i / ACTORS};
-                l->ends[1] = (struct end){.node = b, .actor = i % ACTORS};
+                l->ends[0] = (struct end){.node = a, .actor = i / ACTORS, .link = l};
+                l->ends[1] = (struct end){.node = b, .actor = i % ACTORS, .link = l, .side = 1};
                 for (unsigned c = 0; c < 2 * CLASSES; c++)
                     pipe_clear(&l->pipes[c / CLASSES][c % CLASSES]);
             }
@@ -118,7 +118,7 @@ static void deliver(struct world *w, struct link *l, unsigned side, struct slice
     if (to->actor == 0)
         node_message(n, l->ends[side].node, bytes);
     else
-        shard_message_in(&n->shards[to->actor - 1], l->ends[side].node, bytes);
+        shard_message_in(&n->shards[to->actor - 1], &l->ends[1 - side], bytes);
 }
 
 void net_arrive(struct world *w, struct event *e)
@@ -230,6 +230,7 @@ void net_closed(struct world *w, unsigned node, bool told)
             if (l->ends[side].node != node)
                 continue;
             l->ends[side].gen = l->ends[side].told = 0;
+            l->ends[side].route = NULL; /* freed with its router */
             if (l->up)
                 hear_later(w, l, 1 - side, told ? 10 : 3000);
             over(l);

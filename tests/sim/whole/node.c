@@ -85,7 +85,9 @@ static void port_publish(void *ctx, struct grid_state *state)
     struct simnode *n = ctx;
     check_published(n, state);
     grid_state_unref(n->news);
+    grid_state_unref(n->last);
     n->news = grid_state_ref(state);
+    n->last = grid_state_ref(state);
 }
 
 static struct event *to_shard(struct simnode *n, unsigned shard, enum event_kind kind)
@@ -213,9 +215,11 @@ void node_store(struct simnode *n)
 
 static void news_tell(struct simnode *n)
 {
-    if (!n->news && replica_member_eq(n->self, n->told))
+    struct grid_state *s = n->last;
+    bool astray = grid_member_astray(n->member, node_mono(n));
+    bool same = replica_member_eq(n->self, n->told) && astray == n->astray;
+    if (!s || (!n->news && same))
         return;
-    struct grid_state *s = n->news ? n->news : grid_member_state(n->member);
     if (grid_state_founded(s) && s->catalog != n->catalog) {
         catalog_unref(n->catalog);
         n->catalog = catalog_ref(s->catalog);
@@ -226,8 +230,11 @@ static void news_tell(struct simnode *n)
         struct event *e = to_shard(n, i, EVENT_NEWS);
         e->state = grid_state_ref(s);
         e->self = n->self;
+        e->astray = astray;
     }
+    tally.astray += astray && !n->astray;
     n->told = n->self;
+    n->astray = astray;
     grid_state_unref(n->news);
     n->news = NULL;
 }
@@ -384,7 +391,7 @@ void node_start(struct simnode *n)
     n->starts++;
     n->running = true;
     n->wake = n->back_at = n->leave_by = 0;
-    n->in = n->refused = n->left = n->leave_sent = false;
+    n->in = n->refused = n->left = n->leave_sent = n->astray = false;
     catalog_unref(n->catalog);
     n->catalog = catalog_ref(n->stored);
     n->self = n->told = (struct replica_member){0, 0};
@@ -461,7 +468,8 @@ void node_stop(struct simnode *n, bool power)
     grid_member_free(n->member);
     n->member = NULL;
     grid_state_unref(n->news);
-    n->news = NULL;
+    grid_state_unref(n->last);
+    n->news = n->last = NULL;
     writes_end(n);
     net_closed(n->w, n->index, !power);
 }

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "grid/member.h"
+#include "session/router.h"
 #include "shard/shard.h"
 #include "tests/sim/grid/disk.h"
 #include "wire/arena.h"
@@ -34,6 +35,9 @@ struct end {
     unsigned node, actor;
     uint64_t gen;  /* that this end takes for up; 0: none */
     uint32_t told; /* number by which the shard was told */
+    struct router_link *route;
+    struct link *link; /* of which it is this side */
+    unsigned side;
 };
 
 struct link {
@@ -63,6 +67,12 @@ struct simshard {
     msec_t mail_at, up_at; /* mail keeps order */
     bool room, over;
     msec_t turn_due, tick_due; /* 0: none */
+    struct router *router;
+    bool routing;    /* its clock is set */
+    msec_t own_at;   /* mail to itself */
+    struct op **ops; /* of this turn */
+    size_t ops_len, ops_cap;
+    bool astray; /* as its sessions say */
 };
 
 struct simnode {
@@ -89,9 +99,9 @@ struct simnode {
     msec_t wake;
     struct arena *arena, *scratch;
     struct catalog *catalog, *stored; /* known; on disk */
-    struct grid_state *news;
+    struct grid_state *news, *last;   /* to be told; published last */
     struct replica_member self, told;
-    bool in, refused, broadcast;
+    bool in, refused, broadcast, astray;
     msec_t leave_by; /* a clean stop is under way */
     bool leave_sent, left;
     struct simshard shards[SHARDS_MAX];

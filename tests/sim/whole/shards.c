@@ -41,9 +41,17 @@ static struct link *link_to(const struct simshard *h, const struct shard_to *to,
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-static void p_reply(void *ctx, const struct ticket *to, const struct result *res)
+void shards_reply(void *ctx, const struct ticket *to, const struct result *res)
 {
     struct simshard *h = ctx;
+    if (!h->router) { /* who waits may be gone, too */
+        world_fail(h->node->w, "node %u ends, and still answers", h->node->index);
+        return;
+    }
+    if (to->owner) {
+        router_result(to->owner, to, res);
+        return;
+    }
     if (to->part < CLIENTS)
         trace(h->node->w, "node %u tells client %u of attempt %lu: %s", h->node->index, to->part,
               (unsigned long)to->number, res->status ? err_name(res->status) : "done");
@@ -114,6 +122,7 @@ static void p_send(void *ctx, const struct shard_to *to, enum shard_class class,
     if (!l)
         return;
     struct buf bytes = BUF_INIT;
+    wire_peer_put(&bytes, WIRE_PEER_SHARD);
     wire_shard_encode(m, &bytes);
     net_send(h->node->w, l, side, class, &bytes);
 }
@@ -208,12 +217,14 @@ static const struct shard_grid_ports grid_ports = {
 
 /* --- links, news ------------------------------------------------------------------------------ */
 
-/* The shard hears of a link when the state knows who is at its other end. */
+/* The shard hears of a link when the state knows who is at its other end, the router at once. */
 void shard_link(struct simshard *h, struct end *end, unsigned other, bool up)
 {
     const struct world *w = h->node->w;
     if (!h->s)
         return;
+    shard_dirty(h);
+    route_link(h, end, other, up);
     if (up && !end->told && h->state) {
         const struct grid_node *g = grid_state_node_by_id(h->state, w->nodes[other].info.id);
         if (!g)
@@ -224,13 +235,13 @@ void shard_link(struct simshard *h, struct end *end, unsigned other, bool up)
         shard_peer_linked(h->s, end->told, false, wall(h));
         end->told = 0;
     }
-    shard_dirty(h);
 }
 
 void shard_news(struct simshard *h, struct grid_state *state, struct replica_member self)
 {
     struct world *w = h->node->w;
     struct grid_state *old = h->state;
+    route_ops(h, wall(h)); /* what came before is done by what was known then */
     h->state = grid_state_ref(state);
     h->self = h->over ? (struct replica_member){0, 0} : self;
     shard_set_grid(h->s, h->state, h->self, wall(h));
@@ -241,12 +252,21 @@ void shard_news(struct simshard *h, struct grid_state *state, struct replica_mem
             if (l)
                 shard_link(h, &l->ends[side], i, true);
         }
+    route_news(h);
+    if (h->index == 0)
+        ways_news(h);
     grid_state_unref(old);
 }
 
-void shard_message_in(struct simshard *h, unsigned from, struct slice bytes)
+void shard_message_in(struct simshard *h, struct end *end, struct slice bytes)
 {
     struct simnode *n = h->node;
+    unsigned from = end->link->ends[1 - end->side].node;
+    if (h->s && wire_peer_take(&bytes) == WIRE_PEER_FORWARD) {
+        route_message(h, end, bytes);
+        shard_dirty(h);
+        return;
+    }
     const struct grid_node *g =
         h->state ? grid_state_node_by_id(h->state, n->w->nodes[from].info.id) : NULL;
     if (!h->s || !g)
@@ -288,8 +308,10 @@ bool shard_drained(struct simshard *h, bool late)
 {
     if (!h->over && (hand_over_all(h) == 0 || late)) {
         h->over = true;
+        h->self = (struct replica_member){0, 0};
         if (h->state)
-            shard_news(h, h->state, (struct replica_member){0, 0});
+            shard_set_grid(h->s, h->state, h->self, wall(h));
+        shard_dirty(h);
     }
     return h->over;
 }
@@ -335,6 +357,8 @@ static void turn(struct simshard *h)
     if (h->turn_due > w->now || !h->turn_due)
         return;
     h->turn_due = 0;
+    route_ops(h, wall(h));
+    route_turn(h);
     if (h->room)
         shard_peer_room(h->s);
     h->room = false;
@@ -359,6 +383,7 @@ void shard_event(struct simshard *h, struct event *e)
 {
     switch (e->kind) {
     case EVENT_NEWS:
+        h->astray = e->astray;
         shard_news(h, e->state, e->self);
         break;
     case EVENT_HAND:
@@ -380,6 +405,15 @@ void shard_event(struct simshard *h, struct event *e)
     case EVENT_OP:
         clients_op(h, e);
         break;
+    case EVENT_OWN:
+        route_submit(h, e->op);
+        break;
+    case EVENT_ROUTE:
+        route_tick(h);
+        return;
+    case EVENT_GREET:
+        ways_greet(h, e);
+        return;
     case EVENT_TICK:
         tick(h);
         break;
@@ -414,11 +448,12 @@ void shard_start(struct simshard *h)
                               .epoch = n->starts,
                               .hash_seed = w->seed * 31 + n->index,
                               .tail_bytes = below(w, 2) ? 2048 + below(w, 8192) : 0};
-    struct shard_ports ports = {h,           p_reply, p_log,       p_has_room, p_cold_get,
-                                p_cold_scan, p_soon,  &grid_ports, NULL};
+    struct shard_ports ports = {h,           shards_reply, p_log,       p_has_room,   p_cold_get,
+                                p_cold_scan, p_soon,       &grid_ports, route_reroute};
     h->s = shard_new(&conf, &ports, n->catalog);
+    route_start(h);
     h->turn_due = h->mail_at = h->up_at = 0;
-    h->room = h->wanted = h->over = false;
+    h->room = h->wanted = h->over = h->astray = false;
     h->self = (struct replica_member){0, 0};
     h->written = h->syncing = h->durable = h->log_len;
     recover(h);
@@ -429,6 +464,7 @@ void shard_start(struct simshard *h)
 
 void shard_stop(struct simshard *h, bool power)
 {
+    route_stop(h);
     struct shard_stats stats;
     shard_stats(h->s, &stats);
     tally.from_memory += stats.rejoined[0];

@@ -83,6 +83,7 @@ void world_init(struct world *w, uint64_t seed)
 static void event_free(struct event *e)
 {
     grid_state_unref(e->state);
+    free(e->op);
     free(e);
 }
 
@@ -109,6 +110,8 @@ void world_release(struct world *w)
     }
     heap_release(&w->events);
     net_release(w);
+    ways_release(w);
+    free(w->answered);
     history_free(w->history);
     grid_state_unref(w->newest);
     free(w->fault);
@@ -150,6 +153,9 @@ static bool happen(struct world *w, struct event *e)
         break;
     case EVENT_REPLY:
         clients_reply(w, e);
+        break;
+    case EVENT_TOLD:
+        ways_told(w, e);
         break;
     case EVENT_NET:
         net_step(w);

@@ -7,43 +7,10 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/prng.h"
-#include "tests/lib/history.h"
-#include "tests/sim/whole/parts.h"
+#include "tests/sim/whole/clients.h"
 
-enum {
-    NODES = 7,
-    CONTEXTS = 3,
-    KEYS = 6, /* of a context */
-    CLIENTS = 10,
-    REVISIONS = 16384,
-    PARTITIONS = 8, /* most of a context */
-};
 #define RATE_MIN 0.9 /* of a clock */
 #define WALL UINT64_C(1700000000000)
-
-/* --- clients ---------------------------------------------------------------------------------- */
-
-struct client {
-    uint64_t number, attempt;
-    bool local;       /* any copy may answer */
-    bool busy, doubt; /* an earlier attempt may have been done */
-    struct history_op op;
-    unsigned context, key;
-    msec_t first_at, sent_at, again_at;
-};
-
-struct simkey {
-    uint64_t version; /* that was seen last */
-    bool counter;
-};
-
-struct simcontext {
-    struct context_info info;
-    bool made, asked;
-    msec_t tainted
-        [PARTITIONS]; /* when all copies went down at once, and what was not synced with them */
-    struct simkey keys[KEYS];
-};
 
 /* --- the world -------------------------------------------------------------------------------- */
 
@@ -63,7 +30,11 @@ enum event_kind {
     EVENT_SYNCED,
     EVENT_READ,
     EVENT_OP,
+    EVENT_OWN,
+    EVENT_ROUTE,
+    EVENT_GREET,
     EVENT_REPLY,
+    EVENT_TOLD,
     EVENT_CLIENTS,
     EVENT_NET,
     EVENT_FAULT,
@@ -88,7 +59,8 @@ struct event {
     enum grid_err err;
     struct grid_state *state;
     struct replica_member self;
-    bool is_report;
+    struct op *op;
+    bool is_report, astray;
     union {
         struct plan_ask ask;
         struct part_change change;
@@ -106,7 +78,7 @@ struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
     msec_t delay_max, disk_max, pause_max;
     unsigned clog;
     bool skew, local; /* local: some reads are */
-    msec_t length, pace;
+    msec_t length, pace, hold;
     unsigned clients;
 };
 
@@ -126,7 +98,12 @@ struct world {
     struct simcontext contexts[CONTEXTS];
     unsigned contexts_len;
     struct client clients[CLIENTS];
+    struct follower followers[CLIENTS];
+    struct train trains[TRAINS]; /* by number */
+    uint64_t trains_len;
     uint64_t attempts;
+    uint8_t *answered; /* by attempt */
+    size_t answered_len;
     int64_t values;
     uint64_t caches;
     struct history *history;
@@ -195,21 +172,25 @@ bool node_propose(struct simnode *n, const struct grid_command *c);
 /* shards.c */
 void shard_start(struct simshard *h);
 void shard_stop(struct simshard *h, bool power);
-void shard_message_in(struct simshard *h, unsigned from, struct slice bytes);
+void shard_message_in(struct simshard *h, struct end *end, struct slice bytes);
 void shard_event(struct simshard *h, struct event *e);
 void shard_news(struct simshard *h, struct grid_state *state, struct replica_member self);
 void shard_link(struct simshard *h, struct end *end, unsigned other, bool up);
 bool shard_drained(struct simshard *h, bool late);
 void shard_dirty(struct simshard *h);
+void shards_reply(void *shard, const struct ticket *to, const struct result *res);
 
-/* clients.c */
-void clients_step(struct world *w);
-void clients_op(struct simshard *h, const struct event *e);
-void clients_reply(struct world *w, const struct event *e);
-void clients_answer(struct world *w, const struct ticket *to, const struct result *res);
-bool clients_idle(const struct world *w);
-void clients_end(struct world *w); /* what is open is in doubt */
-void clients_read_all(struct world *w);
+/* routes.c */
+void route_start(struct simshard *h);
+void route_stop(struct simshard *h);
+void route_link(struct simshard *h, struct end *end, unsigned other, bool up);
+void route_message(struct simshard *h, struct end *end, struct slice body);
+void route_news(struct simshard *h);
+void route_submit(struct simshard *h, const struct op *op);
+void route_reroute(void *shard, const struct op *op);
+void route_ops(struct simshard *h, msec_t wall);
+void route_turn(struct simshard *h);
+void route_tick(struct simshard *h);
 
 /* check.c */
 void check_published(struct simnode *n, const struct grid_state *s);
