@@ -53,6 +53,8 @@ static void node_kill(struct wnode *n)
 {
     struct world *w = n->w;
     w->kills++;
+    list_for_each (it, &n->s->partitions) /* who waits hears that the connection broke */
+        promises_break(n->s, list_entry(it, struct partition, link));
     shard_free(n->s);
     grid_leases_free(n->leases);
     n->s = NULL;
