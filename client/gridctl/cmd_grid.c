@@ -4,6 +4,7 @@
 #include "value.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
 
@@ -21,21 +22,38 @@ static int ended(struct ctl *c, enum grid_err err, const char *name)
     return EXIT_DONE;
 }
 
-static int drain(struct ctl *c, const struct args *a, bool on)
+/* It is done all the same: why the node will not become empty. */
+static void note_kept(struct ctl *c, const char *node)
 {
-    const char *node = args_text(a, "NODE");
-    int code = ctl_connect(c, 0);
-    return code ? code : ended(c, grid_node_drain(c->grid, node, on), node);
+    struct grid_status *s;
+    if (grid_get_status(c->grid, &s))
+        return;
+    for (size_t i = 0; i < s->nodes_len; i++)
+        if (strcmp(s->nodes[i].name, node) == 0 && s->nodes[i].kept)
+            ctl_error(c, EXIT_DONE,
+                      "%s: %" PRIu32 " of its copies stay on it: too few other nodes to hold as "
+                      "many as asked; add a node, lower backups, or undrain it",
+                      node, s->nodes[i].kept);
+    grid_free(s);
 }
 
 int cmd_drain(struct ctl *c, const struct args *a)
 {
-    return drain(c, a, true);
+    const char *node = args_text(a, "NODE");
+    int code = ctl_connect(c, 0);
+    if (code)
+        return code;
+    enum grid_err err = grid_node_drain(c->grid, node, true);
+    if (!err)
+        note_kept(c, node);
+    return ended(c, err, node);
 }
 
 int cmd_undrain(struct ctl *c, const struct args *a)
 {
-    return drain(c, a, false);
+    const char *node = args_text(a, "NODE");
+    int code = ctl_connect(c, 0);
+    return code ? code : ended(c, grid_node_drain(c->grid, node, false), node);
 }
 
 int cmd_remove(struct ctl *c, const struct args *a)

@@ -124,6 +124,7 @@ static json_t *json_node(const struct grid_node_info *node)
     json_object_set_new(j, "primaries", json_u64(node->primaries));
     json_object_set_new(j, "copies", json_u64(node->copies));
     json_object_set_new(j, "joining", json_u64(node->joining));
+    json_object_set_new(j, "kept", json_u64(node->kept));
     json_object_set_new(j, "labels", json_strings(node->labels, node->labels_len));
     json_object_set_new(j, "metrics", metrics);
     return j;

@@ -323,7 +323,8 @@ const struct command commands[] = {
     {
         .path = "drain",
         .help = "move everything away from a node: it can be stopped or removed then; where too "
-                "few others are left to hold as many copies as asked, what it has stays",
+                "few others are left to hold as many copies as asked, what it has stays, "
+                "and that is said",
         .args = {{.name = "NODE", .type = ARG_NAME, .help = "its name"}},
         .run = cmd_drain,
         .names_subject = true,

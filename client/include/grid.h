@@ -371,6 +371,7 @@ struct grid_node_info {
     struct grid_metric *metrics;
     size_t metrics_len;
     uint32_t number, primaries, copies, joining; /* partitions; number 0: it is alone */
+    uint32_t kept; /* of copies: it is drained, and there are too few other nodes to take them */
     bool voter, leader;
 };
 struct grid_status {
@@ -452,7 +453,8 @@ enum { GRID_VERIFY_MAX = 256 };
 GRID_API GRID_MUST_USE enum grid_err grid_verify(struct grid *g, const char *context,
                                                  uint32_t first, uint32_t count,
                                                  struct grid_verified **ret_verified);
-/* Move everything away from a node (on), or let it have copies again. */
+/* Move everything away from a node (on), or let it have copies again. What too few others are left
+ * to hold stays: grid_node_info.kept. */
 GRID_API GRID_MUST_USE enum grid_err grid_node_drain(struct grid *g, const char *node, bool on);
 /* Take a node out of the grid for ever. Refused where it has the last copy of something, unless
  * `accept_loss`. */

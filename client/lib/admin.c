@@ -154,6 +154,7 @@ static void take_node(struct heap *h, struct grid_node_info *to, const Grid__Nod
     to->primaries = from->primaries;
     to->copies = from->copies;
     to->joining = from->joining;
+    to->kept = from->kept;
     to->labels = take_texts(h, from->labels, from->n_labels);
     to->labels_len = from->n_labels;
     to->metrics = heap_take(h, from->n_metrics * sizeof *to->metrics);

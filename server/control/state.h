@@ -167,6 +167,7 @@ struct grid_load {   /* of one node */
     uint32_t copies; /* in sync */
     uint32_t primaries;
     uint32_t joining;
+    uint32_t kept; /* of copies: it is drained, and there are too few others to take them */
     uint32_t last; /* it is the only member in sync, or one of those an unled partition waits for */
 };
 /* One per node, in the order of s->nodes. One pass over all rows. */

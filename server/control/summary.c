@@ -1,12 +1,19 @@
 /* summary.c - the control state in numbers, and what differs between two. */
 #include "control/state_priv.h"
 
-uint32_t grid_state_copies(const struct grid_state *s, const struct context_info *info)
+/* Nodes that may have a copy. */
+static uint32_t takers_of(const struct grid_state *s, const struct context_info *info)
 {
-    uint32_t takers = 0, copies;
+    uint32_t takers = 0;
     for (size_t i = 0; i < s->nodes_len; i++)
         takers += s->nodes[i].state == NODE_UP && !s->nodes[i].draining &&
                   grid_node_selected(&s->nodes[i], info);
+    return takers;
+}
+
+uint32_t grid_state_copies(const struct grid_state *s, const struct context_info *info)
+{
+    uint32_t takers = takers_of(s, info), copies;
     copies =
         info->backups == BACKUPS_ALL || info->backups + 1 > takers ? takers : info->backups + 1;
     return copies > REPLICA_MEMBERS_MAX ? REPLICA_MEMBERS_MAX : copies;
@@ -37,13 +44,45 @@ void grid_state_summary(const struct grid_state *s, struct grid_summary *ret_sum
     *ret_summary = sum;
 }
 
+/* As many copies of each partition stay on drained nodes, for the others cannot hold all. */
+static uint32_t kept_of(const struct grid_state *s, const struct context_info *info)
+{
+    uint32_t takers = takers_of(s, info), asked = info->min_in_sync;
+    if (!takers)
+        return UINT32_MAX;
+    if (info->backups != BACKUPS_ALL && info->backups + 1 > asked)
+        asked = info->backups + 1;
+    return asked > takers ? asked - takers : 0;
+}
+
+static bool drained(const struct grid_state *s, struct replica_member m)
+{
+    const struct grid_node *n = grid_state_node(s, m.node);
+    return n->draining && n->state == NODE_UP;
+}
+
+/* Those that it has of a row. While there are more, some are to go, and which is not said yet. */
+static void count_kept(const struct grid_state *s, const struct replica_member *m, uint32_t in_sync,
+                       uint32_t kept, struct grid_load *loads)
+{
+    uint32_t there = 0;
+    for (uint32_t i = 0; i < in_sync; i++)
+        there += drained(s, m[i]);
+    for (uint32_t i = 0; i < in_sync && there <= kept; i++)
+        if (drained(s, m[i]))
+            loads[grid_state_node(s, m[i].node) - s->nodes].kept++;
+}
+
 void grid_state_loads(const struct grid_state *s, struct grid_load *ret_loads)
 {
     memset(ret_loads, 0, s->nodes_len * sizeof *ret_loads);
     for (size_t k = 0; k < s->tables_len; k++) {
+        uint32_t kept = kept_of(s, &s->catalog->contexts[k]);
         for (uint32_t i = 0; i < s->tables[k]->partitions; i++) {
             const struct chunk_head *h;
             const struct replica_member *m = grid_table_members(s->tables[k], i, &h);
+            if (kept && h->led)
+                count_kept(s, m, h->in_sync, kept, ret_loads);
             for (uint8_t j = 0; j < h->len; j++) {
                 const struct grid_node *n = grid_state_node(s, m[j].node);
                 struct grid_load *l = &ret_loads[n - s->nodes];

@@ -345,6 +345,19 @@ static void node_hear(struct job *j, const struct grid_node *from, struct admin_
         line_add(problems, from->info.name, said->problems[i]);
 }
 
+/* What was drained stays as it is until an operator does something. */
+static void kept_add(const struct admin_node *n, struct lines *l)
+{
+    char text[PROBLEM_BYTES];
+    if (!n->kept)
+        return;
+    snprintf(text, sizeof text,
+             "%u cop%s on it, though it is drained: too few other nodes to hold as many as asked; "
+             "add a node, lower backups, or undrain it",
+             n->kept, n->kept == 1 ? "y stays" : "ies stay");
+    line_add(l, n->name, text);
+}
+
 static void node_look(struct job *j, const struct admin_node *here, struct admin_status *status,
                       struct grid_view *view, size_t i, struct lines *problems)
 {
@@ -370,6 +383,8 @@ static void node_look(struct job *j, const struct admin_node *here, struct admin
     to->primaries = view->loads[i].primaries;
     to->copies = view->loads[i].copies;
     to->joining = view->loads[i].joining;
+    to->kept = view->loads[i].kept;
+    kept_add(to, problems);
 }
 
 /* Links that this node should have. Of one outside of its grid that is all it knows. */

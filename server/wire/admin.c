@@ -164,6 +164,7 @@ static void fill_node(struct arena *a, Grid__NodeInfo *to, const struct admin_no
     to->primaries = from->primaries;
     to->copies = from->copies;
     to->joining = from->joining;
+    to->kept = from->kept;
     Grid__Metric *rows;
     TAKE_LIST(a, Grid__Metric, from->metrics_len, &rows, &to->metrics);
     for (size_t i = 0; i < from->metrics_len; i++) {

@@ -130,7 +130,7 @@ struct admin_node {
     size_t metrics_len;
     uint32_t number; /* from here on: in a grid of several */
     bool voter, leader;
-    uint32_t primaries, copies, joining;
+    uint32_t primaries, copies, joining, kept;
 };
 
 struct admin_status {

@@ -57,6 +57,7 @@ static void add_node(struct buf *out, const struct admin_node *n)
     add_number(out, "primaries", n->primaries);
     add_number(out, "copies", n->copies);
     add_number(out, "joining", n->joining);
+    add_number(out, "kept", n->kept);
     add_texts(out, "labels", n->labels, n->labels_len);
     json_add_name(out, "metrics");
     buf_add_u8(out, '{');

@@ -494,6 +494,43 @@ START_TEST(a_copy_moves_by_joining_promotion_hand_over_and_shrink)
 }
 END_TEST
 
+START_TEST(what_too_few_others_can_hold_is_kept_by_a_drained_node)
+{
+    static const struct {
+        uint32_t nodes, backups, min_in_sync, drained;
+        bool keeps; /* node 1, all of its copies; or none */
+    } CASES[] = {
+        {2, 1, 1, 1, true},            /* one other, and two are asked */
+        {3, 1, 1, 1, false},           /* the third takes them */
+        {3, 2, 1, 1, true},            /* all three are asked */
+        {3, BACKUPS_ALL, 1, 1, false}, /* all that are left */
+        {3, BACKUPS_ALL, 3, 1, true},  /* too few for writes */
+        {3, 2, 1, 2, true},            /* two go, two are to stay */
+        {2, 0, 1, 1, false},           /* one is asked */
+        {2, 0, 1, 2, true},            /* and there is nobody */
+        {3, BACKUPS_ALL, 1, 3, true},
+    };
+    for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) {
+        struct grid_load loads[2][3]; /* of the default context alone; with another */
+        for (int with = 0; with < 2; with++) {
+            struct grid_state *s = founded(CASES[k].nodes);
+            if (with)
+                make_context(s, "c", 64, CASES[k].backups, DURABILITY_SYNC, CASES[k].min_in_sync);
+            grid_state_loads(s, loads[with]);
+            ck_assert_uint_eq(loads[with][0].kept, 0);
+            for (uint32_t n = 1; n <= CASES[k].drained; n++)
+                ck_assert_int_eq(drained(s, n, true), GRID_OK);
+            grid_state_loads(s, loads[with]);
+            grid_state_unref(s);
+        }
+        uint32_t copies = loads[1][0].copies - loads[0][0].copies;
+        uint32_t kept = loads[1][0].kept - loads[0][0].kept;
+        ck_assert_msg(copies && kept == (CASES[k].keeps ? copies : 0), "case %zu: %u of %u", k,
+                      kept, copies);
+    }
+}
+END_TEST
+
 /* --- removal ---------------------------------------------------------------------------------- */
 
 START_TEST(a_node_with_a_last_copy_is_removed_only_with_accepted_loss)
@@ -706,6 +743,7 @@ UNIT_MAIN("control/state", what_placement_gives_is_part_of_the_log,
           a_change_that_names_another_epoch_is_refused, changes_of_one_command_stand_alone,
           what_cannot_be_done_is_refused_and_changes_nothing,
           a_copy_moves_by_joining_promotion_hand_over_and_shrink,
+          what_too_few_others_can_hold_is_kept_by_a_drained_node,
           a_node_with_a_last_copy_is_removed_only_with_accepted_loss,
           who_is_left_of_those_waited_for_leads_when_the_other_is_removed,
           a_copy_shares_what_does_not_change_and_its_original_keeps_what_it_had,
