@@ -234,6 +234,7 @@ static struct flight *flight_new(struct router *r, const struct op *op)
     *f = (struct flight){.number = ++r->number, .since = r->now, .bytes = bytes, .op = *op};
     op_copy_fill(&f->op, f + 1);
     f->op.direct = true;
+    f->op.local = false; /* no copy here may: the primary does */
     f->op.hash = 0;
     list_init(&f->stamped);
     if (needs_session(op)) {

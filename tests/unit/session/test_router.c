@@ -167,12 +167,12 @@ static void commit(const struct op *op)
 
 static void shard_do_one(struct place_of_work *p, struct todo *t)
 {
-    uint32_t partition = t->op->partition;
+    ck_assert(!t->op->local); /* no copy may answer what was passed on */
     if (t->op->direct && router_takes(p->router, t->op, w->now)) {
         todo_free(t);
         return;
     }
-    bool leads = leader(partition) == p->node && !w->stopped[partition];
+    bool leads = leader(t->op->partition) == p->node && !w->stopped[t->op->partition];
     if (leads)
         todo_add(&p->pending, t->op);
     else if (t->op->direct)
@@ -526,6 +526,7 @@ static void ask(uint64_t number, bool asks_again)
                     .key = slice_str("counter"),
                     .delta = (int64_t)number,
                     .asks_again = asks_again,
+                    .local = true,
                     .ticket = {.owner = w, .number = number}};
     w->outstanding[0]++;
     router_take(w->at[0][1].router, &op, w->now);
@@ -533,8 +534,7 @@ static void ask(uint64_t number, bool asks_again)
 
 static void pass(msec_t ms)
 {
-    w->now += ms;
-    router_tick(w->at[0][1].router, w->now);
+    router_tick(w->at[0][1].router, w->now += ms);
 }
 
 START_TEST(an_op_that_nobody_was_asked_for_is_not_done_and_one_that_was_is_in_doubt)
