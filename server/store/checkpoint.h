@@ -16,7 +16,8 @@
 
 struct checkpoint; /* opaque */
 
-enum { CHECKPOINT_FORMAT = 3 }; /* 1: without types of values, 2: without copies; read as well */
+/* 1: without types of values, 2: without copies, 3: with a number of known damage; read as well */
+enum { CHECKPOINT_FORMAT = 4 };
 
 /* Takes the kv over, closes it on an error too. `create`: the shard is new and the store empty.
  * Else one without our own rows is GRID_ECORRUPT. A newer format: GRID_ENEWER; an older one is of
