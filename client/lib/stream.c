@@ -21,6 +21,7 @@ enum io gc_stream_connect(struct stream *s, const struct target *to, char why[GR
         return failed(errno, why);
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(s->fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
     if (connect(s->fd, (const struct sockaddr *)&to->address, to->address_len) == 0)
         return IO_DONE;
     /* Interrupted: it goes on by itself, as when in progress. */

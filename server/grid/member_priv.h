@@ -22,7 +22,7 @@ enum {
     LAG_MS = 250,                 /* a voter behind for so long follows, too */
     ASLEEP_MS = 300,              /* no call for so long: this node slept, not the others */
     STABLE_MS = 10000,            /* a life so long is none of a flapping node */
-    BACKOFF_MAX_MS = 8000,        /* between two lives of one */
+    BACKOFF_MAX_MS = 1000,        /* between two lives of one */
     GRID_REFUSED_AFTER_MS = 3000, /* a foreign refusal counts when the own grid is silent */
     ALONE_MS = 5000,              /* who founds alone asks its peers for a grid so long */
     NEWS_MS = 1000,               /* reports are said again */

@@ -77,6 +77,11 @@ static void earlier(struct deadline *d, msec_t since, msec_t ms, enum conn_end e
         *d = (struct deadline){since + ms, end, why};
 }
 
+static msec_t connect_ms(const struct conn_conf *conf)
+{
+    return conf->connect_ms ? conf->connect_ms : conf->handshake_ms;
+}
+
 static struct deadline next_deadline(const struct conn *c)
 {
     struct deadline d = {0};
@@ -85,7 +90,7 @@ static struct deadline next_deadline(const struct conn *c)
         return d;
     }
     if (c->state == CONN_CONNECTING)
-        earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE, "no connection in time");
+        earlier(&d, c->state_at, connect_ms(c->conf), CONN_ENDED_IDLE, "no connection in time");
     else if (c->state == CONN_HANDSHAKE)
         earlier(&d, c->state_at, c->conf->handshake_ms, CONN_ENDED_IDLE,
                 "no TLS handshake in time");

@@ -65,6 +65,7 @@ struct conn_handler {
 struct conn_conf {
     struct tls *tls;     /* NULL: plain */
     struct quota *quota; /* given back at the end; NULL: none */
+    msec_t connect_ms;   /* of what is dialled, until the other answers; 0: handshake_ms */
     msec_t handshake_ms; /* 0 here and below: no limit */
     msec_t idle_ms;
     /* looked at when it is over: a peer that stops reading is closed after one to two of it */
@@ -92,7 +93,8 @@ enum grid_err conn_new(struct loop *l, int fd, const struct net_addr *peer,
 
 /* Connect to `to`; else as conn_new(), without a place in a quota. handler.open is called when the
  * connection is there, after the handshake with TLS (conf->tls is of TLS_PEER_NODE then), or
- * handler.closed: CONN_ENDED_BROKEN with the system's reason, CONN_ENDED_IDLE after handshake_ms.
+ * handler.closed: CONN_ENDED_BROKEN with the system's reason, CONN_ENDED_IDLE after connect_ms or
+ * handshake_ms.
  * GRID_ENOMEM; GRID_EIO: the system gives no socket. */
 MUST_USE
 enum grid_err conn_dial(struct loop *l, const struct net_addr *to, const struct conn_conf *conf,

@@ -276,7 +276,7 @@ static void link_down(void *ctx, struct peers_link *k, const char *why)
     const struct peer_hello *other = peers_link_other(k);
     log_info("grid", "no link with node %s at %s: %s", other->node, other->address, why);
     census_lost(m->node, other->node_id);
-    if (m->member)
+    if (m->member && peers_link_lost(k))
         grid_member_closed(m->member, now_of(m), other->node_id);
 }
 

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 enum { WINDOW_URGENT = 4 << 20, WINDOW_RECORDS = 16 << 20, WINDOW_BULK = 512 << 10 };
-enum { PING_MS = 500, SILENT_MS = 3000, DIAL_MS = 3000, LINGER_MS = 500, TICK_MS = 250 };
+enum { PING_MS = 250, SILENT_MS = 1000, DIAL_MS = 3000, LINGER_MS = 500, TICK_MS = 100 };
+enum { CONNECT_MS = 300 }; /* the system itself would ask again after 1 s */
 
 bool peers_news(struct peers *p, const char *text)
 {
@@ -216,6 +217,7 @@ static void on_closed(void *ctx, struct conn *c, enum conn_end end, const char *
         if (peers_news(p, why))
             log_warn("peers", "%s", line);
     }
+    k->lost = !k->closing;
     link_down(k, why);
     link_free(k);
 }
@@ -302,13 +304,17 @@ void peers_turn_end(struct peers *p)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* A link that is silent was cut, and what was sent meanwhile waits for the system to try again, for
+ * as long as the cut was: a new one works at once. After a sleep of this thread's own what came is
+ * still to be read. */
 static void look_alive(struct peers *p, msec_t now)
 {
+    bool slept = now - p->pinged_at >= p->conf.silent_ms / 2;
     list_for_each (it, &p->links) {
         struct peers_link *k = list_entry(it, struct peers_link, all);
         if (!k->up || k->closing)
             continue;
-        if (now > peer_heard(k->peer) && now - peer_heard(k->peer) >= p->conf.silent_ms) {
+        if (!slept && now > peer_heard(k->peer) && now - peer_heard(k->peer) >= p->conf.silent_ms) {
             link_end(k, "nothing was heard of it for too long");
         } else {
             peer_tick(k->peer, now, p->conf.ping_ms);
@@ -358,13 +364,16 @@ struct peers *peers_new(const struct peers_conf *conf)
         .input_max = PEER_FRAME_BYTES_MAX + (1 << 20),
         .output_high = SIZE_MAX / 2, /* credit bounds it, and it must go on reading */
         .output_low = PEER_BULK_AHEAD / 2,
-        .lost_ms = p->conf.silent_ms,
+        .lost_ms = 3 * p->conf.silent_ms,
     };
     p->out = p->in;
     p->out.quota = NULL;
+    p->out_soon = p->out;
+    p->out_soon.connect_ms = CONNECT_MS;
     list_init(&p->ways);
     list_init(&p->links);
     list_init(&p->dirty);
+    p->pinged_at = loop_mono_ms(conf->loop);
     loop_timer_init(&p->timer, conf->loop, on_timer, p);
     loop_timer_set(&p->timer, TICK_MS);
     return p;
@@ -440,6 +449,11 @@ const struct peer_hello *peers_link_other(const struct peers_link *k)
 bool peers_link_dialled(const struct peers_link *k)
 {
     return k->dialled;
+}
+
+bool peers_link_lost(const struct peers_link *k)
+{
+    return k->lost;
 }
 
 void peers_link_set_owner(struct peers_link *k, void *owner)

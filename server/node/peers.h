@@ -52,7 +52,7 @@ struct peers_conf {
     struct resolver *resolver; /* for names; NULL: addresses are numbers. Borrowed */
     struct peers_ports ports;
     bool manual;                        /* who gets messages says peers_consumed() himself */
-    msec_t ping_ms, silent_ms, dial_ms; /* 0: 500, 3000, 2000 */
+    msec_t ping_ms, silent_ms, dial_ms; /* 0: 250, 1000, 3000 */
 };
 
 /* Copies `conf`. Dials nobody until it is told whom. */
@@ -98,6 +98,9 @@ struct peers_link *peers_find_any(struct peers *p, const uint8_t id[PEER_ID_BYTE
 void peers_each(struct peers *p, void (*each)(void *ctx, struct peers_link *k), void *ctx);
 const struct peer_hello *peers_link_other(const struct peers_link *k);
 bool peers_link_dialled(const struct peers_link *k);
+/* In `down`: the other side or the network ended it, which says something of the other node: not
+ * this one, for its silence, or because another link took its place. */
+bool peers_link_lost(const struct peers_link *k);
 /* The owner's own; NULL at first. */
 void peers_link_set_owner(struct peers_link *k, void *owner);
 void *peers_link_owner(const struct peers_link *k);

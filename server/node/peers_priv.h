@@ -44,6 +44,7 @@ struct peers_link {
     bool opened;  /* connected, so that what is dialled has said Hello */
     bool up;      /* told, and not told down */
     bool closing; /* takes and gives nothing any more */
+    bool lost;    /* ended by the other side, or the network */
     bool wants_room;
     bool moving;       /* to the thread of its shard */
     uint32_t shard;    /* of the other node */
@@ -55,7 +56,8 @@ struct peers_link {
 
 struct peers {
     struct peers_conf conf;
-    struct conn_conf in, out; /* of what is accepted, dialled */
+    struct conn_conf in, out;  /* of what is accepted, dialled */
+    struct conn_conf out_soon; /* dialled without patience */
     struct list ways, links, dirty;
     struct peers *const *shards; /* CONTROL: of the shards' threads */
     uint32_t shards_len;

@@ -1,6 +1,6 @@
 /* peers_way.c - whom to dial, and when: at once where this node's id is the smaller one, after a
  * little patience where it is the larger one, for then the other dials; after a failure again in a
- * time that doubles. */
+ * time that doubles, but soon for some seconds: where a cut was short, the link is back with it. */
 #include "node/peers_priv.h"
 
 #include "base/alloc.h"
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 1000, PATIENCE_MS = 500, SELF_MS = 60000, WANTED_MS = 10000 };
+enum { HURRIED = 12, RETRY_HURRIED_MS = 200 }; /* failures, and the longest time between two */
 
 struct way *way_find(struct peers *p, const uint8_t id[PEER_ID_BYTES], uint32_t shard)
 {
@@ -69,8 +70,9 @@ void way_failed(struct peers *p, struct way *w, const char *why, bool told)
 {
     msec_t now = loop_mono_ms(p->conf.loop);
     msec_t ms = (msec_t)RETRY_MS << (w->failures < 5 ? w->failures : 5);
-    if (ms > RETRY_MAX_MS)
-        ms = RETRY_MAX_MS;
+    msec_t most = w->failures < HURRIED ? RETRY_HURRIED_MS : RETRY_MAX_MS;
+    if (ms > most)
+        ms = most;
     if (w->failures == 0 && w->has_id && !peers_first(p, w->id))
         ms = PATIENCE_MS;
     if (w->self)
@@ -127,13 +129,21 @@ static bool way_resolve(struct peers *p, struct way *w)
     return false;
 }
 
+/* A cut may be short: at first what is not answered soon is asked again. A long way needs the
+ * patience of every other dial behind. */
+static bool way_hurries(const struct way *w)
+{
+    return w->failures < HURRIED || w->failures % 2;
+}
+
 static void way_dial(struct peers *p, struct way *w)
 {
     if (!way_resolve(p, w))
         return;
     struct peers_link *k = link_new(p, w);
     const struct net_addr *to = &w->addrs[w->addrs_at++];
-    if (conn_dial(p->conf.loop, to, &p->out, &peers_handler, k, &k->conn)) {
+    const struct conn_conf *how = way_hurries(w) ? &p->out_soon : &p->out;
+    if (conn_dial(p->conf.loop, to, how, &peers_handler, k, &k->conn)) {
         list_remove(&k->all);
         peer_free(k->peer);
         free(k);
@@ -148,6 +158,18 @@ static bool way_served(struct peers *p, const struct way *w)
     return (w->has_id || w->met) && peers_find(p, w->id, w->shard);
 }
 
+/* The same node is being dialled as a seed, or by its id, already. */
+static bool way_in_hand(const struct peers *p, const struct way *w)
+{
+    list_for_each (it, &p->ways) {
+        const struct way *other = list_entry(it, struct way, all);
+        if (other != w && other->dialling && (other->has_id || other->met) &&
+            (w->has_id || w->met) && other->shard == w->shard && peers_same(other->id, w->id))
+            return true;
+    }
+    return false;
+}
+
 void ways_dial(struct peers *p)
 {
     msec_t now = loop_mono_ms(p->conf.loop);
@@ -158,7 +180,7 @@ void ways_dial(struct peers *p)
                 way_free(w);
             continue;
         }
-        if (w->dialling || w->resolving || way_served(p, w))
+        if (w->dialling || w->resolving || way_served(p, w) || way_in_hand(p, w))
             continue;
         if (now >= w->dial_at)
             way_dial(p, w);

@@ -244,15 +244,33 @@ START_TEST(a_silent_node_is_noticed_and_found_again)
     acquaint(nodes, 2);
     ck_assert(until_up(nodes, 2, 3000));
     nodes[1]->paused = true;
-    for (int i = 0; i < 2500; i++)
+    for (int i = 0; i < 700; i++)
         round_all(nodes, 2);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 1);
-    for (int i = 0; i < 1200; i++)
+    for (int i = 0; i < 400; i++)
         round_all(nodes, 2);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 0);
     ck_assert_str_eq(nodes[0]->control.down_why, "nothing was heard of it for too long");
     nodes[1]->paused = false;
     ck_assert(until_up(nodes, 2, 8000));
+    nodes_free(nodes, 2);
+    world_end(&w);
+}
+END_TEST
+
+START_TEST(a_node_that_slept_reads_first_what_came_meanwhile)
+{
+    struct world w;
+    world_begin(&w, false);
+    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
+                                node_make(&w, 2, 1, "shop", NULL)};
+    acquaint(nodes, 2);
+    ck_assert(until_up(nodes, 2, 3000));
+    unsigned downs = nodes[0]->control.downs + nodes[1]->control.downs;
+    w.now += 5000;
+    for (int i = 0; i < 500; i++)
+        round_all(nodes, 2);
+    ck_assert_uint_eq(nodes[0]->control.downs + nodes[1]->control.downs, downs);
     nodes_free(nodes, 2);
     world_end(&w);
 }
@@ -496,7 +514,9 @@ UNIT_MAIN("node/peers", shards_that_hold_the_same_partitions_are_linked,
           an_address_that_is_wanted_is_dialled, a_node_that_is_not_wanted_any_more_is_left,
           a_node_that_has_started_anew_replaces_what_it_was,
           what_a_node_was_before_comes_too_late_to_replace_what_it_is,
-          a_silent_node_is_noticed_and_found_again, records_do_not_wait_for_a_copy_to_a_slow_reader,
+          a_silent_node_is_noticed_and_found_again,
+          a_node_that_slept_reads_first_what_came_meanwhile,
+          records_do_not_wait_for_a_copy_to_a_slow_reader,
           the_largest_messages_pass_one_after_the_other,
           whatever_happens_order_and_credit_hold_and_links_come_back, the_same_with_tls,
           accepted_links_change_threads)
