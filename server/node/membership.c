@@ -477,6 +477,11 @@ bool membership_trouble(const struct node *n, size_t index, struct peers_trouble
     return peers_trouble(n->membership->peers, index, ret_trouble);
 }
 
+bool membership_twin(const struct node *n, size_t index, struct peers_twin *ret_twin)
+{
+    return peers_twin(n->membership->peers, index, ret_twin);
+}
+
 struct grid_leases *membership_leases(const struct node *n)
 {
     return grid_member_leases(n->membership->member);

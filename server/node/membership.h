@@ -62,8 +62,10 @@ void membership_counts(const struct node *n, uint64_t *ret_peers, uint64_t *ret_
                        uint64_t *ret_failovers);
 void membership_status(const struct node *n, struct grid_member_status *ret_status);
 struct peers_trouble;
+struct peers_twin;
 /* Of the control links: see peers_trouble(). */
 bool membership_trouble(const struct node *n, size_t index, struct peers_trouble *ret_trouble);
+bool membership_twin(const struct node *n, size_t index, struct peers_twin *ret_twin);
 struct grid_leases *membership_leases(const struct node *n);
 
 #endif

@@ -9,7 +9,8 @@
  * A link is told up once and down once; between, messages of a class arrive in order, each at most
  * once. What waits when it goes down is dropped: who needs an answer asks again. Two links of one
  * pair never are up at once here: of two that are made at the same time the one that the smaller
- * node id dialled stays; one of a newer boot, or dialled anew by the same side, replaces what was.
+ * node id dialled stays; one of a newer boot, or dialled anew by the same side, replaces what was,
+ * unless that is heard and listens elsewhere: two processes have one node id (peers_twin.c).
  *
  * Order at the end: peers_stop() of all and resolver_stop(), loop_free() of the shards and of
  * control, then the rest in any order.
@@ -128,6 +129,14 @@ struct peers_trouble {
 };
 /* CONTROL: the one of that index; false: no more. Borrowed until the turn ends. */
 bool peers_trouble(struct peers *p, size_t index, struct peers_trouble *ret_trouble);
+
+/* Two processes that run with the node id of one. */
+struct peers_twin {
+    const char *node;
+    const char *stays, *goes; /* addresses; the latter is refused */
+};
+/* CONTROL: as peers_trouble(). */
+bool peers_twin(const struct peers *p, size_t index, struct peers_twin *ret_twin);
 
 struct peers_stats {
     uint32_t links; /* up now */

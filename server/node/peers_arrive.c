@@ -57,6 +57,19 @@ static void refuse(struct peers_link *k, enum grid_err status, const char *why)
     link_finish(k, why);
 }
 
+static bool goes_as_twin(struct peers_link *k, const struct peers_link *was)
+{
+    enum grid_err status;
+    char why[PEER_WHY_BYTES];
+    if (!twin_refused(k, was, &status, why))
+        return false;
+    if (k->dialled)
+        link_end(k, why);
+    else
+        refuse(k, status, why);
+    return true;
+}
+
 /* Whether the new link `k`, not up yet, takes the place of `was`. */
 static bool replaces(const struct peers_link *k, const struct peers_link *was)
 {
@@ -106,7 +119,10 @@ static void decide(struct peers_link *k)
         refuse(k, GRID_ESTOPPING, "this node stops");
         return;
     }
-    if ((was && !was->closing && !replaces(k, was)) || (!was && dials_first(k, w))) {
+    bool twin = was && !was->closing && twins(k, was);
+    if (twin && goes_as_twin(k, was))
+        return;
+    if ((was && !twin && !was->closing && !replaces(k, was)) || (!was && dials_first(k, w))) {
         refuse(k, GRID_EBUSY, "there is such a link already");
         return;
     }
@@ -130,6 +146,9 @@ void arrive_asked(struct peers_link *k)
             refuse(k, GRID_EBUSY, "its shards do not run yet");
             return;
         }
+        struct peers_link *was = peers_find(p, o->node_id, 0);
+        if (was && twins(k, was) && goes_as_twin(k, was))
+            return;
         k->moving = true;
         conn_detach(k->conn);
         return;
@@ -178,7 +197,10 @@ void arrive_welcome(struct peers_link *k)
     }
     k->way = NULL;
     struct peers_link *was = standing(k);
-    if (was && !was->closing && !replaces(k, was)) {
+    bool twin = was && !was->closing && twins(k, was);
+    if (twin && goes_as_twin(k, was))
+        return;
+    if (was && !twin && !was->closing && !replaces(k, was)) {
         link_end(k, "there is such a link already");
         return;
     }

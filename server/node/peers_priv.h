@@ -1,5 +1,5 @@
 /* peers_priv.h - the links of a thread, for peers.c (a link's life), peers_way.c (whom to dial, and
- * when) and peers_arrive.c (what is accepted). */
+ * when), peers_arrive.c (what is accepted) and peers_twin.c (who has the node id of another). */
 #ifndef GRIDD_NODE_PEERS_PRIV_H
 #define GRIDD_NODE_PEERS_PRIV_H
 
@@ -7,7 +7,7 @@
 #include "node/peers.h"
 #include "node/threads_priv.h"
 
-enum { PEERS_SAID = 32, PEERS_REPEAT_MS = 600000 };
+enum { PEERS_SAID = 32, PEERS_REPEAT_MS = 600000, PEERS_TWINS = 4 };
 
 /* A link that is wanted: to a node (and shard) that is known by its id, or to whoever answers at an
  * address. */
@@ -54,6 +54,12 @@ struct peers_link {
     struct buf trash; /* what is given while it is closing */
 };
 
+struct twin { /* two processes with one node id, by their addresses */
+    char node[sizeof((struct peer_hello){0}.node)];
+    char stays[PEER_ADDRESS_BYTES], goes[PEER_ADDRESS_BYTES];
+    msec_t first, last; /* when both were seen; 0: never */
+};
+
 struct peers {
     struct peers_conf conf;
     struct conn_conf in, out;  /* of what is accepted, dialled */
@@ -70,6 +76,7 @@ struct peers {
         msec_t at;
     } said[PEERS_SAID]; /* what was logged lately */
     unsigned said_at;
+    struct twin twins[PEERS_TWINS];
     struct peers_stats stats;
 };
 
@@ -104,6 +111,12 @@ void arrive_welcome(struct peers_link *k);
 void arrive_detached(struct peers_link *k);
 /* The other side, or this one, does not want it. */
 void arrive_refused(struct peers_link *k, const struct peer_event *e);
+
+/* peers_twin.c: whether both run, `was` being up. */
+bool twins(const struct peers_link *k, const struct peers_link *was);
+/* Of such two: `k` is the one that goes; `why` has PEER_WHY_BYTES. */
+bool twin_refused(struct peers_link *k, const struct peers_link *was, enum grid_err *ret_status,
+                  char *why);
 
 /* peers_way.c */
 struct way *way_find(struct peers *p, const uint8_t id[PEER_ID_BYTES], uint32_t shard);

@@ -404,6 +404,19 @@ static void links_look(struct node *n, const char *who, struct lines *l)
     }
 }
 
+static void twins_look(const struct node *n, const char *who, struct lines *l)
+{
+    struct peers_twin t;
+    for (size_t i = 0; membership_twin(n, i, &t); i++) {
+        char text[PROBLEM_BYTES];
+        snprintf(text, sizeof text,
+                 "two processes run with the node id of %s: at %.100s, and refused at %.100s; is "
+                 "one data directory a copy of the other?",
+                 t.node, t.stays, t.goes);
+        line_add(l, who, text);
+    }
+}
+
 /* For how long, what waits for it, and when the grid ceases to. `awaited` partitions have no
  * primary without it. */
 static void down_add(const struct grid_state *s, const struct grid_node *n, uint32_t awaited,
@@ -548,8 +561,10 @@ static void status_reply(struct job *j, struct admin_reply *reply)
     size_t own_len = measures_problems(n, sum, own);
     for (size_t i = 0; i < own_len; i++)
         line_add(&problems, who, own[i].text);
-    if (n->membership)
+    if (n->membership) {
         links_look(n, who, &problems);
+        twins_look(n, who, &problems);
+    }
     struct grid_view grid = {0};
     struct admin_node node = {.name = n->conf.name,
                               .node_id = n->view.node_id,

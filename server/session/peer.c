@@ -171,8 +171,9 @@ static bool node_fits(struct peer *p, const struct peer_hello *o, struct peer_ev
     if (same_id(o->boot_id, self->boot_id))
         refuse(p, e, GRID_EEXISTS, "%s met itself", self->node);
     else if (same_id(o->node_id, self->node_id))
-        refuse(p, e, GRID_EIN_USE, "%s and %s have the same node id: a copied data directory?",
-               o->node, self->node);
+        refuse(p, e, GRID_EIN_USE,
+               "%s at %.60s and %s at %.60s have the same node id: a copied data directory?",
+               o->node, o->address, self->node, self->address);
     else if (o->to_shard >= self->shards || !answers)
         refuse(p, e, GRID_EBAD_REQUEST, "%s asked for what %s has not", o->node, self->node);
     else

@@ -129,13 +129,17 @@ static MAYBE_UNUSED void thread_turn_end(void *ctx)
         peers_turn_end(t->peers);
 }
 
-static MAYBE_UNUSED void thread_make(struct node_end *e, struct thread_end *t, enum peer_kind kind,
-                                     uint32_t shard)
+static MAYBE_UNUSED void thread_loop(struct node_end *e, struct thread_end *t)
 {
     t->node = e;
     t->loop = loop_new(&(struct loop_hooks){t, run_note, thread_turn_end});
     if (e->world->now)
         loop_set_clock(t->loop, world_clock, e->world);
+}
+
+static MAYBE_UNUSED void thread_peers(struct node_end *e, struct thread_end *t, enum peer_kind kind,
+                                      uint32_t shard)
+{
     struct peers_conf conf = {
         .loop = t->loop,
         .kind = kind,
@@ -183,15 +187,18 @@ static MAYBE_UNUSED struct node_end *node_make(struct world *w, uint8_t id, uint
     e->self.start = boots;
     snprintf(e->self.grid, sizeof e->self.grid, "%s", grid);
     snprintf(e->self.node, sizeof e->self.node, "n%u", id);
-    thread_make(e, &e->control, PEER_CONTROL, 0);
-    for (uint32_t s = 0; s < shards; s++) {
-        thread_make(e, &e->shards[s], PEER_DATA, s);
-        e->shard_peers[s] = e->shards[s].peers;
-    }
-    peers_set_shards(e->control.peers, e->shard_peers, shards);
+    thread_loop(e, &e->control);
     struct listener_conf lc = {"127.0.0.1:0", "peer", &e->quota, e, on_accepted};
     ck_assert_msg(listener_new(e->control.loop, &lc, &e->listener, why) == GRID_OK, "%s", why);
     listener_text(e->listener, e->address);
+    snprintf(e->self.address, sizeof e->self.address, "%s", e->address);
+    thread_peers(e, &e->control, PEER_CONTROL, 0);
+    for (uint32_t s = 0; s < shards; s++) {
+        thread_loop(e, &e->shards[s]);
+        thread_peers(e, &e->shards[s], PEER_DATA, s);
+        e->shard_peers[s] = e->shards[s].peers;
+    }
+    peers_set_shards(e->control.peers, e->shard_peers, shards);
     return e;
 }
 

@@ -247,6 +247,7 @@ START_TEST(what_a_node_was_before_comes_too_late_to_replace_what_it_is)
         unsigned downs = nodes[0]->control.downs;
         struct node_end *late[] = {old, nodes[0]};
         acquaint(late, 2);
+        acquaint(nodes, 2); /* the grid knows where it is now */
         for (int i = 0; i < 3000; i++)
             round_all(nodes, 3);
         struct peers_link *k = peers_find(nodes[0]->control.peers, old->self.node_id, 0);
@@ -257,6 +258,76 @@ START_TEST(what_a_node_was_before_comes_too_late_to_replace_what_it_is)
         nodes_free(nodes, 3);
         world_end(&w);
     }
+}
+END_TEST
+
+/* A copy of a node's data directory is started elsewhere, and knows the others. */
+START_TEST(a_second_process_with_a_node_id_is_refused_while_the_first_one_is_heard)
+{
+    for (uint8_t id = 1; id <= 3; id += 2) { /* the one dials first, the other is dialled first */
+        struct world w;
+        world_begin(&w, false);
+        struct node_end *twin = NULL, *nodes[3] = {node_make(&w, 2, 2, "shop", NULL),
+                                                   node_make(&w, id, 2, "shop", NULL)};
+        struct peers *seen = nodes[0]->control.peers;
+        struct peers_twin t;
+        acquaint(nodes, 2);
+        ck_assert(until_up(nodes, 2, 3000));
+        nodes[2] = twin = node_make(&w, id, 2, "shop", NULL);
+        peers_set_seeds(twin->control.peers, (const char *[]){nodes[0]->address}, 1);
+        for (int i = 0; i < 500; i++)
+            round_all(nodes, 3);
+        ck_assert(!peers_twin(seen, 0, &t)); /* it may have been a restart */
+        for (int i = 0; i < 3500; i++)
+            round_all(nodes, 3);
+        ck_assert_uint_eq(nodes[0]->control.downs + nodes[0]->shards[0].downs, 0);
+        ck_assert_uint_eq(twin->control.ups, 0);
+        ck_assert(peers_twin(seen, 0, &t));
+        ck_assert_str_eq(t.stays, nodes[1]->address);
+        ck_assert_str_eq(t.goes, twin->address);
+        ck_assert(!peers_twin(seen, 1, &t));
+        struct peers_trouble told;
+        ck_assert(peers_trouble(twin->control.peers, 0, &told));
+        ck_assert_ptr_nonnull(strstr(told.why, nodes[1]->address));
+        node_free_all(nodes[1]);
+        nodes[1] = twin;
+        acquaint(nodes, 2);
+        ck_assert(until_up(nodes, 2, 3000));
+        for (int i = 0; i < 6000; i++)
+            round_all(nodes, 2);
+        ck_assert(!peers_twin(seen, 0, &t));
+        nodes_free(nodes, 2);
+        world_end(&w);
+    }
+}
+END_TEST
+
+/* It was linked first with the one that the grid does not know. */
+START_TEST(of_two_processes_the_one_stays_that_is_where_the_grid_says)
+{
+    struct world w;
+    world_begin(&w, false);
+    struct node_end *nodes[] = {node_make(&w, 2, 2, "shop", NULL),
+                                node_make(&w, 1, 2, "shop", NULL),
+                                node_make(&w, 1, 2, "shop", NULL)};
+    struct node_end *twin = nodes[2];
+    acquaint((struct node_end *[]){twin, nodes[0]}, 2);
+    ck_assert(until_up((struct node_end *[]){twin, nodes[0]}, 2, 3000));
+    acquaint(nodes, 2);
+    for (int i = 0; i < 3000; i++)
+        round_all(nodes, 3);
+    ck_assert(all_up(nodes, 2));
+    unsigned downs = nodes[0]->control.downs + nodes[0]->shards[0].downs;
+    for (int i = 0; i < 5000; i++)
+        round_all(nodes, 3);
+    ck_assert(all_up(nodes, 2));
+    ck_assert_uint_eq(nodes[0]->control.downs + nodes[0]->shards[0].downs, downs);
+    ck_assert_uint_eq(links_of(&twin->control) + links_of(&twin->shards[0]), 0);
+    struct peers_twin t;
+    ck_assert(peers_twin(nodes[0]->control.peers, 0, &t));
+    ck_assert_str_eq(t.stays, nodes[1]->address);
+    nodes_free(nodes, 3);
+    world_end(&w);
 }
 END_TEST
 
@@ -539,6 +610,8 @@ UNIT_MAIN("node/peers", shards_that_hold_the_same_partitions_are_linked,
           an_address_that_is_wanted_is_dialled, a_node_that_is_not_wanted_any_more_is_left,
           a_node_that_has_started_anew_replaces_what_it_was,
           what_a_node_was_before_comes_too_late_to_replace_what_it_is,
+          a_second_process_with_a_node_id_is_refused_while_the_first_one_is_heard,
+          of_two_processes_the_one_stays_that_is_where_the_grid_says,
           a_silent_node_is_noticed_and_found_again,
           a_node_that_slept_reads_first_what_came_meanwhile,
           records_do_not_wait_for_a_copy_to_a_slow_reader,
