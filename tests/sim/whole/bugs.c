@@ -45,7 +45,7 @@ const struct simulator_bug bugs[BUGS] = {
     [5] = {"logged-before-the-catalog", 2000},
     [6] = {"copy-leases", 200},
     [7] = {"cut-records", 2000},
-    [8] = {"log-gaps", 500},
+    [8] = {"log-gaps", 1000},
 #define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/whole/router.def"
 #undef X
