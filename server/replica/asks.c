@@ -95,6 +95,36 @@ static void hand_over_step(struct replica *r, msec_t now)
         ask(r, REPLICA_ASK_HAND_OVER, p->member, now);
 }
 
+/* Index of a backup to which a primary hands over that cannot rely on what it has; 0: none. */
+static unsigned heir(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    if (!r->broken || r->phase != REPLICA_SERVING || s->ask || s->adding || replica_short(r))
+        return 0;
+    unsigned i = 1;
+    while (i < s->in_sync && s->peers[i].state != PEER_STREAM)
+        i++;
+    return i < s->in_sync ? i : 0;
+}
+
+static void give_way_step(struct replica *r, msec_t now)
+{
+    unsigned i = heir(r);
+    if (i && now >= r->set->retry_at)
+        (void)replica_hand_over(r, r->set->peers[i].member, now);
+}
+
+bool replica_gives_way(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    if (!r->broken || r->role != REPLICA_PRIMARY || !s || replica_short(r))
+        return false;
+    unsigned i = 1;
+    while (i < s->in_sync && s->peers[i].state == PEER_LOST)
+        i++;
+    return i < s->in_sync;
+}
+
 /* --- R11: into the set ------------------------------------------------------------------------ */
 
 /* It streams now, acks, and is not far behind. */
@@ -201,6 +231,7 @@ void asks_drive(struct replica *r, msec_t now)
     takeover_step(r, now);
     hand_over_step(r, now);
     shrink_step(r, now);
+    give_way_step(r, now);
     promote_step(r, now);
 }
 
@@ -255,6 +286,8 @@ msec_t asks_next(const struct replica *r)
     if (s->ask)
         return next;
     if ((s->adding ? s->tries > 0 : candidates(r)) && s->retry_at < next)
+        next = s->retry_at;
+    if (heir(r) && s->retry_at < next)
         next = s->retry_at;
     if (s->blocked && s->blocks < s->in_sync && (at = s->blocked + r->times->timeout_ms) < next)
         next = at > s->retry_at ? at : s->retry_at;

@@ -176,6 +176,7 @@ void replica_break(struct replica *r, msec_t now)
     r->broken = true;
     if (r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING)
         member_knock(r, now);
+    wake(r);
 }
 
 void member_flush(struct replica *r, msec_t now)

@@ -163,8 +163,10 @@ void replica_mended(struct replica *r, const struct replica_history *history, ms
 /* The copy is whole and on disk, for `async` too; only `memory` does not wait. */
 void replica_copied(struct replica *r, msec_t now);
 /* Content or log cannot be relied on: no more acks, a copy is needed. Of a primary: it goes on as
- * it is, refusing is the shard's. */
+ * it is, refusing is the shard's, and hands over by itself to a backup that can. */
 void replica_break(struct replica *r, msec_t now);
+/* Whether that is to be expected. */
+bool replica_gives_way(const struct replica *r);
 
 /* What became of the ask `what` that was made in `epoch`; once for each. GRID_OK, GRID_ESTALE: the
  * configuration that shows it comes, or came. GRID_ECONDITION, or retryable: it was not done, and

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { WIPE_RETRY_MS = 100 };
+
 enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
                              uint64_t *ret_lsn)
 {
@@ -28,6 +30,16 @@ enum grid_err record_restate(struct shard *s, struct partition *p, struct record
 
 /* --- wiping ----------------------------------------------------------------------------------- */
 
+/* What it had is void: the log is to say so before it has anything else. */
+static void wipe_log(struct shard *s, struct partition *p, bool copying)
+{
+    struct effect effects[] = {{.kind = EFFECT_WIPE}, {.kind = EFFECT_COPIED}};
+    struct record rec = {
+        .version = replica_last(&p->replica), .effects = effects, .effects_len = copying ? 1 : 2};
+    uint64_t lsn;
+    p->others->in.lame = record_restate(s, p, &rec, &lsn);
+}
+
 void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
 {
     struct shard *s = ctx;
@@ -45,14 +57,38 @@ void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     o->in.round = round;
     o->in.base = replica_last(r);
     p->clean_era = UINT64_MAX; /* what the log has of before says nothing any more */
-    struct effect effects[] = {{.kind = EFFECT_WIPE}, {.kind = EFFECT_COPIED}};
-    struct record rec = {.version = copying ? replica_last(r) : 0,
-                         .effects = effects,
-                         .effects_len = copying ? 1 : 2};
-    uint64_t lsn;
-    o->in.lame = record_restate(s, p, &rec, &lsn); /* the log is full: what it has is not this */
+    wipe_log(s, p, copying);
     content_committed(p->content, r->commit);
     partition_touch(s, p);
+}
+
+bool wipe_due(const struct partition *p)
+{
+    return p->others && p->others->in.lame;
+}
+
+void wipe_run(struct shard *s, struct partition *p)
+{
+    struct replica *r = &p->replica;
+    if (!wipe_due(p))
+        return;
+    if (!r->broken) {
+        p->others->in.round = 0; /* pieces that are on their way are not taken */
+        replica_break(r, mono_now(s));
+    }
+    if (r->role != REPLICA_PRIMARY)
+        return;
+    if (!content_copying(p->content)) /* an operator gave up what was damaged */
+        partition_wipe(s, p);
+    wipe_log(s, p, false);
+    if (!wipe_due(p) && !p->damaged)
+        r->broken = false;
+}
+
+msec_t wipe_next(const struct shard *s, const struct partition *p)
+{
+    bool waits = wipe_due(p) && p->replica.role == REPLICA_PRIMARY;
+    return waits ? mono_now(s) + WIPE_RETRY_MS : UINT64_MAX;
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */
@@ -123,7 +159,7 @@ void copy_finish(struct shard *s, struct partition *p, msec_t now)
 void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now)
 {
     struct others *o = p->others;
-    if (!o || o->in.lame || o->in.round != m->replica.round || !content_copying(p->content) ||
+    if (!o || wipe_due(p) || o->in.round != m->replica.round || !content_copying(p->content) ||
         !replica_current(&p->replica, m->replica.from, m->replica.epoch, m->replica.round))
         return;
     if (m->number != o->in.number + 1)

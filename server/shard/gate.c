@@ -4,10 +4,12 @@
  *   FEW      reads are done, and repetitions of writes; writes are refused: min_in_sync (R5). So
  *            are reads of what was pending then: it may yet be committed, but nobody knows when
  *   READS    reads are done, writes wait: a hand-over is under way (R12)
- *   HOLD     all wait, then they are refused: it is about to open here, or to move (R9)
+ *   HOLD     all wait, then they are refused: it is about to open here, or to move (R9). With FULL
+ *            when what is missing is room in the log for a WIPE
  *   AWAY     NOT_PRIMARY: another node serves it, or nobody. A backup may do local reads
  *   LOST     until an operator resets it
- *   DAMAGED  until an operator gives the loss up, or another node's copy comes
+ *   DAMAGED  until an operator gives the loss up, or another node's copy comes. HOLD while there is
+ *            a good copy in sync, to which it is handed over
  *
  * A gate that opens does what waited, in order, before anything that comes later; one that shuts
  * refuses it, so that the door asks at the new place. */
@@ -15,16 +17,19 @@
 
 enum { HOLD_MS_MAX = 3000 };
 
-static enum grid_err gate_refusal(enum gate gate)
+static enum grid_err gate_refusal(const struct partition *p)
 {
+    enum gate gate = (enum gate)p->gate;
     if (gate == GATE_DAMAGED)
         return GRID_EDAMAGED;
+    if (gate == GATE_HOLD && wipe_due(p))
+        return GRID_EFULL;
     return gate == GATE_LOST ? GRID_ELOST : GRID_ENOT_PRIMARY;
 }
 
 enum grid_err gate_record(const struct partition *p)
 {
-    return p->gate == GATE_FEW ? GRID_EFEW_COPIES : gate_refusal(p->gate);
+    return p->gate == GATE_FEW ? GRID_EFEW_COPIES : gate_refusal(p);
 }
 
 static bool writes(const struct op *op)
@@ -76,7 +81,7 @@ enum grid_err gate_job(struct job *j)
         return GRID_OK;
     if (gate == GATE_READS || gate == GATE_HOLD)
         held_add(j);
-    return gate_refusal(gate);
+    return gate_refusal(j->partition);
 }
 
 /* All are done again, or those that wait for too long. */

@@ -275,9 +275,9 @@ static enum gate gate_of(const struct partition *p, msec_t now)
     if (r->role != REPLICA_PRIMARY)
         return GATE_AWAY;
     if (p->damaged)
-        return GATE_DAMAGED;
-    if (partition_applied(p) < replica_last(r))
-        return GATE_HOLD; /* records that it took over are not in memory yet */
+        return replica_gives_way(r) ? GATE_HOLD : GATE_DAMAGED;
+    if (partition_applied(p) < replica_last(r) || wipe_due(p))
+        return GATE_HOLD; /* memory lacks what it took over, or the log that what it has is void */
     if (r->phase == REPLICA_SERVING && now < p->frozen_until)
         return GATE_READS;
     if (r->phase == REPLICA_SERVING)
@@ -314,11 +314,10 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
  * what is owed and paid in each turn would move it twice. */
 static void timer_set(struct shard *s, struct partition *p)
 {
-    msec_t at = replica_next(&p->replica), mend = mend_next(p), later = later_next(s, p);
-    if (mend < at)
-        at = mend;
-    if (later < at)
-        at = later;
+    msec_t at = replica_next(&p->replica);
+    const msec_t others[] = {mend_next(p), later_next(s, p), wipe_next(s, p)};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        at = others[i] < at ? others[i] : at;
     if (p->timer.place && p->timer.key <= at)
         return;
     heap_remove(&s->sharing->timers, &p->timer);
@@ -340,11 +339,7 @@ static void woken_run(struct shard *s, msec_t now)
         struct partition *p = list_entry(it, struct partition, woken);
         if (!p->context)
             continue;
-        if (p->others && p->others->in.lame) {
-            p->others->in.lame = false;
-            p->others->in.round = 0; /* pieces that are on their way are not taken */
-            replica_break(&p->replica, mono);
-        }
+        wipe_run(s, p);
         later_run(s, p, now);
         mend_run(s, p, now);
         replica_flush(&p->replica, mono);

@@ -95,7 +95,7 @@ struct others {
         uint64_t base;   /* the last record when it began */
         uint64_t end;    /* all pieces are here: it ends with this record; UINT64_MAX: not yet */
         uint32_t round;
-        bool lame; /* it cannot be taken: a new one is needed */
+        bool lame; /* the log had no room for the WIPE: nothing is taken, or made, before */
     } in;          /* a copy that comes in */
 };
 
@@ -200,6 +200,12 @@ void copies_release(struct shard *s);
 /* --- copy_in.c -------------------------------------------------------------------------------- */
 
 void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round);
+/* Whether the log does not know yet that what it has was wiped. Who leads says so when there is
+ * room, and makes nothing before; others are brought a copy, which begins by that. */
+bool wipe_due(const struct partition *p);
+void wipe_run(struct shard *s, struct partition *p);
+/* When wipe_run() is due. */
+msec_t wipe_next(const struct shard *s, const struct partition *p);
 void piece_take(struct shard *s, struct partition *p, const struct shard_message *m, msec_t now);
 void copy_finish(struct shard *s, struct partition *p, msec_t now);
 /* Tell the primary that pieces up to `number`, of a copy or a cut, are there. */

@@ -192,8 +192,11 @@ bool shard_recover_record(struct shard *s, const struct record *rec, uint64_t ls
 void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition)
 {
     struct partition *p = recover_partition(s, context, partition);
-    if (p)
-        partition_damage(s, p);
+    if (!p)
+        return;
+    partition_damage(s, p);
+    if (p->replica.epoch) /* it was found while the node runs */
+        partition_break(s, p);
 }
 
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition)

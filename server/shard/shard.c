@@ -325,7 +325,8 @@ static void partition_check(const struct partition *p)
     CHECK(!p->expiry.place || p->expiry.key == content_expiry_next(p->content));
     CHECK(p->expiry.place || !p->context || p->gate != GATE_OPEN ||
           !content_expiry_next(p->content));
-    CHECK(p->gate != GATE_OPEN || (p->role == REPLICA_PRIMARY && !p->damaged && !p->lost));
+    CHECK(p->gate != GATE_OPEN ||
+          (p->role == REPLICA_PRIMARY && !p->damaged && !p->lost && !wipe_due(p)));
     CHECK((p->promises.first == 0) == list_empty(&p->promises.link));
     CHECK(list_empty(&p->held) || !list_empty(&p->holding));
 }

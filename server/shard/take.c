@@ -178,8 +178,8 @@ static void records_take(struct shard *s, struct partition *p, const struct shar
                          msec_t now)
 {
     bool logged = p->context->info->durability != DURABILITY_MEMORY;
-    if (p->others && p->others->in.lame)
-        return; /* the log does not know that what it has was wiped */
+    if (wipe_due(p))
+        return;
     for (size_t i = 0; i < m->records_len; i++) {
         struct record rec;
         size_t left = m->records_len - i;

@@ -119,7 +119,7 @@ void check_published(struct simnode *n, const struct grid_state *s)
 
 /* --- shards ----------------------------------------------------------------------------------- */
 
-static const struct partition *part_of(const struct simnode *n, uint32_t id, uint32_t partition)
+const struct partition *part_of(const struct simnode *n, uint32_t id, uint32_t partition)
 {
     const struct shard *s = n->shards[partition % n->w->mix.shards].s;
     if (!s || id >= s->contexts_len || !s->contexts[id])
@@ -219,7 +219,7 @@ static struct sum sum_of(const struct partition *p)
     return sum;
 }
 
-static const struct simnode *numbered(const struct world *w, uint32_t number)
+struct simnode *node_of(struct world *w, uint32_t number)
 {
     const struct grid_node *g = grid_state_node(w->newest, number);
     for (unsigned i = 0; g && i < w->nodes_len; i++)
@@ -235,7 +235,7 @@ static void equal(struct world *w, unsigned context, uint32_t id, uint32_t parti
     uint64_t last = 0;
     CHECK(grid_state_config(w->newest, id, partition, &c));
     for (unsigned i = 0; i < c.in_sync; i++) {
-        const struct simnode *n = numbered(w, c.members[i].node);
+        const struct simnode *n = node_of(w, c.members[i].node);
         const struct partition *p = n ? part_of(n, id, partition) : NULL;
         if (!p) {
             world_fail(w, "node %u has no w%u/%u", c.members[i].node, context, partition);

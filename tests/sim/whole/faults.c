@@ -2,9 +2,11 @@
  * wrong. At the end all faults stop, and all must be well. */
 #include "tests/sim/whole/world.h"
 
+#include "shard/others_priv.h"
+
 #include <stdio.h>
 
-enum { STEP_MS = 10 };
+enum { STEP_MS = 10, DAMAGE_MS = 3000 };
 
 static unsigned some(struct world *w, unsigned most)
 {
@@ -33,6 +35,7 @@ void faults_draw(struct world *w)
 {
     struct mix *m = &w->mix;
     m->local = w->seed % 2; /* not drawn: the others are as they were without */
+    m->damage = w->seed % 4 == 1;
     m->nodes = below(w, 3) ? 3 : 1 + (unsigned)below(w, NODES);
     m->expect = below(w, 3) ? m->nodes : 1 + (unsigned)below(w, m->nodes);
     m->shards = 1 + (unsigned)below(w, SHARDS_MAX);
@@ -298,6 +301,38 @@ static void people(struct world *w)
         reset_lost(w);
 }
 
+/* --- damage ----------------------------------------------------------------------------------- */
+
+/* Its thread runs, and will; and it has the partition as the newest state says. */
+static bool good(struct world *w, uint32_t id, uint32_t partition, const struct replica_config *c,
+                 struct replica_member m)
+{
+    const struct simnode *n = node_of(w, m.node);
+    const struct partition *p = n && n->running && !n->leave_by ? part_of(n, id, partition) : NULL;
+    return p && replica_member_eq(p->replica.self, m) && p->replica.epoch == c->epoch &&
+           !p->damaged && !p->replica.broken && !node_stalled(n, 0) &&
+           !node_stalled(n, 1 + partition % w->mix.shards);
+}
+
+/* One of several good copies: of these one is left. */
+static void damage(struct world *w)
+{
+    if (!w->newest->tables_len)
+        return;
+    const struct grid_table *t = w->newest->tables[below(w, w->newest->tables_len)];
+    uint32_t partition = (uint32_t)below(w, t->partitions);
+    struct replica_config c;
+    if (!grid_state_config(w->newest, t->context, partition, &c) || !c.led || c.in_sync < 2 ||
+        c.in_sync < c.len ||
+        catalog_context(w->newest->catalog, t->context)->durability == DURABILITY_MEMORY)
+        return;
+    for (unsigned i = 0; i < c.in_sync; i++)
+        if (!good(w, t->context, partition, &c, c.members[i]))
+            return;
+    struct simnode *n = node_of(w, c.members[below(w, 2)].node);
+    shard_damage(&n->shards[partition % w->mix.shards], t->context, partition);
+}
+
 static void calm_people(struct world *w)
 {
     contexts_make(w);
@@ -325,6 +360,8 @@ void faults_step(struct world *w)
     }
     if (w->calm) {
         calm_people(w);
+        if (w->mix.damage && w->newest && w->now < w->calm_at + DAMAGE_MS && below(w, 4) == 0)
+            damage(w);
         return;
     }
     people(w);
@@ -343,6 +380,7 @@ void faults_end(struct world *w)
 {
     heal(w);
     w->calm = true;
+    w->calm_at = w->now;
     w->mix.delay_max = w->mix.delay_max < 10 ? w->mix.delay_max : 10;
     w->mix.disk_max = w->mix.disk_max < 20 ? w->mix.disk_max : 20;
     for (unsigned i = 0; i < w->nodes_len; i++) {

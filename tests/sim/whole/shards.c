@@ -4,6 +4,7 @@
 #include "tests/sim/whole/world.h"
 
 #include "base/alloc.h"
+#include "shard/others_priv.h"
 #include "wire/peer.h"
 
 #include <stdlib.h>
@@ -91,8 +92,11 @@ static bool p_has_room(void *ctx, size_t bytes)
 static void p_cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
                        uint32_t cache, struct slice key)
 {
-    (void)token, (void)context, (void)partition, (void)cache, (void)key;
-    world_fail(((struct simshard *)ctx)->node->w, "a cold read, though all is in memory");
+    struct simnode *n = ((struct simshard *)ctx)->node;
+    const struct partition *p = part_of(n, context, partition);
+    (void)token, (void)cache, (void)key;
+    if (!p || !p->damaged)
+        world_fail(n->w, "a cold read, though all is in memory");
 }
 
 static void p_cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition,
@@ -423,6 +427,17 @@ void shard_event(struct simshard *h, struct event *e)
     default:
         return;
     }
+    shard_dirty(h);
+}
+
+/* --- damage ----------------------------------------------------------------------------------- */
+
+void shard_damage(struct simshard *h, uint32_t context, uint32_t partition)
+{
+    tally.damaged++;
+    trace(h->node->w, "node %u: partition %u of context %u is damaged", h->node->index, partition,
+          context);
+    shard_recover_damage(h->s, context, (uint16_t)partition);
     shard_dirty(h);
 }
 

@@ -78,6 +78,7 @@ struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
     msec_t delay_max, disk_max, pause_max;
     unsigned clog;
     bool skew, local; /* local: some reads are */
+    bool damage;      /* copies turn bad when all is calm */
     msec_t length, pace, hold;
     unsigned clients;
 };
@@ -93,7 +94,8 @@ struct world {
     unsigned nodes_len;
     struct link links[NODES][NODES][ACTORS][ACTORS]; /* lower node first */
     bool cut[NODES][NODES];
-    bool calm;  /* no faults any more */
+    bool calm; /* no faults any more */
+    msec_t calm_at;
     bool quiet; /* clients end what they began */
     struct simcontext contexts[CONTEXTS];
     unsigned contexts_len;
@@ -178,6 +180,7 @@ void shard_news(struct simshard *h, struct grid_state *state, struct replica_mem
 void shard_link(struct simshard *h, struct end *end, unsigned other, bool up);
 bool shard_drained(struct simshard *h, bool late);
 void shard_dirty(struct simshard *h);
+void shard_damage(struct simshard *h, uint32_t context, uint32_t partition);
 void shards_reply(void *shard, const struct ticket *to, const struct result *res);
 
 /* routes.c */
@@ -195,6 +198,10 @@ void route_tick(struct simshard *h);
 /* check.c */
 void check_published(struct simnode *n, const struct grid_state *s);
 void check_now(struct world *w);
+/* NULL: it is not there. */
+const struct partition *part_of(const struct simnode *n, uint32_t id, uint32_t partition);
+/* The node with that number in the newest state, or NULL. */
+struct simnode *node_of(struct world *w, uint32_t number);
 bool world_converged(struct world *w, const char **ret_why);
 void check_equal(struct world *w);
 void check_history(struct world *w);

@@ -173,6 +173,50 @@ START_TEST(r9_nor_when_the_partition_was_reset_meanwhile)
 }
 END_TEST
 
+/* It turned bad when it was about to lead: another has all that it has. */
+START_TEST(r12_who_cannot_rely_on_what_it_has_hands_over_when_it_leads)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    ck_assert(replica_hand_over(&nodes[1].r, member(2), now));
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_HAND_OVER);
+    replica_break(&nodes[2].r, now);
+    next_config(LIST(2, 1, 3), NULL);
+    configure_all();
+    later(20);
+    ck_assert_int_eq(nodes[2].ask, REPLICA_ASK_HAND_OVER);
+    ck_assert(replica_gives_way(&nodes[2].r));
+    unsigned heir = nodes[2].about.node;
+    ck_assert_uint_ne(heir, 2);
+    replica_answered(&nodes[2].r, config.epoch, REPLICA_ASK_HAND_OVER, GRID_ECONDITION, now);
+    nodes[2].ask = REPLICA_ASK_NONE;
+    later(RETRY + 20);
+    ck_assert_int_eq(nodes[2].ask, REPLICA_ASK_HAND_OVER); /* again, but not at once */
+    next_config(LIST(heir, 2, 4 - heir), NULL);
+    configure_all();
+    later(20);
+    ck_assert_int_eq(nodes[heir].ask, REPLICA_ASK_SHRINK);
+    ck_assert_uint_eq(nodes[heir].about.node, 2);
+}
+END_TEST
+
+START_TEST(r12_nor_does_it_hand_over_to_one_that_cannot_either)
+{
+    grid(2, 0);
+    replica_break(&nodes[2].r, now);
+    post();
+    replica_break(&nodes[1].r, now);
+    post();
+    ck_assert_int_eq(nodes[1].ask, REPLICA_ASK_SHRINK);
+    next_config(LIST(1), NULL);
+    configure_all();
+    later(20);
+    ck_assert_int_eq(nodes[1].r.phase, REPLICA_SERVING);
+    ck_assert(!replica_gives_way(&nodes[1].r));
+}
+END_TEST
+
 /* It may have been out of the set, and have lost what it had acked. */
 START_TEST(r11_who_joins_after_a_missed_epoch_begins_anew)
 {
@@ -563,6 +607,8 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r9_who_has_not_finished_its_cut_leads_with_what_it_had,
           r9_a_cut_is_waited_for_as_long_as_it_gets_on, r9_a_primary_that_missed_an_epoch_goes_on,
           r9_unless_it_had_asked_to_hand_over, r9_nor_when_the_partition_was_reset_meanwhile,
+          r12_who_cannot_rely_on_what_it_has_hands_over_when_it_leads,
+          r12_nor_does_it_hand_over_to_one_that_cannot_either,
           r11_who_joins_after_a_missed_epoch_begins_anew, r10_a_sole_member_goes_on_from_its_disk,
           r10_who_waits_for_others_serves_nothing,
           r11_it_catches_up_from_the_tail_when_that_goes_back_far_enough,

@@ -82,7 +82,7 @@ struct wnode {
     struct buf base;
     uint64_t durable;
     uint64_t mended[PARTITIONS]; /* lsn of the last that the log was told of */
-    bool fold_soon;
+    bool fold_soon, full;
     msec_t paused_until, cut_until, back_at, heard, told_at;
     msec_t beat_at, turn_at, tick_at;
     msec_t sent_to_me[NODES_MAX]; /* newest `sent` of each one's beacons */

@@ -18,7 +18,8 @@ static uint64_t p_log(void *ctx, const struct record *rec, bool sync)
 
 static bool p_has_room(void *ctx, size_t bytes)
 {
-    return wal_has_room(((struct wnode *)ctx)->wal, bytes);
+    const struct wnode *n = ctx;
+    return !n->full && wal_has_room(n->wal, bytes);
 }
 
 static struct question *question_add(struct wnode *n, struct slice key)

@@ -311,11 +311,170 @@ START_TEST(a_copy_goes_on_where_a_link_broke)
 }
 END_TEST
 
+/* --- damage ----------------------------------------------------------------------------------- */
+
+static bool damaged(const struct wnode *n)
+{
+    return n->s->contexts[n->w->context]->partitions[0]->damaged;
+}
+
+/* `leads`: it is the primary; else it becomes that, by a hand-over that is under way. */
+static void damage_heals(bool leads)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index], *bad = leads ? n : other;
+    const struct result *told = w->digests;
+    strict_ask(w, n, OP_INCR, 0);
+    world_run(w, 100);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    shard_recover_damage(bad->s, w->context, 0);
+    if (!leads) {
+        struct replica_config c;
+        struct grid_outcome out;
+        ck_assert(grid_state_config(w->truth, w->context, 0, &c));
+        struct part_change over = {PART_HAND_OVER, w->context, 0, (uint32_t)c.epoch, c.members[1]};
+        command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&over, 1}}, &out);
+        ck_assert_int_eq(out.part_err[0], GRID_OK);
+        node_learn(bad);
+        ck_assert_int_eq(bad->s->contexts[w->context]->partitions[0]->role, REPLICA_PRIMARY);
+    }
+    bad->turn_at = w->now;
+    world_step(w);
+    strict_ask(w, bad, OP_GET, 1);
+    ck_assert_int_ne(told[1].status, GRID_EDAMAGED); /* it waits until another leads */
+    for (int i = 0; i < 20000 && (damaged(bad) || !world_settled(w)); i++)
+        world_step(w);
+    ck_assert(!damaged(bad));
+    ck_assert_int_ne(told[1].status, GRID_EDAMAGED);
+    strict_ask(w, node_numbered(w, grid_state_primary(w->truth, w->context, 0).node), OP_GET, 1);
+    world_run(w, 100);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    replicas_equal(w);
+    world_free(w);
+}
+
+START_TEST(a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself)
+{
+    damage_heals(true);
+}
+END_TEST
+
+START_TEST(so_does_one_that_was_handed_over_to_when_it_was_damaged)
+{
+    damage_heals(false);
+}
+END_TEST
+
+/* --- reset ------------------------------------------------------------------------------------ */
+
+static const struct partition *first_partition(const struct wnode *n)
+{
+    return n->s ? n->s->contexts[n->w->context]->partitions[0] : NULL;
+}
+
+static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
+{
+    for (int i = 0; i < 10000 && (!first_partition(n) || first_partition(n)->gate != gate); i++)
+        world_step(w);
+    ck_assert_ptr_nonnull(first_partition(n));
+    ck_assert_int_eq(first_partition(n)->gate, gate);
+}
+
+static void down_for_long(struct wnode *n)
+{
+    node_kill(n);
+    n->back_at = n->w->now + 1000000;
+}
+
+/* Node 0 has on its disk a copy of what is lost: node 1 led without it, and is no more. */
+static struct wnode *lost_world(struct world **ret_world)
+{
+    struct world *w = *ret_world = world_new(1, 2, DURABILITY_SYNC);
+    struct wnode *n = &w->nodes[0], *other = &w->nodes[1];
+    const struct result *told = w->digests;
+    w->quiet = true;
+    for (int i = 0; i < 10000 && !world_settled(w); i++)
+        world_step(w);
+    ck_assert(world_settled(w));
+    strict_ask(w, node_numbered(w, grid_state_primary(w->truth, w->context, 0).node), OP_INCR, 0);
+    world_run(w, 200);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    down_for_long(n);
+    gate_await(w, other, GATE_OPEN);
+    down_for_long(other);
+    struct grid_outcome out;
+    uint32_t gone = grid_state_node_by_id(w->truth, other->id)->number;
+    struct grid_command c = {.kind = GRID_REMOVE, .u.remove = {gone, true}};
+    command_do(w, &c, &out);
+    ck_assert_msg(out.err == GRID_OK, "%s", out.why);
+    struct replica_config config;
+    ck_assert(grid_state_config(w->truth, w->context, 0, &config));
+    ck_assert(config.lost);
+    n->back_at = w->now;
+    for (int i = 0; i < 10000 && !(n->s && n->self.node); i++)
+        world_step(w);
+    gate_await(w, n, GATE_LOST);
+    return n;
+}
+
+static void first_reset(struct world *w)
+{
+    struct replica_config config;
+    struct grid_outcome out;
+    ck_assert(grid_state_config(w->truth, w->context, 0, &config));
+    struct part_change change = {PART_RESET, w->context, 0, (uint32_t)config.epoch, {0, 0}};
+    command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&change, 1}}, &out);
+    ck_assert_int_eq(out.part_err[0], GRID_OK);
+}
+
+/* The log must say that it is void before it has anything that is not. */
+START_TEST(what_a_reset_made_void_does_not_come_back_though_the_log_was_full)
+{
+    struct world *w;
+    struct wnode *n = lost_world(&w);
+    const struct result *told = w->digests;
+    n->full = true;
+    first_reset(w);
+    world_run(w, 1000);
+    strict_ask(w, n, OP_GET, 0);
+    world_run(w, 100);
+    ck_assert_int_ne(told[0].status, GRID_OK);
+    n->full = false;
+    gate_await(w, n, GATE_OPEN);
+    strict_ask(w, n, OP_COUNT, 1);
+    world_run(w, 100);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    ck_assert_int_eq(told[1].number, 0);
+    struct op op = {.kind = OP_INCR,
+                    .cache = w_cache(w),
+                    .key = slice_str("other"),
+                    .delta = 1,
+                    .ticket = {.number = 1, .part = CLIENTS + 1}};
+    shard_submit(n->s, &op, WALL + w->now);
+    world_run(w, 200);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    node_kill(n);
+    n->back_at = w->now;
+    gate_await(w, n, GATE_OPEN);
+    strict_ask(w, n, OP_GET, 0);
+    strict_ask(w, n, OP_COUNT, 1);
+    world_run(w, 200);
+    ck_assert_int_eq(told[0].status, GRID_ENOT_FOUND);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    ck_assert_int_eq(told[1].number, 1);
+    world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           nothing_acknowledged_is_lost_whatever_happens,
           a_copy_answers_local_reads_as_long_as_its_leases_last,
           a_copy_does_not_show_what_is_not_known_to_be_committed,
           a_scan_that_went_on_at_the_primary_stays_there,
+          a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
+          so_does_one_that_was_handed_over_to_when_it_was_damaged,
+          what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
           what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
