@@ -255,7 +255,8 @@ void copy_answer(struct shard *s, struct copy *c, const struct cold_page *page)
     }
     bool passed = c->passed;
     c->passed = false;
-    if (page->err || passed || !replica_may_copy(&c->partition->replica, c->to))
+    if (page->err || passed || c->partition->damaged ||
+        !replica_may_copy(&c->partition->replica, c->to))
         return; /* asked again */
     c->from = c->at;
     struct filling f = filling_new(s, c);
@@ -386,7 +387,7 @@ bool port_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64
 static size_t copy_step(struct shard *s, struct copy *c)
 {
     struct shard_to at;
-    if (c->asked || c->at.phase == COPY_DONE || c->waits >= WINDOW_BYTES ||
+    if (c->asked || c->partition->damaged || c->at.phase == COPY_DONE || c->waits >= WINDOW_BYTES ||
         !replica_may_copy(&c->partition->replica, c->to) ||
         partition_applied(c->partition) < replica_last(&c->partition->replica) ||
         !member_place(s, c->partition, c->to, &at) ||

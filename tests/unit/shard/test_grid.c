@@ -311,6 +311,21 @@ START_TEST(a_copy_goes_on_where_a_link_broke)
 }
 END_TEST
 
+START_TEST(a_damaged_partition_is_not_copied)
+{
+    struct world *w = copying_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct replica_config c;
+    shard_recover_damage(n->s, w->context, 0);
+    world_run(w, 8000);
+    ck_assert(grid_state_config(w->truth, w->context, 0, &c));
+    ck_assert_uint_eq(c.in_sync, 1);
+    ck_assert(grid_state_config(w->truth, w->context, 1, &c));
+    ck_assert_uint_eq(c.in_sync, 2);
+    world_free(w);
+}
+END_TEST
+
 /* --- damage ----------------------------------------------------------------------------------- */
 
 static bool damaged(const struct wnode *n)
@@ -471,7 +486,7 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           nothing_acknowledged_is_lost_whatever_happens,
           a_copy_answers_local_reads_as_long_as_its_leases_last,
           a_copy_does_not_show_what_is_not_known_to_be_committed,
-          a_scan_that_went_on_at_the_primary_stays_there,
+          a_scan_that_went_on_at_the_primary_stays_there, a_damaged_partition_is_not_copied,
           a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
           what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
