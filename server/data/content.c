@@ -9,6 +9,7 @@
 #include "data/content_priv.h"
 
 #include "base/alloc.h"
+#include "base/prefetch.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -58,8 +59,9 @@ uint64_t content_hash(const struct content *c, uint32_t cache, struct slice key)
 
 void content_prefetch_self(const struct content *c)
 {
+#pragma GCC unroll 8
     for (size_t at = 0; at < sizeof *c; at += 64)
-        __builtin_prefetch((const char *)c + at);
+        prefetch((const char *)c + at);
 }
 
 bool content_prefetch(const struct content *c, uint64_t hash, const struct session_id *id,

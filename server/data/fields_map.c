@@ -5,6 +5,7 @@
  * A node holds its field in the packed form: storing is copying. As many buckets as fields, give or
  * take: 16 bytes per field beside its packed form and rounding. */
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "data/fields_priv.h"
 #include "data/linear.h"
 
@@ -44,31 +45,31 @@ static struct node **bucket_of(const struct fields *f, struct slice field)
 static void node_prefetch(const struct node *node, bool changes)
 {
     uintptr_t n = (uintptr_t)node; /* NULL: harmless */
-    __builtin_prefetch((const void *)n);
+    prefetch((const void *)n);
     if (changes) { /* it is given back to its page */
-        __builtin_prefetch((const void *)slab_head(n));
+        prefetch((const void *)slab_head(n));
     } else { /* a value of 100 bytes lies on two lines, or three */
-        __builtin_prefetch((const void *)(n + 64));
-        __builtin_prefetch((const void *)(n + 127));
+        prefetch((const void *)(n + 64));
+        prefetch((const void *)(n + 127));
     }
 }
 
 void fields_prefetch(const struct fields *f, struct slice field, bool changes, int stage)
 {
     if (stage == 0) {
-        __builtin_prefetch(f);
-        __builtin_prefetch((const char *)(f + 1) - 1);
+        prefetch(f);
+        prefetch((const char *)(f + 1) - 1);
         return;
     }
     uint32_t offset, hash = (uint32_t)hash_key(field, f->seed);
     uint32_t b = bucket_address(f->linear.buckets, hash);
     if (stage == 1) {
-        __builtin_prefetch(&f->linear.segments[segment_of(b, &offset)]);
+        prefetch(&f->linear.segments[segment_of(b, &offset)]);
         return;
     }
     struct node *const *bucket = bucket_at(f, b);
     if (stage == 2)
-        __builtin_prefetch(bucket);
+        prefetch(bucket);
     else if (stage == 3)
         node_prefetch(*bucket, changes);
     else if (*bucket)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "data/results_priv.h"
 
 #include <stdlib.h>
@@ -164,20 +165,18 @@ void sessions_apply(struct sessions *s, const struct session_change *change)
 static inline void results_prefetch(const struct results *one)
 {
     uintptr_t at = (uintptr_t)one; /* NULL: harmless */
-    __builtin_prefetch((const void *)at);
-    __builtin_prefetch((const void *)(at + 64));
-    __builtin_prefetch((const void *)(at + sizeof *one - 1));
+    prefetch((const void *)at);
+    prefetch((const void *)(at + 64));
+    prefetch((const void *)(at + sizeof *one - 1));
 }
 
 /* In a map that is half full it stands at its home, or next to it, mostly. */
 void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage)
 {
-    /* what does nothing but prefetch counts as doing nothing: gcc would leave the calls out */
-    __asm__ volatile("");
     if (stage == 0) {
-        __builtin_prefetch(s);
+        prefetch(s);
     } else if (s->cap && stage == 1) {
-        __builtin_prefetch(&s->map[id_home(s, id)]);
+        prefetch(&s->map[id_home(s, id)]);
     } else if (s->cap) {
         size_t home = id_home(s, id);
         const struct results *next = s->map[(home + 1) & (s->cap - 1)];

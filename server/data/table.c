@@ -2,6 +2,7 @@
 #include "data/table_priv.h"
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 
 void table_init(struct table *t, struct entry_pool *pool, uint64_t hash_seed)
 {
@@ -141,26 +142,28 @@ static inline void entries_prefetch(const struct table_bucket *b, unsigned m, bo
 {
     for (; m; m &= m - 1) {
         uintptr_t e = (uintptr_t)slot_get(b, (unsigned)__builtin_ctz(m)); /* 0: harmless */
-        __builtin_prefetch((const void *)e);
+        prefetch((const void *)e);
         if (changes) { /* its key is looked at, then it is given back to its page */
-            __builtin_prefetch((const void *)(e + 47));
-            __builtin_prefetch((const void *)slab_head(e));
+            prefetch((const void *)(e + 47));
+            prefetch((const void *)slab_head(e));
         } else { /* 12 + 16 + 100 bytes lie on two lines, or three */
-            __builtin_prefetch((const void *)(e + 64));
-            __builtin_prefetch((const void *)(e + 127));
+            prefetch((const void *)(e + 64));
+            prefetch((const void *)(e + 127));
         }
     }
 }
 
-/* The entries of the first bucket, or its second bucket. */
-static inline bool bucket_prefetch(const struct table *t, const struct table_bucket *b,
-                                   uint64_t hash, bool changes)
+/* The entries of a bucket; or, if there are none and it is the first, the second bucket. Out of
+ * line: the stages before need no registers saved. */
+static __attribute__((noinline)) bool bucket_prefetch(const struct table *t, uint32_t address,
+                                                      uint64_t hash, bool changes, bool second)
 {
+    const struct table_bucket *b = bucket_at(t, address);
     unsigned m = bucket_match(b, hash_tag(hash));
     entries_prefetch(b, m, changes);
-    if (m || !bucket_displaced(b))
+    if (m || second || !bucket_displaced(b))
         return false;
-    __builtin_prefetch(bucket_of(t, hash, true));
+    prefetch(bucket_of(t, hash, true));
     return true;
 }
 
@@ -169,15 +172,13 @@ bool table_prefetch(const struct table *t, uint64_t hash, bool changes, int stag
     if (!t->linear.buckets)
         return false;
     uint32_t a = bucket_address(t->linear.buckets, hash_half(hash, stage == 3));
-    if (stage == 2)
-        return bucket_prefetch(t, bucket_at(t, a), hash, changes);
+    if (stage >= 2)
+        return bucket_prefetch(t, a, hash, changes, stage == 3);
     if (stage == 0)
-        __builtin_prefetch(bucket_segment(t, a));
-    else if (stage == 1)
-        __builtin_prefetch(bucket_at(t, a));
+        prefetch(bucket_segment(t, a));
     else
-        entries_prefetch(bucket_at(t, a), bucket_match(bucket_at(t, a), hash_tag(hash)), changes);
-    return stage < 2;
+        prefetch(bucket_at(t, a));
+    return true;
 }
 
 const struct entry *table_guess(const struct table *t, uint64_t hash)

@@ -7,6 +7,8 @@
  * Memory for growth that is not there: the chains grow instead. */
 #include "data/table_priv.h"
 
+#include "base/prefetch.h"
+
 enum { LOAD_NUM = 7, LOAD_DEN = 8, SHRINK_NUM = 3, SHRINK_DEN = 8 };
 
 /* Make one bucket more exist. */
@@ -29,7 +31,7 @@ static void bucket_drop(struct table *t)
 static void bucket_prefetch(const struct table_bucket *b)
 {
     for (unsigned i = 0; i < bucket_slots(b); i++)
-        __builtin_prefetch(slot_get(b, i));
+        prefetch(slot_get(b, i));
 }
 
 /* Put the entries of `old` (a copy) and its chain where they belong now; the chain's buckets are

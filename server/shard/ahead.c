@@ -5,6 +5,8 @@
  * Records of a primary go the same way, be they of many partitions or of one. */
 #include "shard/others_priv.h"
 
+#include "base/prefetch.h"
+
 enum { GROUP = 64, FIELD_ARG = 2, LINE_BYTES = 64, SET_BYTES = 256 };
 
 /* An op and where it will look. */
@@ -18,7 +20,7 @@ struct ahead {
 static inline void shared_fetch(const struct partition *p)
 {
     for (size_t at = 0; at < offsetof(struct partition, warm_after); at += LINE_BYTES)
-        __builtin_prefetch((const char *)p + at);
+        prefetch((const char *)p + at);
 }
 
 /* ... and what hangs on it. */
@@ -26,8 +28,8 @@ static inline void others_fetch(const struct partition *p)
 {
     const char *set = (const char *)p->replica.set;
     for (size_t at = 0; set && at < SET_BYTES; at += LINE_BYTES)
-        __builtin_prefetch(set + at);
-    __builtin_prefetch(p->others);
+        prefetch(set + at);
+    prefetch(p->others);
 }
 
 static const struct partition *partition_ahead(struct shard *s, const struct op *op)
@@ -47,8 +49,8 @@ static size_t group_begin(struct shard *s, struct op *const *ops, size_t len, st
         const struct partition *p = partition_ahead(s, ops[i]);
         if (!p)
             continue;
-        __builtin_prefetch(p);
-        __builtin_prefetch(&p->bytes);
+        prefetch(p);
+        prefetch(&p->bytes);
         if (unlikely(s->sharing != NULL))
             shared_fetch(p);
         group[n++] = (struct ahead){ops[i], p, NULL};

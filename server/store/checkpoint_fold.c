@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "data/fields.h"
 #include "data/sessions.h"
 
@@ -497,16 +498,15 @@ static enum grid_err run_write(struct fold *f, size_t n)
 /* In the order of the keys they lie anywhere: let those that come be on their way from memory. */
 static void changes_fetch(const struct fold *f, size_t i)
 {
-    __asm__ volatile(""); /* else this counts as doing nothing, and is not called */
     if (i + 2 * AHEAD < f->changes_len) {
         const char *later = (const char *)change_at(f, &f->sorted[i + 2 * AHEAD]);
-        __builtin_prefetch(later);
-        __builtin_prefetch(later + sizeof(struct change) - 1);
+        prefetch(later);
+        prefetch(later + sizeof(struct change) - 1);
     }
     if (i + AHEAD < f->changes_len) {
         const struct effect *e = &change_at(f, &f->sorted[i + AHEAD])->effect;
-        __builtin_prefetch(e->key.data);
-        __builtin_prefetch(e->value.data + e->value.len);
+        prefetch(e->key.data);
+        prefetch(e->value.data + e->value.len);
     }
 }
 
@@ -597,12 +597,11 @@ static enum grid_err session_write(struct fold *f, const struct sorted *run, siz
 
 static void sessions_fetch(const struct fold *f, size_t i)
 {
-    __asm__ volatile("");
     if (i + AHEAD >= f->sessions_len)
         return;
     const char *later = (const char *)&f->sessions[f->sorted[i + AHEAD].at];
-    __builtin_prefetch(later);
-    __builtin_prefetch(later + sizeof(struct folded) - 1);
+    prefetch(later);
+    prefetch(later + sizeof(struct folded) - 1);
 }
 
 static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
