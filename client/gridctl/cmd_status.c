@@ -138,6 +138,7 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t rat
     json_object_set_new(j, "grid", json_text(s->grid));
     json_object_set_new(j, "healthy", json_boolean(s->healthy));
     json_object_set_new(j, "problems", json_strings(s->problems, s->problems_len));
+    json_object_set_new(j, "notes", json_strings(s->notes, s->notes_len));
     json_object_set_new(j, "contexts", json_u64(s->contexts));
     json_object_set_new(j, "caches", json_u64(s->caches));
     json_object_set_new(j, "entries", json_u64(s->entries));
@@ -148,6 +149,7 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t rat
     json_object_set_new(j, "unled", json_u64(s->unled));
     json_object_set_new(j, "lost", json_u64(s->lost));
     json_object_set_new(j, "short_of_copies", json_u64(s->short_of_copies));
+    json_object_set_new(j, "unplaced", json_u64(s->unplaced));
     json_object_set_new(j, "below_min", json_u64(s->below_min));
     json_object_set_new(j, "joining", json_u64(s->joining));
     json_object_set_new(j, "bytes_left", json_u64(s->bytes_left));
@@ -228,6 +230,11 @@ static void status_text(struct out *o, const struct grid_status *s, uint64_t rat
         text_clear(&safe);
         escape_add(&safe, s->problems[i], strlen(s->problems[i]));
         fprintf(f, "  ! %s\n", text_str(&safe));
+    }
+    for (size_t i = 0; i < s->notes_len; i++) {
+        text_clear(&safe);
+        escape_add(&safe, s->notes[i], strlen(s->notes[i]));
+        fprintf(f, "  - %s\n", text_str(&safe));
     }
     text_release(&safe);
     fprintf(f,

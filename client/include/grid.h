@@ -379,6 +379,8 @@ struct grid_status {
     bool healthy;
     char **problems;
     size_t problems_len;
+    char **notes; /* to be known, and nothing is wrong */
+    size_t notes_len;
     struct grid_node_info *nodes;
     size_t nodes_len;
     uint64_t contexts, caches, entries, partitions, partitions_damaged, revision;
@@ -387,6 +389,7 @@ struct grid_status {
      * (min_in_sync). Copies on their way, and bytes they need. Partitions that are not yet where
      * they should be. */
     uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced;
+    uint64_t unplaced; /* copies that contexts ask, and for which there are too few nodes */
     bool rebalance_paused;
 };
 struct grid_location {

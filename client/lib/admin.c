@@ -130,6 +130,7 @@ static void hex(char *to, size_t size, ProtobufCBinaryData id)
 static size_t status_bytes(const Grid__Status *s)
 {
     size_t bytes = rounded(sizeof(struct grid_status)) + texts_bytes(s->problems, s->n_problems) +
+                   texts_bytes(s->notes, s->n_notes) +
                    rounded(s->n_nodes * sizeof(struct grid_node_info));
     for (size_t i = 0; i < s->n_nodes; i++) {
         const Grid__NodeInfo *n = s->nodes[i];
@@ -181,6 +182,8 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->healthy = from->healthy;
     s->problems = take_texts(&h, from->problems, from->n_problems);
     s->problems_len = from->n_problems;
+    s->notes = take_texts(&h, from->notes, from->n_notes);
+    s->notes_len = from->n_notes;
     s->nodes = heap_take(&h, from->n_nodes * sizeof *s->nodes);
     s->nodes_len = from->n_nodes;
     for (size_t i = 0; i < from->n_nodes; i++)
@@ -194,6 +197,7 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->unled = from->unled;
     s->lost = from->lost;
     s->short_of_copies = from->short_of_copies;
+    s->unplaced = from->unplaced;
     s->below_min = from->below_min;
     s->joining = from->joining;
     s->bytes = from->bytes;

@@ -156,12 +156,15 @@ struct grid_summary { /* for `status` and metrics; one pass over all rows */
     uint64_t below_min;       /* fewer in sync than min_in_sync: no writes */
     uint64_t joining;         /* copies on their way */
     uint64_t surplus;         /* copies beyond what is asked, to be dropped */
+    uint64_t unplaced;        /* copies that are asked, and for which there are too few nodes */
 };
 void grid_state_summary(const struct grid_state *s, struct grid_summary *ret_summary);
 /* Of the context of s->tables[table]; added to *sum. */
 void grid_state_summary_add(const struct grid_state *s, size_t table, struct grid_summary *sum);
 /* Copies that a partition of the context should have, given the nodes it has today. */
 uint32_t grid_state_copies(const struct grid_state *s, const struct context_info *info);
+/* Of each partition: those that are asked beside. `all` asks for as many as there are nodes. */
+uint32_t grid_state_unplaced(const struct grid_state *s, const struct context_info *info);
 
 struct grid_load {   /* of one node */
     uint32_t copies; /* in sync */

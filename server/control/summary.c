@@ -19,10 +19,19 @@ uint32_t grid_state_copies(const struct grid_state *s, const struct context_info
     return copies > REPLICA_MEMBERS_MAX ? REPLICA_MEMBERS_MAX : copies;
 }
 
+uint32_t grid_state_unplaced(const struct grid_state *s, const struct context_info *info)
+{
+    uint32_t copies = grid_state_copies(s, info);
+    if (info->backups == BACKUPS_ALL || info->backups + 1 <= copies)
+        return 0;
+    return info->backups + 1 - copies;
+}
+
 void grid_state_summary_add(const struct grid_state *s, size_t table, struct grid_summary *sum)
 {
     const struct context_info *info = &s->catalog->contexts[table];
     uint32_t copies = grid_state_copies(s, info);
+    sum->unplaced += (uint64_t)info->partitions * grid_state_unplaced(s, info);
     for (uint32_t i = 0; i < info->partitions; i++) {
         const struct chunk_head *h;
         grid_table_members(s->tables[table], i, &h);

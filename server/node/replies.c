@@ -297,14 +297,12 @@ static void count_add(struct lines *l, uint64_t count, const char *one, const ch
     line_add(l, "", text);
 }
 
-static void lines_finish(struct lines *l, struct admin_status *s)
+static const char **lines_finish(struct lines *l)
 {
     l->texts = xcalloc(l->len + 1, sizeof *l->texts);
     for (size_t i = 0; i < l->len; i++)
         l->texts[i] = l->list[i];
-    s->problems = l->texts;
-    s->problems_len = l->len;
-    s->healthy = l->len == 0;
+    return l->texts;
 }
 
 static void lines_release(struct lines *l)
@@ -499,8 +497,23 @@ static void grid_problems(const struct grid_state *s, struct lines *l)
     free(sums);
 }
 
+/* Contexts that ask for more copies than there are nodes for. */
+static void unplaced_look(const struct grid_state *s, struct lines *notes)
+{
+    for (size_t k = 0; k < s->tables_len; k++) {
+        const struct context_info *info = &s->catalog->contexts[k];
+        char text[PROBLEM_BYTES];
+        if (!grid_state_unplaced(s, info))
+            continue;
+        snprintf(text, sizeof text,
+                 "context %s can have %u of the %u copies it asks: too few nodes to hold them",
+                 info->name, grid_state_copies(s, info), info->backups + 1);
+        line_add(notes, "", text);
+    }
+}
+
 static void grid_look(struct job *j, const struct admin_node *here, struct admin_status *status,
-                      struct grid_view *view, struct lines *problems)
+                      struct grid_view *view, struct lines *problems, struct lines *notes)
 {
     const struct grid_state *s = membership_state(j->node);
     struct grid_member_status member;
@@ -524,11 +537,13 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     status->lost = sum.lost;
     status->short_of_copies = sum.short_of_copies;
     status->below_min = sum.below_min;
+    status->unplaced = sum.unplaced;
     status->joining = sum.joining;
     status->rebalance_paused = s->rebalance_paused;
     status->revision = s->revision;
     nodes_down(s, view->loads, problems);
     grid_problems(s, problems);
+    unplaced_look(s, notes);
 }
 
 static const char *own_state(const struct node *n)
@@ -556,7 +571,7 @@ static void status_reply(struct job *j, struct admin_reply *reply)
     struct buf samples = BUF_INIT, names = BUF_INIT;
     samples_make(j, sum, &samples);
     struct problem own[PROBLEMS_MAX];
-    struct lines problems = {0};
+    struct lines problems = {0}, notes = {0};
     const char *who = n->membership && !j->remote ? n->conf.name : "";
     size_t own_len = measures_problems(n, sum, own);
     for (size_t i = 0; i < own_len; i++)
@@ -593,14 +608,19 @@ static void status_reply(struct job *j, struct admin_reply *reply)
         status.misplaced = member.misplaced;
     }
     if (n->membership && !j->remote)
-        grid_look(j, &node, &status, &grid, &problems);
-    lines_finish(&problems, &status);
+        grid_look(j, &node, &status, &grid, &problems, &notes);
+    status.problems = lines_finish(&problems);
+    status.problems_len = problems.len;
+    status.healthy = problems.len == 0;
+    status.notes = lines_finish(&notes);
+    status.notes_len = notes.len;
     for (size_t i = 0; i < j->catalog->contexts_len; i++)
         status.caches += (uint32_t)j->catalog->contexts[i].caches_len;
     reply->status = &status;
     reply_encode(j, reply);
     grid_view_release(&grid);
     lines_release(&problems);
+    lines_release(&notes);
     free(metrics);
     free(sum);
     buf_release(&samples);

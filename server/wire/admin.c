@@ -187,6 +187,8 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->healthy = from->healthy;
     to->problems = text_list(a, from->problems, from->problems_len);
     to->n_problems = from->problems_len;
+    to->notes = text_list(a, from->notes, from->notes_len);
+    to->n_notes = from->notes_len;
     Grid__NodeInfo *rows;
     TAKE_LIST(a, Grid__NodeInfo, from->nodes_len, &rows, &to->nodes);
     for (size_t i = 0; i < from->nodes_len; i++)
@@ -201,6 +203,7 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->unled = from->unled;
     to->lost = from->lost;
     to->short_of_copies = from->short_of_copies;
+    to->unplaced = from->unplaced;
     to->below_min = from->below_min;
     to->joining = from->joining;
     to->bytes_left = from->bytes_left;

@@ -138,6 +138,8 @@ struct admin_status {
     bool healthy;
     const char *const *problems; /* one line each */
     size_t problems_len;
+    const char *const *notes; /* likewise: to be known, and nothing is wrong */
+    size_t notes_len;
     const struct admin_node *nodes;
     size_t nodes_len;
     uint32_t contexts;
@@ -147,7 +149,7 @@ struct admin_status {
     uint64_t partitions_damaged;
     uint64_t revision;
     uint64_t bytes; /* in memory */
-    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced;
+    uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced, unplaced;
     bool rebalance_paused;
 };
 

@@ -71,6 +71,7 @@ static void add_status(struct buf *out, const struct admin_status *s)
     add_text(out, "grid", s->grid);
     add_flag(out, "healthy", s->healthy);
     add_texts(out, "problems", s->problems, s->problems_len);
+    add_texts(out, "notes", s->notes, s->notes_len);
     add_number(out, "contexts", s->contexts);
     add_number(out, "caches", s->caches);
     add_number(out, "entries", s->entries);
@@ -81,6 +82,7 @@ static void add_status(struct buf *out, const struct admin_status *s)
     add_number(out, "unled", s->unled);
     add_number(out, "lost", s->lost);
     add_number(out, "short_of_copies", s->short_of_copies);
+    add_number(out, "unplaced", s->unplaced);
     add_number(out, "below_min", s->below_min);
     add_number(out, "joining", s->joining);
     add_number(out, "bytes_left", s->bytes_left);

@@ -531,6 +531,28 @@ START_TEST(what_too_few_others_can_hold_is_kept_by_a_drained_node)
 }
 END_TEST
 
+START_TEST(copies_for_which_there_are_too_few_nodes_are_counted_and_not_missing)
+{
+    static const struct {
+        uint32_t nodes, backups, drained, unplaced; /* of each partition */
+    } CASES[] = {{3, 2, 0, 0}, {2, 2, 0, 1}, {1, 2, 0, 2},           {1, 0, 0, 0},
+                 {3, 2, 1, 1}, {4, 2, 1, 0}, {2, BACKUPS_ALL, 0, 0}, {8, 6, 0, 0}};
+    for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) {
+        struct grid_state *s = founded(CASES[k].nodes);
+        make_context(s, "c", 16, CASES[k].backups, DURABILITY_SYNC, 1);
+        for (uint32_t n = 1; n <= CASES[k].drained; n++)
+            ck_assert_int_eq(drained(s, n, true), GRID_OK);
+        struct grid_summary sum = {0};
+        grid_state_summary_add(s, 1, &sum);
+        ck_assert_msg(sum.unplaced == 16 * CASES[k].unplaced, "case %zu: %llu", k,
+                      (unsigned long long)sum.unplaced);
+        ck_assert_uint_eq(sum.short_of_copies, 0);
+        ck_assert_uint_eq(grid_state_unplaced(s, &s->catalog->contexts[1]), CASES[k].unplaced);
+        grid_state_unref(s);
+    }
+}
+END_TEST
+
 /* --- removal ---------------------------------------------------------------------------------- */
 
 START_TEST(a_node_with_a_last_copy_is_removed_only_with_accepted_loss)
@@ -744,6 +766,7 @@ UNIT_MAIN("control/state", what_placement_gives_is_part_of_the_log,
           what_cannot_be_done_is_refused_and_changes_nothing,
           a_copy_moves_by_joining_promotion_hand_over_and_shrink,
           what_too_few_others_can_hold_is_kept_by_a_drained_node,
+          copies_for_which_there_are_too_few_nodes_are_counted_and_not_missing,
           a_node_with_a_last_copy_is_removed_only_with_accepted_loss,
           who_is_left_of_those_waited_for_leads_when_the_other_is_removed,
           a_copy_shares_what_does_not_change_and_its_original_keeps_what_it_had,

@@ -312,6 +312,7 @@ enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
                                            {"memory", 4096, "bytes", false}};
     static char label[] = "zone=dc1", problem[] = "disk \033[31mfull";
     static char *labels[] = {label}, *problems[] = {problem};
+    static char note[] = "too few \033nodes", *notes[] = {note};
     struct {
         struct grid_status status;
         struct grid_node_info node;
@@ -338,6 +339,8 @@ enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
                                        .healthy = !fake.unhealthy,
                                        .problems = problems,
                                        .problems_len = fake.unhealthy,
+                                       .notes = notes,
+                                       .notes_len = 1,
                                        .nodes = &all->node,
                                        .nodes_len = 1,
                                        .contexts = 1,

@@ -354,6 +354,7 @@ START_TEST(status_says_what_is_wrong_and_exits_1)
     fake.unhealthy = true;
     ck_assert_int_eq(run("status"), 1);
     ck_assert_ptr_nonnull(strstr(out, "! disk \\x1b[31mfull"));
+    ck_assert_ptr_nonnull(strstr(out, "- too few \\x1bnodes"));
     ck_assert_int_eq(run("status --json"), 1);
     json_t *j = json_loads(out, 0, NULL);
     ck_assert_ptr_nonnull(j);
