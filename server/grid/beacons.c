@@ -192,7 +192,8 @@ void member_on_beacon(struct grid_member *m, struct grid_peer *p, const struct g
 {
     const struct grid_beacon *b = &msg->u.beacon;
     struct replica_member life = msg->member;
-    leader_heard(m, b->term, b->leader);
+    if (b->leader) /* a term that somebody stands in may never come: its disk forgets it */
+        leader_heard(m, b->term, b->leader);
     if (b->revision > p->revision)
         p->revision = b->revision;
     if (b->gone && m->self.boot && replica_member_eq(b->to, m->self)) {

@@ -33,8 +33,9 @@ static struct world {
     char whys[DONES][WHY_BYTES];
     size_t dones_len;
     struct arena *arena;
-    bool slow;        /* disks */
-    unsigned unheard; /* the last so many nodes are in nobody's peers */
+    bool slow;           /* disks */
+    struct node *stands; /* it tells of a term that will never be on its disk */
+    unsigned unheard;    /* the last so many nodes are in nobody's peers */
     const struct catalog *adopt;
 } w;
 
@@ -43,6 +44,11 @@ static struct world {
 static void port_send(void *ctx, const struct grid_to *to, const struct grid_message *msg)
 {
     struct node *from = ctx;
+    struct grid_message told = *msg;
+    if (from == w.stands && msg->kind == GRID_MSG_BEACON) {
+        told.u.beacon.term++;
+        told.u.beacon.leader = 0;
+    }
     for (uint8_t i = 0; i < NODES; i++) {
         struct node *n = &w.nodes[i];
         static const uint8_t none[GRID_ID_BYTES];
@@ -55,7 +61,7 @@ static void port_send(void *ctx, const struct grid_to *to, const struct grid_mes
         struct buf *b = &w.mail[w.last++ % MESSAGES];
         b->len = 0;
         buf_add_u8(b, i);
-        wire_grid_encode(msg, b);
+        wire_grid_encode(&told, b);
     }
 }
 
@@ -489,6 +495,23 @@ START_TEST(the_lead_does_not_go_round_among_nodes_that_all_stop)
 }
 END_TEST
 
+START_TEST(a_term_that_never_came_does_not_hide_the_leader)
+{
+    three();
+    unsigned of = (leader() + 1) % 3, asks = (leader() + 2) % 3;
+    struct grid_command c = {.kind = GRID_CACHE_CREATE};
+    c.u.cache.path = slice_str("default/mine");
+    w.stands = &w.nodes[of];
+    run(300);
+    w.stands = NULL; /* its power failed before it was written */
+    propose(asks, &c, 1);
+    run(300);
+    ck_assert_uint_eq(w.dones_len, 1);
+    ck_assert_int_eq(w.dones[0].err, GRID_OK);
+    end();
+}
+END_TEST
+
 START_TEST(who_cannot_reach_a_leader_is_in_doubt)
 {
     three();
@@ -611,7 +634,8 @@ UNIT_MAIN("grid/member", one_founds_at_once, one_asks_its_peers_for_a_grid_befor
           changes_of_partitions_travel_together_and_are_answered_each,
           what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
           the_lead_does_not_go_round_among_nodes_that_all_stop,
-          who_cannot_reach_a_leader_is_in_doubt, a_lease_waits_for_the_state_it_was_granted_at,
+          a_term_that_never_came_does_not_hide_the_leader, who_cannot_reach_a_leader_is_in_doubt,
+          a_lease_waits_for_the_state_it_was_granted_at,
           a_lease_is_held_all_the_time_over_a_long_way,
           who_leaves_is_gone_at_once_and_does_not_come_back,
           who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
