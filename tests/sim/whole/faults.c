@@ -2,6 +2,7 @@
  * wrong. At the end all faults stop, and all must be well. */
 #include "tests/sim/whole/world.h"
 
+#include "replica/replica_priv.h"
 #include "shard/others_priv.h"
 
 #include <stdio.h>
@@ -314,6 +315,20 @@ static bool good(struct world *w, uint32_t id, uint32_t partition, const struct 
            !node_stalled(n, 1 + partition % w->mix.shards);
 }
 
+/* Its primary leaves nobody out: what it has asked for may be done already. */
+static bool keeps_all(struct world *w, uint32_t id, uint32_t partition,
+                      const struct replica_config *c)
+{
+    const struct replica_set *s =
+        part_of(node_of(w, c->members[0].node), id, partition)->replica.set;
+    if (!s || s->ask)
+        return false;
+    for (unsigned i = 1; i < c->in_sync; i++)
+        if (s->peers[i].state != PEER_STREAM)
+            return false;
+    return true;
+}
+
 /* One of several good copies: of these one is left. */
 static void damage(struct world *w)
 {
@@ -329,6 +344,8 @@ static void damage(struct world *w)
     for (unsigned i = 0; i < c.in_sync; i++)
         if (!good(w, t->context, partition, &c, c.members[i]))
             return;
+    if (!keeps_all(w, t->context, partition, &c))
+        return;
     struct simnode *n = node_of(w, c.members[below(w, 2)].node);
     shard_damage(&n->shards[partition % w->mix.shards], t->context, partition);
 }
