@@ -34,8 +34,6 @@ static const struct {
     [4] = {.raft = RAFT_APPLY_UNCOMMITTED},
     [5] = {.blind = true},
     [6] = {.replica = REPLICA_SABOTAGE_COPY_LEASES},
-    [7] = {.replica = REPLICA_SABOTAGE_CUT_RECORDS},
-    [8] = {.replica = REPLICA_SABOTAGE_LOG_GAPS},
 };
 const struct simulator_bug bugs[BUGS] = {
     [1] = {"grace", 200},
@@ -44,8 +42,6 @@ const struct simulator_bug bugs[BUGS] = {
     [4] = {"apply-uncommitted", 200},
     [5] = {"logged-before-the-catalog", 2000},
     [6] = {"copy-leases", 200},
-    [7] = {"cut-records", 2000},
-    [8] = {"log-gaps", 1000},
 #define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/whole/router.def"
 #undef X
