@@ -20,10 +20,39 @@ uint64_t router_revision(const struct router *r)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* It is answered, and gone. */
+static bool changes(const struct op *op)
+{
+    return op_writes(op->kind) && !op->reads_only;
+}
+
+/* Who says so has looked whether it was done before (R13), or would refuse it at any time. */
+static bool settles(enum grid_err err)
+{
+    switch (err) {
+    case GRID_OK:
+    case GRID_ENOT_FOUND:
+    case GRID_ECONDITION:
+    case GRID_ENOT_NUMBER:
+    case GRID_EOVERFLOW:
+    case GRID_EWRONG_TYPE:
+    case GRID_ESTALE:
+    case GRID_EBAD_REQUEST:
+    case GRID_ECROSS_PARTITION:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* It is answered, and gone. That it was not done this time says nothing of earlier ones. */
 static void flight_deliver(struct router *r, struct flight *f, const struct result *res)
 {
+    static const struct result in_doubt = {.status = GRID_EIN_DOUBT};
     struct ticket to = f->op.ticket;
+    if (f->doubt && changes(&f->op) && !settles(res->status) && !RULE_OFF(SURE)) {
+        res = &in_doubt;
+        r->stats.in_doubt++;
+    }
     flight_remove(r, f);
     list_remove(&f->here);
     list_remove(&f->stamped);
@@ -39,14 +68,26 @@ static void flight_fail(struct router *r, struct flight *f, enum grid_err err)
     flight_deliver(r, f, &res);
 }
 
-/* Nobody answered for too long. Who has a session of its own may ask again. */
+static void flight_hold(struct flight *f)
+{
+    f->state = FLIGHT_HELD;
+    f->link = NULL;
+    f->place->sent--;
+}
+
+/* It may have been done, or is yet to be; nobody will say. */
+static void flight_lose(struct flight *f)
+{
+    flight_hold(f);
+    f->doubt = true;
+}
+
+/* Nobody answered for too long. */
 static void flight_give_up(struct router *r, struct flight *f)
 {
-    bool doubt = f->asked && !list_empty(&f->stamped) && !RULE_OFF(SURE);
-    r->stats.in_doubt += doubt;
     if (f->state == FLIGHT_SENT)
-        f->place->sent--;
-    flight_fail(r, f, doubt ? GRID_EIN_DOUBT : GRID_ENOT_PRIMARY);
+        flight_lose(f);
+    flight_fail(r, f, GRID_ENOT_PRIMARY);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -182,13 +223,6 @@ static void place_settle(struct router *r, struct place *p)
         place_free(r, p);
 }
 
-static void flight_hold(struct flight *f)
-{
-    f->state = FLIGHT_HELD;
-    f->link = NULL;
-    f->place->sent--;
-}
-
 /* Who was asked and leads no more answers soon, if it lives and hears: that is cheaper than asking
  * another what it may have done. Else its link may be dead for long before it is down. */
 static void place_recall(struct router *r, struct place *p)
@@ -203,7 +237,7 @@ static void place_recall(struct router *r, struct place *p)
     list_for_each (it, &p->flights) {
         struct flight *f = list_entry(it, struct flight, here);
         if (f->state == FLIGHT_SENT)
-            flight_hold(f);
+            flight_lose(f);
     }
     p->round = ++r->round;
     p->refused = false;
@@ -222,7 +256,7 @@ void places_go(struct router *r)
 
 static bool needs_session(const struct op *op)
 {
-    return op_writes(op->kind) && !op->reads_only && !op->has_session && !RULE_OFF(NO_SESSION);
+    return changes(op) && !op->has_session && !RULE_OFF(NO_SESSION);
 }
 
 static struct flight *flight_new(struct router *r, const struct op *op)
@@ -342,10 +376,12 @@ void flight_answered(struct router *r, struct router_link *l, uint64_t number, u
     flight_hold(f);
     if (RULE_OFF(NOT_FOUND) && res->status == GRID_ENOT_PRIMARY)
         flight_fail(r, f, GRID_ENOT_FOUND);
-    else if (refused(f, revision, res))
-        p->refused = true;
-    else
+    else if (!refused(f, revision, res))
         flight_deliver(r, f, res);
+    else {
+        p->refused = true;
+        f->doubt = f->doubt || res->status == GRID_EIN_DOUBT;
+    }
     place_settle(r, p);
 }
 
@@ -365,7 +401,7 @@ void flights_down(struct router *r, struct router_link *l)
     list_for_each (it, &r->flights) {
         struct flight *f = list_entry(it, struct flight, all);
         if (f->state == FLIGHT_SENT && f->link == l && !RULE_OFF(DEAD_LINK))
-            flight_hold(f);
+            flight_lose(f);
     }
     places_go(r);
 }

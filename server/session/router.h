@@ -18,8 +18,9 @@
  *
  * R13: a write without a session of its own gets the router's, so it may be asked any number of
  * times. When nobody has answered after `hold_ms`: IN_DOUBT when it may have been done, NOT_PRIMARY
- * when it was not, or when who asked has a session and can ask again. Who asks again by himself is
- * not held while the partition waits for a node that is down.
+ * when it was not. Who asks again by himself is not held while the partition waits for a node that
+ * is down. One that was asked for in vain may be done later: who refuses it then without having
+ * looked whether it was done (FEW_COPIES, FULL, BUSY, ...) leaves it in doubt.
  *
  * Errands (errand.h) of sessions that are for the whole grid are taken to the other nodes, too.
  * Invariant (router_check): see there. */

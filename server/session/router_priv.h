@@ -47,7 +47,8 @@ struct flight {
     uint64_t number;
     struct place *place;
     enum flight_state state;
-    bool asked;               /* it was sent, so it may have been done */
+    bool asked;               /* it was sent */
+    bool doubt;               /* ... in vain, and may have been done, or is yet to be */
     struct router_link *link; /* SENT; NULL: to the own shard */
     msec_t since;
     uint64_t revision; /* of the grid's state when it was sent */

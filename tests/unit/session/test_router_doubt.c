@@ -1,0 +1,104 @@
+/* test_router_doubt.c - what is told of operations that were asked for in vain before.
+ * LINK: session wire command shard control replica data base pb frame */
+#include "session/router.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+#include "tests/unit/control/grid.h"
+#include "wire/forward.h"
+
+static enum grid_err told;
+static unsigned answers, asked[4]; /* of node */
+
+static void reply(void *ctx, const struct ticket *to, const struct result *res)
+{
+    (void)ctx, (void)to;
+    told = res->status;
+    answers++;
+}
+
+static void send(void *ctx, void *link, struct slice message)
+{
+    (void)ctx, (void)message;
+    ++*(unsigned *)link;
+}
+
+static struct router_link *link_to(struct router *r, uint32_t node)
+{
+    struct node_info n = info_of(node, 1);
+    return router_up(r, n.id, 1, &asked[node], 1);
+}
+
+static struct grid_state *led_by(struct grid_state *s, uint32_t context, uint32_t node)
+{
+    if (grid_state_primary(s, context, 1).node != node)
+        ck_assert_int_eq(part(s, PART_HAND_OVER, context, 1, present(s, node)), GRID_OK);
+    return s;
+}
+
+static void answer(struct router *r, struct router_link *l, uint64_t revision, enum grid_err status)
+{
+    struct result res = {.status = status};
+    struct buf bytes = BUF_INIT;
+    struct arena *a = arena_new(1 << 20);
+    wire_forward_answer(&bytes, 1, revision, &res);
+    ck_assert(router_message(r, l, buf_slice(&bytes), a, 1));
+    arena_free(a);
+    buf_release(&bytes);
+}
+
+/* Node 1 asks node 3; `in_vain`: after node 2, which led before and whose link broke. */
+static enum grid_err told_by_3(struct op op, bool in_vain, enum grid_err status)
+{
+    struct grid_state *s = founded(3);
+    uint32_t context = make_context(s, "all", 4, 2, DURABILITY_ASYNC, 1);
+    struct router_conf conf = {.bytes_max = 1 << 20};
+    struct router_ports ports = {.reply = reply, .send = send};
+    struct router *r = router_new(&conf, &ports);
+    struct router_link *two = link_to(r, 2), *three = link_to(r, 3);
+    answers = asked[2] = asked[3] = 0;
+    op.cache = context << 16 | 1;
+    op.partition = 1;
+    op.key = slice_str("k");
+    led_by(s, context, in_vain ? 2 : 3);
+    router_set_grid(r, s, (struct replica_member){1, 1}, 1);
+    router_take(r, &op, 1);
+    struct grid_state *next = led_by(grid_state_copy(s), context, 3);
+    router_set_grid(r, next, (struct replica_member){1, 1}, 1);
+    router_down(r, two, 1);
+    ck_assert(asked[2] == in_vain && asked[3] == 1 && !answers);
+    answer(r, three, next->revision, status);
+    ck_assert_uint_eq(answers, 1);
+    router_check(r);
+    router_free(r);
+    grid_state_unref(s);
+    grid_state_unref(next);
+    return told;
+}
+
+START_TEST(who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt)
+{
+    static const enum grid_err errs[] = {GRID_EFEW_COPIES, GRID_EFULL,     GRID_EBUSY,
+                                         GRID_EDAMAGED,    GRID_ENO_CACHE, GRID_ETOO_LARGE};
+    struct op incr = {.kind = OP_INCR}, own = {.kind = OP_INCR, .has_session = true};
+    struct op get = {.kind = OP_GET};
+    for (unsigned i = 0; i < sizeof errs / sizeof *errs; i++) {
+        ck_assert_int_eq(told_by_3(incr, true, errs[i]), GRID_EIN_DOUBT);
+        ck_assert_int_eq(told_by_3(own, true, errs[i]), GRID_EIN_DOUBT);
+        ck_assert_int_eq(told_by_3(incr, false, errs[i]), errs[i]);
+        ck_assert_int_eq(told_by_3(get, true, errs[i]), errs[i]);
+    }
+}
+END_TEST
+
+START_TEST(who_has_looked_is_believed)
+{
+    static const enum grid_err errs[] = {GRID_OK, GRID_ECONDITION, GRID_ENOT_FOUND,
+                                         GRID_ENOT_NUMBER, GRID_EOVERFLOW};
+    for (unsigned i = 0; i < sizeof errs / sizeof *errs; i++)
+        ck_assert_int_eq(told_by_3((struct op){.kind = OP_INCR}, true, errs[i]), errs[i]);
+}
+END_TEST
+
+UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
+          who_has_looked_is_believed)
