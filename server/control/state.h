@@ -166,6 +166,9 @@ uint32_t grid_state_copies(const struct grid_state *s, const struct context_info
 /* Of each partition: those that are asked beside. `all` asks for as many as there are nodes. */
 uint32_t grid_state_unplaced(const struct grid_state *s, const struct context_info *info);
 
+/* Voters that raft has yet to be given before it survives the loss of as many as it should. */
+uint32_t grid_state_voters_missing(const struct grid_state *s);
+
 struct grid_load {   /* of one node */
     uint32_t copies; /* in sync */
     uint32_t primaries;

@@ -1,4 +1,5 @@
 /* summary.c - the control state in numbers, and what differs between two. */
+#include "control/settings.h"
 #include "control/state_priv.h"
 
 /* Nodes that may have a copy. */
@@ -25,6 +26,19 @@ uint32_t grid_state_unplaced(const struct grid_state *s, const struct context_in
     if (info->backups == BACKUPS_ALL || info->backups + 1 <= copies)
         return 0;
     return info->backups + 1 - copies;
+}
+
+uint32_t grid_state_voters_missing(const struct grid_state *s)
+{
+    uint32_t could = 0, vote = 0, most = (uint32_t)catalog_setting(s->catalog, SETTING_voters);
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        bool up = s->nodes[i].state == NODE_UP;
+        could += up && !s->nodes[i].draining;
+        vote += up && s->nodes[i].voter;
+    }
+    uint32_t wanted = could < most ? could : most;
+    wanted -= wanted && wanted % 2 == 0;
+    return wanted > vote ? wanted - vote : 0;
 }
 
 void grid_state_summary_add(const struct grid_state *s, size_t table, struct grid_summary *sum)

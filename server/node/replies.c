@@ -495,6 +495,10 @@ static void grid_problems(const struct grid_state *s, struct lines *l)
     for (size_t i = 0; i < sizeof part_problems / sizeof *part_problems; i++)
         part_problem_add(s, sums, &part_problems[i], l);
     free(sums);
+    count_add(
+        l, grid_state_voters_missing(s),
+        "voter is missing: until it is added, the loss of a node may stop the control plane",
+        "voters are missing: until they are added, the loss of a node may stop the control plane");
 }
 
 /* Contexts that ask for more copies than there are nodes for. */

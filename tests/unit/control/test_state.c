@@ -494,6 +494,26 @@ START_TEST(a_copy_moves_by_joining_promotion_hand_over_and_shrink)
 }
 END_TEST
 
+START_TEST(voters_are_missing_until_as_many_vote_as_should)
+{
+    struct grid_state *s = founded(1);
+    const uint32_t all[] = {1, 2, 3};
+    ck_assert_uint_eq(grid_state_voters_missing(s), 0);
+    ck_assert_int_eq(enter(s, 2, 1), GRID_OK);
+    ck_assert_uint_eq(grid_state_voters_missing(s), 0); /* two are no better than one */
+    ck_assert_int_eq(enter(s, 3, 1), GRID_OK);
+    ck_assert_uint_eq(grid_state_voters_missing(s), 2);
+    struct grid_command c = {.kind = GRID_VOTERS, .u.voters = {all, 3}};
+    ck_assert_int_eq(apply(s, &c), GRID_OK);
+    ck_assert_uint_eq(grid_state_voters_missing(s), 0);
+    gone_one(s, 3);
+    ck_assert_uint_eq(grid_state_voters_missing(s), 0);
+    ck_assert_int_eq(enter(s, 4, 1), GRID_OK);
+    ck_assert_uint_eq(grid_state_voters_missing(s), 1);
+    grid_state_unref(s);
+}
+END_TEST
+
 START_TEST(what_too_few_others_can_hold_is_kept_by_a_drained_node)
 {
     static const struct {
@@ -766,6 +786,7 @@ UNIT_MAIN("control/state", what_placement_gives_is_part_of_the_log,
           what_cannot_be_done_is_refused_and_changes_nothing,
           a_copy_moves_by_joining_promotion_hand_over_and_shrink,
           what_too_few_others_can_hold_is_kept_by_a_drained_node,
+          voters_are_missing_until_as_many_vote_as_should,
           copies_for_which_there_are_too_few_nodes_are_counted_and_not_missing,
           a_node_with_a_last_copy_is_removed_only_with_accepted_loss,
           who_is_left_of_those_waited_for_leads_when_the_other_is_removed,
