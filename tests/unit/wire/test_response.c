@@ -210,12 +210,28 @@ END_TEST
 START_TEST(a_whole_admin_reply_arrives)
 {
     static const uint8_t id[16] = {1, 2, 3};
-    const char *problems[] = {"one", "two"}, *labels[] = {"zone=a"};
+    const char *problems[] = {"one", "two"}, *labels[] = {"zone=a"}, *notes[] = {"three"};
     struct admin_metric metrics[] = {{"gets", 12, "", true}, {"memory", 34, "bytes", false}};
-    struct admin_node node = {"a",     id, "host:1", "0.1", 99,   4, labels, 1, "serving",
-                              metrics, 2,  1,        true,  true, 3, 4,      5};
-    struct admin_status status = {"shop", true, problems, 2, &node, 1, 1,  2,  3,  4,
-                                  5,      6,    0,        7, 8,     9, 10, 11, 12, true};
+    struct admin_node node = {.name = "a",
+                              .node_id = id,
+                              .address = "host:1",
+                              .version = "0.1",
+                              .labels = labels,
+                              .labels_len = 1,
+                              .state = "serving",
+                              .metrics = metrics,
+                              .metrics_len = 2,
+                              .kept = 6};
+    struct admin_status status = {.grid = "shop",
+                                  .problems = problems,
+                                  .problems_len = 2,
+                                  .notes = notes,
+                                  .notes_len = 1,
+                                  .nodes = &node,
+                                  .nodes_len = 1,
+                                  .partitions_damaged = 5,
+                                  .misplaced = 13,
+                                  .unplaced = 14};
     struct cache_info cache = {.id = 65537, .name = "default", .ttl_ms = 8};
     struct context_info info = {.id = 1, .name = "default", .caches = &cache, .caches_len = 1};
     struct admin_context context = {&info, 10, 20};
@@ -240,6 +256,10 @@ START_TEST(a_whole_admin_reply_arrives)
     ck_assert_str_eq(r->status->nodes[0]->metrics[1]->unit, "bytes");
     ck_assert(slice_eq(got(r->status->nodes[0]->node_id), slice_make(id, 16)));
     ck_assert_uint_eq(r->status->partitions_damaged, 5);
+    ck_assert_str_eq(r->status->notes[0], "three");
+    ck_assert_uint_eq(r->status->misplaced, 13);
+    ck_assert_uint_eq(r->status->unplaced, 14);
+    ck_assert_uint_eq(r->status->nodes[0]->kept, 6);
     ck_assert_uint_eq(r->contexts[0]->bytes, 20);
     ck_assert_str_eq(r->caches[0]->name, "default/default");
     ck_assert_uint_eq(r->caches[0]->entries, 30);
