@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { STEP_MS = 10, DAMAGE_MS = 3000 };
+enum { STEP_MS = 10, DAMAGE_AFTER_MS = 1000, DAMAGE_MS = 3000 };
 
 static unsigned some(struct world *w, unsigned most)
 {
@@ -315,13 +315,13 @@ static bool good(struct world *w, uint32_t id, uint32_t partition, const struct 
            !node_stalled(n, 1 + partition % w->mix.shards);
 }
 
-/* Its primary leaves nobody out: what it has asked for may be done already. */
+/* Its primary serves, and leaves nobody out: what it has asked for may be done already. */
 static bool keeps_all(struct world *w, uint32_t id, uint32_t partition,
                       const struct replica_config *c)
 {
-    const struct replica_set *s =
-        part_of(node_of(w, c->members[0].node), id, partition)->replica.set;
-    if (!s || s->ask)
+    const struct replica *r = &part_of(node_of(w, c->members[0].node), id, partition)->replica;
+    const struct replica_set *s = r->set;
+    if (!s || s->ask || r->phase != REPLICA_SERVING)
         return false;
     for (unsigned i = 1; i < c->in_sync; i++)
         if (s->peers[i].state != PEER_STREAM)
@@ -377,7 +377,9 @@ void faults_step(struct world *w)
     }
     if (w->calm) {
         calm_people(w);
-        if (w->mix.damage && w->newest && w->now < w->calm_at + DAMAGE_MS && below(w, 4) == 0)
+        msec_t since = w->now - w->calm_at; /* links that broke have been made anew by then */
+        bool soon = since >= DAMAGE_AFTER_MS && since < DAMAGE_MS;
+        if (w->mix.damage && w->newest && soon && below(w, 4) == 0)
             damage(w);
         return;
     }
