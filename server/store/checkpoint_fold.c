@@ -506,7 +506,8 @@ static void changes_fetch(const struct fold *f, size_t i)
     if (i + AHEAD < f->changes_len) {
         const struct effect *e = &change_at(f, &f->sorted[i + AHEAD])->effect;
         prefetch(e->key.data);
-        prefetch(e->value.data + e->value.len);
+        if (e->value.len)
+            prefetch(e->value.data + e->value.len - 1);
     }
 }
 
