@@ -57,7 +57,8 @@ struct checkpoint_report {
     uint64_t records;     /* folded */
     uint64_t changes;     /* keys written or removed */
     uint64_t transactions;
-    /* Partitions whose rows were found unreadable and are marked damaged now; of many, some. */
+    /* Partitions whose rows, or records, were found unreadable and are marked damaged now; of many,
+     * some. */
     struct wal_place damaged[CHECKPOINT_DAMAGED_MAX];
     size_t damaged_len;
     char text[STORE_WHY_BYTES]; /* what went wrong; empty: nothing */
@@ -67,8 +68,8 @@ struct checkpoint_report {
  * stays the caller's and is moved on.
  * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at
  * checkpoint_applied() and try again later; nothing is lost.
- * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it, or the
- * store is: stop checkpointing; the next start finds out which
+ * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it and does not
+ * tell whose records are lost, or the store is: stop checkpointing; the next start finds out which
  * partitions it hit. GRID_EIO: the caller ends the process. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,

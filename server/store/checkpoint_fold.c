@@ -161,6 +161,16 @@ static void head_hurt(struct fold_head *h)
     h->row.damaged = true;
 }
 
+/* A record cannot be read. What is known was told; a copy that began before it may have undone the
+ * mark. */
+static void head_lost(struct fold_head *h, bool known)
+{
+    if (known)
+        h->row.damaged = true;
+    else
+        head_hurt(h);
+}
+
 /* The head of a partition in this transaction. Borrowed until the next call. */
 static enum grid_err head_of(struct fold *f, uint32_t context, uint16_t partition,
                              struct fold_head **ret_head)
@@ -331,8 +341,10 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     if (err)
         return err;
     err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
-    if (err || !record_sane(&r, item))
-        return GRID_ECORRUPT;
+    if (err || !record_sane(&r, item)) {
+        head_lost(head, item->known);
+        return GRID_OK;
+    }
     if (f->limits->cuts && cuts_have(f->limits->cuts, r.context, r.partition, r.version, item->lsn))
         return GRID_OK;
     err = record_bases(f, &r);
@@ -676,14 +688,27 @@ static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *repor
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-/* What recovery found lost is accounted for by its partitions, which are marked. What was found
- * readable then, and is not now, is new damage. */
+/* Whose records they were is marked, like damage that recovery found. GRID_ECORRUPT: nothing tells,
+ * and recovery did not. */
+static enum grid_err take_lost(struct fold *f, const struct wal_item *item)
+{
+    struct fold_head *head;
+    enum grid_err err = item->places_len || item->known ? GRID_OK : GRID_ECORRUPT;
+    for (size_t i = 0; i < item->places_len && !err; i++) {
+        const struct wal_place *place = &item->places[i];
+        if (!alive(f, place->context, UINT32_MAX))
+            continue;
+        err = head_of(f, place->context, place->partition, &head);
+        if (!err)
+            head_lost(head, item->known);
+    }
+    return err;
+}
+
 static enum grid_err take(struct fold *f, const struct wal_item *item)
 {
     CHECK(item->lsn > f->lsn);
-    enum grid_err err = item->lost ? GRID_ECORRUPT : gather(f, item);
-    if (err == GRID_ECORRUPT && item->known)
-        err = GRID_OK;
+    enum grid_err err = item->lost ? take_lost(f, item) : gather(f, item);
     if (!err)
         f->lsn = item->last_lsn;
     return err;
@@ -705,7 +730,8 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char
         err = take(f, &item);
         if (err == GRID_ECORRUPT)
             snprintf(why, STORE_WHY_BYTES,
-                     "the log is damaged at lsn %" PRIu64 "; the checkpoint stays at %" PRIu64,
+                     "the log or the store is damaged at lsn %" PRIu64
+                     "; the checkpoint stays at %" PRIu64,
                      item.lsn, before);
     }
     return err;

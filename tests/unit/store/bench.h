@@ -68,6 +68,7 @@ static inline void bench_add(struct bench *b, struct effect *e, struct record_se
                        .time_ms = 1000 + b->seq,
                        .effects = e,
                        .effects_len = 1,
+                       .restates = e->kind == EFFECT_WIPE || e->kind == EFFECT_COPIED,
                        .has_session = session != NULL};
     if (session)
         r.session = *session;
@@ -127,7 +128,7 @@ static inline void check_value(struct bench *b, uint32_t cache, const char *key,
 }
 
 struct heads_found {
-    unsigned len;
+    unsigned len, damaged_len;
     bool damaged, copying;
     uint64_t version;
     uint64_t counts[8];
@@ -138,6 +139,7 @@ static inline void head_found(void *ctx, const struct checkpoint_head *h)
     struct heads_found *f = ctx;
     f->len++;
     f->damaged |= h->damaged;
+    f->damaged_len += h->damaged;
     f->copying |= h->copying;
     f->version = h->version;
     for (size_t i = 0; i < h->caches_len; i++)
