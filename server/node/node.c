@@ -307,6 +307,8 @@ static void signal_ready(void *ctx, int fd)
             n->stopping = true;
             log_info("node", "stopping");
             doors_close(n);
+            for (unsigned i = 0; i < n->shards; i++)
+                worker_part(&n->workers[i]);
             if (n->membership)
                 membership_leave(n, workers_stop);
             else

@@ -65,7 +65,10 @@ struct worker {
     struct list links;
     struct list dirty;
     struct list sleepers;
+    struct loop_timer part;       /* clients have heard by then that the node stops */
+    enum session_parting parting; /* what they hear */
     bool stopping;
+    bool parted;
     bool ended;     /* its thread has: what is under way is answered, nothing is begun */
     msec_t stop_by; /* loop time at which stopping becomes impolite */
 
@@ -148,6 +151,7 @@ void worker_run(struct worker *w); /* the thread's body */
 /* Control thread. */
 void worker_accept(struct worker *w, int fd, const struct net_addr *peer,
                    const struct entrance *at);
+void worker_part(struct worker *w); /* any thread: the node will stop, and serves until then */
 void worker_stop(struct worker *w); /* any thread */
 void worker_release(struct worker *w);
 /* An op of this turn; borrowed until its end. */

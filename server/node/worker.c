@@ -19,6 +19,7 @@ enum {
     ARENA_BYTES = 256 << 20, /* decoded requests of one turn */
     UNSENT_BYTES = 1 << 20,  /* what is handed to a connection before it is asked again */
     STOP_MS = 5000,          /* for answers in flight when the node stops */
+    PART_MS = 300,           /* for what clients send before they know that it does */
 };
 
 void worker_post(struct worker *w, struct note *n)
@@ -196,6 +197,23 @@ struct move {
     struct link *link;
 };
 
+/* Tell the client, as far as its protocol can, that the node stops. */
+static void link_part(struct link *l)
+{
+    struct worker *w = l->worker;
+    bool told = !w->parted && session_part(l->session, w->parting);
+    if (w->stopping && !told) {
+        session_stop(l->session, "the node is stopping");
+        link_dirty(l);
+    }
+}
+
+static void links_part(struct worker *w)
+{
+    list_for_each (it, &w->links)
+        link_part(list_entry(it, struct link, all));
+}
+
 static void move_run(struct note *n, void *thread)
 {
     struct move *m = container_of(n, struct move, note);
@@ -207,8 +225,7 @@ static void move_run(struct note *n, void *thread)
     list_push_back(&w->links, &l->all);
     session_moved(l->session, &w->ports);
     conn_attach(l->conn, w->loop);
-    if (w->stopping)
-        session_stop(l->session, "the node is stopping");
+    link_part(l);
     link_dirty(l);
 }
 
@@ -286,6 +303,7 @@ static void accepted_run(struct note *n, void *thread)
         list_push_back(&w->links, &l->all);
         if (!session_greeted(l->session) || session_expects(l->session))
             conn_expect(l->conn);
+        link_part(l);
     }
     free(a);
 }
@@ -388,26 +406,50 @@ static void worker_tick(void *ctx)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+static void part_run(struct note *n, void *thread)
+{
+    struct worker *w = thread;
+    if (!w->stopping)
+        w->parting = SESSION_LEAVES;
+    links_part(w);
+    free(n);
+}
+
+static void parted(void *ctx)
+{
+    struct worker *w = ctx;
+    w->parted = true;
+    links_part(w);
+}
+
 static void stop_run(struct note *n, void *thread)
 {
     struct worker *w = thread;
     w->stopping = true;
+    w->parting = SESSION_REFUSES;
     w->stop_by = loop_mono_ms(w->loop) + STOP_MS;
-    list_for_each (it, &w->links) {
-        struct link *l = list_entry(it, struct link, all);
-        session_stop(l->session, "the node is stopping");
-        link_dirty(l);
-    }
+    loop_timer_set(&w->part, PART_MS);
+    links_part(w);
     sleeping_end(w);
     loop_timer_set(&w->tick, 0);
     free(n);
 }
 
-void worker_stop(struct worker *w)
+static void note_post(struct worker *w, void (*run)(struct note *n, void *thread))
 {
     struct note *n = xalloc(sizeof *n);
-    *n = (struct note){.run = stop_run};
+    *n = (struct note){.run = run};
     worker_post(w, n);
+}
+
+void worker_part(struct worker *w)
+{
+    note_post(w, part_run);
+}
+
+void worker_stop(struct worker *w)
+{
+    note_post(w, stop_run);
 }
 
 void worker_init(struct worker *w, struct node *n, unsigned index)
@@ -422,6 +464,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
     list_init(&w->dirty);
     list_init(&w->sleepers);
     loop_timer_init(&w->tick, w->loop, worker_tick, w);
+    loop_timer_init(&w->part, w->loop, parted, w);
     pressure_init(w);
     w->ports = (struct session_ports){
         .ctx = w,
@@ -455,6 +498,7 @@ void worker_release(struct worker *w)
 {
     if (w->loop) {
         loop_timer_stop(&w->tick);
+        loop_timer_stop(&w->part);
         pressure_release(w);
         sleeping_release(w);
         loop_free(w->loop);

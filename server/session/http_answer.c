@@ -256,8 +256,8 @@ void http_answer(struct http_session *h, struct http_pending *p, const struct ht
     struct buf *out = first ? &h->base.out : &p->held;
     size_t body = p->head ? 0 : a->body.len;
     size_t room = FIELDS_BYTES + a->media.len + (a->more ? strlen(a->more) : 0) + body;
-    if (h->base.state == CLOSING && p->number + 1 == h->next)
-        p->close = true;
+    if ((h->base.state == CLOSING || h->base.parting) && p->number + 1 == h->next)
+        p->close = h->ending = true;
     uint8_t *from = buf_reserve(out, room);
     uint8_t *at = put_fields(h, p, a, put_status(from, a->status));
     if (body)

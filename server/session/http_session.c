@@ -163,7 +163,9 @@ static void judge(struct http_session *h, const struct http_request *r, uint64_t
     struct slice expect = r->headers[HEADER_EXPECT];
     enum grid_err err;
     h->refused = 0;
-    if (!r->route && head->parser.method == HTTP_OPTIONS && allowed) {
+    if (unlikely(h->base.parting == SESSION_REFUSES)) {
+        refuse(h, 0, GRID_ESTOPPING, NULL);
+    } else if (!r->route && head->parser.method == HTTP_OPTIONS && allowed) {
         refuse(h, 204, GRID_OK, NULL);
         allow(h, allowed);
     } else if (!r->route && allowed) {
@@ -202,7 +204,7 @@ static struct http_pending *pending_of(struct http_session *h)
     struct http_pending *p = http_pending_push(h);
     p->head = h->head.parser.method == HTTP_HEAD;
     p->old = h->head.parser.http_minor == 0;
-    p->close = !http_should_keep_alive(&h->head.parser);
+    p->close = h->base.parting || !http_should_keep_alive(&h->head.parser);
     return p;
 }
 
@@ -426,6 +428,12 @@ static bool http_expects(const struct session *s)
     return h->stage == IN_HEAD || !h->next;
 }
 
+/* Every answer looks: nothing to do when it begins. */
+static void http_part(struct session *s)
+{
+    (void)s;
+}
+
 static bool http_full(const struct session *s)
 {
     return http_pending_full(http_of_const(s));
@@ -460,5 +468,6 @@ const struct door http_door = {
     .admin_result = http_admin_result,
     .expects = http_expects,
     .full = http_full,
+    .part = http_part,
     .check = http_check,
 };

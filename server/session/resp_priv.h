@@ -44,6 +44,7 @@ enum {
     GATE_STRANGER = 2, /* has yet to authenticate */
     GATE_MULTI = 4,    /* in a transaction */
     GATE_PUBSUB = 8,   /* subscribed, in RESP2 */
+    GATE_PARTING = 16, /* the node stops: nothing is done any more */
 };
 
 struct resp_multi; /* resp_multi.c */

@@ -185,6 +185,8 @@ static enum resp_taken refuse_subscribed(struct resp_session *r, const struct re
 /* Who has yet to say who he is, what is queued, and what is done alone. */
 static enum resp_taken do_gated(struct resp_session *r, const struct resp_request *q)
 {
+    if (unlikely(r->gate & GATE_PARTING)) /* clients ask another node, as they do of Redis */
+        return refuse_line(r, slice_str("LOADING The node is stopping; nothing was done"));
     if ((r->gate & GATE_STRANGER) && !(q->command->flags & RESP_NO_AUTH))
         return refuse_line(r, slice_str("NOAUTH Authentication required."));
     if (unlikely((r->gate & GATE_PUBSUB) && !(q->command->flags & RESP_SUBSCRIBED)))
@@ -223,7 +225,7 @@ void resp_begin(struct resp_session *r)
     const struct cache_info *cache =
         catalog_cache_named(session_catalog(&r->base), slice_str(path));
     r->cache = cache ? cache->id : 0;
-    r->gate = session_trusts(&r->base) ? 0 : GATE_STRANGER;
+    r->gate = (r->gate & GATE_PARTING) | (session_trusts(&r->base) ? 0 : GATE_STRANGER);
     snprintf(r->user, sizeof r->user, "%s", peer->user[0] ? peer->user : "default");
 }
 
@@ -352,6 +354,12 @@ static bool resp_full(const struct session *s)
     return resp_ring_full(r) || (r->alone && s->in_flight);
 }
 
+static void resp_part(struct session *s)
+{
+    if (s->parting == SESSION_REFUSES)
+        resp_of(s)->gate |= GATE_PARTING;
+}
+
 static bool resp_expects(const struct session *s)
 {
     return resp_of_const(s)->gate & (GATE_STRANGER | GATE_FRESH);
@@ -400,5 +408,6 @@ const struct door resp_door = {
     .admin_result = resp_admin_result,
     .expects = resp_expects,
     .full = resp_full,
+    .part = resp_part,
     .check = resp_check,
 };

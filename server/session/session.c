@@ -240,6 +240,16 @@ void session_moved(struct session *s, const struct session_ports *ports)
     s->door->moved(s);
 }
 
+bool session_part(struct session *s, enum session_parting how)
+{
+    if (!s->door->part)
+        return false;
+    CHECK(how >= s->parting);
+    s->parting = (uint8_t)how;
+    s->door->part(s);
+    return true;
+}
+
 void session_stop(struct session *s, const char *reason)
 {
     if (s->state == CLOSING)

@@ -157,6 +157,14 @@ void session_sent(struct session *s, size_t n);
 
 /* The connection lives on the thread of `ports` now: says hello to the client. */
 void session_moved(struct session *s, const struct session_ports *ports);
+enum session_parting {
+    SESSION_STAYS,
+    SESSION_LEAVES, /* what comes is done, but HTTP clients hear to come on this connection no more */
+    SESSION_REFUSES, /* what comes is refused, so that clients know that it was not done */
+};
+/* The node is about to stop: `how` only grows. False: the door has no words for it (grid clients
+ * ask again elsewhere, exactly once): session_stop() is all there is. */
+bool session_part(struct session *s, enum session_parting how);
 /* Take no more requests, answer what is in flight. `reason` is for the log; static. */
 void session_stop(struct session *s, const char *reason);
 /* CLOSING, nothing in flight, nothing to send: close the connection. */

@@ -42,6 +42,7 @@ struct door {
     bool (*expects)(const struct session *s); /* see session_expects(); NULL: never */
     bool (*full)(const struct session *s);    /* takes nothing for now; NULL: never */
     void (*news)(struct session *s);          /* see session_news(); NULL: nothing */
+    void (*part)(struct session *s);          /* session.parting has changed; NULL: no words */
     void (*check)(const struct session *s);   /* NULL: nothing */
 };
 
@@ -72,7 +73,8 @@ struct session {
         size_t context;
     } known;
     const char *reason;
-    uint8_t wrong; /* passwords so far */
+    uint8_t wrong;   /* passwords so far */
+    uint8_t parting; /* enum session_parting */
     char client[CLIENT_NAME_BYTES];
 };
 

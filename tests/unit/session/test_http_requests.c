@@ -117,6 +117,40 @@ START_TEST(a_refused_request_is_the_same_byte_by_byte)
 }
 END_TEST
 
+START_TEST(a_node_that_stops_takes_leave_with_the_last_answer_and_refuses_what_still_comes)
+{
+    struct fake *f = fake_http();
+    fake_text(f, GET_K GET_K);
+    ck_assert(session_part(f->session, SESSION_LEAVES));
+    fake_answer(f->ops[0], (struct result){.status = GRID_ENOT_FOUND});
+    ck_assert_ptr_null(strstr(fake_out(f), "Connection: close"));
+    fake_answer(f->ops[1], (struct result){.status = GRID_ENOT_FOUND});
+    ck_has(fake_out(f), "Connection: close");
+    ck_assert(session_finished(f->session));
+    fake_free(f);
+    f = fake_http();
+    ck_assert(session_part(f->session, SESSION_LEAVES));
+    fake_text(f, GET_K); /* it is done as long as the node can */
+    ck_assert_uint_eq(f->ops_len, 1);
+    fake_answer(f->ops[0], (struct result){.status = GRID_ENOT_FOUND});
+    ck_has(fake_out(f), "Connection: close");
+    ck_assert(session_finished(f->session));
+    fake_free(f);
+    f = fake_http();
+    ck_assert(session_part(f->session, SESSION_REFUSES));
+    ck_assert(!session_finished(f->session));
+    fake_text(f, GET_K);
+    const char *text = fake_out(f);
+    ck_has(text, "HTTP/1.1 503 ");
+    ck_has(text, "\r\nRetry-After: 1\r\n");
+    ck_has(text, "Connection: close");
+    ck_has(text, "\"STOPPING\"");
+    ck_assert(session_finished(f->session));
+    ck_assert_uint_eq(f->ops_len, 0);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(a_request_in_pieces_is_taken_when_it_is_whole)
 {
     static const char put[] = "PUT /v1/caches/default/default/a%2fb?affinity=x+y%2B" HOST
@@ -390,6 +424,7 @@ END_TEST
 
 UNIT_MAIN("session/http_requests", what_cannot_be_done_is_refused_with_its_status,
           a_refused_request_is_the_same_byte_by_byte, a_request_in_pieces_is_taken_when_it_is_whole,
+          a_node_that_stops_takes_leave_with_the_last_answer_and_refuses_what_still_comes,
           chunks_are_put_together, answers_come_in_the_order_of_the_requests,
           no_more_than_64_requests_wait_and_then_it_goes_on, the_head_is_bounded,
           a_connection_is_kept_as_the_version_and_connection_say,

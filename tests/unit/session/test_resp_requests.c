@@ -59,6 +59,29 @@ START_TEST(a_call_has_the_whole_command_and_its_keys)
 }
 END_TEST
 
+START_TEST(a_node_that_stops_answers_what_is_in_flight_and_refuses_what_still_comes)
+{
+    static const char said[] = "-LOADING The node is stopping; nothing was done|";
+    struct fake *f = fake_resp();
+    fake_ask(f, "GET k");
+    ck_assert(session_part(f->session, SESSION_LEAVES));
+    ck_asks(f, "PING", ""); /* behind the other */
+    ck_assert(session_part(f->session, SESSION_REFUSES));
+    fake_ask(f, "INCR k");
+    fake_ask(f, "PING");
+    ck_assert_uint_eq(f->ops_len, 1);
+    fake_bulk(f->ops[0], "v");
+    char all[256];
+    snprintf(all, sizeof all, "$1|v|+PONG|%s%s", said, said);
+    ck_says(f, all);
+    ck_asks(f, "RESET", said);
+    ck_asks(f, "INCR k", said);
+    session_stop(f->session, "the node is stopping");
+    ck_assert(session_finished(f->session));
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(debug_sleep_is_refused_until_an_administrator_allows_it)
 {
     struct fake *f = fake_resp();
@@ -489,6 +512,7 @@ END_TEST
 UNIT_MAIN("session/resp_requests",
           replies_keep_the_order_of_requests_whatever_order_results_come_in,
           a_call_has_the_whole_command_and_its_keys,
+          a_node_that_stops_answers_what_is_in_flight_and_refuses_what_still_comes,
           debug_sleep_is_refused_until_an_administrator_allows_it,
           keys_of_several_partitions_are_asked_for_one_by_one,
           the_first_error_of_a_split_command_is_its_reply, what_lies_in_one_partition_is_one_call,
