@@ -216,6 +216,8 @@ struct slice resp_error_of(enum grid_err err)
         return slice_str("CLUSTERDOWN the node is stopping");
     case GRID_ENOT_PRIMARY:
         return slice_str("CLUSTERDOWN Hash slot not served: no node leads its partition for now");
+    case GRID_EENTERING:
+        return slice_str("CLUSTERDOWN The node is not in the grid: see gridctl status");
     case GRID_EIN_DOUBT:
         return slice_str("INDOUBT no answer: the write may or may not have been done");
     case GRID_ESTALE:

@@ -325,6 +325,7 @@ static void waits_tell(struct membership *m)
     grid_member_status(m->member, now_of(m), &s);
     bool in = s.phase == GRID_IN && m->told.node;
     waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
+    atomic_store(&m->node->refused, s.phase == GRID_REFUSED);
 }
 
 bool membership_refused(struct node *n)

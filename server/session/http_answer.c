@@ -303,6 +303,10 @@ void http_problem(struct http_session *h, struct http_pending *p, enum grid_err 
 {
     unsigned status = http_status_of(err);
     const char *more = NULL;
+    char why[WAITS_BYTES];
+    const struct session_ports *ports = h->base.ports;
+    if (!detail && err == GRID_EENTERING && ports->waits && ports->waits(ports->ctx, why))
+        detail = why;
     if (!detail && err == GRID_ENOT_PRIMARY)
         detail = "no node leads the partition for now; nothing was done";
     if (status == 503)
