@@ -235,9 +235,18 @@ static enum grid_err context_alter(struct catalog *c, const struct admin_request
     return catalog_context_alter(c, &want, why);
 }
 
-/* What this node can do alone. */
+/* What the rows of settings.def do not say. Not judged when it is applied: a control log may have
+ * what was allowed once. */
 static enum grid_err setting_judge(const struct node *n, const struct admin_request *r, char *why)
 {
+    if (strcmp(r->name, setting_rows[SETTING_voters].name) == 0 && r->value % 2 == 0) {
+        snprintf(why, WHY_BYTES,
+                 "voters is %lld, an even number: no more of them may be lost than of %lld: set "
+                 "%lld or %lld",
+                 (long long)r->value, (long long)r->value - 1, (long long)r->value - 1,
+                 (long long)r->value + 1);
+        return GRID_EBAD_REQUEST;
+    }
     if (strcmp(r->name, "max_value") == 0 && r->value > n->value_max) {
         snprintf(why, WHY_BYTES,
                  "max_value is %lld, but the log takes values up to %lld bytes: raise log_segment",
