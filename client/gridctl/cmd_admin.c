@@ -379,10 +379,12 @@ static bool confirmed(struct ctl *c, const char *question, const char *context)
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-typedef enum grid_err give_up_fn(struct grid *g, const char *context);
+typedef enum grid_err give_up_fn(struct grid *g, const char *context, uint64_t *ret_partitions);
 
 static int give_up(struct ctl *c, const struct args *a, const char *question, give_up_fn *call)
 {
+    static const struct out_column columns[] = {{"partitions", OUT_NUMBER, false}};
+    uint64_t partitions;
     const char *context = args_text(a, "CONTEXT");
     int fd = fileno(c->in);
     if (!args_flag(a, "--accept-loss")) {
@@ -394,7 +396,13 @@ static int give_up(struct ctl *c, const struct args *a, const char *question, gi
     int code = ctl_connect(c, 0);
     if (code)
         return code;
-    return ended(c, call(c->grid, context), context);
+    enum grid_err err = call(c->grid, context, &partitions);
+    if (err)
+        return ctl_fail(c, err, context);
+    out_begin(c->out, OUT_RECORD, COLUMNS(columns));
+    out_number(c->out, partitions);
+    out_end(c->out);
+    return EXIT_DONE;
 }
 
 int cmd_partition_recover(struct ctl *c, const struct args *a)

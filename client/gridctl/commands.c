@@ -286,7 +286,9 @@ const struct command commands[] = {
     },
     {
         .path = "partition recover",
-        .help = "give up what is damaged, or only on nodes that are down; go on with the rest",
+        .help =
+            "give up what is damaged, or only on nodes that are down; go on with the rest; print "
+            "how many partitions went on",
         .args = {{.name = "CONTEXT",
                   .type = ARG_NAME,
                   .help = "its partitions that are damaged, or wait for a node"}},
@@ -296,7 +298,7 @@ const struct command commands[] = {
     },
     {
         .path = "partition reset",
-        .help = "begin anew, empty, where the last copy is lost",
+        .help = "begin anew, empty, where the last copy is lost; print how many partitions did",
         .args = {{.name = "CONTEXT", .type = ARG_NAME, .help = "its lost partitions"}},
         .options = {{.name = "accept-loss", .help = "do not ask: what was in them is gone"}},
         .run = cmd_partition_reset,

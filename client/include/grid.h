@@ -442,10 +442,12 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
                                                          struct grid_partition_info **ret_list,
                                                          size_t *ret_len);
 /* Give up what is damaged in the context's partitions and go on with what is readable. Loses data:
- * say so to a person first. */
-GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context);
-/* Partitions of the context whose last copy is lost begin again, empty. */
-GRID_API GRID_MUST_USE enum grid_err grid_partition_reset(struct grid *g, const char *context);
+ * say so to a person first. *ret_partitions (NULL is fine): how many go on. */
+GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context,
+                                                            uint64_t *ret_partitions);
+/* Partitions of the context whose last copy is lost begin again, empty; *ret_partitions as above. */
+GRID_API GRID_MUST_USE enum grid_err grid_partition_reset(struct grid *g, const char *context,
+                                                          uint64_t *ret_partitions);
 /* Give up the copy that a node has of a partition, and make it anew from another that is in sync:
  * for one that grid_verify() found different. Refused where it has the only one. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_repair(struct grid *g, const char *context,

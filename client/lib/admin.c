@@ -433,20 +433,28 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
     return admin(g, &m, convert_partitions, &out);
 }
 
-enum grid_err grid_partition_recover(struct grid *g, const char *context)
+static enum grid_err convert_went_on(const Grid__AdminReply *reply, void *to)
+{
+    uint64_t *ret_partitions = to;
+    if (ret_partitions)
+        *ret_partitions = reply->went_on;
+    return GRID_OK;
+}
+
+enum grid_err grid_partition_recover(struct grid *g, const char *context, uint64_t *ret_partitions)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RECOVER);
     m.name = text_of(context);
     m.all_partitions = m.accept_loss = true;
-    return admin(g, &m, NULL, NULL);
+    return admin(g, &m, convert_went_on, ret_partitions);
 }
 
-enum grid_err grid_partition_reset(struct grid *g, const char *context)
+enum grid_err grid_partition_reset(struct grid *g, const char *context, uint64_t *ret_partitions)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RESET);
     m.name = text_of(context);
     m.all_partitions = true;
-    return admin(g, &m, NULL, NULL);
+    return admin(g, &m, convert_went_on, ret_partitions);
 }
 
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,

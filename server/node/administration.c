@@ -187,6 +187,7 @@ static void recovered(struct worker *w, void *ctx, enum grid_err err, const char
     struct visit *v = ctx;
     v->err = err;
     snprintf(v->why, sizeof v->why, "%s", why);
+    v->job->shares[v->index].given_up = err ? 0 : v->given_up;
     visit_tell(w, v);
 }
 
@@ -202,6 +203,7 @@ static void visit_run(struct note *note, void *thread)
     }
     if (v->job->request.op == ADMIN_PARTITION_RECOVER)
         places = recover_places(w, v->job, &len);
+    v->given_up = len;
     if (len)
         damage_give_up(w, places, len, recovered, v);
     else

@@ -27,6 +27,7 @@ struct share { /* what one worker tells */
     struct verify_sum *digests; /* VERIFY: of the partitions asked for */
     size_t digests_len;
     unsigned repaired; /* PARTITION_REPAIR: enum repair_state */
+    size_t given_up;   /* PARTITION_RECOVER: damaged partitions */
 };
 
 /* What another node said. */
@@ -67,6 +68,7 @@ struct job {
     struct arena *arena; /* of what they said */
     struct verdicts *verdicts;
     struct rescue *rescue;
+    uint64_t rescued; /* partitions, by changes of the control state */
     struct repair *repair;
 };
 
@@ -74,6 +76,7 @@ struct visit {
     struct note note;
     struct job *job;
     unsigned index;
+    size_t given_up; /* PARTITION_RECOVER: when it is done */
     enum grid_err err;
     char why[STORE_WHY_BYTES];
 };
@@ -135,5 +138,6 @@ void repair_reply(struct job *j, struct admin_reply *reply);
 bool rescue_begin(struct job *j);
 /* All have told what they have. False: it goes on by itself. */
 bool rescue_heard(struct job *j);
+void rescue_reply(struct job *j, struct admin_reply *reply);
 
 #endif

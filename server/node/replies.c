@@ -645,11 +645,16 @@ static void plain_reply(struct job *j, struct admin_reply *reply)
 void reply_make(struct job *j)
 {
     static void (*const replies[])(struct job *, struct admin_reply *) = {
-        [ADMIN_STATUS] = status_reply,           [ADMIN_CONTEXT_LIST] = contexts_reply,
-        [ADMIN_CONTEXT_SHOW] = contexts_reply,   [ADMIN_CACHE_LIST] = caches_reply,
-        [ADMIN_SETTINGS_LIST] = settings_reply,  [ADMIN_PARTITION_LIST] = partitions_reply,
-        [ADMIN_PARTITION_RECOVER] = plain_reply, [ADMIN_VERIFY] = verify_reply,
+        [ADMIN_STATUS] = status_reply,
+        [ADMIN_CONTEXT_LIST] = contexts_reply,
+        [ADMIN_CONTEXT_SHOW] = contexts_reply,
+        [ADMIN_CACHE_LIST] = caches_reply,
+        [ADMIN_SETTINGS_LIST] = settings_reply,
+        [ADMIN_PARTITION_LIST] = partitions_reply,
+        [ADMIN_PARTITION_RECOVER] = rescue_reply,
+        [ADMIN_VERIFY] = verify_reply,
         [ADMIN_PARTITION_REPAIR] = repair_reply,
+        [ADMIN_PARTITION_RESET] = rescue_reply,
     };
     struct admin_reply reply = {.revision = j->catalog->revision};
     unsigned op = (unsigned)j->request.op;

@@ -40,6 +40,7 @@ static void change_done(void *ctx, const struct grid_done *d)
         j->err = err;
         snprintf(j->why, sizeof j->why, "not all could be done: %s", err_text(err));
     }
+    j->rescued += !err;
     rescue_end(j);
 }
 
@@ -196,4 +197,16 @@ bool rescue_begin(struct job *j)
         job_visits(j);
     }
     return true;
+}
+
+/* One that waited, and was damaged where it goes on, counts twice. */
+void rescue_reply(struct job *j, struct admin_reply *reply)
+{
+    reply->went_on = j->rescued;
+    for (unsigned i = 0; j->shares && i < j->node->shards; i++)
+        reply->went_on += j->shares[i].given_up;
+    for (size_t i = 0; i < j->words_len; i++)
+        if (j->words[i].there)
+            reply->went_on += j->words[i].reply.went_on;
+    reply_encode(j, reply);
 }

@@ -226,6 +226,7 @@ void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
     m.revision = reply->revision;
     m.verified = reply->verified;
     m.entries = reply->entries;
+    m.went_on = reply->went_on;
     wire_pack(&m.base, out);
     arena_free(a);
 }

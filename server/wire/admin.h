@@ -166,6 +166,7 @@ struct admin_reply {
     uint64_t revision;
     uint32_t verified; /* VERIFY: partitions that are equal everywhere */
     uint64_t entries;  /* ... and what is in them */
+    uint64_t went_on;  /* PARTITION_RECOVER, PARTITION_RESET: partitions that it was done for */
 };
 
 /* "context create"; "?" for a number that is none. */

@@ -219,6 +219,7 @@ enum grid_err wire_admin_reply_decode(struct slice in, struct arena *arena,
         return arena_refused(arena) ? GRID_ENOMEM : GRID_EBAD_REQUEST;
     ret_reply->revision = m->revision;
     ret_reply->verified = m->verified;
+    ret_reply->went_on = m->went_on;
     bool taken = take_status(m->status, arena, ret_reply) && take_contexts(m, arena, ret_reply) &&
                  take_caches(m, arena, ret_reply) && take_partitions(m, arena, ret_reply);
     return taken ? GRID_OK : GRID_ENOMEM;

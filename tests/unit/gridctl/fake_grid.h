@@ -487,9 +487,10 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
     return fake.err;
 }
 
-enum grid_err grid_partition_recover(struct grid *g, const char *context)
+enum grid_err grid_partition_recover(struct grid *g, const char *context, uint64_t *ret_partitions)
 {
     (void)g, (void)context;
+    *ret_partitions = 3;
     return fake.err;
 }
 
@@ -535,9 +536,10 @@ enum grid_err grid_verify(struct grid *g, const char *context, uint32_t first, u
     return GRID_OK;
 }
 
-enum grid_err grid_partition_reset(struct grid *g, const char *context)
+enum grid_err grid_partition_reset(struct grid *g, const char *context, uint64_t *ret_partitions)
 {
     (void)g, (void)context;
+    *ret_partitions = 0;
     return fake.err;
 }
 
