@@ -159,7 +159,7 @@ void session_sent(struct session *s, size_t n);
 void session_moved(struct session *s, const struct session_ports *ports);
 enum session_parting {
     SESSION_STAYS,
-    SESSION_LEAVES, /* what comes is done, but HTTP clients hear to come on this connection no more */
+    SESSION_LEAVES,  /* what comes is done; HTTP clients are told to use another connection */
     SESSION_REFUSES, /* what comes is refused, so that clients know that it was not done */
 };
 /* The node is about to stop: `how` only grows. False: the door has no words for it (grid clients

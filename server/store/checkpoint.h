@@ -68,9 +68,9 @@ struct checkpoint_report {
  * stays the caller's and is moved on.
  * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at
  * checkpoint_applied() and try again later; nothing is lost.
- * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it and does not
- * tell whose records are lost, or the store is: stop checkpointing; the next start finds out which
- * partitions it hit. GRID_EIO: the caller ends the process. */
+ * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it and does
+ * not tell whose records are lost, or the store is: stop checkpointing; the next start finds out
+ * which partitions it hit. GRID_EIO: the caller ends the process. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,
