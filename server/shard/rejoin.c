@@ -259,13 +259,22 @@ static void record_take(struct shard *s, struct slice bytes)
     partition_touch(s, p);
 }
 
+/* Somebody who waits for it is in the scan. */
+static bool in_scan(const struct others *o)
+{
+    for (uint32_t i = 0; i < o->out_len; i++)
+        if (o->out[i].scanned)
+            return true;
+    return false;
+}
+
 /* The log was read as far as it goes. Who has not come to where it was when the scan began, has to
  * be copied. */
 static void missing_look(struct shard *s, uint64_t reached)
 {
     list_for_each (it, &s->sharing->rejoin.waiting) {
         struct others *o = list_entry(it, struct others, rejoining);
-        if (reached < o->goal_lsn)
+        if (reached < o->goal_lsn || !in_scan(o))
             continue;
         if (o->page_last < o->goal)
             o->partition->stored_from = seq_of(o->goal);

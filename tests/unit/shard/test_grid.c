@@ -326,6 +326,35 @@ START_TEST(a_damaged_partition_is_not_copied)
 }
 END_TEST
 
+/* --- the log again ---------------------------------------------------------------------------- */
+
+/* The tails keep next to nothing, and writes go on: the scan for one partition does not end before
+ * others come. */
+START_TEST(who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too)
+{
+    uint64_t copies = 0, stored = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct world *w = world_new(seed, 2, DURABILITY_SYNC);
+        struct wnode *n = &w->nodes[0], *other = &w->nodes[1];
+        other->retention = 64 << 20;
+        other->s->sharing->tail.bytes_max = 1;
+        world_run(w, 3000);
+        copies -= w->copies;
+        for (int i = 0; i < 8; i++) {
+            node_kill(n);
+            n->back_at = w->now + 1500;
+            world_run(w, 4000);
+        }
+        copies += w->copies;
+        stored += other->s->stats.rejoined[REJOIN_STORED];
+        world_heal(w);
+        world_free(w);
+    }
+    ck_assert_uint_gt(stored, 100);
+    ck_assert_uint_le(copies, 16);
+}
+END_TEST
+
 /* --- damage ----------------------------------------------------------------------------------- */
 
 static bool damaged(const struct wnode *n)
@@ -489,6 +518,7 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           a_scan_that_went_on_at_the_primary_stays_there, a_damaged_partition_is_not_copied,
           a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
+          who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too,
           what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
