@@ -75,6 +75,8 @@ void replica_restate(struct replica *r, uint64_t version)
     r->acked = version;
     if (r->commit > version)
         r->commit = version;
+    if (r->role == REPLICA_PRIMARY)
+        commit_update(r);
 }
 
 void replica_recover_copying(struct replica *r)

@@ -68,7 +68,8 @@ void replica_init(struct replica *r, uint64_t epoch);
 /* R10: at a start, before the first configuration. A record found on disk, or in the checkpoint, in
  * order of their versions (others are passed over). */
 void replica_recover(struct replica *r, uint64_t version);
-/* A record of this node's own said what the last one is (data/record.h: WIPE, MEND, ADOPT). */
+/* A record of this node's own said what the last one is (data/record.h: WIPE, MEND, ADOPT). Also
+ * later, of a primary that has no other in sync: who joins is copied. */
 void replica_restate(struct replica *r, uint64_t version);
 /* What was found is a part of a copy that never ended. */
 void replica_recover_copying(struct replica *r);

@@ -6,26 +6,58 @@
 
 enum { WIPE_RETRY_MS = 100 };
 
-enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
-                             uint64_t *ret_lsn)
+static bool logged(const struct partition *p)
+{
+    return p->context->info->durability != DURABILITY_MEMORY;
+}
+
+static void restate_begin(const struct partition *p, struct record *rec)
 {
     rec->context = p->context_id;
     rec->partition = p->index;
     rec->restates = true;
-    bool logged = p->context->info->durability != DURABILITY_MEMORY;
+}
+
+/* The log has room for it. */
+static enum grid_err restate_do(struct shard *s, struct partition *p, const struct record *rec,
+                                uint64_t *ret_lsn)
+{
     *ret_lsn = 0;
-    if (logged && !s->ports.log_has_room(s->ports.ctx, record_size_max(rec)))
-        return GRID_EFULL;
     enum grid_err err = content_stage(p->content, rec);
     if (err)
         return err;
-    if (logged)
+    if (logged(p))
         *ret_lsn = s->logged = s->ports.log_append(s->ports.ctx, rec, true);
     content_apply(p->content, rec);
-    if (logged)
+    if (logged(p))
         marks_add(&s->marks, p, rec->version, *ret_lsn, record_size_max(rec));
     partition_account(s, p);
     return GRID_OK;
+}
+
+enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
+                             uint64_t *ret_lsn)
+{
+    restate_begin(p, rec);
+    if (logged(p) && !s->ports.log_has_room(s->ports.ctx, record_size_max(rec)))
+        return GRID_EFULL;
+    return restate_do(s, p, rec, ret_lsn);
+}
+
+/* By a record without effects, for which the log keeps room. What others have ends before it, and
+ * neither tail nor log lead to it: so they are copied. */
+void partition_depart(struct shard *s, struct partition *p)
+{
+    struct record rec = {.version = replica_peek(&p->replica)};
+    uint64_t lsn;
+    if (!s->sharing || p->replica.role != REPLICA_PRIMARY || !rec.version || wipe_due(p))
+        return;
+    tail_forget(p);
+    p->stored_from = UINT64_MAX;
+    restate_begin(p, &rec);
+    if (!restate_do(s, p, &rec, &lsn))
+        replica_restate(&p->replica, rec.version);
+    partition_touch(s, p);
 }
 
 /* --- wiping ----------------------------------------------------------------------------------- */

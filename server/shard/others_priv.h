@@ -216,6 +216,9 @@ MUST_USE
 enum grid_err record_restate(struct shard *s, struct partition *p, struct record *rec,
                              uint64_t *ret_lsn);
 
+/* What it has is not what its log says any more: nobody is to be brought on from that. */
+void partition_depart(struct shard *s, struct partition *p);
+
 /* --- digest.c --------------------------------------------------------------------------------- */
 
 struct digest;

@@ -205,5 +205,6 @@ bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition
     if (!p || !p->damaged)
         return false;
     partition_empty(s, p);
+    partition_depart(s, p); /* what is lost here another may have yet, and bring back later */
     return true;
 }

@@ -326,6 +326,106 @@ START_TEST(a_damaged_partition_is_not_copied)
 }
 END_TEST
 
+static const struct partition *first_partition(const struct wnode *n)
+{
+    return n->s ? n->s->contexts[n->w->context]->partitions[0] : NULL;
+}
+
+static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
+{
+    for (int i = 0; i < 10000 && (!first_partition(n) || first_partition(n)->gate != gate); i++)
+        world_step(w);
+    ck_assert_ptr_nonnull(first_partition(n));
+    ck_assert_int_eq(first_partition(n)->gate, gate);
+}
+
+/* Its rows are the first ones. Returns the first of which `other` has the entry. */
+static uint64_t row_of_both(struct wnode *n, const struct wnode *other)
+{
+    struct checkpoint_page page = {0};
+    struct content *theirs = first_partition(other)->content;
+    ck_assert(!checkpoint_scan(n->checkpoint, n->w->context, 0, UINT32_MAX, 0, (struct slice){0},
+                               1000, SIZE_MAX, &page));
+    uint64_t at = 0;
+    while (at < page.len &&
+           !content_get(theirs, page.entries[at].cache, page.entries[at].key,
+                        content_hash(theirs, page.entries[at].cache, page.entries[at].key)))
+        at++;
+    ck_assert_uint_lt(at, page.len);
+    checkpoint_page_release(&page);
+    return at;
+}
+
+/* At rest. */
+static void all_folded(struct wnode *n)
+{
+    log_sync(n);
+    fold(n);
+    ck_assert_uint_ge(content_clean(first_partition(n)->content),
+                      replica_last(&first_partition(n)->replica));
+}
+
+/* As node/damage.c does it when an operator asks. */
+static void damage_given_up(struct wnode *n)
+{
+    struct wal_place place = {n->w->context, 0};
+    shard_recover_damage(n->s, place.context, place.partition);
+    ck_assert(!checkpoint_give_up(n->checkpoint, &place, NULL));
+    ck_assert(shard_recover_give_up(n->s, place.context, place.partition));
+    ck_assert(!checkpoint_partition(n->checkpoint, &place, head_each, session_each, n));
+    n->turn_at = 0;
+}
+
+/* Some of it. */
+static bool copy_has_come(const struct wnode *n)
+{
+    const struct partition *p = first_partition(n);
+    return p && p->others && content_copying(p->content) && p->others->in.number > 2;
+}
+
+START_TEST(a_copy_of_what_was_given_up_begins_anew)
+{
+    struct world *w = copying_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    for (int i = 0; i < 20000 && !copy_has_come(other); i++)
+        world_step(w);
+    ck_assert(copy_has_come(other));
+    all_folded(n);
+    ck_assert(store_mem_flip(n->store, KV_ENTRIES, row_of_both(n, other), 0));
+    damage_given_up(n);
+    w->lossy = true;
+    world_heal(w);
+    world_free(w);
+}
+END_TEST
+
+/* Its copy was whole when it went, and the tail would bring it on. */
+START_TEST(who_was_away_when_damage_was_given_up_gets_a_copy)
+{
+    struct world *w = world_new(3, 2, DURABILITY_SYNC);
+    world_run(w, 3000);
+    world_heal(w);
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    all_folded(n);
+    uint64_t row = row_of_both(n, other);
+    node_kill(other);
+    other->back_at = w->now + 3000;
+    gate_await(w, n, GATE_OPEN);
+    ck_assert(store_mem_flip(n->store, KV_ENTRIES, row, 0));
+    damage_given_up(n);
+    w->lossy = true;
+    uint64_t copies = w->copies;
+    world_heal(w);
+    ck_assert_uint_eq(w->copies, copies + 1);
+    node_kill(node_numbered(w, grid_state_primary(w->truth, w->context, 0).node));
+    world_heal(w);
+    ck_assert_uint_eq(w->copies, copies + 1);
+    world_free(w);
+}
+END_TEST
+
 /* --- the log again ---------------------------------------------------------------------------- */
 
 /* The tails keep next to nothing, and writes go on: the scan for one partition does not end before
@@ -411,19 +511,6 @@ START_TEST(so_does_one_that_was_handed_over_to_when_it_was_damaged)
 END_TEST
 
 /* --- reset ------------------------------------------------------------------------------------ */
-
-static const struct partition *first_partition(const struct wnode *n)
-{
-    return n->s ? n->s->contexts[n->w->context]->partitions[0] : NULL;
-}
-
-static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
-{
-    for (int i = 0; i < 10000 && (!first_partition(n) || first_partition(n)->gate != gate); i++)
-        world_step(w);
-    ck_assert_ptr_nonnull(first_partition(n));
-    ck_assert_int_eq(first_partition(n)->gate, gate);
-}
 
 static void down_for_long(struct wnode *n)
 {
@@ -518,6 +605,8 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           a_scan_that_went_on_at_the_primary_stays_there, a_damaged_partition_is_not_copied,
           a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
+          a_copy_of_what_was_given_up_begins_anew,
+          who_was_away_when_damage_was_given_up_gets_a_copy,
           who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too,
           what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
