@@ -195,11 +195,15 @@ END_TEST
 
 START_TEST(a_stored_outcome_after_a_lost_answer_is_the_outcome)
 {
-    struct fake_conf conf = {.script = {{.act = FAKE_DROP}, {.status = GRID_ECONDITION}},
-                             .script_len = 2};
-    begin(&conf);
-    ck_assert_int_eq(put("k"), GRID_ECONDITION);
-    end();
+    static const enum grid_err stored[] = {GRID_ECONDITION, GRID_ENOT_NUMBER, GRID_EOVERFLOW,
+                                           GRID_EWRONG_TYPE};
+    for (size_t i = 0; i < sizeof stored / sizeof *stored; i++) {
+        struct fake_conf conf = {.script = {{.act = FAKE_DROP}, {.status = stored[i]}},
+                                 .script_len = 2};
+        begin(&conf);
+        ck_assert_int_eq(put("k"), stored[i]);
+        end();
+    }
 }
 END_TEST
 
