@@ -1,8 +1,8 @@
 /* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
- * is made anew. Its node says that it cannot go on from what it has, and hands over when it leads
- * (R12): the primary takes it out (R8), and it joins with a whole copy (R11). The answer comes when
- * it is taken out. All nodes are asked again and again; who is named does it, once. A node that
- * starts anew knows of nothing, and may come back with what it had. */
+ * is made anew. Its node says that it cannot go on from what it has, so that it hands over when it
+ * leads (R12): the primary takes it out (R8), and it joins with a whole copy (R11). The answer
+ * comes when it is taken out. All nodes are asked again and again; who is named does it, once. A
+ * node that starts anew knows of nothing, and may come back with what it had. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -43,11 +43,6 @@ void repair_visit(struct worker *w, struct job *j, struct share *share)
     }
     bool broken = shard_broken(w->shard, info->id, r->partition);
     share->repaired = broken ? REPAIR_BROKEN : r->freeze ? REPAIR_DONE : REPAIR_NOT_HERE;
-    struct replica_member self = replication_self(w);
-    if (broken && replica_member_eq(c.members[0], self)) {
-        struct plan_ask ask = {info->id, r->partition, (uint32_t)c.epoch, self, c.members[1]};
-        (void)shard_hand_over(w->shard, &ask, loop_wall_ms(w->loop));
-    }
     loop_timer_set(&w->tick, 0);
 }
 
