@@ -17,7 +17,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLAB_ASAN 1
@@ -38,8 +37,7 @@
 enum {
     UNIT = SLAB_PAGE_BYTES,
     BIG_UNITS = 4,
-    CHUNK_UNITS = 64,
-    CHUNK = UNIT * CHUNK_UNITS,
+    CHUNK_UNITS = CHUNK_BYTES / UNIT,
     PAGE_HEAD = 64,
     FINE_STEP = 4,
     FINE_MAX = 512, /* bytes: up to here classes are FINE_STEP apart */
@@ -73,6 +71,7 @@ struct page {
     uint16_t room; /* objects in all */
     uint8_t *next; /* fresh object */
 };
+_Static_assert(CHUNK_UNITS == 64, "a bit of chunk.free for each");
 _Static_assert(sizeof(struct page) <= PAGE_HEAD, "page header");
 
 struct class
@@ -85,6 +84,7 @@ struct class
 };
 
 struct slab {
+    struct chunks *source;
     struct list chunks; /* those with free units first */
     size_t chunks_len, chunks_idle;
     size_t used, held;
@@ -144,17 +144,11 @@ static unsigned class_for(size_t bytes)
 
 static struct chunk *chunk_new(struct slab *s)
 {
-    uint8_t *map = mmap(NULL, 2 * (size_t)CHUNK, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED)
+    uint8_t *base = chunk_take(s->source);
+    if (!base)
         return NULL;
-    size_t before = (size_t)(-(uintptr_t)map & (CHUNK - 1));
-    if (before)
-        munmap(map, before);
-    munmap(map + before + CHUNK, CHUNK - before);
-    madvise(map + before, CHUNK, MADV_HUGEPAGE); /* a hint: address translation is half of a miss */
     struct chunk *c = xcalloc(1, sizeof *c);
-    c->base = map + before;
+    c->base = base;
     c->free = UINT64_MAX;
     list_push_front(&s->chunks, &c->link);
     s->chunks_len++;
@@ -162,11 +156,11 @@ static struct chunk *chunk_new(struct slab *s)
     return c;
 }
 
-static void chunk_release(struct slab *s, struct chunk *c)
+static void chunk_drop(struct slab *s, struct chunk *c)
 {
     list_remove(&c->link);
-    unpoison(c->base, CHUNK);
-    munmap(c->base, CHUNK);
+    unpoison(c->base, CHUNK_BYTES);
+    chunk_release(c->base);
     free(c);
     s->chunks_len--;
     s->chunks_idle--;
@@ -269,7 +263,7 @@ static void page_release(struct slab *s, struct page *p)
     if (c->free != UINT64_MAX)
         return;
     if (s->chunks_idle++ > 0)
-        chunk_release(s, c);
+        chunk_drop(s, c);
 }
 
 /* --- objects ---------------------------------------------------------------------------------- */
@@ -353,6 +347,7 @@ size_t slab_size(size_t bytes)
 struct slab *slab_new(void)
 {
     struct slab *s = xcalloc(1, sizeof *s);
+    s->source = chunks_new();
     list_init(&s->chunks);
     for (unsigned i = 0; i < classes_len; i++) {
         struct class *cl = &s->classes[i];
@@ -371,8 +366,14 @@ void slab_free_all(struct slab *s)
         return;
     CHECK(s->used == 0 && s->large == 0);
     while (!list_empty(&s->chunks))
-        chunk_release(s, list_entry(s->chunks.next, struct chunk, link));
+        chunk_drop(s, list_entry(s->chunks.next, struct chunk, link));
+    chunks_free(s->source);
     free(s);
+}
+
+struct chunks *slab_source(const struct slab *s)
+{
+    return s->source;
 }
 
 size_t slab_used(const struct slab *s)

@@ -9,6 +9,7 @@
 #define GRIDD_DATA_SLAB_H
 
 #include "base/err.h"
+#include "data/chunks.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,8 @@ static inline uintptr_t slab_head(uintptr_t object)
 struct slab *slab_new(void);
 /* All objects must have been freed. NULL is fine. */
 void slab_free_all(struct slab *s);
+/* Where its chunks come from. */
+struct chunks *slab_source(const struct slab *s);
 /* `bytes` > 0, uninitialised; aligned to 4, 8 or 64 as `bytes` is a multiple of it. NULL: the
  * system has none. */
 void *slab_alloc(struct slab *s, size_t bytes);

@@ -5,7 +5,7 @@
  *                        |--cold_job--> cold thread --note--> worker
  *                        |--reading_job--> reading thread --note--> worker
  *                        |--flags--> checkpoint thread --note (checkpointed)--> worker
- *                        |--flags--> preparing thread --note (room)--> worker
+ *                        |--flags--> preparing thread --note (room), chunks of memory--> worker
  *   worker --note--> worker: operations on another shard's partitions, results, moved connections
  *   worker --note--> control: administration */
 #ifndef GRIDD_NODE_NODE_PRIV_H

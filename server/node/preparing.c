@@ -1,5 +1,5 @@
 /* preparing.c - the preparing thread of a shard: keeps log segments ready, so that neither a fold
- * nor the filling of a segment keeps writers waiting.
+ * nor the filling of a segment keeps writers waiting, and memory while much of it is taken.
  *
  * Room that is low, on a disk that is not full, is a matter of moments: until there is more no
  * connection of the node is read (worker.c), so nobody is refused for it. On a full disk writes
@@ -70,6 +70,8 @@ static void *preparing_body(void *arg)
 {
     struct worker *w = arg;
     while (!atomic_load(&w->preparing.stop)) {
+        while (chunks_prepare(shard_memory(w->shard)) && !atomic_load(&w->preparing.stop))
+            ;
         bool done = prepare(w);
         mailbox_wait(w->preparing.box, done ? -1 : RETRY_MS);
     }

@@ -6,6 +6,7 @@
 
 #include "control/catalog.h"
 #include "base/metrics.h"
+#include "data/chunks.h"
 #include "data/record.h"
 #include "net/loop.h"
 #include "store/checkpoint.h"

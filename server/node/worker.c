@@ -380,6 +380,8 @@ static void worker_turn_end(void *ctx)
         meters_turn_end(w->meters, (uint32_t)clock_mono_us());
     log_hand_over(w);
     pressure_turn(w);
+    if (unlikely(chunks_wanting(shard_memory(w->shard))))
+        preparing_wake(w);
     struct list flushing;
     list_init(&flushing);
     while (!list_empty(&w->dirty)) {
@@ -401,6 +403,7 @@ static void worker_tick(void *ctx)
     if (w->ended)
         return;
     pressure_look(w);
+    chunks_settle(shard_memory(w->shard), loop_mono_ms(w->loop));
     loop_timer_set(&w->tick, shard_tick(w->shard, loop_wall_ms(w->loop)));
 }
 

@@ -204,6 +204,11 @@ void shard_checkpointed(struct shard *s, uint64_t lsn)
     marks_reach(&s->marks, lsn, mark_reached, s);
 }
 
+struct chunks *shard_memory(const struct shard *s)
+{
+    return slab_source(entry_pool_slab(s->pool));
+}
+
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 void shard_stats(const struct shard *s, struct shard_stats *ret_stats)

@@ -188,6 +188,9 @@ uint64_t shard_settled(const struct shard *s, uint64_t durable);
  * Returns the ms until it wants to be called again (0: there is more to do now). */
 msec_t shard_tick(struct shard *s, msec_t now);
 
+/* Where the memory of entries comes from. Owner: the shard's thread. */
+struct chunks *shard_memory(const struct shard *s);
+
 struct shard_stats {
     uint64_t entries, entry_bytes, memory_bytes, memory_limit;
     uint64_t reads, writes, hits, misses, expired, evicted, cold_reads, repeated, parked;

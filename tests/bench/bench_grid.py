@@ -131,16 +131,25 @@ def failover(bench, name):
 
 # --- planned moves ----------------------------------------------------------------------------------------------------
 
-def settled(grid):
-    return lambda: "joining     0" in grid.ctl("rebalance", "status", check=False) and grid.whole()
+def of_node(status, node, what):
+    return next((n[what] for n in status["nodes"] if n["name"] == node), 0)
 
 
-def primaries(grid, node):
-    return next(n["primaries"] for n in grid.status()["nodes"] if n["name"] == node)
+def wait_grid(what, grid, true, every=0.05):
+    """Until the grid's status is as wanted; that status."""
+    seen = {}
+
+    def look():
+        seen["status"] = grid.status()
+        return seen["status"] and true(seen["status"])
+
+    wait_for(what, look, 300, every)
+    return seen["status"]
 
 
-def copies(grid, node):
-    return next(n["copies"] for n in grid.status()["nodes"] if n["name"] == node)
+def settled(grid, status):
+    """Every copy is where it belongs."""
+    return not status["misplaced"] and grid.whole(status)
 
 
 def drain(bench, name):
@@ -157,12 +166,12 @@ def drain(bench, name):
             time.sleep(seconds)
             before, at = callers.mark(), time.monotonic()
             grid.ctl("drain", node)
-            wait_for("drain", lambda node=node: primaries(grid, node) == 0, 120)
+            wait_grid("drain", grid, lambda s, node=node: of_node(s, node, "primaries") == 0)
             took, during = time.monotonic() - at, callers.mark()
-            wait_for("copies elsewhere", lambda node=node: copies(grid, node) == 0, 120)
+            wait_grid("copies elsewhere", grid, lambda s, node=node: of_node(s, node, "copies") == 0)
             rest = callers.mark()
             grid.ctl("undrain", node)
-            wait_for("copies back", lambda node=node: primaries(grid, node) > 0 and settled(grid)(), 120)
+            wait_grid("copies back", grid, lambda s, node=node: of_node(s, node, "primaries") > 0 and settled(grid, s))
             back = callers.mark()
             rows.append({"node": node, "seconds": took, "before": before, "during": during, "rest": rest, "back": back,
                          "errors": sum(x["errors"] for x in (during, rest, back)),
@@ -187,11 +196,11 @@ def rebalance_once(bench, bytes_, under_load):
         row["before"] = callers.mark()
     grid.start("d")
     used = sum(grid.cpu_seconds().values())
-    wait_for("the fourth node", lambda: any(n["name"] == "d" and n["copies"] for n in grid.status()["nodes"]), 60, 0.01)
+    wait_grid("the fourth node", grid, lambda s: of_node(s, "d", "copies") > 0, 0.01)
     at = time.monotonic()
-    wait_for("its share", lambda: copies(grid, "d") > 0 and settled(grid)(), 300)
+    status = wait_grid("its share", grid, grid.whole)  # the last primaries follow within a second
     row["seconds"] = time.monotonic() - at
-    share = copies(grid, "d") / sum(n["copies"] for n in grid.status()["nodes"])
+    share = of_node(status, "d", "copies") / sum(n["copies"] for n in status["nodes"])
     row["moved"] = share * 2 * bytes_
     row["cpu_per_gb"] = (sum(grid.cpu_seconds().values()) - used) / row["moved"] * 1e9
     row["mb_per_second"] = row["moved"] / 1e6 / row["seconds"]
