@@ -141,16 +141,10 @@ void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, 
 
 void cold_start(struct worker *w)
 {
-    w->cold.worker = w;
-    w->cold.box = mailbox_new();
-    thread_start(&w->cold.thread, "cold", w->index, cold_body, w);
+    helper_start(&w->cold, w, "cold", cold_body);
 }
 
 void cold_end(struct worker *w)
 {
-    atomic_store(&w->cold.stop, true);
-    mailbox_wake(w->cold.box);
-    pthread_join(w->cold.thread, NULL);
-    loop_turn(w->loop, false);
-    mailbox_free(w->cold.box);
+    helper_end(&w->cold, w);
 }

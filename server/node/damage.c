@@ -69,7 +69,7 @@ void damage_found(struct worker *w, uint32_t context, uint16_t partition)
     struct wal_place place = {context, partition};
     log_error("store", "context %u partition %u is damaged on disk and refused from now on",
               context, partition);
-    mailbox_post(w->folding.box, &damage_note_new(&place, found_run)->mail);
+    mailbox_post(w->folding.helper.box, &damage_note_new(&place, found_run)->mail);
 }
 
 bool damage_unmarked(const struct worker *w)
@@ -173,7 +173,7 @@ void damage_give_up(struct worker *w, struct wal_place *places, size_t len, dama
                           .lsn = w->appended_lsn,
                           .done = done,
                           .ctx = ctx};
-    mailbox_post(w->folding.box, &g->note.mail);
+    mailbox_post(w->folding.helper.box, &g->note.mail);
 }
 
 uint64_t damage_wanted_lsn(const struct worker *w)

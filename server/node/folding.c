@@ -14,7 +14,7 @@ enum { IDLE_MS = 200, RETRY_MS = 1000, RATE_RECORDS_MIN = 1000 };
 
 void folding_wake(struct worker *w)
 {
-    mailbox_wake(w->folding.box);
+    mailbox_wake(w->folding.helper.box);
 }
 
 void folding_soon(void *ctx)
@@ -223,8 +223,8 @@ static void *folding_body(void *arg)
     thread_give_way();
     struct round r = {.w = w, .done_at = clock_mono_ms()};
     for (;;) {
-        r.last = atomic_load(&w->folding.stop);
-        notes_run(w, mailbox_take(w->folding.box));
+        r.last = atomic_load(&w->folding.helper.stop);
+        notes_run(w, mailbox_take(w->folding.helper.box));
         r.purge |= atomic_exchange(&w->folding.purge, false); /* before the catalog that set it */
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
@@ -245,7 +245,7 @@ static void *folding_body(void *arg)
             continue;
         if (r.last)
             return NULL;
-        notes_run(w, mailbox_wait(w->folding.box, IDLE_MS));
+        notes_run(w, mailbox_wait(w->folding.helper.box, IDLE_MS));
     }
 }
 
@@ -258,22 +258,16 @@ static bool tail_long(const struct worker *w)
 
 void folding_start(struct worker *w)
 {
-    w->folding.worker = w;
-    w->folding.box = mailbox_new();
     pthread_mutex_init(&w->folding.catalog_lock, NULL);
     w->folding.catalog = catalog_ref(w->catalog);
     atomic_store(&w->folding.soon, tail_long(w));
     atomic_store(&w->folding.purge, true); /* the last life may have ended before its purge */
-    thread_start(&w->folding.thread, "fold", w->index, folding_body, w);
+    helper_start(&w->folding.helper, w, "fold", folding_body);
 }
 
 void folding_end(struct worker *w)
 {
-    atomic_store(&w->folding.stop, true);
-    folding_wake(w);
-    pthread_join(w->folding.thread, NULL);
-    loop_turn(w->loop, false);
-    mailbox_free(w->folding.box);
+    helper_end(&w->folding.helper, w);
     pthread_mutex_destroy(&w->folding.catalog_lock);
     catalog_unref(w->folding.catalog);
 }

@@ -37,7 +37,8 @@ uint64_t log_append(void *ctx, const struct record *rec, bool sync)
 bool log_has_room(void *ctx, size_t bytes)
 {
     struct worker *w = ctx;
-    if (unlikely(atomic_load_explicit(&w->no_space, memory_order_relaxed) & SPACE_CATALOG))
+    if (unlikely(atomic_load_explicit(&w->no_space, memory_order_relaxed) & SPACE_CATALOG ||
+                 !w->log.helper.box)) /* other workers, that end later, may ask yet */
         return false;
     if (likely(wal_has_room(w->wal, bytes)))
         return true;
@@ -54,7 +55,7 @@ void log_hand_over(struct worker *w)
     w->batch = NULL;
     w->log_bytes += b->wal.bytes.len;
     w->log_records += b->wal.count;
-    mailbox_post(w->log.box, &b->note.mail);
+    mailbox_post(w->log.helper.box, &b->note.mail);
     if (wal_wants_room(w->wal))
         preparing_wake(w);
 }
@@ -116,11 +117,11 @@ static void *log_body(void *arg)
     struct worker *w = arg;
     struct written out = {0};
     for (;;) {
-        bool stop = atomic_load(&w->log.stop);
+        bool stop = atomic_load(&w->log.helper.stop);
         int wait = out.first ? SYNC_MS_DEFAULT / 2 : -1;
-        struct mail *m = mailbox_take(w->log.box);
+        struct mail *m = mailbox_take(w->log.helper.box);
         if (!m && !stop)
-            m = mailbox_wait(w->log.box, wait);
+            m = mailbox_wait(w->log.helper.box, wait);
         log_write(w, m, &out);
         msec_t interval = (msec_t)atomic_load(&w->log_interval_ms);
         if (out.first && (out.sync || stop || clock_mono_ms() - out.since >= interval))
@@ -132,9 +133,7 @@ static void *log_body(void *arg)
 
 void log_start(struct worker *w)
 {
-    w->log.worker = w;
-    w->log.box = mailbox_new();
-    thread_start(&w->log.thread, "log", w->index, log_body, w);
+    helper_start(&w->log.helper, w, "log", log_body);
 }
 
 static void batches_free(struct batch *b)
@@ -150,11 +149,7 @@ static void batches_free(struct batch *b)
 void log_end(struct worker *w)
 {
     log_hand_over(w);
-    atomic_store(&w->log.stop, true);
-    mailbox_wake(w->log.box);
-    pthread_join(w->log.thread, NULL);
-    loop_turn(w->loop, false); /* takes the last durable note in */
-    mailbox_free(w->log.box);
+    helper_end(&w->log.helper, w);
     batches_free(w->batch);
     batches_free(w->spare);
     w->batch = w->spare = NULL;

@@ -152,6 +152,22 @@ void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*b
     pthread_setname_np(*thread, name);
 }
 
+void helper_start(struct helper *h, struct worker *w, const char *what, void *(*body)(void *w))
+{
+    h->box = mailbox_new();
+    thread_start(&h->thread, what, w->index, body, w);
+}
+
+void helper_end(struct helper *h, struct worker *w)
+{
+    atomic_store(&h->stop, true);
+    mailbox_wake(h->box);
+    pthread_join(h->thread, NULL);
+    loop_turn(w->loop, false);
+    mailbox_free(h->box);
+    h->box = NULL;
+}
+
 /* The recovery of one shard, on a thread of its own: a start takes as long as the slowest shard. */
 struct recovering {
     pthread_t thread;

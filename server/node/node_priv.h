@@ -93,7 +93,7 @@ struct worker {
     struct log_thread log;
     struct preparing_thread preparing;
     struct checkpoint_thread folding;
-    struct cold_thread cold;
+    struct helper cold;
     struct reading_thread reading; /* unused: there are no other nodes */
 };
 

@@ -15,7 +15,7 @@ enum { RETRY_MS = 1000 };
 
 void preparing_wake(struct worker *w)
 {
-    mailbox_wake(w->preparing.box);
+    mailbox_wake(w->preparing.helper.box);
 }
 
 void preparing_allow(struct worker *w)
@@ -69,26 +69,21 @@ static bool prepare(struct worker *w)
 static void *preparing_body(void *arg)
 {
     struct worker *w = arg;
-    while (!atomic_load(&w->preparing.stop)) {
-        while (chunks_prepare(shard_memory(w->shard)) && !atomic_load(&w->preparing.stop))
+    while (!atomic_load(&w->preparing.helper.stop)) {
+        while (chunks_prepare(shard_memory(w->shard)) && !atomic_load(&w->preparing.helper.stop))
             ;
         bool done = prepare(w);
-        mailbox_wait(w->preparing.box, done ? -1 : RETRY_MS);
+        mailbox_wait(w->preparing.helper.box, done ? -1 : RETRY_MS);
     }
     return NULL;
 }
 
 void preparing_start(struct worker *w)
 {
-    w->preparing.box = mailbox_new();
-    thread_start(&w->preparing.thread, "prepare", w->index, preparing_body, w);
+    helper_start(&w->preparing.helper, w, "prepare", preparing_body);
 }
 
 void preparing_end(struct worker *w)
 {
-    atomic_store(&w->preparing.stop, true);
-    preparing_wake(w);
-    pthread_join(w->preparing.thread, NULL);
-    loop_turn(w->loop, false); /* takes the last note in */
-    mailbox_free(w->preparing.box);
+    helper_end(&w->preparing.helper, w);
 }

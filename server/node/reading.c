@@ -55,15 +55,21 @@ static void place_find(struct place *p, uint64_t after)
     p->reader = wal_reader_open(p->w->wal, after, p->end);
 }
 
+static bool stopped(const struct worker *w)
+{
+    return atomic_load_explicit(&w->reading.helper.stop, memory_order_relaxed);
+}
+
 static void log_go_through(struct place *p, struct log_read *l)
 {
     char why[STORE_WHY_BYTES];
     struct wal_item item;
     enum grid_err err = GRID_OK;
     bool more = true;
+    if (stopped(p->w))
+        return;
     place_find(p, l->after);
-    while (more && !atomic_load_explicit(&p->w->reading.stop, memory_order_relaxed) &&
-           !(err = wal_reader_next(p->reader, why, &item)))
+    while (more && !stopped(p->w) && !(err = wal_reader_next(p->reader, why, &item)))
         more = item.lost || log_read_take(l, item.lsn, item.context, item.partition, item.payload);
     p->at = l->reached;
     if (!err)
@@ -78,12 +84,18 @@ static void log_go_through(struct place *p, struct log_read *l)
 static void *reading_body(void *arg)
 {
     struct worker *w = arg;
+    struct mailbox *box = w->reading.helper.box;
     struct place p = {.w = w};
     thread_give_way();
-    while (!atomic_load(&w->reading.stop)) {
-        struct mail *m = mailbox_wait(w->reading.box, p.reader ? READER_MS : -1);
+    for (;;) {
+        bool stop = atomic_load(&w->reading.helper.stop);
+        struct mail *m = mailbox_take(box);
+        if (!m && !stop)
+            m = mailbox_wait(box, p.reader ? READER_MS : -1);
         if (!m)
             place_leave(&p);
+        if (!m && stop)
+            return NULL;
         while (m) {
             struct mail *next = m->next;
             struct reading_job *j =
@@ -93,43 +105,28 @@ static void *reading_body(void *arg)
             m = next;
         }
     }
-    place_leave(&p);
-    return NULL;
 }
 
 /* When the node has stopped nobody is told any more. */
 void reading_ask(void *ctx, struct log_read *l)
 {
     struct worker *w = ctx;
-    if (atomic_load(&w->reading.stop)) {
+    if (atomic_load(&w->reading.helper.stop)) {
         log_read_free(l);
         return;
     }
     struct reading_job *j = xalloc(sizeof *j);
     *j = (struct reading_job){{.run = read_run}, l};
     atomic_store(&w->reading.keep_until, clock_mono_ms() + KEEP_MS);
-    mailbox_post(w->reading.box, &j->note.mail);
+    mailbox_post(w->reading.helper.box, &j->note.mail);
 }
 
 void reading_start(struct worker *w)
 {
-    w->reading.box = mailbox_new();
-    thread_start(&w->reading.thread, "read", w->index, reading_body, w);
+    helper_start(&w->reading.helper, w, "read", reading_body);
 }
 
 void reading_end(struct worker *w)
 {
-    atomic_store(&w->reading.stop, true);
-    mailbox_wake(w->reading.box);
-    pthread_join(w->reading.thread, NULL);
-    loop_turn(w->loop, false);
-    for (struct mail *m = mailbox_take(w->reading.box), *next; m; m = next) {
-        next = m->next;
-        struct reading_job *j =
-            container_of(container_of(m, struct note, mail), struct reading_job, note);
-        log_read_free(j->read);
-        free(j);
-    }
-    mailbox_free(w->reading.box);
-    w->reading.box = NULL;
+    helper_end(&w->reading.helper, w);
 }

@@ -35,11 +35,15 @@ struct batch {
     struct batch *written; /* on the way back: further batches that the same sync covered */
 };
 
-struct log_thread {
-    struct worker *worker;
-    struct mailbox *box;
+/* A thread beside a worker. */
+struct helper {
+    struct mailbox *box; /* NULL: it has ended */
     pthread_t thread;
     atomic_bool stop;
+};
+
+struct log_thread {
+    struct helper helper;
     struct histogram syncs;
 };
 
@@ -51,12 +55,9 @@ struct damage {
 struct give_up; /* damage.c */
 
 struct checkpoint_thread {
-    struct worker *worker;
-    struct mailbox *box;      /* of notes that run on this thread, with the worker */
+    struct helper helper;     /* its box is of notes that run on this thread, with the worker */
     struct damage unmarked;   /* to be marked in the checkpoint */
     struct give_up *give_ups; /* asked for and not done */
-    pthread_t thread;
-    atomic_bool stop;
     atomic_bool soon;         /* memory is short */
     atomic_bool purge;        /* the catalog lost something */
     atomic_bool stuck;        /* damaged: no more checkpoints until the next start */
@@ -68,10 +69,8 @@ struct checkpoint_thread {
 };
 
 struct preparing_thread {
-    struct mailbox *box; /* only woken, never posted to */
-    pthread_t thread;
-    atomic_bool stop;
-    atomic_bool allowed; /* what recovery found damaged is marked */
+    struct helper helper; /* only woken, never posted to */
+    atomic_bool allowed;  /* what recovery found damaged is marked */
 };
 
 /* What found no space on the disk when it was last tried. CATALOG: nothing goes to the log, for a
@@ -79,17 +78,8 @@ struct preparing_thread {
 enum space { SPACE_LOG = 1, SPACE_STORE = 2, SPACE_CATALOG = 4, SPACE_CONTROL = 8 };
 
 struct reading_thread {
-    struct mailbox *box;
-    pthread_t thread;
-    atomic_bool stop;
+    struct helper helper;
     _Atomic msec_t keep_until; /* the log is read until then, perhaps */
-};
-
-struct cold_thread {
-    struct worker *worker;
-    struct mailbox *box;
-    pthread_t thread;
-    atomic_bool stop;
 };
 
 /* This thread works in the background: the shards come first when processors are short. */
@@ -98,6 +88,9 @@ void thread_give_way(void);
 /* Start a thread of a shard; `what` and the shard's number are its name for top(1), debuggers. */
 void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
                   void *arg);
+void helper_start(struct helper *h, struct worker *w, const char *what, void *(*body)(void *w));
+/* It ends when it has done what was posted; what it tells the worker is taken in. */
+void helper_end(struct helper *h, struct worker *w);
 
 /* log.c, preparing.c, folding.c, cold.c, reading.c */
 void log_start(struct worker *w);
