@@ -257,6 +257,12 @@ static MAYBE_UNUSED void round_all(struct node_end *const *nodes, size_t len)
     nodes[0]->world->now++;
 }
 
+static MAYBE_UNUSED void rounds(struct node_end *const *nodes, size_t len, unsigned n)
+{
+    for (; n; n--)
+        round_all(nodes, len);
+}
+
 static MAYBE_UNUSED uint32_t links_of(const struct thread_end *t)
 {
     struct peers_stats st;

@@ -8,10 +8,21 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
-static void nodes_free(struct node_end **nodes, size_t len)
+static void nodes_end(struct world *w, struct node_end **nodes, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         node_free_all(nodes[i]);
+    world_end(w);
+}
+
+/* Nodes 1 and 2, of one grid, with so many shards, and all their links. */
+static void pair_up(struct world *w, bool tls, uint32_t a, uint32_t b, struct node_end *nodes[2])
+{
+    world_begin(w, tls);
+    nodes[0] = node_make(w, 1, a, "shop", NULL);
+    nodes[1] = node_make(w, 2, b, "shop", NULL);
+    acquaint(nodes, 2);
+    ck_assert(until_up(nodes, 2, 3000));
 }
 
 static void say_to_all(void *ctx, struct peers_link *k)
@@ -22,11 +33,8 @@ static void say_to_all(void *ctx, struct peers_link *k)
 static void two_links_up(bool tls)
 {
     struct world w;
-    world_begin(&w, tls);
-    struct node_end *nodes[] = {node_make(&w, 1, 2, "shop", NULL),
-                                node_make(&w, 2, 4, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, tls, 2, 4, nodes);
     ck_assert_uint_eq(nodes[0]->control.ups, 1);
     struct peers_link *k = peers_find(nodes[0]->control.peers, nodes[1]->self.node_id, 0);
     ck_assert_ptr_nonnull(k);
@@ -35,12 +43,10 @@ static void two_links_up(bool tls)
     size_t len = 5000;
     for (uint32_t s = 0; s < 2; s++)
         peers_each(nodes[0]->shards[s].peers, say_to_all, &len);
-    for (int i = 0; i < 50; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 50);
     for (uint32_t s = 0; s < 4; s++)
         ck_assert_uint_eq(nodes[1]->shards[s].bytes[PEER_RECORDS], 5000);
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 
 START_TEST(shards_that_hold_the_same_partitions_are_linked)
@@ -90,8 +96,7 @@ START_TEST(a_users_certificate_is_not_a_nodes)
     close(SSL_get_fd(ssl));
     SSL_free(ssl);
     SSL_CTX_free(ctx);
-    nodes_free(nodes, 1);
-    world_end(&w);
+    nodes_end(&w, nodes, 1);
 }
 END_TEST
 
@@ -120,8 +125,7 @@ START_TEST(two_grids_do_not_mix_by_name_or_by_id)
     const char *seeds[] = {nodes[0]->address, nodes[1]->address, nodes[2]->address};
     for (int i = 0; i < 3; i++)
         peers_set_seeds(nodes[i]->control.peers, seeds, 3);
-    for (int i = 0; i < 3000; i++)
-        round_all(nodes, 3);
+    rounds(nodes, 3, 3000);
     for (int i = 0; i < 3; i++) {
         struct peers_stats st;
         peers_stats(nodes[i]->control.peers, &st);
@@ -130,14 +134,12 @@ START_TEST(two_grids_do_not_mix_by_name_or_by_id)
         ck_assert_uint_eq(troubles(nodes[i]), 2);
     }
     peers_set_grid_id(nodes[2]->control.peers, IDS[0]);
-    for (int i = 0; i < 3000; i++)
-        round_all(nodes, 3);
+    rounds(nodes, 3, 3000);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 1);
     ck_assert_uint_eq(links_of(&nodes[1]->control), 0);
     ck_assert_uint_eq(troubles(nodes[0]), 1);
     ck_assert_uint_eq(troubles(nodes[1]), 2);
-    nodes_free(nodes, 3);
-    world_end(&w);
+    nodes_end(&w, nodes, 3);
 }
 END_TEST
 
@@ -154,18 +156,15 @@ START_TEST(nodes_that_know_addresses_alone_keep_one_link_each)
         }
         for (int i = 0; i < 4; i++)
             peers_set_seeds(nodes[i]->control.peers, seeds, 4); /* its own, too */
-        for (int i = 0; i < 3000; i++)
-            round_all(nodes, 4);
+        rounds(nodes, 4, 3000);
         for (int i = 0; i < 4; i++) {
             ck_assert_uint_eq(links_of(&nodes[i]->control), 3);
             ck_assert_uint_le(nodes[i]->control.ups, 6);
         }
         unsigned before = nodes[0]->control.ups;
-        for (int i = 0; i < 2000; i++)
-            round_all(nodes, 4);
+        rounds(nodes, 4, 2000);
         ck_assert_uint_eq(nodes[0]->control.ups, before);
-        nodes_free(nodes, 4);
-        world_end(&w);
+        nodes_end(&w, nodes, 4);
     }
 }
 END_TEST
@@ -183,54 +182,43 @@ START_TEST(an_address_that_is_wanted_is_dialled)
     }
     ck_assert_ptr_nonnull(k);
     ck_assert_str_eq(peers_link_other(k)->node, "n1");
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
 START_TEST(a_node_that_is_not_wanted_any_more_is_left)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 2, "shop", NULL),
-                                node_make(&w, 2, 2, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 2, 2, nodes);
     acquaint(nodes, 1);
     peers_set_nodes(nodes[1]->control.peers, NULL, 0);
     for (int s = 0; s < 2; s++)
         peers_set_nodes(nodes[1]->shards[s].peers, NULL, 0);
-    for (int i = 0; i < 2000; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 2000);
     for (int i = 0; i < 2; i++) {
         ck_assert_uint_eq(links_of(&nodes[i]->control), 0);
         ck_assert_uint_eq(links_of(&nodes[i]->shards[0]), 0);
     }
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
 START_TEST(a_node_that_has_started_anew_replaces_what_it_was)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
-                                node_make(&w, 2, 1, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 1, 1, nodes);
     struct node_end *old = nodes[1];
     nodes[1] = node_make(&w, 2, 1, "shop", NULL); /* the old one hangs, its sockets are open */
     acquaint(nodes, 2);
     ck_assert(until_up(nodes, 2, 3000));
-    for (int i = 0; i < 2000; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 2000);
     struct peers_link *k = peers_find(nodes[0]->control.peers, old->self.node_id, 0);
     ck_assert_ptr_nonnull(k);
     ck_assert_uint_eq(peers_link_other(k)->boot_id[0], nodes[1]->self.boot_id[0]);
-    nodes_free(nodes, 2);
     node_free_all(old);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
@@ -248,15 +236,13 @@ START_TEST(what_a_node_was_before_comes_too_late_to_replace_what_it_is)
         struct node_end *late[] = {old, nodes[0]};
         acquaint(late, 2);
         acquaint(nodes, 2); /* the grid knows where it is now */
-        for (int i = 0; i < 3000; i++)
-            round_all(nodes, 3);
+        rounds(nodes, 3, 3000);
         struct peers_link *k = peers_find(nodes[0]->control.peers, old->self.node_id, 0);
         ck_assert_ptr_nonnull(k);
         ck_assert_uint_eq(peers_link_other(k)->boot_id[0], nodes[1]->self.boot_id[0]);
         ck_assert_uint_eq(nodes[0]->control.downs, downs);
         ck_assert_uint_eq(links_of(&old->control) + links_of(&old->shards[0]), 0);
-        nodes_free(nodes, 3);
-        world_end(&w);
+        nodes_end(&w, nodes, 3);
     }
 }
 END_TEST
@@ -275,11 +261,9 @@ START_TEST(a_second_process_with_a_node_id_is_refused_while_the_first_one_is_hea
         ck_assert(until_up(nodes, 2, 3000));
         nodes[2] = twin = node_make(&w, id, 2, "shop", NULL);
         peers_set_seeds(twin->control.peers, (const char *[]){nodes[0]->address}, 1);
-        for (int i = 0; i < 500; i++)
-            round_all(nodes, 3);
+        rounds(nodes, 3, 500);
         ck_assert(!peers_twin(seen, 0, &t)); /* it may have been a restart */
-        for (int i = 0; i < 3500; i++)
-            round_all(nodes, 3);
+        rounds(nodes, 3, 3500);
         ck_assert_uint_eq(nodes[0]->control.downs + nodes[0]->shards[0].downs, 0);
         ck_assert_uint_eq(twin->control.ups, 0);
         ck_assert(peers_twin(seen, 0, &t));
@@ -293,11 +277,9 @@ START_TEST(a_second_process_with_a_node_id_is_refused_while_the_first_one_is_hea
         nodes[1] = twin;
         acquaint(nodes, 2);
         ck_assert(until_up(nodes, 2, 3000));
-        for (int i = 0; i < 6000; i++)
-            round_all(nodes, 2);
+        rounds(nodes, 2, 6000);
         ck_assert(!peers_twin(seen, 0, &t));
-        nodes_free(nodes, 2);
-        world_end(&w);
+        nodes_end(&w, nodes, 2);
     }
 }
 END_TEST
@@ -314,72 +296,55 @@ START_TEST(of_two_processes_the_one_stays_that_is_where_the_grid_says)
     acquaint((struct node_end *[]){twin, nodes[0]}, 2);
     ck_assert(until_up((struct node_end *[]){twin, nodes[0]}, 2, 3000));
     acquaint(nodes, 2);
-    for (int i = 0; i < 3000; i++)
-        round_all(nodes, 3);
+    rounds(nodes, 3, 3000);
     ck_assert(all_up(nodes, 2));
     unsigned downs = nodes[0]->control.downs + nodes[0]->shards[0].downs;
-    for (int i = 0; i < 5000; i++)
-        round_all(nodes, 3);
+    rounds(nodes, 3, 5000);
     ck_assert(all_up(nodes, 2));
     ck_assert_uint_eq(nodes[0]->control.downs + nodes[0]->shards[0].downs, downs);
     ck_assert_uint_eq(links_of(&twin->control) + links_of(&twin->shards[0]), 0);
     struct peers_twin t;
     ck_assert(peers_twin(nodes[0]->control.peers, 0, &t));
     ck_assert_str_eq(t.stays, nodes[1]->address);
-    nodes_free(nodes, 3);
-    world_end(&w);
+    nodes_end(&w, nodes, 3);
 }
 END_TEST
 
 START_TEST(a_silent_node_is_noticed_and_found_again)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
-                                node_make(&w, 2, 1, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 1, 1, nodes);
     nodes[1]->paused = true;
-    for (int i = 0; i < 700; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 700);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 1);
-    for (int i = 0; i < 400; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 400);
     ck_assert_uint_eq(links_of(&nodes[0]->control), 0);
     ck_assert_str_eq(nodes[0]->control.down_why, "nothing was heard of it for too long");
     nodes[1]->paused = false;
     ck_assert(until_up(nodes, 2, 8000));
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
 START_TEST(a_node_that_slept_reads_first_what_came_meanwhile)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
-                                node_make(&w, 2, 1, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 1, 1, nodes);
     unsigned downs = nodes[0]->control.downs + nodes[1]->control.downs;
     w.now += 5000;
-    for (int i = 0; i < 500; i++)
-        round_all(nodes, 2);
+    rounds(nodes, 2, 500);
     ck_assert_uint_eq(nodes[0]->control.downs + nodes[1]->control.downs, downs);
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
 START_TEST(records_do_not_wait_for_a_copy_to_a_slow_reader)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
-                                node_make(&w, 2, 1, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 1, 1, nodes);
     struct peers_link *k = peers_find(nodes[0]->shards[0].peers, nodes[1]->self.node_id, 0);
     struct thread_end *other = &nodes[1]->shards[0];
     size_t given = 0;
@@ -397,19 +362,15 @@ START_TEST(records_do_not_wait_for_a_copy_to_a_slow_reader)
         round_all(nodes, 2);
     ck_assert_uint_eq(other->bytes[PEER_BULK], given);
     ck_assert_uint_eq(nodes[0]->shards[0].rooms, 1);
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
 START_TEST(the_largest_messages_pass_one_after_the_other)
 {
     struct world w;
-    world_begin(&w, false);
-    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
-                                node_make(&w, 2, 1, "shop", NULL)};
-    acquaint(nodes, 2);
-    ck_assert(until_up(nodes, 2, 3000));
+    struct node_end *nodes[2];
+    pair_up(&w, false, 1, 1, nodes);
     struct peers_link *k = peers_find(nodes[0]->shards[0].peers, nodes[1]->self.node_id, 0);
     struct thread_end *other = &nodes[1]->shards[0];
     for (int i = 0; i < 2; i++)
@@ -417,8 +378,7 @@ START_TEST(the_largest_messages_pass_one_after_the_other)
     for (int i = 0; i < 50000 && other->got < 2; i++)
         round_all(nodes, 2);
     ck_assert_uint_eq(other->got, 2);
-    nodes_free(nodes, 2);
-    world_end(&w);
+    nodes_end(&w, nodes, 2);
 }
 END_TEST
 
@@ -507,7 +467,7 @@ static void chaos_round(struct chaos *c, struct node_end **nodes, size_t len)
     round_all(nodes, len);
 }
 
-static void chaos(uint64_t seed, bool tls, int rounds)
+static void chaos(uint64_t seed, bool tls, int steps)
 {
     struct world w;
     struct chaos c = {.prng = {seed}};
@@ -516,7 +476,7 @@ static void chaos(uint64_t seed, bool tls, int rounds)
                                 node_make(&w, 1, 2, "shop", NULL),
                                 node_make(&w, 3, 3, "shop", NULL)};
     acquaint(nodes, 3);
-    for (int i = 0; i < rounds; i++)
+    for (int i = 0; i < steps; i++)
         chaos_round(&c, nodes, 3);
     for (int i = 0; i < 3; i++)
         nodes[i]->paused = false;
@@ -528,8 +488,7 @@ static void chaos(uint64_t seed, bool tls, int rounds)
     }
     ck_assert_uint_gt(got, 100);
     ck_assert_uint_gt(downs, 0);
-    nodes_free(nodes, 3);
-    world_end(&w);
+    nodes_end(&w, nodes, 3);
 }
 
 START_TEST(whatever_happens_order_and_credit_hold_and_links_come_back)
@@ -599,8 +558,7 @@ START_TEST(accepted_links_change_threads)
         ck_assert_int_eq(pthread_create(&runners[i].id, NULL, run, &runners[i]), 0);
     for (int i = 0; i < NODES * THREADS; i++)
         pthread_join(runners[i].id, NULL);
-    nodes_free(nodes, NODES);
-    world_end(&w);
+    nodes_end(&w, nodes, NODES);
 }
 END_TEST
 
