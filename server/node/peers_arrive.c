@@ -57,16 +57,21 @@ static void refuse(struct peers_link *k, enum grid_err status, const char *why)
     link_finish(k, why);
 }
 
+static void turn_away(struct peers_link *k, enum grid_err status, const char *why)
+{
+    if (k->dialled)
+        link_end(k, why);
+    else
+        refuse(k, status, why);
+}
+
 static bool goes_as_twin(struct peers_link *k, const struct peers_link *was)
 {
     enum grid_err status;
     char why[PEER_WHY_BYTES];
     if (!twin_refused(k, was, &status, why))
         return false;
-    if (k->dialled)
-        link_end(k, why);
-    else
-        refuse(k, status, why);
+    turn_away(k, status, why);
     return true;
 }
 
@@ -79,6 +84,19 @@ static bool replaces(const struct peers_link *k, const struct peers_link *was)
     if (!peers_same(o->boot_id, before->boot_id) || k->dialled == was->dialled)
         return true;
     return k->dialled == peers_first(k->peers, o->node_id);
+}
+
+/* `was`, if it is there, stays, and `k` ends. */
+static bool gives_in(struct peers_link *k, const struct peers_link *was)
+{
+    if (!was || was->closing)
+        return false;
+    if (twins(k, was))
+        return goes_as_twin(k, was);
+    if (replaces(k, was))
+        return false;
+    turn_away(k, GRID_EBUSY, "there is such a link already");
+    return true;
 }
 
 /* One that is up or was not told down yet. */
@@ -119,10 +137,9 @@ static void decide(struct peers_link *k)
         refuse(k, GRID_ESTOPPING, "this node stops");
         return;
     }
-    bool twin = was && !was->closing && twins(k, was);
-    if (twin && goes_as_twin(k, was))
+    if (gives_in(k, was))
         return;
-    if ((was && !twin && !was->closing && !replaces(k, was)) || (!was && dials_first(k, w))) {
+    if (!was && dials_first(k, w)) {
         refuse(k, GRID_EBUSY, "there is such a link already");
         return;
     }
@@ -197,13 +214,8 @@ void arrive_welcome(struct peers_link *k)
     }
     k->way = NULL;
     struct peers_link *was = standing(k);
-    bool twin = was && !was->closing && twins(k, was);
-    if (twin && goes_as_twin(k, was))
+    if (gives_in(k, was))
         return;
-    if (was && !twin && !was->closing && !replaces(k, was)) {
-        link_end(k, "there is such a link already");
-        return;
-    }
     if (was)
         give_way(was);
     link_up(k);
