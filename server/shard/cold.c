@@ -209,7 +209,8 @@ static enum grid_err cold_insert(struct shard *s, const struct cold *c,
     return partition_insert_cold(s, p, c->cache, found, c->hash);
 }
 
-/* What a failed read means: the partition is damaged, or just this one failed. */
+/* What a failed read means: the partition is damaged, or just this one failed. Who asked asks again
+ * where there is a good copy. */
 static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid_err err)
 {
     if (err != GRID_ECORRUPT)
@@ -218,7 +219,7 @@ static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid
         partition_damage(s, p);
         partition_break(s, p);
     }
-    return GRID_EDAMAGED;
+    return p->gate == GATE_HOLD ? GRID_ENOT_PRIMARY : GRID_EDAMAGED;
 }
 
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,

@@ -243,6 +243,8 @@ void partition_break(struct shard *s, struct partition *p)
 {
     if (s->sharing && p->replica.ports) {
         replica_break(&p->replica, mono_now(s));
+        if (p->gate == GATE_DAMAGED && replica_gives_way(&p->replica))
+            p->gate = GATE_HOLD; /* at once, too */
         partition_touch(s, p);
     }
 }

@@ -510,6 +510,32 @@ START_TEST(so_does_one_that_was_handed_over_to_when_it_was_damaged)
 }
 END_TEST
 
+/* Whoever finds it, and who comes before the turn ends, asks again where a good copy is. */
+START_TEST(a_read_that_finds_damage_is_for_another_to_answer)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct partition *p = n->s->contexts[w->context]->partitions[0];
+    const struct result *told = w->digests;
+    content_set_complete(p->content, false);
+    n->questions_len = 0;
+    strict_ask(w, n, OP_GET, 0);
+    ck_assert_uint_eq(n->questions_len, 1);
+    uint64_t token = n->questions[--n->questions_len].token;
+    buf_release(&n->questions[0].key);
+    shard_cold_found(n->s, token, GRID_ECORRUPT, NULL, WALL + w->now);
+    ck_assert(p->damaged);
+    strict_ask(w, n, OP_GET, 1);
+    ck_assert_int_eq(told[0].status, GRID_ENOT_PRIMARY);
+    ck_assert_int_eq(told[1].status, GRID_EIO); /* it waits */
+    for (int i = 0; i < 20000 && (damaged(n) || !world_settled(w)); i++)
+        world_step(w);
+    ck_assert(!damaged(n));
+    ck_assert_int_eq(told[1].status, GRID_ENOT_PRIMARY);
+    world_free(w);
+}
+END_TEST
+
 /* --- reset ------------------------------------------------------------------------------------ */
 
 static void down_for_long(struct wnode *n)
@@ -605,6 +631,7 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           a_scan_that_went_on_at_the_primary_stays_there, a_damaged_partition_is_not_copied,
           a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
+          a_read_that_finds_damage_is_for_another_to_answer,
           a_copy_of_what_was_given_up_begins_anew,
           who_was_away_when_damage_was_given_up_gets_a_copy,
           who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too,
