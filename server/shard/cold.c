@@ -219,7 +219,7 @@ static enum grid_err cold_failed(struct shard *s, struct partition *p, enum grid
         partition_damage(s, p);
         partition_break(s, p);
     }
-    return p->gate == GATE_HOLD ? GRID_ENOT_PRIMARY : GRID_EDAMAGED;
+    return p->gate == GATE_HOLD || p->gate == GATE_AWAY ? GRID_ENOT_PRIMARY : GRID_EDAMAGED;
 }
 
 void shard_cold_found(struct shard *s, uint64_t token, enum grid_err err,

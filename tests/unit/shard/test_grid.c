@@ -510,28 +510,54 @@ START_TEST(so_does_one_that_was_handed_over_to_when_it_was_damaged)
 }
 END_TEST
 
+/* The read that asked the checkpoint for a key of the first partition finds a row that cannot be
+ * read. */
+static void damage_read(struct world *w, struct wnode *n)
+{
+    ck_assert_uint_eq(n->questions_len, 1);
+    uint64_t token = n->questions[--n->questions_len].token;
+    buf_release(&n->questions[0].key);
+    shard_cold_found(n->s, token, GRID_ECORRUPT, NULL, WALL + w->now);
+    ck_assert(damaged(n));
+}
+
+static void damage_mends(struct world *w, const struct wnode *n)
+{
+    for (int i = 0; i < 20000 && (damaged(n) || !world_settled(w)); i++)
+        world_step(w);
+    ck_assert(!damaged(n));
+}
+
 /* Whoever finds it, and who comes before the turn ends, asks again where a good copy is. */
 START_TEST(a_read_that_finds_damage_is_for_another_to_answer)
 {
     struct world *w = strict_world();
     struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
-    struct partition *p = n->s->contexts[w->context]->partitions[0];
     const struct result *told = w->digests;
-    content_set_complete(p->content, false);
+    content_set_complete(n->s->contexts[w->context]->partitions[0]->content, false);
     n->questions_len = 0;
     strict_ask(w, n, OP_GET, 0);
-    ck_assert_uint_eq(n->questions_len, 1);
-    uint64_t token = n->questions[--n->questions_len].token;
-    buf_release(&n->questions[0].key);
-    shard_cold_found(n->s, token, GRID_ECORRUPT, NULL, WALL + w->now);
-    ck_assert(p->damaged);
+    damage_read(w, n);
     strict_ask(w, n, OP_GET, 1);
     ck_assert_int_eq(told[0].status, GRID_ENOT_PRIMARY);
     ck_assert_int_eq(told[1].status, GRID_EIO); /* it waits */
-    for (int i = 0; i < 20000 && (damaged(n) || !world_settled(w)); i++)
-        world_step(w);
-    ck_assert(!damaged(n));
+    damage_mends(w, n);
     ck_assert_int_eq(told[1].status, GRID_ENOT_PRIMARY);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_local_read_that_finds_damage_is_for_the_primary_to_answer)
+{
+    static const struct op get = {.kind = OP_GET, .local = true};
+    struct world *w = strict_world();
+    struct wnode *other = copy_ready(w);
+    content_set_complete(other->s->contexts[w->context]->partitions[0]->content, false);
+    other->questions_len = 0;
+    ck_assert_int_eq(local_ask(w, other, &get)->status, GRID_EIO);
+    damage_read(w, other);
+    ck_assert_int_eq(w->digests[0].status, GRID_ENOT_PRIMARY);
+    damage_mends(w, other);
     world_free(w);
 }
 END_TEST
@@ -632,6 +658,7 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           a_primary_that_is_damaged_gives_way_to_a_good_copy_and_gets_one_itself,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
           a_read_that_finds_damage_is_for_another_to_answer,
+          a_local_read_that_finds_damage_is_for_the_primary_to_answer,
           a_copy_of_what_was_given_up_begins_anew,
           who_was_away_when_damage_was_given_up_gets_a_copy,
           who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too,
