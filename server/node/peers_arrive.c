@@ -242,6 +242,10 @@ void arrive_refused(struct peers_link *k, const struct peer_event *e)
     char from[NET_ADDR_BYTES], why[PEER_WHY_BYTES];
     snprintf(why, sizeof why, "%s", e->why);
     net_addr_text(conn_peer(k->conn), from);
+    if (k->way && e->who && !k->way->has_id) { /* there may be a link that it dialled */
+        memcpy(k->way->id, e->who, PEER_ID_BYTES);
+        k->way->met = true;
+    }
     if (k->way && e->status == GRID_EEXISTS)
         k->way->self = true;
     else if (e->status != GRID_EBUSY && e->status != GRID_ESTOPPING && e->status != GRID_EEXISTS &&

@@ -105,7 +105,7 @@ static void refuse(struct peer *p, struct peer_event *e, enum grid_err status, c
     vsnprintf(p->why, sizeof p->why, fmt, list);
     va_end(list);
     close_now(p);
-    wire_peer_refusal(&p->words, status, p->why, p->self.grid);
+    wire_peer_refusal(&p->words, status, p->why, p->self.grid, p->self.node_id);
     *e = (struct peer_event){.kind = PEER_BROKEN, .status = status, .why = p->why};
 }
 
@@ -216,6 +216,8 @@ static void take_refusal(struct peer *p, struct slice body, struct peer_event *e
     snprintf(p->why, sizeof p->why, "%s", r.why[0] ? r.why : err_text(r.status));
     close_now(p);
     *e = (struct peer_event){.kind = PEER_REFUSED, .status = r.status, .why = p->why};
+    if (r.has_id)
+        e->who = memcpy(p->other.node_id, r.node_id, PEER_ID_BYTES);
 }
 
 void peer_admit(struct peer *p)

@@ -50,6 +50,7 @@ struct peer_event {
     enum grid_err status; /* GRID_ECONDITION: another grid; GRID_EPROTOCOL; GRID_EBUSY: there is
                            * such a connection already; GRID_EBAD_REQUEST: nonsense... */
     const char *why;      /* a line for people; borrowed until peer_free() */
+    const uint8_t *who;   /* REFUSED: id of the node that does, as `why`; NULL: it did not say */
 };
 
 /* Take the next frame from data; returns the bytes it took and what it was. 0 and PEER_NOTHING: the

@@ -85,13 +85,15 @@ void wire_peer_hello(struct buf *out, const struct peer_hello *h)
     wire_peer_end(out, begin);
 }
 
-void wire_peer_refusal(struct buf *out, enum grid_err status, const char *why, const char *grid)
+void wire_peer_refusal(struct buf *out, enum grid_err status, const char *why, const char *grid,
+                       const uint8_t node_id[PEER_ID_BYTES])
 {
     Peer__Refusal m;
     peer__refusal__init(&m);
     m.status = (uint32_t)status;
     m.why = wire_text(why);
     m.grid = wire_text(grid);
+    m.node_id = binary(node_id, PEER_ID_BYTES);
     size_t begin = begin_field(out, FIELD_REFUSAL);
     wire_pack(&m.base, out);
     wire_peer_end(out, begin);
@@ -240,6 +242,7 @@ enum grid_err wire_peer_refusal_decode(struct slice body, struct peer_refusal *r
               wire_text_copy(r.why, sizeof r.why, m->why) &&
               wire_text_copy(r.grid, sizeof r.grid, m->grid);
     if (ok) {
+        r.has_id = copy_id(r.node_id, m->node_id);
         r.status = (enum grid_err)m->status;
         *ret_refusal = r;
     }

@@ -63,11 +63,14 @@ struct peer_refusal {
     enum grid_err status; /* never GRID_OK */
     char why[PEER_WHY_BYTES];
     char grid[PEER_NAME_BYTES + 1];
+    bool has_id; /* older versions do not say it */
+    uint8_t node_id[PEER_ID_BYTES];
 };
 
 /* Append a whole frame. */
 void wire_peer_hello(struct buf *out, const struct peer_hello *h);
-void wire_peer_refusal(struct buf *out, enum grid_err status, const char *why, const char *grid);
+void wire_peer_refusal(struct buf *out, enum grid_err status, const char *why, const char *grid,
+                       const uint8_t node_id[PEER_ID_BYTES]);
 void wire_peer_grant(struct buf *out, enum peer_class class, uint64_t bytes);
 void wire_peer_ping(struct buf *out);
 /* A message: append its body between the two. `begin` is what wire_peer_begin() returned. */

@@ -363,7 +363,7 @@ static void save_peers(void)
     wire_peer_end(&b, begin);
     wire_peer_grant(&b, PEER_BULK, 5);
     wire_peer_ping(&b);
-    wire_peer_refusal(&b, GRID_EBUSY, "why", "shop");
+    wire_peer_refusal(&b, GRID_EBUSY, "why", "shop", (const uint8_t *)"sixteen bytes id");
     save("peer", "connection", buf_slice(&b));
     buf_release(&b);
 }

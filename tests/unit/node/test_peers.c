@@ -169,6 +169,27 @@ START_TEST(nodes_that_know_addresses_alone_keep_one_link_each)
 }
 END_TEST
 
+START_TEST(who_is_linked_already_is_not_dialled_on_and_on_in_vain)
+{
+    struct world w;
+    struct peers_stats st;
+    world_begin(&w, false);
+    struct node_end *nodes[] = {node_make(&w, 1, 1, "shop", NULL),
+                                node_make(&w, 2, 1, "shop", NULL)};
+    const char *seeds[] = {nodes[0]->address, nodes[1]->address};
+    peers_set_seeds(nodes[0]->control.peers, &seeds[1], 1);
+    for (int i = 0; i < 3000 && !links_of(&nodes[1]->control); i++)
+        round_all(nodes, 2);
+    peers_set_seeds(nodes[1]->control.peers, &seeds[0], 1); /* the other's link stays */
+    rounds(nodes, 2, 3000);
+    peers_stats(nodes[1]->control.peers, &st);
+    ck_assert_uint_eq(st.refused, 1);
+    ck_assert_uint_eq(troubles(nodes[1]), 0);
+    ck_assert_uint_eq(nodes[1]->control.ups, 1);
+    nodes_end(&w, nodes, 2);
+}
+END_TEST
+
 START_TEST(an_address_that_is_wanted_is_dialled)
 {
     struct world w;
@@ -565,6 +586,7 @@ END_TEST
 UNIT_MAIN("node/peers", shards_that_hold_the_same_partitions_are_linked,
           links_are_mutual_tls_where_nodes_have_certificates, a_users_certificate_is_not_a_nodes,
           two_grids_do_not_mix_by_name_or_by_id, nodes_that_know_addresses_alone_keep_one_link_each,
+          who_is_linked_already_is_not_dialled_on_and_on_in_vain,
           an_address_that_is_wanted_is_dialled, a_node_that_is_not_wanted_any_more_is_left,
           a_node_that_has_started_anew_replaces_what_it_was,
           what_a_node_was_before_comes_too_late_to_replace_what_it_is,
