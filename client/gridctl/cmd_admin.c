@@ -13,13 +13,31 @@
 
 static const char *const durability_names[] = {"sync", "async", "memory"};
 
-static const struct out_column context_columns[] = {
-    {"name", OUT_TEXT, false},         {"partitions", OUT_NUMBER, false},
-    {"backups", OUT_NUMBER, false},    {"durability", OUT_TEXT, false},
-    {"memory_limit", OUT_SIZE, false}, {"min_in_sync", OUT_NUMBER, false},
-    {"when_full", OUT_TEXT, false},    {"nodes", OUT_TEXT, false},
-    {"caches", OUT_NUMBER, false},     {"entries", OUT_NUMBER, false},
-    {"bytes", OUT_SIZE, false},        {"id", OUT_NUMBER, true}};
+static const struct out_column context_columns[] = {{"name", OUT_TEXT, false},
+                                                    {"partitions", OUT_NUMBER, false},
+                                                    {"backups", OUT_NUMBER, false},
+                                                    {"copies", OUT_NUMBER, false},
+                                                    {"durability", OUT_TEXT, false},
+                                                    {"memory_limit", OUT_SIZE, false},
+                                                    {"min_in_sync", OUT_NUMBER, false},
+                                                    {"when_full", OUT_TEXT, false},
+                                                    {"nodes", OUT_TEXT, false},
+                                                    {"caches", OUT_NUMBER, false},
+                                                    {"entries", OUT_NUMBER, false},
+                                                    {"bytes", OUT_SIZE, false},
+                                                    {"id", OUT_NUMBER, true}};
+
+/* Those there can be; of as many as are asked for, where these are more. */
+static void copies_cell(struct out *o, const struct grid_context_info *info)
+{
+    char text[32];
+    if (out_json(o) || info->backups == GRID_BACKUPS_ALL || info->copies > info->backups) {
+        out_number(o, info->copies);
+        return;
+    }
+    snprintf(text, sizeof text, "%" PRIu32 " of %" PRIu32, info->copies, info->backups + 1);
+    out_text(o, text);
+}
 
 static void context_row(struct out *o, const struct grid_context_info *info)
 {
@@ -29,6 +47,7 @@ static void context_row(struct out *o, const struct grid_context_info *info)
         out_text(o, "all");
     else
         out_number(o, info->backups);
+    copies_cell(o, info);
     out_text(o, (unsigned)info->durability < 3 ? durability_names[info->durability] : "?");
     if (info->memory_limit || out_json(o))
         out_number(o, info->memory_limit);

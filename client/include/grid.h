@@ -318,6 +318,7 @@ struct grid_context_info {
     uint64_t memory_limit; /* bytes on one node; 0: only the node's own */
     char nodes[GRID_NAME_BYTES];
     uint64_t entries, bytes;
+    uint32_t copies; /* that the nodes there are can hold; `backups` and 1 are asked for */
 };
 struct grid_cache_info {
     char name[GRID_NAME_BYTES]; /* context/cache */

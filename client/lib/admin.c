@@ -237,6 +237,7 @@ static enum grid_err convert_contexts(const Grid__AdminReply *reply, void *to)
         c->memory_limit = from->memory_limit;
         c->entries = from->entries;
         c->bytes = from->bytes;
+        c->copies = from->copies;
     }
     *(struct grid_context_info **)out->list = list;
     *out->len = reply->n_contexts;

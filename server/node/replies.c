@@ -52,6 +52,7 @@ static void contexts_reply(struct job *j, struct admin_reply *reply)
             continue;
         struct admin_context *c = &list[reply->contexts_len++];
         c->info = info;
+        c->copies = j->node->membership ? grid_state_copies(membership_state(j->node), info) : 1;
         for (unsigned s = 0; s < j->node->shards; s++) {
             c->entries += j->shares[s].contexts[i].entries;
             c->bytes += j->shares[s].contexts[i].bytes;

@@ -62,6 +62,7 @@ static void fill_contexts(struct arena *a, Grid__AdminReply *m, const struct adm
         wire_fill_context(&rows[i], r->contexts[i].info);
         rows[i].entries = r->contexts[i].entries;
         rows[i].bytes = r->contexts[i].bytes;
+        rows[i].copies = r->contexts[i].copies;
     }
     m->n_contexts = r->contexts_len;
 }

@@ -77,6 +77,7 @@ struct admin_context {
     const struct context_info *info;
     uint64_t entries;
     uint64_t bytes;
+    uint32_t copies; /* that the nodes there are can hold */
 };
 
 struct admin_cache {

@@ -117,7 +117,8 @@ static bool take_contexts(const Grid__AdminReply *m, struct arena *a, struct adm
     TAKE(a, infos, m->n_contexts);
     for (size_t i = 0; i < m->n_contexts; i++) {
         infos[i].id = m->contexts[i]->id;
-        list[i] = (struct admin_context){&infos[i], m->contexts[i]->entries, m->contexts[i]->bytes};
+        list[i] = (struct admin_context){&infos[i], m->contexts[i]->entries, m->contexts[i]->bytes,
+                                         m->contexts[i]->copies};
     }
     r->contexts = list;
     r->contexts_len = m->n_contexts;

@@ -47,7 +47,7 @@ static struct {
     unsigned fields;
     uint64_t ttl_ms;
     int64_t setting;
-    uint32_t partition;
+    uint32_t partition, backups; /* that the context has; 0: all */
     bool unhealthy, differs, read_local;
 } fake;
 
@@ -412,7 +412,10 @@ enum grid_err grid_context_list(struct grid *g, const char *name,
                                             .min_in_sync = 1,
                                             .caches = 1,
                                             .entries = 3,
-                                            .bytes = 3 << 20};
+                                            .bytes = 3 << 20,
+                                            .copies = 2};
+    if (fake.backups)
+        (*ret_list)->backups = fake.backups;
     *ret_len = !name || strcmp(name, "default") == 0;
     return fake.err;
 }

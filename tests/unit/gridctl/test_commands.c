@@ -243,10 +243,10 @@ START_TEST(contexts_and_caches)
         {"context show nope", 1, "", "nope"},
         {"context show default", 0, NULL, ""},
         {"context list", 0,
-         "NAME     PARTITIONS  BACKUPS  DURABILITY  MEMORY-LIMIT  MIN-IN-SYNC  WHEN-FULL  NODES  "
-         "CACHES  ENTRIES    BYTES\n"
-         "default        1024      all  sync                   -            1  refuse     all    "
-         "     1        3  3.0 MiB\n",
+         "NAME     PARTITIONS  BACKUPS  COPIES  DURABILITY  MEMORY-LIMIT  MIN-IN-SYNC  WHEN-FULL  "
+         "NODES  CACHES  ENTRIES    BYTES\n"
+         "default        1024      all       2  sync                   -            1  refuse     "
+         "all         1        3  3.0 MiB\n",
          ""},
         {"cache create default/c --ttl 1d", 0, "", ""},
         {"cache list", 0, "NAME              TTL  ENTRIES\ndefault/default  none        3\n", ""},
@@ -264,6 +264,19 @@ START_TEST(contexts_and_caches)
     ck_assert_int_eq(run("context alter o --backups all --memory-limit 0"), 0);
     ck_assert_uint_eq(fake.fields, GRID_FIELD_BACKUPS | GRID_FIELD_MEMORY_LIMIT);
     ck_assert_uint_eq(fake.context.backups, GRID_BACKUPS_ALL);
+}
+END_TEST
+
+START_TEST(a_context_shows_how_many_of_its_copies_there_can_be)
+{
+    fake.backups = 3;
+    ck_assert_int_eq(run("context show default"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\ncopies        2 of 4\n"));
+    ck_assert_int_eq(run("--json context show default"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\"copies\": 2,"));
+    fake.backups = 1;
+    ck_assert_int_eq(run("context show default"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\ncopies        2\n"));
 }
 END_TEST
 
@@ -570,6 +583,7 @@ int main(void)
                                   not_connecting_is_never_in_doubt,
                                   certificates_are_checked_before_connecting,
                                   contexts_and_caches,
+                                  a_context_shows_how_many_of_its_copies_there_can_be,
                                   settings_take_units,
                                   locate_and_partitions,
                                   status_says_what_is_wrong_and_exits_1,
