@@ -215,7 +215,7 @@ struct slice resp_error_of(enum grid_err err)
     case GRID_ESTOPPING:
         return slice_str("CLUSTERDOWN the node is stopping");
     case GRID_ENOT_PRIMARY:
-        return slice_str("CLUSTERDOWN Hash slot not served: no node leads its partition for now");
+        return slice_str("CLUSTERDOWN Hash slot not served: no node leads its partition");
     case GRID_EENTERING:
         return slice_str("CLUSTERDOWN The node is not in the grid: see gridctl status");
     case GRID_EIN_DOUBT:

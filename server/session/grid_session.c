@@ -142,7 +142,7 @@ static size_t grid_take(struct session *s, const uint8_t *data, size_t len,
 
 static void give(struct grid_session *g, uint64_t number, const struct result *res)
 {
-    static const char nobody[] = "no node leads the partition for now";
+    static const char nobody[] = "no node leads the partition";
     if (unlikely(res->status == GRID_ENOT_PRIMARY))
         wire_response_status(&g->base.out, number, res->status, slice_str(nobody), grid_news(g));
     else

@@ -308,7 +308,7 @@ void http_problem(struct http_session *h, struct http_pending *p, enum grid_err 
     if (!detail && err == GRID_EENTERING && ports->waits && ports->waits(ports->ctx, why))
         detail = why;
     if (!detail && err == GRID_ENOT_PRIMARY)
-        detail = "no node leads the partition for now; nothing was done";
+        detail = "no node leads the partition; nothing was done";
     if (status == 503)
         more = "Retry-After: 1\r\n";
     else if (status == 401)
