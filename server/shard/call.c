@@ -295,7 +295,7 @@ static void single_run(struct job *j, struct call *c)
 {
     struct call_memory *m = &j->s->call;
     /* What comes from the cold store evicts nothing: it could be what it waited for. */
-    for (bool again = !j->parked;; again = false) {
+    for (bool again = !job_was_cold(j);; again = false) {
         if (!call_look(j))
             return;
         m->effects_len = m->need = 0;

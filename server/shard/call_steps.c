@@ -123,7 +123,7 @@ static void session_apply(struct job *j, const struct record *rec)
 void transaction_run(struct job *j, struct call *c)
 {
     struct call_memory *m = &j->s->call;
-    if (!j->parked)
+    if (!job_was_cold(j))
         memory_give(j->s, j->partition, transaction_need(j->op));
     if (!call_look(j))
         return;

@@ -155,8 +155,6 @@ static void cold_key_answer(struct shard *s, struct cold *c, enum grid_err err, 
                             msec_t now)
 {
     uint64_t clean = c->asked_clean;
-    struct list ready;
-    list_init(&ready);
     struct list *it;
     while ((it = list_pop_front(&c->waiters))) {
         struct cold_waiter *w = list_entry(it, struct cold_waiter, link);
@@ -165,18 +163,12 @@ static void cold_key_answer(struct shard *s, struct cold *c, enum grid_err err, 
             parked->err = err;
         if (absent)
             parked_absent(parked, w->at, clean);
-        if (--parked->missing == 0) {
-            list_remove(&parked->link);
-            list_push_back(&ready, &parked->link);
-        }
+        if (--parked->missing == 0)
+            list_push_back(&s->ready, &parked->ready);
         free(w);
     }
     cold_free(s, c);
-    while ((it = list_pop_front(&ready))) {
-        struct parked *parked = list_entry(it, struct parked, link);
-        list_push_back(&s->parked_ops, &parked->link);
-        parked_run(s, parked, now);
-    }
+    parked_go(s, now);
 }
 
 /* Whether the answer still matters: memory may know by now. */

@@ -12,10 +12,10 @@
  *            a good copy in sync, to which it is handed over
  *
  * A gate that opens does what waited, in order, before anything that comes later; one that shuts
- * refuses it, so that the door asks at the new place. */
+ * refuses it, so that the door asks at the new place. What may be done while others wait has to be
+ * for other keys (order.c). All that wait are refused together, in the order they came, and so is
+ * who waits for the cold store: what is asked for elsewhere must not find later ones done. */
 #include "shard/others_priv.h"
-
-enum { HOLD_MS_MAX = 3000 };
 
 static enum grid_err gate_refusal(const struct partition *p)
 {
@@ -30,11 +30,6 @@ static enum grid_err gate_refusal(const struct partition *p)
 enum grid_err gate_record(const struct partition *p)
 {
     return p->gate == GATE_FEW ? GRID_EFEW_COPIES : gate_refusal(p);
-}
-
-static bool writes(const struct op *op)
-{
-    return op_writes(op->kind) && !op->reads_only;
 }
 
 bool gate_copy(const struct job *j)
@@ -52,69 +47,119 @@ bool gate_copy_reads(const struct job *j)
            replica_copy_reads(&p->replica, mono_now(j->s));
 }
 
-static bool held_add(struct job *j)
+static enum grid_err held_add(struct job *j, enum held why)
 {
     struct partition *p = j->partition;
-    if (!j->parked)
-        j->parked = parked_new(j->s, j->op, j->now);
-    if (!j->parked || job_waited(j) >= HOLD_MS_MAX)
-        return false;
-    j->kept = true;
+    if (!job_keep(j))
+        return GRID_EBUSY;
     j->parked->page = NULL;
-    list_remove(&j->parked->link);
-    list_push_back(&p->held, &j->parked->link);
+    j->parked->held = (uint8_t)why;
+    p->held++;
+    p->leases += why == HELD_LEASE;
     if (list_empty(&p->holding))
         list_push_back(&j->s->holding, &p->holding);
-    return true;
+    return GRID_OK;
 }
 
-bool gate_wait(struct job *j)
+/* Unless something of it has to be looked at yet. */
+static void holding_end(struct partition *p)
 {
-    return held_add(j);
+    if (!p->held && !p->frozen_until && list_empty(&p->lapsed))
+        list_remove(&p->holding);
+}
+
+void gate_leave(struct parked *w)
+{
+    struct partition *p = w->partition;
+    if (!w->held)
+        return;
+    p->held--;
+    p->leases -= w->held == HELD_LEASE;
+    w->held = HELD_NOT;
+    holding_end(p);
+}
+
+enum grid_err gate_wait(struct job *j)
+{
+    return j->parked && j->parked->late ? GRID_ENOT_PRIMARY : held_add(j, HELD_LEASE);
+}
+
+/* Nothing is done here, but what a copy may say. */
+static bool gate_refuses(const struct partition *p)
+{
+    return p->gate == GATE_AWAY || p->gate == GATE_LOST || p->gate == GATE_DAMAGED;
+}
+
+static bool job_behind(const struct job *j)
+{
+    return j->parked ? j->parked->behind > 0 : order_waits(&j->s->order, j->partition, j->op);
 }
 
 enum grid_err gate_job(struct job *j)
 {
-    enum gate gate = (enum gate)j->partition->gate;
-    if (gate == GATE_FEW || (gate == GATE_READS && !writes(j->op)) ||
-        (gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j)))
+    const struct partition *p = j->partition;
+    if (p->gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j))
         return GRID_OK;
-    if (gate == GATE_READS || gate == GATE_HOLD)
-        held_add(j);
-    return gate_refusal(j->partition);
+    enum grid_err err = gate_refusal(p), busy = GRID_OK;
+    if (gate_refuses(p) || (j->parked && j->parked->late))
+        return err;
+    if (p->gate == GATE_HOLD || (p->gate == GATE_READS && op_changes(j->op)))
+        busy = held_add(j, HELD_GATE);
+    else if (!job_behind(j))
+        return GRID_OK;
+    else
+        busy = job_keep(j) ? GRID_OK : GRID_EBUSY;
+    return busy ? busy : err;
 }
 
-/* All are done again, or those that wait for too long. */
-static void held_run(struct shard *s, struct partition *p, bool all, msec_t now)
+/* To be done next: all, or those that are at the gate for `why` (HELD_NOT: for anything). */
+static void queue_ready(struct shard *s, const struct partition *p, bool all, enum held why)
 {
-    struct list held;
-    list_init(&held);
-    list_for_each_safe (it, &p->held) {
+    list_for_each (it, &p->queue) {
+        struct parked *w = list_entry(it, struct parked, link);
+        if ((all || (why ? w->held == why : w->held)) && list_empty(&w->ready))
+            list_push_back(&s->ready, &w->ready);
+    }
+}
+
+/* The first at the gate came before all others there. */
+static bool queue_late(const struct partition *p, msec_t now)
+{
+    list_for_each (it, &p->queue) {
         const struct parked *w = list_entry(it, struct parked, link);
-        if (!all && now < w->since + HOLD_MS_MAX)
-            continue;
-        list_remove(it);
-        list_push_back(&held, it);
+        if (w->held)
+            return now >= w->since + HOLD_MS_MAX;
     }
-    if (list_empty(&p->held) && !p->frozen_until)
-        list_remove(&p->holding);
-    struct list *it;
-    while ((it = list_pop_front(&held))) {
-        list_push_back(&s->parked_ops, it);
-        parked_run(s, list_entry(it, struct parked, link), now);
+    return false;
+}
+
+static void queue_look(struct shard *s, struct partition *p, msec_t now)
+{
+    bool late = queue_late(p, now);
+    for (struct list *it = p->queue.next; late && it != &p->queue; it = it->next) {
+        struct parked *w = list_entry(it, struct parked, link);
+        w->late = true;
+        w->op.direct = w->op.direct || w->held == HELD_LEASE; /* who asked hears of it */
     }
+    if (late || gate_refuses(p) || !p->context)
+        queue_ready(s, p, true, HELD_NOT);
+    else if (p->leases && p->gate != GATE_HOLD && lease_asked(s, p))
+        queue_ready(s, p, false, HELD_LEASE);
+    parked_go(s, now);
 }
 
 void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now)
 {
     if (p->gate == gate)
         return;
-    p->gate = (uint8_t)gate;
+    gate_put(p, gate);
     partition_account(s, p);
     if (gate == GATE_FEW)
         waiting_few(s, p);
-    if (gate != GATE_HOLD && !list_empty(&p->held))
-        held_run(s, p, true, now);
+    if (gate == GATE_HOLD)
+        return;
+    queue_ready(s, p, gate_refuses(p), HELD_NOT);
+    parked_go(s, now);
 }
 
 void gate_look(struct shard *s, struct partition *p)
@@ -122,7 +167,7 @@ void gate_look(struct shard *s, struct partition *p)
     if (s->sharing)
         partition_touch(s, p);
     else
-        p->gate = p->damaged ? GATE_DAMAGED : GATE_OPEN;
+        gate_put(p, p->damaged ? GATE_DAMAGED : GATE_OPEN);
 }
 
 void gate_tick(struct shard *s, msec_t now)
@@ -138,6 +183,8 @@ void gate_tick(struct shard *s, msec_t now)
             p->frozen_until = 0;
             partition_touch(s, p);
         }
-        held_run(s, p, p->gate != GATE_HOLD, now);
+        lapsed_look(s, p, now);
+        queue_look(s, p, now);
+        holding_end(p);
     }
 }

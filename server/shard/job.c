@@ -39,7 +39,7 @@ static enum grid_err job_route(struct job *j)
     } else {
         j->partition = partition_of(s, j->context, op->partition);
     }
-    return likely(!j->partition->gate) ? GRID_OK : gate_job(j);
+    return likely(!j->partition->shut) ? GRID_OK : gate_job(j);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -69,31 +69,55 @@ static void job_run(struct job *j)
 void shard_submit(struct shard *s, const struct op *op, msec_t now)
 {
     struct job j = {.s = s, .op = op, .now = now};
-    if (op_writes(op->kind) && !op->reads_only)
+    if (op_changes(op))
         s->stats.writes++;
     else
         s->stats.reads++;
     job_run(&j);
 }
 
+/* Of one that is answered: its keys are free, but the cold store will name it. */
+static void parked_part(struct shard *s, struct parked *w)
+{
+    order_leave(w, &s->ready);
+    list_push_back(&s->parked_ops, &w->link);
+    w->gone = true;
+}
+
 void parked_run(struct shard *s, struct parked *w, msec_t now)
 {
     struct job j = {.s = s, .op = &w->op, .parked = w, .now = now};
+    if (unlikely(w->gone)) {
+        parked_free(s, w);
+        return;
+    }
+    gate_leave(w);
+    if (w->err == GRID_ENOT_PRIMARY && w->op.kind != OP_FETCH)
+        w->err = GRID_OK; /* the gate says so, or lets it wait in its place */
     if (w->err)
         job_fail(&j, w->err);
     else if (unlikely(w->op.kind == OP_FETCH))
         fetch_run(&j);
     else
         job_run(&j);
-    if (!j.kept)
+    if (!j.kept && w->missing)
+        parked_part(s, w);
+    else if (!j.kept)
         parked_free(s, w);
+}
+
+void parked_go(struct shard *s, msec_t now)
+{
+    struct list *it;
+    while ((it = list_pop_front(&s->ready)))
+        parked_run(s, list_entry(it, struct parked, ready), now);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void job_refuse(struct job *j)
+static void job_refuse(struct job *j, enum grid_err err)
 {
-    struct result res = {.status = GRID_ENOT_PRIMARY};
+    struct result res = {.status = err};
     j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, &res);
 }
 
@@ -116,7 +140,7 @@ static bool copy_lets(struct job *j, const struct result *res)
         return true;
     }
     if (!job_pass_on(j))
-        job_refuse(j);
+        job_refuse(j, GRID_ENOT_PRIMARY);
     return false;
 }
 
@@ -127,8 +151,9 @@ ASIDE static bool lease_lets(struct job *j, const struct result *res)
         return copy_lets(j, res);
     if (lease_asked(j->s, j->partition))
         return true;
-    if (!gate_wait(j))
-        job_refuse(j);
+    enum grid_err err = gate_wait(j);
+    if (err)
+        job_refuse(j, err);
     return false;
 }
 
@@ -196,21 +221,34 @@ bool job_absent(const struct job *j, uint32_t at)
     return w && w->absent[at] && content_left(j->partition->content) <= w->absent_clean;
 }
 
-bool job_park(struct job *j)
+bool job_keep(struct job *j)
 {
-    if (!j->parked)
-        j->parked = parked_new(j->s, j->op, j->now);
-    if (!j->parked || ++j->parked->rounds > COLD_ROUNDS_MAX) {
-        job_fail(j, GRID_EBUSY);
-        return false;
+    struct shard *s = j->s;
+    if (!j->parked) {
+        j->parked = parked_new(s, j->op, j->now);
+        if (!j->parked)
+            return false;
+        if (j->op->kind == OP_FETCH)
+            list_push_back(&s->parked_ops, &j->parked->link);
+        else
+            order_join(&s->order, j->partition, j->parked);
     }
     j->kept = true;
     return true;
 }
 
+bool job_park(struct job *j)
+{
+    if (job_keep(j) && ++j->parked->rounds <= COLD_ROUNDS_MAX)
+        return true;
+    j->kept = false;
+    job_fail(j, GRID_EBUSY);
+    return false;
+}
+
 void job_park_keys(struct job *j)
 {
-    bool fresh = !j->parked;
+    bool fresh = !job_was_cold(j);
     if (!job_park(j))
         return;
     struct parked *w = j->parked;
@@ -227,5 +265,6 @@ void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page
 {
     w->err = page->err;
     w->page = page;
+    w->missing = 0;
     parked_run(s, w, now);
 }

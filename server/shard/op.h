@@ -147,6 +147,11 @@ struct result {
 /* "get", "put"...; "?" for a number that is none. */
 const char *op_text(enum op_kind kind);
 bool op_writes(enum op_kind kind);
+/* Whether this one may change anything. */
+static inline bool op_changes(const struct op *op)
+{
+    return op_writes(op->kind) && !op->reads_only;
+}
 
 /* An op outlives what it borrows: bytes that a copy of all that hangs on it takes. */
 size_t op_copy_bytes(const struct op *op);

@@ -183,7 +183,8 @@ void sharing_release(struct shard *s)
 
 void partition_share(struct shard *s, struct partition *p)
 {
-    list_init(&p->held);
+    list_init(&p->queue);
+    list_init(&p->lapsed);
     list_init(&p->holding);
     list_init(&p->woken);
     list_init(&p->stuck);
@@ -196,7 +197,7 @@ void partition_share(struct shard *s, struct partition *p)
         return;
     }
     replica_open(&p->replica, &s->sharing->ports, &s->sharing->times);
-    p->gate = GATE_AWAY;
+    gate_put(p, GATE_AWAY);
     /* tables of two nodes are not the same */
     p->scan_epoch = s->conf.epoch ^ hash_key(slice_str("cursors"), s->conf.hash_seed);
 }
@@ -244,7 +245,7 @@ void partition_break(struct shard *s, struct partition *p)
     if (s->sharing && p->replica.ports) {
         replica_break(&p->replica, mono_now(s));
         if (p->gate == GATE_DAMAGED && replica_gives_way(&p->replica))
-            p->gate = GATE_HOLD; /* at once, too */
+            gate_put(p, GATE_HOLD); /* at once, too */
         partition_touch(s, p);
     }
 }
@@ -298,11 +299,12 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
     }
     if (p->role != r->role || p->phase != r->phase) {
         bool led = p->role == REPLICA_PRIMARY;
+        bool serves = r->phase == REPLICA_SERVING || r->phase == REPLICA_STOPPED;
         p->role = r->role;
         p->phase = r->phase;
         p->idle_since = 0;
-        if (led && r->role != REPLICA_PRIMARY)
-            waiting_refuse(s, p);
+        if (led && (r->role != REPLICA_PRIMARY || !serves))
+            waiting_refuse(s, p); /* others may have led since it was read */
         if (r->role != REPLICA_PRIMARY && r->role != REPLICA_BACKUP)
             promises_break(s, p); /* nobody tells it what becomes of them */
         if (r->role == REPLICA_WAITING)

@@ -1,7 +1,8 @@
 /* park.c - what waits: copies of ops (for the cold store) and results (for a commit, R6).
  *
  * A parked op is one allocation:
- *   struct parked | ops of a batch, or args, keys, steps of a call | bytes of all slices | absent
+ *   struct parked | claims | ops of a batch, or args, keys, steps of a call | bytes of all slices |
+ *   absent
  * A waiting result is one allocation too; a value it shows is kept by a reference to its entry. */
 #include "shard/shard_priv.h"
 
@@ -42,7 +43,8 @@ void parked_absent(struct parked *w, uint32_t at, uint64_t clean)
 struct parked *parked_new(struct shard *s, const struct op *op, msec_t now)
 {
     uint32_t keys = op->batch_len ? op->batch_len : op->keys_len ? op->keys_len : 1;
-    size_t bytes = sizeof(struct parked) + op_copy_bytes(op) + keys;
+    size_t bytes = sizeof(struct parked) + op_copy_bytes(op);
+    bytes += keys * (sizeof(struct claim) + 1);
     if (!park_take(s, bytes))
         return NULL;
     struct parked *w = malloc(bytes);
@@ -52,15 +54,19 @@ struct parked *parked_new(struct shard *s, const struct op *op, msec_t now)
     }
     *w = (struct parked){.op = *op, .bytes = bytes, .since = now, .keys = keys};
     list_init(&w->link);
-    list_push_back(&s->parked_ops, &w->link);
-    w->absent = op_copy_fill(&w->op, w + 1);
+    list_init(&w->ready);
+    w->claims = (struct claim *)(void *)(w + 1);
+    w->absent = op_copy_fill(&w->op, w->claims + keys);
     parked_forget(w);
     return w;
 }
 
 void parked_free(struct shard *s, struct parked *w)
 {
+    if (w->partition)
+        order_leave(w, &s->ready);
     list_remove(&w->link);
+    list_remove(&w->ready);
     park_give(s, w->bytes);
     free(w);
 }
@@ -112,6 +118,7 @@ bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const s
     if (!w)
         return false;
     *w = (struct waiting){.to = *to, .bytes = held, .entry = entry};
+    list_init(&w->lapsed);
     waiting_fill(w, res);
     if (entry)
         entry_ref(s->pool, entry);
@@ -121,6 +128,7 @@ bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const s
 
 static void waiting_free(struct shard *s, struct waiting *w)
 {
+    list_remove(&w->lapsed);
     if (w->entry)
         entry_unref(s->pool, w->entry);
     park_give(s, w->bytes);
@@ -134,6 +142,14 @@ static void waiting_fail(struct shard *s, const struct waiting *w)
     s->ports.reply(s->ports.ctx, &w->to, &res);
 }
 
+static void waiting_lapse(struct shard *s, struct partition *p, struct waiting *w)
+{
+    w->since = s->now;
+    list_push_back(&p->lapsed, &w->lapsed);
+    if (list_empty(&p->holding))
+        list_push_back(&s->holding, &p->holding);
+}
+
 void waiting_answer(struct shard *s, struct partition *p)
 {
     for (;;) {
@@ -142,7 +158,27 @@ void waiting_answer(struct shard *s, struct partition *p)
             return;
         heap_remove(&p->waiting, n);
         struct waiting *w = container_of(n, struct waiting, node);
-        if (likely(lease_holds(s, p)))
+        if (unlikely(!lease_holds(s, p))) {
+            waiting_lapse(s, p, w);
+            continue;
+        }
+        s->ports.reply(s->ports.ctx, &w->to, &w->res);
+        waiting_free(s, w);
+    }
+}
+
+/* Of the partition's first; they are committed in order. */
+static struct waiting *lapsed_first(const struct partition *p)
+{
+    return list_empty(&p->lapsed) ? NULL : list_entry(p->lapsed.next, struct waiting, lapsed);
+}
+
+void lapsed_look(struct shard *s, struct partition *p, msec_t now)
+{
+    struct waiting *w = lapsed_first(p);
+    bool holds = w && lease_holds(s, p);
+    for (; w && (holds || now >= w->since + HOLD_MS_MAX); w = lapsed_first(p)) {
+        if (holds)
             s->ports.reply(s->ports.ctx, &w->to, &w->res);
         else
             waiting_fail(s, w);
@@ -153,6 +189,10 @@ void waiting_answer(struct shard *s, struct partition *p)
 void waiting_refuse(struct shard *s, struct partition *p)
 {
     struct heap_node *n;
+    for (struct waiting *w; (w = lapsed_first(p));) {
+        waiting_fail(s, w);
+        waiting_free(s, w);
+    }
     while ((n = heap_min(&p->waiting))) {
         heap_remove(&p->waiting, n);
         struct waiting *w = container_of(n, struct waiting, node);
@@ -184,6 +224,8 @@ void waiting_few(struct shard *s, struct partition *p)
 void waiting_forget(struct shard *s, struct partition *p)
 {
     struct heap_node *n;
+    for (struct waiting *w; (w = lapsed_first(p));)
+        waiting_free(s, w);
     while ((n = heap_min(&p->waiting))) {
         heap_remove(&p->waiting, n);
         waiting_free(s, container_of(n, struct waiting, node));

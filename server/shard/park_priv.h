@@ -2,17 +2,26 @@
 #ifndef GRIDD_SHARD_PARK_PRIV_H
 #define GRIDD_SHARD_PARK_PRIV_H
 
-#include "shard/partition_priv.h"
+#include "shard/order_priv.h"
 
 /* --- park.c: ops and results that wait -------------------------------------------------------- */
 
-/* A copy of an op that waits for the cold store. */
+enum held { HELD_NOT = 0, HELD_GATE, HELD_LEASE };
+
+/* A copy of an op that waits: for the cold store, at the gate, behind others. */
 struct parked {
-    struct list link; /* in shard.parked_ops */
+    struct list link;  /* in partition.queue; in shard.parked_ops when no client waits for it */
+    struct list ready; /* in shard.ready: it is done next */
     struct op op;
     size_t bytes;
     msec_t since;
-    uint32_t missing;             /* answers it still waits for */
+    struct partition *partition;  /* in whose queue it is, or NULL */
+    struct claim *claims;         /* order.c */
+    uint32_t claims_len, behind;  /* of them, not granted */
+    uint8_t held;                 /* enum held: at the gate, and why */
+    bool late;                    /* one of those it waits with did so for too long: refused */
+    bool gone;                    /* it is answered, and only the cold store does not know */
+    uint32_t missing;             /* answers of the cold store it still waits for */
     unsigned rounds;              /* how often it was parked */
     enum grid_err err;            /* of a cold read */
     const struct cold_page *page; /* what a SCAN asked for, while it runs */
@@ -24,6 +33,8 @@ struct parked {
 /* A result that waits for a commit (R6). */
 struct waiting {
     struct heap_node node; /* in partition.waiting, by version */
+    struct list lapsed;    /* in partition.lapsed: it is committed, and the lease is over */
+    msec_t since;          /* ... since when */
     struct ticket to;
     struct result res;
     const struct entry *entry; /* that res.value points into, or NULL */
@@ -36,14 +47,19 @@ void parked_free(struct shard *s, struct parked *w);
 /* Key `at` of the op is in a checkpoint as new as `clean` not there, and not in memory. */
 void parked_absent(struct parked *w, uint32_t at, uint64_t clean);
 void parked_forget(struct parked *w);
-/* All answers are there: do the op. */
+/* Do the op, as far as that goes now. */
 void parked_run(struct shard *s, struct parked *w, msec_t now);
+/* Do all that is in shard.ready. */
+void parked_go(struct shard *s, msec_t now);
 /* Answer `res` when `version` is committed; keeps a reference to `entry`, copies the rest.
  * False: too much is parked. */
 bool wait_commit(struct shard *s, struct partition *p, uint64_t version, const struct ticket *to,
                  const struct result *res, const struct entry *entry);
-/* Answer what waits for nothing any more. */
+/* Answer what waits for nothing any more. What the lease is missing for waits for the next one: it
+ * was read before what came later was done. */
 void waiting_answer(struct shard *s, struct partition *p);
+/* Some wait for a lease: answer them if it is there, refuse those that waited for too long. */
+void lapsed_look(struct shard *s, struct partition *p, msec_t now);
 void waiting_forget(struct shard *s, struct partition *p);
 /* NOT_PRIMARY to all. */
 void waiting_refuse(struct shard *s, struct partition *p);

@@ -49,7 +49,7 @@ static struct heap *expiry_heap(struct shard *s, const struct partition *p)
 void partition_free(struct shard *s, struct partition *p)
 {
     waiting_forget(s, p);
-    list_for_each_safe (it, &p->held)
+    list_for_each_safe (it, &p->queue)
         parked_free(s, list_entry(it, struct parked, link));
     partition_unshare(s, p);
     sweep_forget(s, p);
@@ -73,7 +73,7 @@ void partition_damage(struct shard *s, struct partition *p)
 {
     p->damaged = true;
     if (p->gate != GATE_AWAY && p->gate != GATE_LOST)
-        p->gate = GATE_DAMAGED;              /* at once */
+        gate_put(p, GATE_DAMAGED);           /* at once */
     content_set_complete(p->content, false); /* counts and entries need not agree any more */
     partition_account(s, p);
 }

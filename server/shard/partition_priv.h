@@ -30,7 +30,8 @@ struct partition {
     struct shard_context *context; /* NULL: dropped, to be purged */
     uint32_t context_id;
     uint16_t index;
-    uint8_t gate;  /* enum gate */
+    uint8_t gate;  /* enum gate: gate_put() */
+    bool shut;     /* it is not open, or ops wait: who comes is looked at twice */
     uint8_t role;  /* as it was last looked at: enum replica_role, ... */
     uint8_t phase; /* ... and replica_phase */
     bool lost;     /* the grid says that no copy is left */
@@ -42,6 +43,7 @@ struct partition {
     struct replica replica;
     struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
+    struct list lapsed;      /* of those, who waits for a lease alone (R7) */
     struct heap_node expiry; /* in shard.expiry or expiry_memory, by the next deadline */
     uint64_t bytes;          /* content's, as counted in shard and context */
     uint64_t evictions;      /* entries that left memory so far */
@@ -57,8 +59,10 @@ struct partition {
     uint32_t warm_cache;     /* where the warm-up goes on */
     uint16_t warm_len;
     struct promise_list promises;
-    struct list held;       /* ops that wait at the gate */
-    struct list holding;    /* in shard.holding, when there are any */
+    struct list queue;      /* ops that wait, in the order they came */
+    uint32_t queued;        /* how many */
+    uint32_t held, leases;  /* of them: at the gate; for a lease */
+    struct list holding;    /* in shard.holding, when any is at the gate, or lapsed */
     struct list woken;      /* in shard.woken: there is something to send, or to look at */
     struct list stuck;      /* in shard.stuck: a link took no more */
     msec_t frozen_until;    /* no writes until then (verify); 0: it is not */
@@ -81,6 +85,17 @@ struct shard_context {
     uint64_t limit; /* this shard's part of memory_limit; 0: none */
     uint32_t hand;  /* eviction: partition to look at next */
 };
+
+static inline void partition_shut(struct partition *p)
+{
+    p->shut = p->gate != GATE_OPEN || p->queued;
+}
+
+static inline void gate_put(struct partition *p, enum gate gate)
+{
+    p->gate = (uint8_t)gate;
+    partition_shut(p);
+}
 
 /* --- partition.c ------------------------------------------------------------------------------ */
 

@@ -202,6 +202,7 @@ static void disk_ask(struct job *j, const struct scan *c)
                                .bytes = SCAN_BYTES_MAX};
     if (!range.after.len)
         range.after = before_prefix(j->op->prefix, first);
+    j->parked->missing = 1;
     cold_ask_range(j->s, j->partition, &range, j->parked);
 }
 

@@ -23,6 +23,8 @@ struct shard *shard_new(const struct shard_conf *conf, const struct shard_ports 
     s->call.prng.state = conf->hash_seed;
     list_init(&s->partitions);
     list_init(&s->parked_ops);
+    list_init(&s->ready);
+    order_init(&s->order);
     list_init(&s->holding);
     list_init(&s->digests);
     list_init(&s->doomed);
@@ -317,6 +319,20 @@ uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)
 
 /* --- invariants ------------------------------------------------------------------------------- */
 
+/* Who waits, waits for something. */
+static void queue_check(const struct partition *p)
+{
+    uint32_t queued = 0, held = 0, leases = 0;
+    list_for_each (it, &p->queue) {
+        const struct parked *w = list_entry(it, struct parked, link);
+        CHECK(w->partition == p && !w->gone && (w->held || w->missing || w->behind));
+        queued++;
+        held += w->held != HELD_NOT;
+        leases += w->held == HELD_LEASE;
+    }
+    CHECK(queued == p->queued && held == p->held && leases == p->leases);
+}
+
 static void partition_check(const struct partition *p)
 {
     replica_check(&p->replica);
@@ -333,7 +349,9 @@ static void partition_check(const struct partition *p)
     CHECK(p->gate != GATE_OPEN ||
           (p->role == REPLICA_PRIMARY && !p->damaged && !p->lost && !wipe_due(p)));
     CHECK((p->promises.first == 0) == list_empty(&p->promises.link));
-    CHECK(list_empty(&p->held) || !list_empty(&p->holding));
+    CHECK((!p->held && list_empty(&p->lapsed)) || !list_empty(&p->holding));
+    CHECK(p->shut == (p->gate != GATE_OPEN || p->queued));
+    queue_check(p);
 }
 
 void shard_check(const struct shard *s)
@@ -359,4 +377,6 @@ void shard_check(const struct shard *s)
     if (s->sharing)
         tail_check(&s->sharing->tail);
     CHECK(s->parked <= PARKED_MAX && s->parked_bytes <= PARKED_BYTES_MAX);
+    CHECK(list_empty(&s->ready));
+    order_check(&s->order);
 }

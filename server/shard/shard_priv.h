@@ -16,6 +16,7 @@ enum {
     COLD_BUCKETS = 4096,
     COLD_ROUNDS_MAX = 16, /* how often one op goes back to the cold store */
     SHOWN_KEEP = 1 << 20, /* of shard.shown */
+    HOLD_MS_MAX = 3000,   /* what waits at the gate, or for a lease, is refused then */
 };
 
 /* --- the shard -------------------------------------------------------------------------------- */
@@ -52,7 +53,7 @@ struct shard {
     struct marks marks;
     struct inflight *inflight; /* ring, by lsn */
     size_t inflight_first, inflight_len, inflight_cap;
-    struct list parked_ops;
+    struct list parked_ops, ready;
     size_t parked, parked_bytes;
     struct cold **cold; /* by slot */
     uint32_t cold_len, cold_cap;
@@ -60,6 +61,7 @@ struct shard {
     uint32_t cold_free_len;
     uint32_t cold_generation;
     struct list cold_buckets[COLD_BUCKETS];
+    struct order order;
     unsigned warm_reads;
     struct sweep sweep;
     struct promises promises;
@@ -135,7 +137,7 @@ static inline bool lease_holds(struct shard *s, struct partition *p)
 
 /* --- gate.c ----------------------------------------------------------------------------------- */
 
-/* Whether the op may be done: GRID_OK, or why not; `kept`: it waits. */
+/* Whether the op may be done: GRID_OK, or why not; `kept`: it waits. Of those that are shut. */
 enum grid_err gate_job(struct job *j);
 /* Whether it is a local read of a copy that does not lead; and whether that may be told now. */
 bool gate_copy(const struct job *j);
@@ -145,10 +147,12 @@ enum grid_err gate_record(const struct partition *p);
 void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now);
 /* It is, or is not, damaged any more. */
 void gate_look(struct shard *s, struct partition *p);
-/* Let the op wait until the lease is there again. False: too much is parked. */
-bool gate_wait(struct job *j);
+/* Let the op wait until the lease is there again: GRID_OK, or why not. */
+enum grid_err gate_wait(struct job *j);
 /* Ops that waited for too long are refused, those that waited for a lease are done again. */
 void gate_tick(struct shard *s, msec_t now);
+/* It is at the gate no more. */
+void gate_leave(struct parked *w);
 
 void job_reply(struct job *j, const struct result *res);
 void job_fail(struct job *j, enum grid_err err);
@@ -160,7 +164,15 @@ uint64_t job_hash(const struct job *j);
 msec_t job_waited(const struct job *j);
 /* Whether key `at` is known to be on disk neither. */
 bool job_absent(const struct job *j, uint32_t at);
-/* Keep a copy of the op for later. False: too much is parked, and the op is answered. */
+/* Whether it was at the cold store. */
+static inline bool job_was_cold(const struct job *j)
+{
+    return j->parked && j->parked->rounds;
+}
+/* Keep a copy of the op, in its place among those that wait. False: too much is parked. */
+MUST_USE
+bool job_keep(struct job *j);
+/* ... while the cold store is asked. False: too much is parked, and the op is answered. */
 bool job_park(struct job *j);
 /* Park until all keys marked missing are here. */
 void job_park_keys(struct job *j);

@@ -423,7 +423,7 @@ void write_run(struct job *j)
     }
     struct answer a;
     /* An op that comes from the cold store evicts nothing: it could be what it waited for. */
-    for (bool again = !j->parked;; again = false) {
+    for (bool again = !job_was_cold(j);; again = false) {
         if (!keys_find(j))
             return;
         keys_evaluate(j, &a);

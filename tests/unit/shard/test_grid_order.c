@@ -1,0 +1,115 @@
+/* test_grid_order.c - ops on one key are done in the order in which they came, when they wait for a
+ * lease or at the gate.
+ * LINK: store shard grid control replica data base */
+#include "tests/unit/shard/grid_world.h"
+
+/* Two nodes with a copy each. */
+static struct world *calm_world(void)
+{
+    struct world *w = world_new(1, 2, DURABILITY_SYNC);
+    w->quiet = true;
+    for (int i = 0; i < 10000 && !world_settled(w); i++)
+        world_step(w);
+    ck_assert(world_settled(w));
+    world_run(w, 200);
+    return w;
+}
+
+static void ask(struct world *w, struct wnode *n, enum op_kind kind, uint64_t number)
+{
+    struct op op = {.kind = kind,
+                    .cache = w_cache(w),
+                    .key = slice_str("k"),
+                    .delta = 1,
+                    .ticket = {.number = number, .part = CLIENTS + 1}};
+    w->digests[number].status = GRID_EIO; /* no answer yet */
+    shard_submit(n->s, &op, WALL + w->now);
+}
+
+static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
+{
+    const struct partition *p = n->s->contexts[w->context]->partitions[0];
+    for (int i = 0; i < 1000 && p->gate != gate; i++)
+        world_step(w);
+    ck_assert_int_eq(p->gate, gate);
+}
+
+START_TEST(what_waits_for_a_lease_is_done_before_what_came_later)
+{
+    struct world *w = calm_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    const struct result *told = w->digests;
+    ask(w, n, OP_INCR, 0);
+    world_run(w, 200);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    w->nodes[!n->index].paused_until = w->now + GRID_LEASE_MS + 100;
+    world_run(w, GRID_LEASE_MS + 50);
+    ask(w, n, OP_GET, 1);
+    ask(w, n, OP_INCR, 2);
+    ask(w, n, OP_GET, 3);
+    world_run(w, 10);
+    ck_assert_int_eq(told[1].status, GRID_EIO);
+    shard_check(n->s);
+    world_run(w, 300);
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_int_eq(told[i].status, GRID_OK);
+    ck_assert_uint_eq(told[1].version, told[0].version);
+    ck_assert_uint_gt(told[2].version, told[0].version);
+    ck_assert_uint_eq(told[3].version, told[2].version);
+    world_heal(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_read_waits_behind_a_write_that_is_held_and_one_of_another_key_does_not)
+{
+    struct world *w = calm_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    const struct result *told = w->digests;
+    struct op other = {.kind = OP_GET, .cache = w_cache(w), .key = slice_str("other")};
+    other.ticket = (struct ticket){.number = 2, .part = CLIENTS + 1};
+    world_run(w, 200);
+    ck_assert(shard_freeze(n->s, w->context, 0, 500, WALL + w->now));
+    gate_await(w, n, GATE_READS);
+    ask(w, n, OP_INCR, 0);
+    ask(w, n, OP_GET, 1);
+    w->digests[2].status = GRID_EIO;
+    shard_submit(n->s, &other, WALL + w->now);
+    world_run(w, 50);
+    shard_check(n->s);
+    ck_assert_int_eq(told[0].status, GRID_EIO);
+    ck_assert_int_eq(told[1].status, GRID_EIO);
+    ck_assert_int_eq(told[2].status, GRID_ENOT_FOUND);
+    world_run(w, 600);
+    ck_assert_int_eq(told[0].status, GRID_OK);
+    ck_assert_int_eq(told[1].status, GRID_OK);
+    ck_assert_uint_eq(told[1].version, told[0].version);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(all_that_wait_are_refused_with_the_first_that_waited_too_long)
+{
+    struct world *w = calm_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    const struct result *told = w->digests;
+    ck_assert(shard_freeze(n->s, w->context, 0, 10000, WALL + w->now));
+    gate_await(w, n, GATE_READS);
+    ask(w, n, OP_INCR, 0);
+    world_run(w, HOLD_MS_MAX - 100);
+    ask(w, n, OP_INCR, 1);
+    ask(w, n, OP_GET, 2);
+    world_run(w, 50);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(told[i].status, GRID_EIO);
+    world_run(w, 100);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(told[i].status, GRID_ENOT_PRIMARY);
+    shard_check(n->s);
+    world_free(w);
+}
+END_TEST
+
+UNIT_MAIN("shard/grid_order", what_waits_for_a_lease_is_done_before_what_came_later,
+          a_read_waits_behind_a_write_that_is_held_and_one_of_another_key_does_not,
+          all_that_wait_are_refused_with_the_first_that_waited_too_long)
