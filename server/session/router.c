@@ -20,11 +20,6 @@ uint64_t router_revision(const struct router *r)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static bool changes(const struct op *op)
-{
-    return op_writes(op->kind) && !op->reads_only;
-}
-
 /* Who says so has looked whether it was done before (R13), or would refuse it at any time. */
 static bool settles(enum grid_err err)
 {
@@ -44,15 +39,54 @@ static bool settles(enum grid_err err)
     }
 }
 
+/* --- reads that are asked again --------------------------------------------------------------- */
+
+/* Whether one connection asks both of one key, as far as that is easily said. */
+static bool meets(const struct op *a, const struct op *b)
+{
+    bool many = a->batch_len || b->batch_len || a->keys_len > 1 || b->keys_len > 1;
+    if (a->ticket.owner != b->ticket.owner || a->kind == OP_SCAN || b->kind == OP_SCAN)
+        return false;
+    return many || (a->cache == b->cache && slice_eq(a->key, b->key));
+}
+
+/* `f` was done: reads before it that are not answered yet must not be done after it. */
+static void overtake(const struct flight *f)
+{
+    for (struct list *it = f->here.prev; it != &f->place->flights; it = it->prev) {
+        struct flight *e = list_entry(it, struct flight, here);
+        if (!op_changes(&e->op) && meets(&e->op, &f->op))
+            e->overtaken = true;
+    }
+}
+
+/* A write that is asked again has its number, a read sees what is there now: nothing of what came
+ * later may have been done. */
+static bool flight_overtaken(const struct flight *f)
+{
+    if (!f->asked || op_changes(&f->op) || RULE_OFF(OVERTAKEN))
+        return false;
+    bool overtaken = f->overtaken;
+    for (struct list *it = f->here.next; !overtaken && it != &f->place->flights; it = it->next) {
+        const struct flight *g = list_entry(it, struct flight, here);
+        overtaken = g->doubt && op_changes(&g->op) && meets(&f->op, &g->op);
+    }
+    return overtaken;
+}
+
+/* --- the end of a flight ---------------------------------------------------------------------- */
+
 /* It is answered, and gone. That it was not done this time says nothing of earlier ones. */
 static void flight_deliver(struct router *r, struct flight *f, const struct result *res)
 {
     static const struct result in_doubt = {.status = GRID_EIN_DOUBT};
     struct ticket to = f->op.ticket;
-    if (f->doubt && changes(&f->op) && !settles(res->status) && !RULE_OFF(SURE)) {
+    if (f->doubt && op_changes(&f->op) && !settles(res->status) && !RULE_OFF(SURE)) {
         res = &in_doubt;
         r->stats.in_doubt++;
     }
+    if (settles(res->status) || res->status == GRID_EIN_DOUBT)
+        overtake(f);
     flight_remove(r, f);
     list_remove(&f->here);
     list_remove(&f->stamped);
@@ -202,7 +236,9 @@ static void place_go(struct router *r, struct place *p)
     p->node = node;
     list_for_each_safe (it, &p->flights) {
         struct flight *f = list_entry(it, struct flight, here);
-        if (f->state == FLIGHT_HELD)
+        if (f->state == FLIGHT_HELD && flight_overtaken(f))
+            flight_fail(r, f, GRID_ENOT_PRIMARY);
+        else if (f->state == FLIGHT_HELD)
             flight_send(r, f, l);
     }
 }
@@ -256,7 +292,7 @@ void places_go(struct router *r)
 
 static bool needs_session(const struct op *op)
 {
-    return changes(op) && !op->has_session && !RULE_OFF(NO_SESSION);
+    return op_changes(op) && !op->has_session && !RULE_OFF(NO_SESSION);
 }
 
 static struct flight *flight_new(struct router *r, const struct op *op)

@@ -223,7 +223,7 @@ static void ask_serve(struct router *r, struct router_link *l, const struct wire
     a->round = m->round;
     a->revision = m->revision;
     a->key = key;
-    a->writes = op_writes(op->kind) && !op->reads_only;
+    a->writes = op_changes(op);
     r->stats.served++;
     op->direct = true;
     op->ticket = (struct ticket){.owner = &a->waiter, .number = m->number};

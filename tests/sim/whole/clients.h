@@ -33,13 +33,14 @@ struct client {
 
 enum { TRAINS = 32, TRAIN_LEN = 6 };
 
-/* Of one connection: writes of a key, without waiting for answers. */
+/* Of one connection: writes and reads of a key, without waiting for answers. */
 struct train {
     uint64_t number;
     unsigned context;
     uint32_t partition;
-    bool told[TRAIN_LEN];
-    uint64_t version[TRAIN_LEN]; /* 0: not done, as far as is known */
+    bool reads[TRAIN_LEN], told[TRAIN_LEN];
+    bool done[TRAIN_LEN]; /* as far as is known */
+    uint64_t version[TRAIN_LEN];
 };
 
 struct follower {       /* what a client that follows knows */

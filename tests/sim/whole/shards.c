@@ -49,7 +49,7 @@ void shards_reply(void *ctx, const struct ticket *to, const struct result *res)
         world_fail(h->node->w, "node %u ends, and still answers", h->node->index);
         return;
     }
-    if (to->owner) {
+    if (to->owner && to->part != TRAIN) { /* a train is a connection of its own */
         router_result(to->owner, to, res);
         return;
     }

@@ -1,4 +1,5 @@
-/* test_router_doubt.c - what is told of operations that were asked for in vain before.
+/* test_router_doubt.c - what is told, and asked again, of operations that were asked for in vain
+ * before.
  * LINK: session wire command shard control replica data base pb frame */
 #include "session/router.h"
 
@@ -36,12 +37,13 @@ static struct grid_state *led_by(struct grid_state *s, uint32_t context, uint32_
     return s;
 }
 
-static void answer(struct router *r, struct router_link *l, uint64_t revision, enum grid_err status)
+static void answer(struct router *r, struct router_link *l, uint64_t number, uint64_t revision,
+                   enum grid_err status)
 {
     struct result res = {.status = status};
     struct buf bytes = BUF_INIT;
     struct arena *a = arena_new(1 << 20);
-    wire_forward_answer(&bytes, 1, revision, &res);
+    wire_forward_answer(&bytes, number, revision, &res);
     ck_assert(router_message(r, l, buf_slice(&bytes), a, 1));
     arena_free(a);
     buf_release(&bytes);
@@ -67,7 +69,7 @@ static enum grid_err told_by_3(struct op op, bool in_vain, enum grid_err status)
     router_set_grid(r, next, (struct replica_member){1, 1}, 1);
     router_down(r, two, 1);
     ck_assert(asked[2] == in_vain && asked[3] == 1 && !answers);
-    answer(r, three, next->revision, status);
+    answer(r, three, 1, next->revision, status);
     ck_assert_uint_eq(answers, 1);
     router_check(r);
     router_free(r);
@@ -100,5 +102,69 @@ START_TEST(who_has_looked_is_believed)
 }
 END_TEST
 
+/* --- a read and what came after it ------------------------------------------------------------ */
+
+enum became { LOST, REFUSED, DONE };
+
+/* Node 1 asks node 2, whose link breaks then, for k and for `later`, of which became what is said.
+ * Returns how often node 3, which leads next, is asked: the read is refused, or asked for again. */
+static unsigned asked_again(struct op later, enum became became)
+{
+    struct grid_state *s = founded(3);
+    uint32_t context = make_context(s, "all", 4, 2, DURABILITY_ASYNC, 1);
+    struct router_conf conf = {.bytes_max = 1 << 20};
+    struct router_ports ports = {.reply = reply, .send = send};
+    struct router *r = router_new(&conf, &ports);
+    struct router_link *two = link_to(r, 2);
+    struct op get = {.kind = OP_GET, .cache = context << 16 | 1, .partition = 1};
+    get.key = slice_str("k");
+    get.ticket.owner = &told;
+    later.cache = get.cache;
+    later.partition = 1;
+    link_to(r, 3);
+    answers = asked[2] = asked[3] = 0;
+    led_by(s, context, 2);
+    router_set_grid(r, s, (struct replica_member){1, 1}, 1);
+    router_take(r, &get, 1);
+    router_take(r, &later, 1);
+    ck_assert_uint_eq(asked[2], 2);
+    if (became == DONE)
+        answer(r, two, 2, s->revision, GRID_OK);
+    for (uint64_t i = 1; i <= 2 && became == REFUSED; i++)
+        answer(r, two, i, s->revision, GRID_ENOT_PRIMARY);
+    unsigned before = answers;
+    struct grid_state *next = led_by(grid_state_copy(s), context, 3);
+    router_down(r, two, 1);
+    router_set_grid(r, next, (struct replica_member){1, 1}, 1);
+    router_check(r);
+    unsigned again = asked[3], left = became == DONE ? 1 : 2;
+    ck_assert_uint_eq(again + (answers - before), left);
+    ck_assert(answers == before || told == GRID_ENOT_PRIMARY);
+    router_free(r);
+    grid_state_unref(s);
+    grid_state_unref(next);
+    return again;
+}
+
+START_TEST(a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done)
+{
+    const struct op put = {.kind = OP_PUT, .key = slice_str("k"), .ticket = {.owner = &told}};
+    const struct op get = {.kind = OP_GET, .key = slice_str("k"), .ticket = {.owner = &told}};
+    struct op key = put, connection = put;
+    key.key = slice_str("l");
+    connection.ticket.owner = &answers;
+    ck_assert_uint_eq(asked_again(put, LOST), 1);
+    ck_assert_uint_eq(asked_again(put, DONE), 0);
+    ck_assert_uint_eq(asked_again(put, REFUSED), 2);
+    ck_assert_uint_eq(asked_again(get, LOST), 2);
+    ck_assert_uint_eq(asked_again(get, DONE), 0);
+    ck_assert_uint_eq(asked_again(key, LOST), 2);
+    ck_assert_uint_eq(asked_again(key, DONE), 1);
+    ck_assert_uint_eq(asked_again(connection, LOST), 2);
+    ck_assert_uint_eq(asked_again(connection, DONE), 1);
+}
+END_TEST
+
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
-          who_has_looked_is_believed)
+          who_has_looked_is_believed,
+          a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done)
