@@ -347,25 +347,6 @@ static bool batch_before(struct wal_cursor *c, struct wal_pos end, struct batch_
     return true;
 }
 
-/* The next whole batch of this incarnation with something we still expect. */
-static bool batch_after(struct wal_cursor *c, size_t next, struct wal_pos *ret_pos,
-                        struct batch_header *ret_header)
-{
-    struct wal_pos pos = c->pos;
-    while (batch_search(c, &pos, next - 1, ret_header)) {
-        if (ret_header->count && ret_header->first_lsn + ret_header->count > c->expect) {
-            *ret_pos = pos;
-            return true;
-        }
-        if (!ret_header->count && ret_header->first_lsn > c->expect) {
-            *ret_pos = pos; /* a mark */
-            return true;
-        }
-        pos.at += 8;
-    }
-    return false;
-}
-
 static void hole_make(struct wal_cursor *c, uint64_t last, struct wal_item *item)
 {
     *item = (struct wal_item){.lsn = c->expect, .last_lsn = last, .lost = true};
@@ -377,9 +358,9 @@ static void hole_make(struct wal_cursor *c, uint64_t last, struct wal_item *item
 static bool hole_cross(struct wal_cursor *c, struct wal_item *item, bool *ret_end)
 {
     size_t next = next_incarnation(c);
-    struct wal_pos pos;
+    struct wal_pos pos = c->pos;
     struct batch_header h;
-    bool found = batch_after(c, next, &pos, &h);
+    bool found = batch_search(c, &pos, next - 1, &h);
     if (c->err)
         return false;
     if (found && h.first_lsn <= c->expect) { /* what was lost is behind us */
