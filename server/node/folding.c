@@ -58,13 +58,14 @@ struct round {
     struct worker *w;
     struct catalog *catalog;
     struct checkpoint_limits limits;
-    bool last;         /* the node stops: fold everything */
-    bool purge;        /* something dropped may be in the checkpoint */
-    bool going_on;     /* a checkpoint is made in several transactions, one each round */
-    uint64_t upto;     /* lsn it goes to */
-    uint64_t bytes;    /* wal written_bytes when it began */
-    unsigned asked;    /* this round's transactions, and one */
-    uint64_t bytes_at; /* wal written_bytes at the last checkpoint */
+    bool last;          /* the node stops: fold everything */
+    bool purge;         /* something dropped may be in the checkpoint */
+    bool going_on;      /* a checkpoint is made in several transactions, one each round */
+    uint64_t upto;      /* lsn it goes to */
+    uint64_t bytes;     /* wal written_bytes when it began */
+    unsigned asked;     /* this round's transactions, and one */
+    uint64_t accounted; /* what the log lost up to here is marked */
+    uint64_t bytes_at;  /* wal written_bytes at the last checkpoint */
     msec_t done_at;
     msec_t retry_at;
 };
@@ -113,7 +114,8 @@ static uint64_t foldable(struct worker *w)
 static bool due(struct round *r)
 {
     struct worker *w = r->w;
-    if (atomic_load(&w->folding.stuck) || foldable(w) <= checkpoint_applied(w->checkpoint))
+    if (atomic_load(&w->folding.stuck) || w->folding.hole.last ||
+        foldable(w) <= checkpoint_applied(w->checkpoint))
         return false;
     if (damage_wanted_lsn(w) > checkpoint_applied(w->checkpoint))
         return true;
@@ -163,6 +165,10 @@ static void fold(struct round *r)
     if (report.records > RATE_RECORDS_MIN)
         atomic_store(&w->folding.rate, report.records / (took / 1000 + 1) + 1);
     r->going_on = !err && report.transactions && applied < r->upto;
+    if (err == GRID_ECORRUPT && report.lost_last && !r->last) {
+        hole_ask(w, report.lost_first, report.lost_last);
+        err = GRID_OK;
+    }
     if (err == GRID_ECORRUPT) {
         log_error("store", "shard %u: no more checkpoints until the next start: %s", w->index,
                   report.text);
@@ -178,6 +184,22 @@ static void fold(struct round *r)
     struct checkpointed *c = xalloc(sizeof *c);
     *c = (struct checkpointed){{.run = checkpointed_run}, applied};
     worker_post(w, &c->note);
+}
+
+/* Whose the records were that the log lost. */
+static void hole_look(struct round *r)
+{
+    struct worker *w = r->w;
+    char why[STORE_WHY_BYTES] = "";
+    uint64_t last = w->folding.hole.last;
+    enum grid_err err = last ? hole_settle(w, why) : GRID_EBUSY;
+    if (err == GRID_EBUSY)
+        return;
+    store_note(r, err, why);
+    if (err)
+        return;
+    r->accounted = last;
+    atomic_store(&w->folding.soon, true);
 }
 
 static void purge(struct round *r)
@@ -229,7 +251,9 @@ static void *folding_body(void *arg)
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
         pthread_mutex_unlock(&w->folding.catalog_lock);
-        r.limits = (struct checkpoint_limits){.ctx = &r, .alive = round_alive, .stop = round_stop};
+        hole_look(&r);
+        r.limits = (struct checkpoint_limits){
+            .ctx = &r, .alive = round_alive, .stop = round_stop, .accounted_lsn = r.accounted};
         if (r.last || clock_mono_ms() >= r.retry_at) {
             if (!r.last)
                 mark(&r);
@@ -270,4 +294,5 @@ void folding_end(struct worker *w)
     helper_end(&w->folding.helper, w);
     pthread_mutex_destroy(&w->folding.catalog_lock);
     catalog_unref(w->folding.catalog);
+    hole_release(&w->folding.hole);
 }

@@ -53,11 +53,23 @@ struct damage {
     size_t len, cap;
 };
 struct give_up; /* damage.c */
+struct suspect; /* hole.c */
+
+/* Records first..last that the log lost while the node runs, and nothing in it says whose. */
+struct hole {
+    struct note note;
+    uint64_t first, last; /* 0: there is none */
+    uint64_t reach;       /* what the shard remembers of its partitions goes up to here */
+    bool answered;
+    struct suspect *list;
+    size_t len, cap;
+};
 
 struct checkpoint_thread {
     struct helper helper;     /* its box is of notes that run on this thread, with the worker */
     struct damage unmarked;   /* to be marked in the checkpoint */
     struct give_up *give_ups; /* asked for and not done */
+    struct hole hole;
     atomic_bool soon;         /* memory is short */
     atomic_bool purge;        /* the catalog lost something */
     atomic_bool stuck;        /* damaged: no more checkpoints until the next start */
@@ -138,6 +150,14 @@ MUST_USE
 enum grid_err damage_mark(struct worker *w, char *why);
 void damage_met(struct worker *w, const struct wal_place *places, size_t len);
 void damage_give_ups(struct worker *w, enum grid_err err);
+
+/* hole.c; checkpoint thread. */
+void hole_ask(struct worker *w, uint64_t first, uint64_t last);
+/* Whose the records were is marked, and told to the worker. GRID_EBUSY: it is not known yet; call
+ * again. GRID_ENO_SPACE, GRID_EIO. */
+MUST_USE
+enum grid_err hole_settle(struct worker *w, char *why);
+void hole_release(struct hole *h);
 /* Up to where has to be folded for what was asked; 0: nothing was. */
 uint64_t damage_wanted_lsn(const struct worker *w);
 void damage_add(struct damage *d, uint32_t context, uint16_t partition);

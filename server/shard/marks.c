@@ -107,6 +107,23 @@ void marks_reach(struct marks *m, uint64_t lsn, partition_mark_fn *done, void *c
     }
 }
 
+uint64_t marks_between(const struct marks *m, uint64_t first, uint64_t last,
+                       partition_mark_fn *each, void *ctx)
+{
+    uint64_t before = 0, reach = 0;
+    list_for_each (it, &m->eras) {
+        const struct era *e = list_entry(it, struct era, link);
+        bool has = e->last_lsn >= first && before < last;
+        before = e->last_lsn;
+        for (uint32_t i = 0; i < e->len && has; i++) {
+            struct partition *p = e->marks[i].partition;
+            each(ctx, p, e->number > p->clean_era ? e->marks[i].version : UINT64_MAX);
+        }
+        reach = has ? e->last_lsn : reach;
+    }
+    return reach;
+}
+
 void marks_release(struct marks *m)
 {
     marks_reach(m, UINT64_MAX, NULL, NULL);

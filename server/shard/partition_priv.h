@@ -142,6 +142,10 @@ void marks_init(struct marks *m);
 void marks_add(struct marks *m, struct partition *p, uint64_t version, uint64_t lsn, size_t bytes);
 /* Tell `done` the last version of each partition up to `lsn`, once, and forget them. */
 void marks_reach(struct marks *m, uint64_t lsn, partition_mark_fn *done, void *ctx);
+/* Of all eras that have any of the lsns first..last; UINT64_MAX for who was wiped, so that its
+ * versions do not tell its records. Returns the last lsn of those eras. */
+uint64_t marks_between(const struct marks *m, uint64_t first, uint64_t last,
+                       partition_mark_fn *each, void *ctx);
 void marks_release(struct marks *m);
 
 /* --- memory.c --------------------------------------------------------------------------------- */

@@ -206,6 +206,25 @@ void shard_checkpointed(struct shard *s, uint64_t lsn)
     marks_reach(&s->marks, lsn, mark_reached, s);
 }
 
+struct lost {
+    shard_lost_fn *each;
+    void *ctx;
+};
+
+static void lost_mark(void *ctx, struct partition *p, uint64_t version)
+{
+    struct lost *l = ctx;
+    if (p->context)
+        l->each(l->ctx, p->context_id, p->index, version);
+}
+
+uint64_t shard_log_lost(struct shard *s, uint64_t first, uint64_t last, shard_lost_fn *each,
+                        void *ctx)
+{
+    struct lost l = {each, ctx};
+    return marks_between(&s->marks, first, last, lost_mark, &l);
+}
+
 struct chunks *shard_memory(const struct shard *s)
 {
     return slab_source(entry_pool_slab(s->pool));

@@ -131,6 +131,12 @@ void shard_recover_damage(struct shard *s, uint32_t context, uint16_t partition)
  * not damaged. */
 bool shard_recover_give_up(struct shard *s, uint32_t context, uint16_t partition);
 
+/* The log has lost records of first..last and does not say whose. Each partition that may have had
+ * any, twice perhaps, with its last version (UINT64_MAX: says nothing) up to the lsn returned. */
+typedef void shard_lost_fn(void *ctx, uint32_t context, uint16_t partition, uint64_t version);
+uint64_t shard_log_lost(struct shard *s, uint64_t first, uint64_t last, shard_lost_fn *each,
+                        void *ctx);
+
 /* A new catalog: contexts and caches may have come or gone. Takes its own reference. Without a grid
  * only. */
 void shard_set_catalog(struct shard *s, struct catalog *catalog);

@@ -44,6 +44,7 @@ struct checkpoint_limits {
     /* Asked now and then; true: stop at the next transaction. NULL: never. */
     bool (*stop)(void *ctx);
     const struct cuts *cuts; /* records that are left out; NULL: none */
+    uint64_t accounted_lsn;  /* what is lost up to here was told whose it was by others */
     size_t changes_max;      /* keys per transaction, 0: 500,000: records of 64 MiB of log */
     size_t bytes_max;   /* of records held in memory per transaction, 0: 64 MiB; about four times
                          * that of rows may be read to be edited */
@@ -61,7 +62,8 @@ struct checkpoint_report {
      * some. */
     struct wal_place damaged[CHECKPOINT_DAMAGED_MAX];
     size_t damaged_len;
-    char text[STORE_WHY_BYTES]; /* what went wrong; empty: nothing */
+    uint64_t lost_first, lost_last; /* GRID_ECORRUPT: of these lsns; 0: the store is damaged */
+    char text[STORE_WHY_BYTES];     /* what went wrong; empty: nothing */
 };
 
 /* Fold the records up to `upto_lsn` (durable) in. `reader` was made at checkpoint_applied(); it
@@ -69,8 +71,9 @@ struct checkpoint_report {
  * GRID_ENO_SPACE: stopped after the last good transaction; make a new reader at
  * checkpoint_applied() and try again later; nothing is lost.
  * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it and does
- * not tell whose records are lost, or the store is: stop checkpointing; the next start finds out
- * which partitions it hit. GRID_EIO: the caller ends the process. */
+ * not tell whose records are lost: find that out, mark it, and go on with limits->accounted_lsn; or
+ * the store is: stop checkpointing, the next start finds out which partitions it hit. GRID_EIO: the
+ * caller ends the process. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,

@@ -693,7 +693,8 @@ static enum grid_err fold_commit(struct fold *f, struct checkpoint_report *repor
 static enum grid_err take_lost(struct fold *f, const struct wal_item *item)
 {
     struct fold_head *head;
-    enum grid_err err = item->places_len || item->known ? GRID_OK : GRID_ECORRUPT;
+    bool told = item->places_len || item->known || item->last_lsn <= f->limits->accounted_lsn;
+    enum grid_err err = told ? GRID_OK : GRID_ECORRUPT;
     for (size_t i = 0; i < item->places_len && !err; i++) {
         const struct wal_place *place = &item->places[i];
         if (!alive(f, place->context, UINT32_MAX))
@@ -715,8 +716,10 @@ static enum grid_err take(struct fold *f, const struct wal_item *item)
 }
 
 /* Read until a transaction is full. GRID_ENOT_FOUND: that was all there is. */
-static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char *why)
+static enum grid_err gather_some(struct fold *f, struct wal_reader *reader,
+                                 struct checkpoint_report *report)
 {
+    char *why = report->text;
     size_t changes_max = f->limits->changes_max ? f->limits->changes_max : CHANGES_DEFAULT;
     size_t bytes_max = f->limits->bytes_max ? f->limits->bytes_max : BYTES_DEFAULT;
     struct wal_item item;
@@ -728,6 +731,10 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader, char
             break;
         uint64_t before = f->lsn;
         err = take(f, &item);
+        if (err == GRID_ECORRUPT && item.lost) {
+            report->lost_first = item.lsn;
+            report->lost_last = item.last_lsn;
+        }
         if (err == GRID_ECORRUPT)
             snprintf(why, STORE_WHY_BYTES,
                      "the log or the store is damaged at lsn %" PRIu64
@@ -758,7 +765,7 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
         if (err)
             break;
         f.rows.txn = f.txn;
-        read = gather_some(&f, reader, report->text);
+        read = gather_some(&f, reader, report);
         if (f.lsn > before) {
             err = fold_commit(&f, report);
         } else {

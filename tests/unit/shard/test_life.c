@@ -206,6 +206,38 @@ START_TEST(a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back
 }
 END_TEST
 
+struct harmed {
+    uint64_t version;
+    unsigned len;
+};
+
+static void harmed_add(void *ctx, uint32_t context, uint16_t partition, uint64_t version)
+{
+    struct harmed *h = ctx;
+    (void)context, (void)partition;
+    h->version = version;
+    h->len++;
+}
+
+START_TEST(who_may_have_had_what_the_log_lost_is_remembered_until_the_checkpoint_has_it)
+{
+    struct harness *h = h_new();
+    struct harmed seen = {0};
+    uint32_t c = h_context(h, "c", DURABILITY_SYNC, 0, FULL_REFUSE);
+    h_put(h, c, "k", "1");
+    h_put(h, c, "k", "2");
+    h_durable(h);
+    ck_assert_uint_eq(shard_log_lost(h->s, 1, 1, harmed_add, &seen), h->log_len);
+    ck_assert_uint_eq(seen.len, 1);
+    ck_assert_uint_eq(seen.version & SEQ_MASK, 2);
+    ck_assert_uint_eq(shard_log_lost(h->s, h->log_len + 1, h->log_len + 1, harmed_add, &seen), 0);
+    shard_checkpointed(h->s, h->log_len);
+    ck_assert_uint_eq(shard_log_lost(h->s, 1, 1, harmed_add, &seen), 0);
+    ck_assert_uint_eq(seen.len, 1);
+    h_free(h);
+}
+END_TEST
+
 START_TEST(an_op_that_waits_for_the_cold_store_hears_that_its_context_was_dropped)
 {
     struct harness *h = h_new();
@@ -314,6 +346,7 @@ UNIT_MAIN("shard/life", an_expired_entry_is_invisible_at_once_and_removed_by_rec
           expiry_waits_while_the_log_is_full, a_dropped_cache_is_gone_at_once_and_purged_by_ticks,
           nothing_is_purged_where_nothing_was_dropped,
           a_dropped_context_answers_what_is_under_way_and_gives_its_memory_back,
+          who_may_have_had_what_the_log_lost_is_remembered_until_the_checkpoint_has_it,
           an_op_that_waits_for_the_cold_store_hears_that_its_context_was_dropped,
           a_dropped_cache_does_not_come_back_from_checkpoint_or_log,
           too_many_waiting_ops_are_refused_as_busy, listings_tell_entries_and_states)
