@@ -325,7 +325,9 @@ static void waits_tell(struct membership *m)
     grid_member_status(m->member, now_of(m), &s);
     bool in = s.phase == GRID_IN && m->told.node;
     waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
-    atomic_store(&m->node->refused, s.phase == GRID_REFUSED);
+    /* Other refusals may be over soon: a node that starts anew is let in when its last life is. */
+    atomic_store(&m->node->removed, s.phase == GRID_REFUSED && m->last &&
+                                        grid_state_removed(m->last, m->node->view.node_id));
 }
 
 bool membership_refused(struct node *n)

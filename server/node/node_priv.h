@@ -131,7 +131,7 @@ struct node {
     struct worker *workers;
     unsigned shards;
     atomic_uint tight;   /* workers that are; then no connection is read */
-    atomic_bool refused; /* by the grid: removed, or not let in; then nothing is passed on to it */
+    atomic_bool removed; /* from the grid: nothing is passed on to it */
     msec_t started_ms, started_wall_ms;
     bool stopping;
     unsigned workers_running;
