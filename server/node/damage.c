@@ -61,15 +61,27 @@ static void found_run(struct note *n, void *thread)
     struct worker *w = thread;
     struct damage_note *d = container_of(n, struct damage_note, note);
     damage_add(&w->folding.unmarked, d->place.context, d->place.partition);
+    w->folding.heard++;
     free(d);
+}
+
+void damage_note(struct worker *w, uint32_t context, uint16_t partition)
+{
+    struct wal_place place = {context, partition};
+    w->folding.noted++;
+    mailbox_post(w->folding.helper.box, &damage_note_new(&place, found_run)->mail);
+}
+
+bool damage_noted(const struct worker *w)
+{
+    return atomic_load(&w->folding.marked) == w->folding.noted;
 }
 
 void damage_found(struct worker *w, uint32_t context, uint16_t partition)
 {
-    struct wal_place place = {context, partition};
     log_error("store", "context %u partition %u is damaged on disk and refused from now on",
               context, partition);
-    mailbox_post(w->folding.helper.box, &damage_note_new(&place, found_run)->mail);
+    damage_note(w, context, partition);
 }
 
 bool damage_unmarked(const struct worker *w)
@@ -83,9 +95,12 @@ enum grid_err damage_mark(struct worker *w, char *why)
     if (!damage_unmarked(w))
         return GRID_OK;
     enum grid_err err = checkpoint_mark_damaged(w->checkpoint, d->places, d->len, why);
-    if (!err)
-        damage_release(d);
-    return err;
+    if (err)
+        return err;
+    log_info("store", "shard %u: %zu partitions are marked on disk as damaged", w->index, d->len);
+    damage_release(d);
+    atomic_store(&w->folding.marked, w->folding.heard);
+    return GRID_OK;
 }
 
 void damage_release(struct damage *d)

@@ -1,8 +1,8 @@
 /* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
  * is made anew. Its node says that it cannot go on from what it has, so that it hands over when it
- * leads (R12): the primary takes it out (R8), and it joins with a whole copy (R11). The answer
- * comes when it is taken out. All nodes are asked again and again; who is named does it, once. A
- * node that starts anew knows of nothing, and may come back with what it had. */
+ * leads (R12): the primary takes it out (R8), and it joins with a whole copy (R11). A node that starts
+ * anew takes for damaged what it gave up: the answer comes when that is on its disk, and the copy
+ * is taken out. All nodes are asked again and again; who is named does it, once. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum { ROUNDS = 30, PAUSE_MS = 100 };
-enum repair_state { REPAIR_NOT_HERE, REPAIR_BROKEN, REPAIR_DONE };
+enum repair_state { REPAIR_NOT_HERE, REPAIR_BROKEN, REPAIR_NOTED, REPAIR_DONE };
 
 struct repair {
     struct replica_member member; /* whose copy it is */
@@ -23,6 +23,15 @@ struct repair {
 };
 
 /* --- on the worker of the node that has it ---------------------------------------------------- */
+
+static void give_up(struct worker *w, const struct context_info *info, uint32_t partition)
+{
+    shard_break(w->shard, info->id, partition);
+    if (shard_broken(w->shard, info->id, partition) && info->durability != DURABILITY_MEMORY)
+        damage_note(w, info->id, (uint16_t)partition);
+    log_warn("node", "%s partition %u: an operator gives this copy up; it is made anew", info->name,
+             partition);
+}
 
 void repair_visit(struct worker *w, struct job *j, struct share *share)
 {
@@ -34,15 +43,13 @@ void repair_visit(struct worker *w, struct job *j, struct share *share)
         r->partition % w->node->shards != w->index ||
         !grid_state_config(s, info->id, r->partition, &c))
         return;
-    if (!c.led || c.in_sync < 2) /* it may be the only one meanwhile */
+    if (!r->freeze && (!c.led || c.in_sync < 2)) /* it may be the only one meanwhile */
         return;
-    if (!r->freeze) {
-        shard_break(w->shard, info->id, r->partition);
-        log_warn("node", "%s partition %u: an operator gives this copy up; it is made anew",
-                 info->name, r->partition);
-    }
+    if (!r->freeze)
+        give_up(w, info, r->partition);
     bool broken = shard_broken(w->shard, info->id, r->partition);
-    share->repaired = broken ? REPAIR_BROKEN : r->freeze ? REPAIR_DONE : REPAIR_NOT_HERE;
+    if (broken || r->freeze)
+        share->repaired = !damage_noted(w) ? REPAIR_BROKEN : broken ? REPAIR_NOTED : REPAIR_DONE;
     loop_timer_set(&w->tick, 0);
 }
 
@@ -130,13 +137,13 @@ bool repair_judge(struct job *j)
         refuse(j, GRID_EBUSY, "its node died, or starts anew: ask again when it is back");
         return true;
     }
-    if (state == REPAIR_DONE || (j->request.freeze && taken_out(j)))
+    if (state == REPAIR_DONE || (state == REPAIR_NOTED && taken_out(j)))
         return true;
     if (++j->repair->rounds == ROUNDS) {
         refuse(j, GRID_EBUSY, "it is not made anew yet: is the rest of the grid well?");
         return true;
     }
-    j->request.freeze |= state == REPAIR_BROKEN; /* from now on it is looked at alone */
+    j->request.freeze |= state != REPAIR_NOT_HERE; /* from now on it is looked at alone */
     loop_timer_init(&j->repair->pause, j->node->loop, again, j);
     loop_timer_set(&j->repair->pause, PAUSE_MS);
     return false;

@@ -68,6 +68,9 @@ struct hole {
 struct checkpoint_thread {
     struct helper helper;     /* its box is of notes that run on this thread, with the worker */
     struct damage unmarked;   /* to be marked in the checkpoint */
+    uint64_t noted;           /* so often the worker said what; */
+    uint64_t heard;           /* so much of it is here, */
+    _Atomic uint64_t marked;  /* or on disk */
     struct give_up *give_ups; /* asked for and not done */
     struct hole hole;
     atomic_bool soon;         /* memory is short */
@@ -141,6 +144,9 @@ bool reading_keeps(const struct worker *w);
  * then `done` is called there. */
 typedef void damage_done_fn(struct worker *w, void *ctx, enum grid_err err, const char *why);
 void damage_found(struct worker *w, uint32_t context, uint16_t partition);
+/* On the worker: the next start shall take it for damaged; whether it will. */
+void damage_note(struct worker *w, uint32_t context, uint16_t partition);
+bool damage_noted(const struct worker *w);
 void damage_give_up(struct worker *w, struct wal_place *places, size_t len, damage_done_fn *done,
                     void *ctx);
 /* On the checkpoint thread: what is known to be damaged goes to the checkpoint, what a fold met to
