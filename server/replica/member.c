@@ -164,7 +164,6 @@ void replica_copied(struct replica *r, msec_t now)
     r->copying = false;
     if (!r->set)
         return;
-    r->set->copy = 0;
     r->set->ack_due = true;
     wake(r);
 }

@@ -413,6 +413,24 @@ START_TEST(r11_a_copy_goes_on_when_a_link_broke)
 }
 END_TEST
 
+START_TEST(r11_a_copy_that_came_is_not_begun_again_by_repeated_messages)
+{
+    grid(1, 0);
+    write(&nodes[1]);
+    nodes[1].kept_from = 1;
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    replica_copied(&nodes[2].r, now);
+    struct replica_message m = {
+        .kind = REPLICA_HELLO, .from = member(1), .epoch = 2, .round = nodes[1].copy_round};
+    replica_receive(&nodes[2].r, &m, now);
+    m.kind = REPLICA_COPY;
+    m.history = nodes[1].r.history;
+    replica_receive(&nodes[2].r, &m, now);
+    ck_assert(!nodes[2].r.copying);
+}
+END_TEST
+
 START_TEST(r11_who_is_in_sync_is_never_wiped_but_asked_out)
 {
     grid(2, 0);
@@ -616,9 +634,10 @@ UNIT_MAIN("replica/moves", r9_a_new_primary_waits_for_the_lease_it_granted,
           r11_epochs_that_a_start_forgot_are_looked_for_on_disk,
           r11_a_copy_goes_on_with_the_stream_and_is_promoted_when_whole,
           r11_a_copy_goes_on_over_an_epoch_and_ends_with_its_target,
-          r11_a_copy_goes_on_when_a_link_broke, r11_who_is_in_sync_is_never_wiped_but_asked_out,
-          r12_it_stops_drains_and_asks, r12_the_same_for_an_empty_partition,
-          r12_who_hands_over_says_that_nobody_else_served,
+          r11_a_copy_goes_on_when_a_link_broke,
+          r11_a_copy_that_came_is_not_begun_again_by_repeated_messages,
+          r11_who_is_in_sync_is_never_wiped_but_asked_out, r12_it_stops_drains_and_asks,
+          r12_the_same_for_an_empty_partition, r12_who_hands_over_says_that_nobody_else_served,
           r12_who_served_before_another_does_not_say_so, r12_it_goes_on_when_that_fails,
           what_was_cut_is_acked_up_to_what_is_left,
           a_history_takes_on_older_epochs_of_the_same_log_alone, rounds_of_two_lives_differ)
