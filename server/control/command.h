@@ -51,6 +51,9 @@ enum part_change_kind {
     PART_LEAD = 6,
     PART_RECOVER = 7, /* the operator accepts loss: any node that is up leads with what it has */
     PART_RESET = 8,   /* a lost partition begins again, empty, where placement wants it */
+    /* R9: the primary, alone in sync, cannot rely on what it has, and has committed nothing since
+     * another was in sync, too: that one leads, or is waited for (R10). Asked by the primary. */
+    PART_GIVE_BACK = 9,
 };
 
 struct part_change {

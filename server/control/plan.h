@@ -30,6 +30,7 @@ struct plan_report { /* a member of an unled partition came back and says how fa
     struct replica_member member; /* in its present boot */
     uint32_t epoch;               /* of its last record; 0: it has none */
     uint64_t seq;
+    bool broken; /* what it has cannot be relied on */
 };
 
 struct plan_progress { /* a primary says how a joining member gets on */

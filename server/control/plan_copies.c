@@ -386,6 +386,14 @@ static bool given_up(const struct work *w, struct replica_member m)
            plan_age(w->in, n) >= delay;
 }
 
+static bool further(const struct plan_report *e, const struct plan_report *than)
+{
+    if (!than || e->broken != than->broken)
+        return !than || than->broken;
+    return e->epoch > than->epoch || (e->epoch == than->epoch && e->seq > than->seq);
+}
+
+/* One that cannot rely on what it has leads, and says so, only when nobody else may have more. */
 static void row_unled(struct work *w, uint32_t partition, const struct grid_row *r)
 {
     const struct plan_report *best = NULL;
@@ -400,12 +408,10 @@ static void row_unled(struct work *w, uint32_t partition, const struct grid_row 
     }
     for (uint8_t i = 0; i < (all ? r->in_sync : r->complete); i++) {
         const struct plan_report *e = report_of(w, partition, r->m[i]);
-        bool further = e && (!best || e->epoch > best->epoch ||
-                             (e->epoch == best->epoch && e->seq > best->seq));
-        if (further && grid_state_lives(w->in->state, r->m[i]))
+        if (e && further(e, best) && grid_state_lives(w->in->state, r->m[i]))
             best = e;
     }
-    if (best && w->urgent)
+    if (best && (all || !best->broken) && w->urgent)
         change(w, PART_LEAD, partition, r, best->member);
 }
 

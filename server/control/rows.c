@@ -384,11 +384,41 @@ static enum grid_err recover(const struct grid_row_view *v, const struct part_ch
     return GRID_OK;
 }
 
+/* Who asked is out, and catches up. What the other has is on its disk, or in memory while its boot
+ * lasts; where one copy is enough it may be gone. */
+static enum grid_err give_back(const struct grid_row_view *v, const struct part_change *c,
+                               struct lists *l, bool *ret_led, char *why)
+{
+    const struct grid_node *n = grid_state_node(v->s, c->member.node);
+    struct replica_member last = l->in_sync.m[0], to = c->member;
+    if (l->in_sync.n != 1 || to.node == last.node)
+        return refuse(why, "the primary is not alone in sync");
+    if (!n || !v->info->backups)
+        return refuse(why, "nothing is there any more");
+    if (v->info->durability == DURABILITY_MEMORY && !lives(v, to))
+        return refuse(why, "it was in memory only");
+    *ret_led = n->state == NODE_UP;
+    to.boot = n->boot;
+    int joining = members_find(&l->joining, to.node),
+        eligible = members_find(&l->eligible, to.node);
+    if (joining >= 0)
+        members_cut(&l->joining, joining);
+    if (eligible >= 0)
+        members_cut(&l->eligible, eligible);
+    l->in_sync.m[0] = to;
+    if (*ret_led)
+        members_add(&l->joining, last);
+    else
+        away_add(l, last.node);
+    return GRID_OK;
+}
+
 enum grid_err grid_row_change(const struct grid_row_view *v, const struct part_change *c,
                               struct grid_row *r, char *why)
 {
     struct lists l = take_apart(r);
     enum grid_err err = GRID_EBAD_REQUEST;
+    bool led = true;
     bool unled_only = c->kind == PART_LEAD || c->kind == PART_RECOVER;
     if (r->epoch == GRID_EPOCH_MAX)
         return refuse(why, "its epochs are used up");
@@ -418,10 +448,15 @@ enum grid_err grid_row_change(const struct grid_row_view *v, const struct part_c
     case PART_RECOVER:
         err = recover(v, c, &l, why);
         break;
+    case PART_GIVE_BACK:
+        err = give_back(v, c, &l, &led, why);
+        break;
     case PART_RESET:
         break;
     }
+    if (!err && !led)
+        away_all(&l, &l.joining);
     if (!err)
-        (void)put_together(v, true, &l, r);
+        (void)put_together(v, led, &l, r);
     return err;
 }

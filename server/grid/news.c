@@ -30,6 +30,7 @@ static void put_report(struct news *n, const struct plan_report *r)
     row.member = r->member;
     row.epoch = r->epoch;
     row.seq = r->seq;
+    row.broken = r->broken;
     (void)news_put(n, &row);
 }
 

@@ -1,8 +1,8 @@
 /* repair.c - a copy of a partition that an operator does not trust, though all of it can be read,
  * is made anew. Its node says that it cannot go on from what it has, so that it hands over when it
- * leads (R12): the primary takes it out (R8), and it joins with a whole copy (R11). A node that starts
- * anew takes for damaged what it gave up: the answer comes when that is on its disk, and the copy
- * is taken out. All nodes are asked again and again; who is named does it, once. */
+ * leads (R12): the primary takes it out (R8), and it joins with a whole copy (R11). A node that
+ * starts anew takes for damaged what it gave up: the answer comes when that is on its disk, and the
+ * copy is taken out. All nodes are asked again and again; who is named does it, once. */
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"

@@ -6,7 +6,13 @@
  *   PROMOTE    the member counts from before the first asking, for the entry may be there already.
  *              It stops when it surely is not: refused, and asked once only
  *   HAND_OVER  changes no set. The next primary serves when this one has acked in the new epoch, or
- *              its leases are over; so this one may give it up and go on at any time (R12) */
+ *              its leases are over; so this one may give it up and go on at any time (R12)
+ *
+ * A primary that cannot rely on what it has asks nobody out but who cannot, either: any other one
+ * in sync may have the last good copy. It hands over to such a one: drained, when all keep up; else
+ * at once, reached or not, as if it had died (R9). Once a good one has left the set it commits
+ * nothing more, and when it is alone in sync
+ *   GIVE_BACK  to that one, up or not */
 #include "replica/replica_priv.h"
 
 #include "data/record.h"
@@ -21,6 +27,16 @@ static void ask(struct replica *r, enum replica_ask what, struct replica_member 
     r->ports->ask(r->ports->ctx, r, what, member);
     if (RULE_OFF(DROPPED_BEFORE_ANSWER))
         commit_update(r);
+}
+
+bool outlived(const struct replica *r)
+{
+    return r->broken && r->set && !member_none(r->set->before) && !RULE_OFF(KEEPS_LEAD);
+}
+
+static bool gives_back(const struct replica *r)
+{
+    return outlived(r) && r->set->in_sync == 1;
 }
 
 /* --- R9 --------------------------------------------------------------------------------------- */
@@ -42,7 +58,7 @@ static bool tail_acked(const struct replica *r)
 
 static void takeover_step(struct replica *r, msec_t now)
 {
-    if (r->phase != REPLICA_TAKEOVER || now < r->set->grace)
+    if (r->phase != REPLICA_TAKEOVER || now < r->set->grace || outlived(r))
         return;
     r->set->grace = 0;
     if (!tail_acked(r))
@@ -85,42 +101,91 @@ static void hand_over_step(struct replica *r, msec_t now)
     struct replica_set *s = r->set;
     if (r->phase != REPLICA_STOPPED)
         return;
-    if (now >= s->stopped + r->times->stop_ms) {
+    const struct replica_peer *p = &s->peers[s->target - 1];
+    bool late = now >= s->stopped + r->times->stop_ms;
+    if (late && (s->ask || !r->broken || p->state != PEER_STREAM)) {
         resume(r);
         return;
     }
-    const struct replica_peer *p = &s->peers[s->target - 1];
     bool drained = r->commit == r->history.last && p->state == PEER_STREAM;
-    if (drained && !s->ask)
+    if ((drained || late) && !s->ask)
         ask(r, REPLICA_ASK_HAND_OVER, p->member, now);
 }
 
-/* Index of a backup to which a primary hands over that cannot rely on what it has; 0: none. */
+/* From when on a primary that cannot rely on what it has gives way to it. Who was not heard of may
+ * be no better: it is given the time of one that owes an ack (R8). */
+static msec_t ready_at(const struct replica *r, const struct replica_peer *p)
+{
+    if (p->broken)
+        return NEVER;
+    if (p->state != PEER_SILENT)
+        return r->set->retry_at;
+    msec_t silent = p->since ? p->since + r->times->timeout_ms : NEVER;
+    return silent > r->set->retry_at ? silent : r->set->retry_at;
+}
+
+/* One that streams, if there is one: it takes over soonest. 0: nobody is good. */
 static unsigned heir(const struct replica *r)
 {
     const struct replica_set *s = r->set;
-    if (!r->broken || r->phase != REPLICA_SERVING || s->ask || s->adding || replica_short(r))
-        return 0;
-    unsigned i = 1;
-    while (i < s->in_sync && s->peers[i].state != PEER_STREAM)
-        i++;
-    return i < s->in_sync ? i : 0;
+    unsigned best = 0;
+    for (unsigned i = 1; i < s->in_sync; i++) {
+        const struct replica_peer *p = &s->peers[i];
+        if (p->state == PEER_STREAM && !p->broken)
+            return i;
+        if (ready_at(r, p) < (best ? ready_at(r, &s->peers[best]) : NEVER))
+            best = i;
+    }
+    return best;
+}
+
+static bool gives_way(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    return r->broken && (r->phase == REPLICA_SERVING || r->phase == REPLICA_TAKEOVER) && !s->ask &&
+           !(s->adding && s->tries);
+}
+
+/* Whether what is under way is acknowledged soon. */
+static bool all_keep_up(const struct replica *r)
+{
+    const struct replica_set *s = r->set;
+    for (unsigned i = 1; i < s->in_sync; i++)
+        if (s->peers[i].state != PEER_STREAM)
+            return false;
+    return r->phase == REPLICA_SERVING && !replica_short(r);
 }
 
 static void give_way_step(struct replica *r, msec_t now)
 {
-    unsigned i = heir(r);
-    if (i && now >= r->set->retry_at)
-        (void)replica_hand_over(r, r->set->peers[i].member, now);
+    struct replica_set *s = r->set;
+    unsigned i = gives_way(r) ? heir(r) : 0;
+    if (!i || now < ready_at(r, &s->peers[i]))
+        return;
+    s->adding = 0; /* never asked for */
+    commit_update(r);
+    if (all_keep_up(r))
+        (void)replica_hand_over(r, s->peers[i].member, now);
+    else
+        ask(r, REPLICA_ASK_HAND_OVER, s->peers[i].member, now);
+}
+
+static void give_back_step(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    if (gives_back(r) && !s->ask && now >= s->retry_at)
+        ask(r, REPLICA_ASK_GIVE_BACK, s->before, now);
 }
 
 bool replica_gives_way(const struct replica *r)
 {
     const struct replica_set *s = r->set;
-    if (!r->broken || r->role != REPLICA_PRIMARY || !s || replica_short(r))
+    if (!r->broken || r->role != REPLICA_PRIMARY || !s)
         return false;
+    if (gives_back(r))
+        return true;
     unsigned i = 1;
-    while (i < s->in_sync && s->peers[i].state == PEER_LOST)
+    while (i < s->in_sync && s->peers[i].broken)
         i++;
     return i < s->in_sync;
 }
@@ -188,6 +253,11 @@ static void promote_step(struct replica *r, msec_t now)
 
 /* --- R8: out of it ---------------------------------------------------------------------------- */
 
+static bool may_ask_out(const struct replica *r, const struct replica_peer *p)
+{
+    return !r->broken || p->broken;
+}
+
 /* Index of one that must go; 0: nobody. */
 static unsigned unfit(const struct replica *r, msec_t now)
 {
@@ -195,11 +265,12 @@ static unsigned unfit(const struct replica *r, msec_t now)
     msec_t timeout = r->times->timeout_ms;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
-        if (p->state == PEER_LOST || (p->since && now >= p->since + timeout))
+        bool gone = p->state == PEER_LOST || (p->since && now >= p->since + timeout);
+        if (gone && may_ask_out(r, p))
             return i;
     }
     bool lent = !s->blocked || s->blocks >= s->in_sync || now < s->blocked + timeout;
-    return lent ? 0 : s->blocks;
+    return lent || !may_ask_out(r, &s->peers[s->blocks]) ? 0 : s->blocks;
 }
 
 static void shrink_step(struct replica *r, msec_t now)
@@ -230,8 +301,9 @@ void asks_drive(struct replica *r, msec_t now)
         return;
     takeover_step(r, now);
     hand_over_step(r, now);
-    shrink_step(r, now);
     give_way_step(r, now);
+    give_back_step(r, now);
+    shrink_step(r, now);
     promote_step(r, now);
 }
 
@@ -262,6 +334,8 @@ void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, 
     }
     if (what == REPLICA_ASK_HAND_OVER)
         resume(r);
+    if (what == REPLICA_ASK_GIVE_BACK && err == GRID_ECONDITION)
+        s->before = (struct replica_member){0}; /* that one has nothing any more */
     wake(r);
 }
 
@@ -279,7 +353,7 @@ msec_t asks_next(const struct replica *r)
 {
     const struct replica_set *s = r->set;
     msec_t next = NEVER, at;
-    if (r->phase == REPLICA_TAKEOVER && s->grace)
+    if (r->phase == REPLICA_TAKEOVER && s->grace && !outlived(r))
         next = s->grace;
     if (r->phase == REPLICA_STOPPED && (at = s->stopped + r->times->stop_ms) < next)
         next = at;
@@ -287,12 +361,17 @@ msec_t asks_next(const struct replica *r)
         return next;
     if ((s->adding ? s->tries > 0 : candidates(r)) && s->retry_at < next)
         next = s->retry_at;
-    if (heir(r) && s->retry_at < next)
+    if (gives_way(r) && heir(r) && (at = ready_at(r, &s->peers[heir(r)])) < next)
+        next = at;
+    if (gives_back(r) && s->retry_at < next)
         next = s->retry_at;
-    if (s->blocked && s->blocks < s->in_sync && (at = s->blocked + r->times->timeout_ms) < next)
+    if (s->blocked && s->blocks < s->in_sync && may_ask_out(r, &s->peers[s->blocks]) &&
+        (at = s->blocked + r->times->timeout_ms) < next)
         next = at > s->retry_at ? at : s->retry_at;
     for (unsigned i = 1; i < s->in_sync; i++) {
         const struct replica_peer *p = &s->peers[i];
+        if (!may_ask_out(r, p))
+            continue;
         at = p->state == PEER_LOST ? 0 : p->since + r->times->timeout_ms;
         at = at > s->retry_at ? at : s->retry_at;
         if ((p->state == PEER_LOST || p->since) && at < next)

@@ -133,6 +133,33 @@ static bool served_last(const struct replica *r, const struct replica_set *old,
            replica_member_eq(old->peers[0].member, c->members[0]);
 }
 
+/* Whether the other one had all that was committed in the epoch of `old`, or will be without the
+ * ack of this node, which does not ack any more: who was in sync with it, or counted as such (R8);
+ * and of one that was joining, and acked, who promoted it. */
+static bool had_all(const struct replica_set *old, unsigned i)
+{
+    if (old->self >= old->complete)
+        return i == 0 && old->told > 0;
+    return i < old->in_sync || (i + 1 == old->adding && old->tries);
+}
+
+/* R9: it cannot rely on what it has, and may have to lead; who had all is not in sync any more.
+ * Nothing was committed since, in epochs that it has not heard of either: it was in sync in all of
+ * them, for it is put into the set only in one that it knows, or the next. */
+static void before_find(const struct replica *r, const struct replica_set *old,
+                        const struct replica_config *c, struct replica_set *s)
+{
+    if (!s || !r->broken || !old || !old->led || c->born > r->epoch)
+        return;
+    s->before = old->before;
+    for (unsigned i = old->len; i-- > 0;) {
+        int at = replica_config_find(c, old->peers[i].member);
+        bool left = at < 0 || at >= c->in_sync;
+        if (i != old->self && left && !old->peers[i].broken && had_all(old, i))
+            s->before = old->peers[i].member;
+    }
+}
+
 /* --- what begins ------------------------------------------------------------------------------ */
 
 /* R1: what was recorded before the partition was born is void. */
@@ -143,7 +170,7 @@ static void bury(struct replica *r, const struct replica_config *c)
         return;
     r->history = (struct replica_history){0};
     r->acked = r->commit = 0;
-    r->copying = r->broken = false;
+    r->copying = r->broken = r->stray = false;
     if (r->ports)
         r->ports->wipe(r->ports->ctx, r, false, 0);
 }
@@ -152,6 +179,7 @@ static void lead(struct replica *r, msec_t now)
 {
     struct replica_set *s = r->set;
     r->copying = false; /* what it has is what there is (RECOVER) */
+    r->stray = false;   /* there is nobody to whose log it does not fit */
     if (s) {
         for (unsigned i = 1; i < s->len; i++)
             if (i < s->in_sync || i >= s->complete)
@@ -176,7 +204,7 @@ static void take_over(struct replica *r, msec_t grace)
 static bool set_wanted(const struct replica *r, const struct replica_config *c, msec_t grace,
                        msec_t now)
 {
-    bool ready = grace <= now && r->acked == r->history.last && r->min_in_sync <= 1;
+    bool ready = grace <= now && r->acked == r->history.last && r->min_in_sync <= 1 && !r->broken;
     return r->role != REPLICA_NONE && !(r->role == REPLICA_PRIMARY && c->len == 1 && ready);
 }
 
@@ -197,13 +225,15 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
     bool served = served_last(r, old, c), was_backup = r->role == REPLICA_BACKUP;
     msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
-    r->epoch = (uint32_t)c->epoch;
     r->role = role_of(c, self);
     r->set = set_wanted(r, c, grace, now) ? set_new(c, self) : NULL;
     if (r->set) {
         r->set->grace = grace;
         r->set->served = served;
     }
+    if (r->role == REPLICA_PRIMARY || r->role == REPLICA_BACKUP)
+        before_find(r, old, c, r->set);
+    r->epoch = (uint32_t)c->epoch;
     if (!was_backup)
         r->sure = r->history.last;
     if (old && leads && was_primary && next && r->set)
@@ -213,7 +243,7 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     if (old && was_primary)
         peers_end_all(r, old);
     free(old);
-    if (reigns)
+    if (reigns && (!outlived(r) || RULE_OFF(BROKEN_COMMITS)))
         r->phase = REPLICA_SERVING;
     else if (leads)
         take_over(r, grace);

@@ -33,6 +33,7 @@ static void hello_received(struct replica *r, const struct replica_message *m)
     struct replica_message answer = message(r, REPLICA_STATUS, m->round);
     answer.history = r->history;
     answer.broken = r->broken;
+    answer.stray = r->stray;
     answer.copying = r->copying;
     answer.served = s->served || RULE_OFF(EVERY_WORD);
     answer.copy = s->copy;
@@ -67,7 +68,7 @@ static void copy_received(struct replica *r, const struct replica_message *m)
     r->acked = m->history.last; /* held when the copy is; till then `copying` says that it is not */
     r->commit = 0;
     r->copying = true;
-    r->broken = false;
+    r->broken = r->stray = false;
     s->cutting = false;
     s->synced = true; /* there is nothing else in its log */
     s->heard = 0;
@@ -168,14 +169,27 @@ void replica_copied(struct replica *r, msec_t now)
     wake(r);
 }
 
+static void unfit_say(struct replica *r, msec_t now)
+{
+    if (r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING)
+        member_knock(r, now);
+    wake(r);
+}
+
 void replica_break(struct replica *r, msec_t now)
 {
     if (r->broken)
         return;
     r->broken = true;
-    if (r->role == REPLICA_BACKUP || r->role == REPLICA_JOINING)
-        member_knock(r, now);
-    wake(r);
+    unfit_say(r, now);
+}
+
+void replica_stray(struct replica *r, msec_t now)
+{
+    if (r->stray || r->role == REPLICA_PRIMARY)
+        return;
+    r->stray = true;
+    unfit_say(r, now);
 }
 
 void member_flush(struct replica *r, msec_t now)
@@ -183,7 +197,7 @@ void member_flush(struct replica *r, msec_t now)
     struct replica_set *s = r->set;
     (void)now;
     bool due = s->ack_due || s->told < r->acked;
-    if (!due || !s->synced || r->broken)
+    if (!due || !s->synced || r->broken || r->stray)
         return;
     struct replica_message m = message(r, REPLICA_ACK, s->answered);
     m.version = RULE_OFF(EARLY_ACK) ? r->history.last : r->acked;

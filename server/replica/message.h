@@ -31,11 +31,12 @@ enum replica_message_kind {
 struct replica_message {
     enum replica_message_kind kind;
     struct replica_member from;
-    uint64_t epoch;  /* of the sender's configuration */
-    uint32_t round;  /* one HELLO and all that follows from it; not KNOCK, REFUSED */
-    bool broken;     /* STATUS, ACK: it cannot go on from what it has */
-    bool copying;    /* STATUS, ACK: a copy of it is under way, that of `copy` */
-    bool served;     /* STATUS: the primary that it speaks to comes after it, and nobody between */
+    uint64_t epoch; /* of the sender's configuration */
+    uint32_t round; /* one HELLO and all that follows from it; not KNOCK, REFUSED */
+    bool broken;    /* STATUS, ACK: it cannot rely on what it has */
+    bool stray;   /* STATUS: what lies beyond the common point cannot be cut; it may lead with it */
+    bool copying; /* STATUS, ACK: a copy of it is under way, that of `copy` */
+    bool served;  /* STATUS: the primary that it speaks to comes after it, and nobody between */
     uint32_t copy;   /* STATUS: the round that began that copy */
     uint64_t pieces; /* STATUS: how many pieces of it are here; the shard counts them */
     /* RECORDS: the version before the first; HELLO: the sender's last; CUT: the common point; ACK:

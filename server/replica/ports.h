@@ -10,9 +10,10 @@ struct replica;
 
 enum replica_ask {
     REPLICA_ASK_NONE,
-    REPLICA_ASK_SHRINK,   /* PART_SHRINK (R8) */
-    REPLICA_ASK_PROMOTE,  /* PART_PROMOTE (R11) */
-    REPLICA_ASK_HAND_OVER /* PART_HAND_OVER (R12) */
+    REPLICA_ASK_SHRINK,    /* PART_SHRINK (R8) */
+    REPLICA_ASK_PROMOTE,   /* PART_PROMOTE (R11) */
+    REPLICA_ASK_HAND_OVER, /* PART_HAND_OVER (R12) */
+    REPLICA_ASK_GIVE_BACK  /* PART_GIVE_BACK (R9) */
 };
 
 /* Nowhere; in memory; in the log on disk, for stream() alone; being looked for, so ask again. */

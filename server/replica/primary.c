@@ -110,7 +110,8 @@ enum replica_kept kept(struct replica *r, uint64_t version)
 static void copy_or_lose(struct replica *r, struct replica_peer *p)
 {
     if (!in_set(r, p) || RULE_OFF(WIPE_IN_SYNC)) {
-        copy_start(r, p);
+        if (!r->broken || RULE_OFF(BROKEN_COPIES)) /* it may have the last good one */
+            copy_start(r, p);
         return;
     }
     p->state = PEER_LOST;
@@ -154,6 +155,7 @@ static void status_received(struct replica *r, struct replica_peer *p,
     uint64_t common = 0, last = m->history.last;
     if (p->state != PEER_SILENT || m->round != p->round)
         return;
+    p->broken = m->broken || m->copying;
     if (m->served && p < &r->set->peers[r->set->in_sync])
         r->set->grace = 0; /* R12 */
     if (m->copying && !m->broken && p->copy && m->copy == p->copy &&
@@ -165,7 +167,7 @@ static void status_received(struct replica *r, struct replica_peer *p,
         return;
     }
     primary_forget(r, p);
-    bool whole = !m->broken && !m->copying;
+    bool whole = !p->broken && !m->stray;
     enum common_point at = whole ? common_find(r, p, &m->history, &common) : COMMON_NOT;
     if (at == COMMON_NOT)
         copy_or_lose(r, p);
@@ -181,11 +183,13 @@ static void ack_received(struct replica *r, struct replica_peer *p, const struct
     if (!streams(p) || m->round != p->round)
         return;
     if (m->broken) {
+        p->broken = true;
         peer_lose(r, p, now);
         return;
     }
     if (m->copying && !RULE_OFF(COPYING_ACKS))
         return;
+    p->broken = false;
     if (p->state == PEER_COPYING)
         primary_forget(r, p);
     p->state = PEER_STREAM;

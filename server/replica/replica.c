@@ -230,8 +230,8 @@ bool replica_copy_shows(const struct replica *r, uint64_t version)
 bool replica_copy_reads(const struct replica *r, msec_t now)
 {
     const struct replica_set *s = r->set;
-    if (r->role != REPLICA_BACKUP || !s || !s->synced || s->cutting || r->broken || r->copying ||
-        !replica_copy_shows(r, r->sure))
+    if (r->role != REPLICA_BACKUP || !s || !s->synced || s->cutting || r->broken || r->stray ||
+        r->copying || !replica_copy_shows(r, r->sure))
         return false;
     for (unsigned i = 0; i < s->len; i++)
         if (i != s->self && !RULE_OFF(COPY_LEASES) &&

@@ -55,6 +55,7 @@ struct replica {
     uint8_t min_in_sync;
     bool copying; /* the content is a part of a copy */
     bool broken;  /* the content cannot be relied on */
+    bool stray;   /* it can, but what it has too much of cannot be cut */
     bool woken;   /* wake() was said, flush() did not follow yet */
 };
 
@@ -164,8 +165,10 @@ void replica_mended(struct replica *r, const struct replica_history *history, ms
 /* The copy is whole and on disk, for `async` too; only `memory` does not wait. */
 void replica_copied(struct replica *r, msec_t now);
 /* Content or log cannot be relied on: no more acks, a copy is needed. Of a primary: it goes on as
- * it is, refusing is the shard's, and hands over by itself to a backup that can. */
+ * it is, refusing is the shard's, asks nobody out that may be good, and gives way to such a one. */
 void replica_break(struct replica *r, msec_t now);
+/* What cut() asked for cannot be done: a copy is needed, unless it leads before that. */
+void replica_stray(struct replica *r, msec_t now);
 /* Whether that is to be expected. */
 bool replica_gives_way(const struct replica *r);
 

@@ -26,12 +26,14 @@ struct replica_peer {
     uint32_t copy;   /* round of the copy that is under way or was; 0: none */
     uint8_t state;   /* enum peer_state */
     bool slow;       /* its acks came too late once */
+    bool broken;     /* so it says of what it has */
 };
 
 struct replica_set {
     uint8_t len, in_sync, complete; /* as in the configuration */
     uint8_t self;                   /* index; len: no member */
     bool led;
+    struct replica_member before; /* R9: see before_find(); {0, 0}: nobody */
     /* primary */
     uint8_t ask;    /* enum replica_ask, unanswered */
     uint8_t adding; /* index + 1 of who counts as in sync already (R8); 0: nobody */
@@ -46,7 +48,7 @@ struct replica_set {
     bool cutting;
     bool ack_due;
     uint32_t answered; /* round of the HELLO in force; 0: none */
-    uint32_t copy;     /* round of the copy that is under way */
+    uint32_t copy;     /* round of the copy that is under way, or came last */
     uint64_t mark;     /* primary: end of the tail it took over; others: common point of the cut */
     uint64_t told;     /* primary: commit told to all; others: last ack sent */
     uint64_t heard;    /* others: commit of the primary */
@@ -101,6 +103,8 @@ void primary_forget(struct replica *r, struct replica_peer *p);
 /* What the control plane should do, and whether a takeover is over. */
 void asks_drive(struct replica *r, msec_t now);
 msec_t asks_next(const struct replica *r);
+/* Whether it cannot rely on what it has, and one that has all left the set: it commits nothing. */
+bool outlived(const struct replica *r);
 
 /* --- member.c --------------------------------------------------------------------------------- */
 

@@ -8,8 +8,8 @@
  *            when what is missing is room in the log for a WIPE
  *   AWAY     NOT_PRIMARY: another node serves it, or nobody. A backup may do local reads
  *   LOST     until an operator resets it
- *   DAMAGED  until an operator gives the loss up, or another node's copy comes. HOLD while there is
- *            a good copy in sync, to which it is handed over
+ *   DAMAGED  until an operator gives the loss up, or another node's copy comes. HOLD while there
+ *            may be a good copy, which is to lead
  *
  * A gate that opens does what waited, in order, before anything that comes later; one that shuts
  * refuses it, so that the door asks at the new place. What may be done while others wait has to be

@@ -488,9 +488,13 @@ static void mend_do(struct shard *s, struct partition *p)
     p->unfolded = true;
     p->clean_era = UINT64_MAX;
     if (!pieces_apply(s, p, m, &lsn, &begun)) {
-        if (begun)
+        if (begun) { /* neither what it had, nor what it was to have */
             replica_restate(&p->replica, history.last);
-        replica_break(&p->replica, mono_now(s));
+            partition_damage(s, p);
+            partition_break(s, p);
+        } else {
+            replica_stray(&p->replica, mono_now(s));
+        }
         return;
     }
     if (!lsn)
@@ -513,14 +517,14 @@ void mend_run(struct shard *s, struct partition *p, msec_t now)
     } else if (o->hopeless) {
         o->hopeless = false;
         mend_forget(p);
-        replica_break(&p->replica, mono_now(s));
+        replica_stray(&p->replica, mono_now(s));
     } else if (o->mend->whole && p->replica.role == REPLICA_BACKUP && !pieces_fit(s, p, o->mend)) {
         o->mend->asked_at = mono_now(s); /* it is looked at again */
     } else if (o->mend->whole) {
         if (mendable(p, o->mend->common) && pieces_fit(s, p, o->mend))
             mend_do(s, p);
         else
-            replica_break(&p->replica, mono_now(s));
+            replica_stray(&p->replica, mono_now(s));
         mend_forget(p);
     } else if (mono_now(s) >= o->mend->asked_at + ASK_AGAIN_MS) {
         want_send(s, p);

@@ -103,6 +103,7 @@ static void port_ask(void *ctx, struct replica *r, enum replica_ask what,
         [REPLICA_ASK_SHRINK] = PART_SHRINK,
         [REPLICA_ASK_PROMOTE] = PART_PROMOTE,
         [REPLICA_ASK_HAND_OVER] = PART_HAND_OVER,
+        [REPLICA_ASK_GIVE_BACK] = PART_GIVE_BACK,
     };
     struct shard *s = ctx;
     struct partition *p = partition_by(r);
@@ -261,12 +262,13 @@ bool lease_asked(struct shard *s, struct partition *p)
 static void report(struct shard *s, const struct partition *p)
 {
     const struct replica *r = &p->replica;
-    bool usable = !r->copying && !r->broken && !p->damaged;
+    bool broken = r->copying || r->broken || p->damaged;
     struct plan_report say = {.context = p->context_id,
                               .partition = p->index,
                               .member = r->self,
-                              .epoch = usable ? (uint32_t)(replica_last(r) >> SEQ_BITS) : 0,
-                              .seq = usable ? replica_last(r) & SEQ_MASK : 0};
+                              .epoch = broken ? 0 : (uint32_t)(replica_last(r) >> SEQ_BITS),
+                              .seq = broken ? 0 : replica_last(r) & SEQ_MASK,
+                              .broken = broken};
     s->ports.grid->report(s->ports.ctx, &say);
 }
 
@@ -519,7 +521,7 @@ void idle_tick(struct shard *s, struct partition *p, msec_t now)
         return;
     p->idle_since = 0;
     replica_restate(&p->replica, 0);
-    p->replica.copying = p->replica.broken = false;
+    p->replica.copying = p->replica.broken = p->replica.stray = false;
     port_wipe(s, &p->replica, false, 0);
 }
 

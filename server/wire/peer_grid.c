@@ -223,6 +223,7 @@ static void put_news(Peer__Grid *g, const struct grid_message *m, struct arena *
         r->member = life(a, from->reports[i].member);
         r->epoch = from->reports[i].epoch;
         r->seq = from->reports[i].seq;
+        r->broken = from->reports[i].broken;
     }
     to->n_progress = from->progress_len;
     to->progress = wire_take(a, from->progress_len, sizeof *to->progress);

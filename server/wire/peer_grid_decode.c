@@ -223,8 +223,8 @@ static bool get_news(struct grid_message *m, const Peer__Grid *g, struct arena *
         return false;
     for (size_t i = 0; i < from->n_reports; i++) {
         const Peer__Report *r = from->reports[i];
-        reports[i] =
-            (struct plan_report){r->context, r->partition, get_life(r->member), r->epoch, r->seq};
+        reports[i] = (struct plan_report){r->context, r->partition, get_life(r->member),
+                                          r->epoch,   r->seq,       r->broken};
     }
     for (size_t i = 0; i < from->n_progress; i++) {
         const Peer__Progress *p = from->progress[i];

@@ -25,7 +25,14 @@ enum {
     HISTORY_ENDS = 2,
     HISTORY_TORN = 3,
 };
-enum { FLAG_LAST = 1, FLAG_REFUSED = 2, FLAG_BROKEN = 4, FLAG_COPYING = 8, FLAG_SERVED = 16 };
+enum {
+    FLAG_LAST = 1,
+    FLAG_REFUSED = 2,
+    FLAG_BROKEN = 4,
+    FLAG_COPYING = 8,
+    FLAG_SERVED = 16,
+    FLAG_STRAY = 32
+};
 enum {
     NUMBER_BYTES_MAX = 1 + VARINT_BYTES_MAX, /* tags are below 16: one byte */
     HISTORY_BYTES_MAX = (3 + REPLICA_ENDS_MAX) * NUMBER_BYTES_MAX,
@@ -83,7 +90,7 @@ void wire_shard_encode(const struct shard_message *m, struct buf *out)
     at = put(at, SHARD_FLAGS,
              (m->last ? FLAG_LAST : 0u) | (m->refused ? FLAG_REFUSED : 0u) |
                  (r->broken ? FLAG_BROKEN : 0u) | (r->copying ? FLAG_COPYING : 0u) |
-                 (r->served ? FLAG_SERVED : 0u));
+                 (r->served ? FLAG_SERVED : 0u) | (r->stray ? FLAG_STRAY : 0u));
     at = put(at, SHARD_COPY, r->copy);
     at = put_history(at, &r->history);
     for (size_t i = 0; i < m->records_len; i++) {
@@ -191,6 +198,7 @@ static bool read_number(struct shard_message *m, const struct field *f)
         r->broken = v & FLAG_BROKEN;
         r->copying = v & FLAG_COPYING;
         r->served = v & FLAG_SERVED;
+        r->stray = v & FLAG_STRAY;
         return true;
     case SHARD_COPY:
         return set32(&r->copy, v);

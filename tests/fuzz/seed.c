@@ -316,7 +316,7 @@ static void save_grids(struct buf *b)
                                   .index = 1,
                                   .entries = &entry,
                                   .entries_len = 1};
-    struct plan_report report = {1, 2, {3, 4}, 5, 6};
+    struct plan_report report = {1, 2, {3, 4}, 5, 6, true};
     struct plan_progress progress = {1, 2, 3};
     struct grid_message m = {.kind = GRID_MSG_HELLO, .from = "a"};
     m.u.hello = (struct grid_hello){.info = &info, .grid = name, .sights = &sight, .sights_len = 1};

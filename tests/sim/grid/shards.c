@@ -188,7 +188,8 @@ void shards_tick(struct world *w, struct simnode *n)
             tend_led(w, n, i);
         bool member = !p->config.led && replica_config_find(&p->config, n->self) >= 0;
         if (member && p->config.epoch) {
-            struct plan_report r = {context_of(n->state), i, n->self, (uint32_t)p->epoch - 1, 7};
+            struct plan_report r = {context_of(n->state),   i, n->self,
+                                    (uint32_t)p->epoch - 1, 7, false};
             grid_member_report(n->member, &r);
         }
     }

@@ -46,6 +46,7 @@ void mix_draw(struct world *w)
     m->lost_answer = maybe(w, 150);
     m->late_proposal = maybe(w, 150);
     m->rate = (unsigned)below(w, 100);
+    m->damage = m->durability == DURABILITY_SYNC && m->copies > 1 ? maybe(w, 100) : 0;
 }
 
 /* --- what is healed later --------------------------------------------------------------------- */
@@ -159,6 +160,24 @@ static void trim(struct node *n)
         d->items[d->first + below(n->w, d->synced - d->first)].bad = true;
 }
 
+/* Of what is on all their disks, one of several good copies. */
+void chaos_damage(struct world *w, uint32_t node)
+{
+    struct replica_config c;
+    unsigned good = 0;
+    if (!control_config(w, &c) || !c.led)
+        return;
+    for (int i = 0; i < c.in_sync; i++)
+        good += c.members[i].node != node && !w->nodes[c.members[i].node].damaged;
+    int at = replica_config_find(&c, control_member(w, node));
+    struct node *n = &w->nodes[node];
+    if (at < 0 || at >= c.in_sync || !good || !n->alive ||
+        !replica_member_eq(n->self, c.members[at]))
+        return;
+    w->tally.damaged++;
+    shard_damage(n);
+}
+
 void chaos_step(struct world *w)
 {
     const struct mix *m = &w->mix;
@@ -193,6 +212,8 @@ void chaos_step(struct world *w)
     }
     if (chance(w, m->trim))
         trim(any_node(w));
+    if (chance(w, m->damage))
+        chaos_damage(w, any_node(w)->number);
     world_post(w, w->now + 1 + below(w, 2 * m->chaos_us), EVENT_CHAOS, 0);
 }
 

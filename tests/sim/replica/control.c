@@ -61,6 +61,8 @@ static enum grid_err control_apply(struct world *w, const struct grid_command *c
     k->state = next;
     if (was && grid_state_config(next, k->context, 0, &after))
         loss_allowed(w, &before, &after);
+    bool same = before.members[0].node == after.members[0].node;
+    k->returned = same && after.led && (!before.led || k->returned);
     if (w->trace && after.epoch != before.epoch) {
         printf("# %10.3f control: epoch %lu, %s", (double)w->now / 1e6, (unsigned long)after.epoch,
                after.lost  ? "lost"
@@ -169,6 +171,7 @@ static void tally_asked(struct world *w, const struct proposal *q, enum grid_err
     w->tally.shrinks += q->what == REPLICA_ASK_SHRINK;
     w->tally.promotes += q->what == REPLICA_ASK_PROMOTE;
     w->tally.hand_overs += q->what == REPLICA_ASK_HAND_OVER;
+    w->tally.given_back += q->what == REPLICA_ASK_GIVE_BACK;
 }
 
 void control_proposal(struct world *w, struct event *e)
@@ -266,6 +269,24 @@ static void lead(struct world *w, const struct replica_config *c)
     control_part(w, PART_LEAD, c->members[best]);
 }
 
+/* A damaged copy that was alone, and started anew before it had given the lead back, does not know
+ * to whom: an operator ends it, and has the one lead that has all. */
+static void operator(struct world *w, const struct replica_config *c)
+{
+    struct replica_member leads = {0}, bad = c->members[0];
+    const struct node *n = &w->nodes[bad.node];
+    if (!w->control.returned || c->in_sync != 1 || !n->damaged ||
+        !replica_member_eq(n->self, bad) || n->r.phase != REPLICA_SERVING)
+        return;
+    for (uint32_t i = 1; i <= w->mix.nodes; i++)
+        if (grid_state_lives(w->control.state, control_member(w, i)) && judge_has_all(w, i))
+            leads = control_member(w, i);
+    if (!leads.node)
+        return;
+    control_gone(w, &bad, 1);
+    control_part(w, PART_RECOVER, leads);
+}
+
 static bool is_member(const struct replica_config *c, uint32_t node)
 {
     for (int i = 0; i < c->len; i++)
@@ -299,6 +320,9 @@ void control_plan(struct world *w)
     if (w->now < w->control.down_until)
         return;
     detect(w);
+    CHECK(control_config(w, &c));
+    if (w->calm)
+        operator(w, &c);
     CHECK(control_config(w, &c));
     unsigned joining = (unsigned)(c.len - c.complete), living = up(w);
     unsigned want = w->mix.copies < living ? w->mix.copies : living;

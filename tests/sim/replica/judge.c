@@ -136,9 +136,17 @@ void judge_committed(struct node *n)
 /* What a node knows, or will find on its disk. */
 static uint64_t knows(const struct node *n)
 {
+    if (n->damaged)
+        return 0;
     if (n->alive)
         return n->r.copying ? 0 : replica_last(&n->r);
     return n->durable;
+}
+
+bool judge_has_all(const struct world *w, uint32_t node)
+{
+    const struct judge *j = &w->judge;
+    return !j->len || knows(&w->nodes[node]) >= j->truth[j->len - 1].version;
 }
 
 void judge_led(struct world *w, const struct replica_config *unled, struct replica_member leads)
@@ -268,6 +276,8 @@ static const char *member_behind(struct world *w, const struct replica_config *c
 {
     for (int i = 0; i < c->in_sync; i++) {
         const struct node *n = &w->nodes[c->members[i].node];
+        if (n->damaged)
+            return "a member in sync is damaged";
         if (n->r.epoch != c->epoch ||
             replica_last(&n->r) != replica_last(&w->nodes[c->members[0].node].r))
             return "a member in sync is behind";

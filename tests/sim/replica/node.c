@@ -137,7 +137,8 @@ static void answer_later(struct node *n, const struct proposal *q, enum grid_err
 static void on_ask(void *ctx, struct replica *r, enum replica_ask what, struct replica_member about)
 {
     (void)ctx;
-    static const enum part_change_kind kinds[] = {0, PART_SHRINK, PART_PROMOTE, PART_HAND_OVER};
+    static const enum part_change_kind kinds[] = {0, PART_SHRINK, PART_PROMOTE, PART_HAND_OVER,
+                                                  PART_GIVE_BACK};
     struct node *n = node_of(r);
     struct world *w = n->w;
     struct proposal q = {what, {kinds[what], w->control.context, 0, r->epoch, about}};
@@ -208,6 +209,7 @@ static void on_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     (void)ctx;
     struct node *n = node_of(r);
     struct item it = {.kind = ITEM_WIPE, .version = replica_last(r)};
+    n->damaged = false;
     if (!RULE_OFF(NOT_WIPED) || !copying)
         memset(&n->content, 0, sizeof n->content);
     n->floor = 0;
@@ -426,7 +428,7 @@ static void beacons(struct node *n)
         e->from = n->number;
         e->a = n->self.boot;
         if (n->r.role == REPLICA_WAITING)
-            e->b = 1 + (n->r.copying ? 0 : replica_last(&n->r));
+            e->b = 1 + (n->r.copying || n->damaged ? 0 : replica_last(&n->r));
     }
     if (!n->self.node)
         return;

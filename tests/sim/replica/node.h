@@ -124,6 +124,7 @@ struct node {
     uint32_t process; /* grows by each start: what was meant for another is dropped */
     uint32_t lives;   /* boot ids so far */
     bool alive, entering;
+    bool damaged; /* what it has is wrong, and it knows */
     usec_t paused_until;
     usec_t offset_us;
     uint64_t rate; /* of its clock, parts in 1000 */
@@ -179,6 +180,8 @@ void shard_request(struct node *n, const struct event *e);
 void shard_read(struct node *n, const struct request *q);
 void shard_answer(struct node *n, const struct request *q, const struct reply *r);
 void shard_cut(struct node *n);
+/* Its content is found damaged. */
+void shard_damage(struct node *n);
 void shard_log(struct node *n, const struct sim_record *r);
 void shard_packet(struct node *n, uint32_t from, struct packet *p);
 void shard_copy_step(struct node *n, uint32_t to, uint32_t round);

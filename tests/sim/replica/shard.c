@@ -192,8 +192,18 @@ void shard_recover(struct node *n)
         item_recover(n, &n->disk.items[i], &copying);
     if (copying)
         replica_recover_copying(&n->r);
+    if (n->damaged)
+        shard_damage(n);
     if (n->w->mix.durability != DURABILITY_MEMORY && chance(n->w, n->w->mix.trim))
         n->r.history = (struct replica_history){.last = n->r.history.last}; /* of a checkpoint */
+}
+
+void shard_damage(struct node *n)
+{
+    n->damaged = true;
+    memset(&n->content, 0x55, sizeof n->content);
+    n->waiting_len = 0;
+    replica_break(&n->r, node_now(n));
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -227,7 +237,7 @@ void shard_expire(struct node *n)
             continue;
         if (RULE_OFF(BACKUPS_EXPIRE) && n->r.role == REPLICA_BACKUP)
             n->content.keys[k] = (struct sim_entry){0};
-        uint64_t version = replica_admits(&n->r) ? replica_peek(&n->r) : 0;
+        uint64_t version = replica_admits(&n->r) && !n->damaged ? replica_peek(&n->r) : 0;
         if (!version || replica_short(&n->r))
             continue;
         struct sim_record r = {
@@ -284,7 +294,7 @@ static struct sim_record evaluate(const struct node *n, const struct request *q)
 
 static void write_request(struct node *n, const struct request *q)
 {
-    if (!replica_admits(&n->r)) {
+    if (!replica_admits(&n->r) || n->damaged) {
         answer_retry(n, q);
         return;
     }
@@ -325,8 +335,8 @@ static bool copy_read(struct node *n, const struct request *q, const struct sim_
 void shard_read(struct node *n, const struct request *q)
 {
     const struct sim_entry *e = &n->content.keys[q->key];
-    if (n->r.role != REPLICA_PRIMARY) {
-        if (!copy_read(n, q, e))
+    if (n->r.role != REPLICA_PRIMARY || n->damaged) {
+        if (n->damaged || !copy_read(n, q, e))
             answer_retry(n, q);
         return;
     }
@@ -436,8 +446,8 @@ static void mend_first(struct node *n, uint32_t keys)
 void shard_cut(struct node *n)
 {
     n->cut_asked = false;
-    if (seq_of(n->cut_common) < n->floor) {
-        replica_break(&n->r, node_now(n));
+    if (seq_of(n->cut_common) < n->floor || n->damaged) {
+        replica_stray(&n->r, node_now(n));
         return;
     }
     struct packet *p = xcalloc(1, sizeof *p);
@@ -457,7 +467,7 @@ static void mend_answer(struct node *n, uint32_t to, const struct packet *ask)
 {
     uint64_t common = ask->m.version, last = replica_last(&n->r);
     if (n->r.role != REPLICA_PRIMARY || n->r.epoch != ask->m.epoch || seq_of(common) < n->floor ||
-        common > last)
+        common > last || n->damaged)
         return;
     struct packet *p = xcalloc(1, sizeof *p);
     *p = (struct packet){.kind = PACKET_MEND, .m = ask->m, .keys = ask->keys};
@@ -509,7 +519,7 @@ void shard_copy_step(struct node *n, uint32_t to, uint32_t round)
     struct outgoing *o = &n->out[to - 1];
     if (!o->on || o->round != round)
         return;
-    if (replica_may_copy(&n->r, o->to)) {
+    if (replica_may_copy(&n->r, o->to) && !n->damaged) {
         piece_send(n, to, o);
         if (o->next++ == KEYS + 1)
             return;

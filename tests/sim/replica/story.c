@@ -110,6 +110,22 @@ const struct story stories[] = {
                {60, CRASH, BACKUP, CONTROL, 30}}},
     {"too_few_in_sync", S(MIN_IN_SYNC), 2, 2, 2, DURABILITY_SYNC, false,
      .deeds = {{500, CUT, PRIMARY, BACKUP, 1500}, {750, ALONE, PRIMARY, CONTROL, 1500}}},
+    {"the_last_good_copy_joins_one_that_is_damaged", S(BROKEN_COPIES), 2, 2, 1, DURABILITY_SYNC,
+     false,
+     .deeds = {{500, LATE_ASKS, CONTROL, CONTROL, 0},
+               {10, CUT, PRIMARY, BACKUP, 300},
+               {60, TRIM, PRIMARY, CONTROL, 0},
+               {1, DAMAGE, PRIMARY, CONTROL, 0},
+               {5, SUSPECT, BACKUP, CONTROL, 0},
+               {4000, WAIT, CONTROL, CONTROL, 0}}},
+    {"a_damaged_backup_leads_alone", S(KEEPS_LEAD), 2, 2, 1, DURABILITY_SYNC, false,
+     .deeds = {{500, DAMAGE, BACKUP, CONTROL, 0}, {0, CRASH, PRIMARY, CONTROL, 1500}}},
+    {"a_damaged_primary_is_left_alone", S(BROKEN_COMMITS), 3, 2, 1, DURABILITY_SYNC, false,
+     .deeds = {{500, CUT, PRIMARY, BACKUP, 2000},
+               {300, DAMAGE, PRIMARY, CONTROL, 0},
+               {0, SUSPECT, BACKUP, CONTROL, 0}}},
+    {"a_damaged_primary_cut_from_its_backup", S(NONE), 3, 2, 1, DURABILITY_SYNC, false,
+     .deeds = {{500, CUT, PRIMARY, BACKUP, 3000}, {50, DAMAGE, PRIMARY, CONTROL, 0}}},
     {"a_slow_disk_that_is_not_dead", S(NONE), 3, 2, 1, DURABILITY_SYNC, true,
      .deeds = {{500, SLOW, BACKUP, CONTROL, 250}, {2000, SLOW, BACKUP, CONTROL, 1}}},
     {"flapping_nodes", S(NONE), 3, 2, 1, DURABILITY_SYNC, false,
@@ -231,6 +247,9 @@ static void deed_to_node(struct world *w, const struct deed *d, uint32_t who, us
         break;
     case FORGET:
         n->floor = replica_last(&n->r) & SEQ_MASK;
+        break;
+    case DAMAGE:
+        chaos_damage(w, who);
         break;
     case JOIN:
         control_part(w, PART_ADD_JOINING, m);

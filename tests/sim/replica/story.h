@@ -25,6 +25,7 @@ enum deed_kind {
     AWAY,        /* the control plane */
     WAIT,        /* nothing */
     DROP,        /* who joins stops */
+    DAMAGE,      /* who finds that what it has is wrong */
     MUTE,        /* clients get no answers */
     LATE_ASKS,   /* asks come late, and their answers not at all */
     LOST_ANSWERS /* asks are done, and in doubt */

@@ -107,7 +107,8 @@ struct mix { /* what this seed is like; chances are in 1000 for each step of cha
     enum durability durability;
     usec_t fault_us, chaos_us, delay_us, think_us, disk_us;
     usec_t attempt_us; /* after so long a client asks again; 0: as usual */
-    unsigned crash, power, pause, suspect, cut, cut_control, outage, hand_over, move, slow, trim;
+    unsigned crash, power, pause, suspect, cut, cut_control, outage, hand_over, move, slow, trim,
+        damage;
     unsigned loss, repeat, late, lost_answer, late_proposal; /* of a message */
     bool mute;                                               /* clients get no answers */
     unsigned rate; /* clocks differ by so many parts in 1000 */
@@ -123,6 +124,7 @@ struct control {
     struct grid_state *state;
     uint32_t context;
     usec_t down_until;
+    bool returned; /* who leads was alone, and started anew */
     usec_t heard[NODES_MAX + 1];
     struct {
         struct replica_member member;
@@ -193,6 +195,7 @@ void chaos_step(struct world *w);
 void chaos_crash(struct world *w, struct node *n, usec_t down);
 void chaos_cut(struct world *w, uint32_t from, uint32_t to, usec_t us);
 void chaos_heal(struct world *w, const struct event *e);
+void chaos_damage(struct world *w, uint32_t node);
 void chaos_end(struct world *w);
 
 /* judge.c */
@@ -204,6 +207,8 @@ void judge_committed(struct node *n);
 uint64_t judge_floor_local(const struct world *w, uint8_t key);
 void judge_told(struct world *w, const struct client *c, const struct reply *r);
 /* R10: nobody leads an unled partition who knows less than another that was in sync. */
+/* Whether it has all that was ever committed. */
+bool judge_has_all(const struct world *w, uint32_t node);
 void judge_led(struct world *w, const struct replica_config *unled, struct replica_member leads);
 /* All is void before epoch `born`; or, 0: what the primary of `epoch` has is what is left. */
 void judge_loss(struct world *w, uint64_t born, uint64_t epoch);

@@ -348,6 +348,7 @@ void node_wipe(struct simnode *n)
     catalog_unref(n->stored);
     for (unsigned i = 0; i < SHARDS_MAX; i++) {
         struct simshard *h = &n->shards[i];
+        h->bad_len = 0;
         while (h->log_len)
             buf_release(&h->log[--h->log_len]);
         h->written = h->syncing = h->durable = h->log_first = 0;

@@ -52,6 +52,11 @@ struct link {
 
 struct simnode;
 
+struct bad_copy {
+    uint32_t context;
+    uint16_t partition;
+};
+
 struct simshard {
     struct simnode *node;
     unsigned index;
@@ -72,7 +77,9 @@ struct simshard {
     msec_t own_at;   /* mail to itself */
     struct op **ops; /* of this turn */
     size_t ops_len, ops_cap;
-    bool astray; /* as its sessions say */
+    bool astray;          /* as its sessions say */
+    struct bad_copy *bad; /* what its checkpoint says is damaged */
+    size_t bad_len;
 };
 
 struct simnode {

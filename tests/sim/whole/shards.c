@@ -156,6 +156,7 @@ static void p_ask(void *ctx, const struct part_change *change, uint64_t number)
     tally.promoted += change->kind == PART_PROMOTE;
     tally.shrunk += change->kind == PART_SHRINK;
     tally.handed += change->kind == PART_HAND_OVER;
+    tally.given_back += change->kind == PART_GIVE_BACK;
     trace(h->node->w, "node %u asks for change %d of %u/%u in epoch %u: %u.%u", h->node->index,
           (int)change->kind, change->context, change->partition, change->epoch, change->member.node,
           change->member.boot);
@@ -441,10 +442,24 @@ void shard_damage(struct simshard *h, uint32_t context, uint32_t partition)
     shard_dirty(h);
 }
 
+/* As its checkpoint says at the next start. */
+static void bad_keep(struct simshard *h)
+{
+    h->bad = xrealloc(h->bad, h->s->partitions_len + 1, sizeof *h->bad);
+    h->bad_len = 0;
+    list_for_each (it, &h->s->partitions) {
+        const struct partition *p = list_entry(it, struct partition, link);
+        if (p->damaged && p->context)
+            h->bad[h->bad_len++] = (struct bad_copy){p->context_id, p->index};
+    }
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void recover(struct simshard *h)
 {
+    for (size_t i = 0; i < h->bad_len; i++)
+        shard_recover_damage(h->s, h->bad[i].context, h->bad[i].partition);
     for (size_t i = 0; i < h->log_len; i++) {
         struct record r;
         CHECK(record_decode(buf_slice(&h->log[i]), effects, RECORD_EFFECTS_MAX, &r) == GRID_OK);
@@ -485,6 +500,7 @@ void shard_stop(struct simshard *h, bool power)
     tally.from_memory += stats.rejoined[0];
     tally.from_log += stats.rejoined[1];
     tally.copied += stats.rejoined[2];
+    bad_keep(h);
     shard_free(h->s);
     log_read_free(h->read);
     h->read = NULL;

@@ -101,6 +101,7 @@ void world_release(struct world *w)
             for (size_t r = 0; r < n->shards[k].log_len; r++)
                 buf_release(&n->shards[k].log[r]);
             free(n->shards[k].log);
+            free(n->shards[k].bad);
         }
     }
     struct heap_node *h;

@@ -79,6 +79,7 @@ struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
     unsigned clog;
     bool skew, local; /* local: some reads are */
     bool damage;      /* copies turn bad when all is calm */
+    unsigned bad;     /* and before */
     msec_t length, pace, hold;
     unsigned clients;
 };

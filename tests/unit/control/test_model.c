@@ -25,7 +25,7 @@ struct model {
     uint32_t life[NODES + 1]; /* of the process: its boot id */
     bool removed[NODES + 1];
     uint32_t boots[NODES + 1]; /* greatest that was seen */
-    unsigned chance[16];       /* swarm: each seed its own mix */
+    unsigned chance[17];       /* swarm: each seed its own mix */
     struct past {
         struct grid_command c;
         struct part_change part;
@@ -327,6 +327,19 @@ static void do_promote(void)
     claim(say(PART_PROMOTE, k, p, to) == GRID_OK, "a promotion is refused");
 }
 
+/* Who leads alone finds that its copy is damaged; nothing was committed since another left. */
+static void do_give_back(void)
+{
+    uint32_t k = below(CONTEXTS), p = below(PARTS), n = any_node();
+    struct replica_config c = config(m.s, m.context[k], p);
+    const struct grid_node *is = grid_state_node(m.s, n);
+    if (!c.led || c.in_sync != 1 || !up(c.members[0].node) || c.members[0].node == n || !is ||
+        info_at(k)->durability != DURABILITY_SYNC || !info_at(k)->backups || !has_all(n, k, p))
+        return;
+    claim(say(PART_GIVE_BACK, k, p, (struct replica_member){n, is->boot}) == GRID_OK,
+          "a lead is not given back");
+}
+
 static void plan_reports(struct plan_input *in, struct plan_report *reports)
 {
     for (uint32_t k = 0; k < CONTEXTS; k++) {
@@ -334,8 +347,12 @@ static void plan_reports(struct plan_input *in, struct plan_report *reports)
             struct replica_config c = config(m.s, m.context[k], p);
             for (int i = 0; i < c.complete && !c.led; i++)
                 if (up(c.members[i].node))
-                    reports[in->reports_len++] = (struct plan_report){
-                        m.context[k], p, c.members[i], 1, m.copy[c.members[i].node][k][p].records};
+                    reports[in->reports_len++] =
+                        (struct plan_report){.context = m.context[k],
+                                             .partition = p,
+                                             .member = c.members[i],
+                                             .epoch = 1,
+                                             .seq = m.copy[c.members[i].node][k][p].records};
         }
     }
 }
@@ -438,9 +455,10 @@ static void do_again(void) /* an old leader's, or twice in the log */
 }
 
 typedef void act_fn(void);
-static act_fn *const acts[] = {
-    do_crash,   do_power_cut, do_notice,   do_suspect, do_start,  do_write, do_write, do_change,
-    do_promote, do_plan,      do_operator, do_alter,   do_remove, do_again, do_start, do_promote};
+static act_fn *const acts[] = {do_crash,    do_power_cut, do_notice, do_suspect, do_start,
+                               do_write,    do_write,     do_change, do_promote, do_plan,
+                               do_operator, do_alter,     do_remove, do_again,   do_start,
+                               do_promote,  do_give_back};
 enum { ACTS = sizeof acts / sizeof *acts };
 
 /* Its context `default` is small, and all on the first founder: it was there before the grid. */

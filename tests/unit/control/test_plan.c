@@ -484,12 +484,18 @@ START_TEST(the_most_advanced_leads_when_all_are_back_and_have_said_so)
 {
     static const struct {
         enum durability durability;
-        bool both_back, both_told, late;
+        bool both_back, both_told, late, broken[2];
         uint32_t leads; /* 0: nobody yet */
     } rows[] = {
-        {DURABILITY_SYNC, true, true, false, 2},   {DURABILITY_SYNC, true, false, false, 0},
-        {DURABILITY_SYNC, false, false, false, 0}, {DURABILITY_SYNC, false, false, true, 1},
-        {DURABILITY_ASYNC, true, true, false, 2},  {DURABILITY_ASYNC, false, false, true, 0},
+        {DURABILITY_SYNC, true, true, false, {0, 0}, 2},
+        {DURABILITY_SYNC, true, false, false, {0, 0}, 0},
+        {DURABILITY_SYNC, false, false, false, {0, 0}, 0},
+        {DURABILITY_SYNC, false, false, true, {0, 0}, 1},
+        {DURABILITY_ASYNC, true, true, false, {0, 0}, 2},
+        {DURABILITY_ASYNC, false, false, true, {0, 0}, 0},
+        {DURABILITY_SYNC, true, true, false, {0, 1}, 1},
+        {DURABILITY_SYNC, false, false, true, {1, 0}, 0}, /* the other may have all */
+        {DURABILITY_SYNC, true, true, false, {1, 1}, 2},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         struct world w = world_new(founded(2));
@@ -498,7 +504,8 @@ START_TEST(the_most_advanced_leads_when_all_are_back_and_have_said_so)
         enter(w.s, 1, 2);
         if (rows[k].both_back)
             enter(w.s, 2, 2);
-        struct plan_report reports[] = {{x, 0, {1, 2}, 3, 17}, {x, 0, {2, 2}, 3, 18}};
+        struct plan_report reports[] = {{x, 0, {1, 2}, 3, 17, rows[k].broken[0]},
+                                        {x, 0, {2, 2}, 3, 18, rows[k].broken[1]}};
         w.now = rows[k].late ? LATER_MS : 3500;
         lead_with(&w, reports, rows[k].both_told ? 2 : 1);
         uint32_t leads = 0;

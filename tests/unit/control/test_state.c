@@ -446,21 +446,14 @@ START_TEST(what_cannot_be_done_is_refused_and_changes_nothing)
     const struct {
         enum part_change_kind kind;
         struct replica_member member;
-    } rows[] = {{PART_SHRINK, a},
-                {PART_SHRINK, other},
-                {PART_SHRINK, {b.node, 7}},
-                {PART_ADD_JOINING, a},
-                {PART_ADD_JOINING, b},
-                {PART_ADD_JOINING, dead},
-                {PART_ADD_JOINING, {9, 1}},
-                {PART_PROMOTE, b},
-                {PART_PROMOTE, other},
-                {PART_DROP_JOINING, b},
-                {PART_HAND_OVER, a},
-                {PART_HAND_OVER, other},
-                {PART_LEAD, a},
-                {PART_RECOVER, a},
-                {PART_RESET, a}};
+    } rows[] = {{PART_SHRINK, a},           {PART_SHRINK, other},
+                {PART_SHRINK, {b.node, 7}}, {PART_ADD_JOINING, a},
+                {PART_ADD_JOINING, b},      {PART_ADD_JOINING, dead},
+                {PART_ADD_JOINING, {9, 1}}, {PART_PROMOTE, b},
+                {PART_PROMOTE, other},      {PART_DROP_JOINING, b},
+                {PART_HAND_OVER, a},        {PART_HAND_OVER, other},
+                {PART_GIVE_BACK, b},        {PART_LEAD, a},
+                {PART_RECOVER, a},          {PART_RESET, a}};
     uint64_t revision = s->revision;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         ck_assert_int_eq(part(s, rows[i].kind, two, 0, rows[i].member), GRID_ECONDITION);

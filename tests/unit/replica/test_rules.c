@@ -434,6 +434,7 @@ START_TEST(any_message_is_survived)
         m.broken = x[0] >> 41 & 1;
         m.copying = x[0] >> 42 & 1;
         m.served = x[0] >> 43 & 1;
+        m.stray = x[0] >> 44 & 1;
         m.version = x[1] >> 63 ? x[1] >> 8 : version_make(1, x[1] >> 32 & 7);
         m.commit = x[2] >> 63 ? x[2] : version_make(1, x[2] >> 32 & 7);
         m.history.last = x[3] >> 63 ? x[3] : version_make(1, x[3] >> 32 & 3);

@@ -191,11 +191,12 @@ END_TEST
 START_TEST(news_and_asks_come_as_they_went)
 {
     BEGIN(GRID_MSG_NEWS);
-    struct plan_report reports[] = {{1, 2, {3, 4}, 5, 6}, {7, 8, {9, 10}, 0, 0}};
+    struct plan_report reports[] = {{1, 2, {3, 4}, 5, 6, false}, {7, 8, {9, 10}, 0, 0, true}};
     struct plan_progress progress[] = {{1, 2, 3000000000000}};
     m.u.news = (struct grid_news){reports, 2, progress, 1};
     struct grid_message b = there_and_back(&m, a, &bytes);
     ck_assert_uint_eq(b.u.news.reports[1].member.boot, 10);
+    ck_assert(b.u.news.reports[1].broken && !b.u.news.reports[0].broken);
     ck_assert_uint_eq(b.u.news.progress[0].bytes_left, 3000000000000);
     bytes.len = 0;
     m.kind = GRID_MSG_ASK;
@@ -243,6 +244,7 @@ static struct shard_message shard_make(const struct slice *records, size_t len)
                     .round = 10,
                     .copying = true,
                     .served = true,
+                    .stray = true,
                     .copy = 12,
                     .version = AT(9, 7),
                     .commit = AT(9, 6),
@@ -274,6 +276,7 @@ START_TEST(records_come_as_they_went_and_are_read_in_place)
     ck_assert_uint_eq(b.replica.commit, m.replica.commit);
     ck_assert(b.last && !b.refused && b.replica.copying && !b.replica.broken);
     ck_assert(b.replica.served);
+    ck_assert(b.replica.stray);
     ck_assert_uint_eq(b.replica.history.ends[1], AT(5, 80));
     ck_assert(b.replica.history.torn);
     struct buf again = BUF_INIT;
@@ -300,7 +303,7 @@ START_TEST(it_is_the_protobuf_that_peer_proto_says)
     ck_assert_uint_eq(p->round, 10);
     ck_assert_uint_eq(p->version, m.replica.version);
     ck_assert_uint_eq(p->number, 5);
-    ck_assert_uint_eq(p->flags, 25);
+    ck_assert_uint_eq(p->flags, 57);
     ck_assert_uint_eq(p->copy, 12);
     ck_assert_uint_eq(p->history->n_ends, 2);
     ck_assert_uint_eq(p->n_records, 2);
