@@ -91,7 +91,8 @@ struct grid_ports {
     void *ctx;
     void (*send)(void *ctx, const struct grid_to *to, const struct grid_message *msg);
     void (*persist)(void *ctx, const struct grid_persist *p);
-    void (*publish)(void *ctx, struct grid_state *state); /* grid_state_ref() to keep it */
+    /* Once the node's number is on disk; grid_state_ref() to keep it. */
+    void (*publish)(void *ctx, struct grid_state *state);
     void (*done)(void *ctx, const struct grid_done *done);
     void (*ask)(void *ctx, const struct plan_ask *ask); /* for the shard that leads it (R12) */
     void (*notice)(void *ctx, const struct grid_notice *notice);

@@ -38,10 +38,6 @@ static bool look_for_self(struct grid_member *m, const struct grid_state *s)
         removed(m, s);
         return false;
     }
-    if (!m->identity.number) {
-        m->identity.number = m->self.node = n->number;
-        consensus_persist(m, true, NULL);
-    }
     if (n->state == NODE_UP && id_eq(n->info.boot_id, m->info.boot_id)) {
         m->self.boot = n->boot;
         return m->phase != GRID_IN;
@@ -60,9 +56,23 @@ static void come_in(struct grid_member *m)
     member_notice(m, GRID_NOTICE_IN, NULL);
 }
 
+/* Shards write down what they do by a state: not before the disk knows of which grid it is, or the
+ * next start would take any older state (catalog_known), and what was made since for dropped. */
+static bool may_publish(struct grid_member *m)
+{
+    if (!m->newer)
+        return false;
+    const struct grid_node *n = grid_state_node_by_id(m->newer, m->info.id);
+    if (n && !m->identity.number) {
+        m->identity.number = m->self.node = n->number;
+        consensus_persist(m, true, NULL);
+    }
+    return m->stable.number != 0 || SABOTAGE(HASTY_MEMBER);
+}
+
 void publish_step(struct grid_member *m)
 {
-    while (m->newer) {
+    while (may_publish(m)) {
         struct grid_state *before = m->state;
         struct grid_state *s = m->newer;
         m->newer = NULL;

@@ -102,6 +102,8 @@ void check_published(struct simnode *n, const struct grid_state *s)
     struct world *w = n->w;
     if (!grid_state_founded(s) || s->revision >= REVISIONS)
         return;
+    if (!n->disk.identity.number)
+        world_fail(w, "node %u goes by a state of a grid that its disk does not know", n->index);
     if (w->founded && memcmp(w->grid_id, s->grid_id, GRID_ID_BYTES) != 0)
         world_fail(w, "node %u has the state of a second grid", n->index);
     memcpy(w->grid_id, s->grid_id, GRID_ID_BYTES);

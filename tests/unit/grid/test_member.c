@@ -18,7 +18,8 @@ struct node {
     struct grid_member *member;
     uint64_t job;
     struct replica_member self;
-    unsigned ins, gones, refusals;
+    unsigned ins, gones, refusals, published;
+    bool stuck; /* its disk */
     char why[WHY_BYTES];
 };
 
@@ -75,7 +76,8 @@ static void port_persist(void *ctx, const struct grid_persist *p)
 
 static void port_publish(void *ctx, struct grid_state *state)
 {
-    (void)ctx;
+    struct node *n = ctx;
+    n->published++;
     grid_state_check(state);
 }
 
@@ -229,7 +231,7 @@ static void run(msec_t ms)
             struct node *n = &w.nodes[i];
             if (!n->member)
                 continue;
-            if (n->job && (!w.slow || w.now % 40 == 0))
+            if (n->job && !n->stuck && (!w.slow || w.now % 40 == 0))
                 grid_member_persisted(n->member, w.now, n->job);
             grid_member_step(n->member, w.now, w.now);
             ck_assert_uint_gt(grid_member_next(n->member) + 1, w.now);
@@ -540,6 +542,26 @@ static void beacon(unsigned to, unsigned from, uint64_t revision)
     grid_member_receive(w.nodes[to].member, w.now, &msg, "");
 }
 
+/* Shards write down what they do by it, and the next start would not know of which grid that is. */
+START_TEST(nothing_is_published_before_the_number_is_on_disk)
+{
+    three();
+    struct node *n = &w.nodes[3];
+    n->stuck = true;
+    start(3, 0);
+    run(3000);
+    ck_assert_uint_eq(state(0)->nodes_len, 4);
+    ck_assert_uint_eq(n->published + n->ins, 0);
+    n->stuck = false;
+    run(10);
+    ck_assert_uint_eq(n->ins, 1);
+    ck_assert_uint_eq(n->gones, 0);
+    ck_assert_uint_gt(n->published, 0);
+    ck_assert_uint_eq(state(3)->revision, state(0)->revision);
+    end();
+}
+END_TEST
+
 START_TEST(a_lease_waits_for_the_state_it_was_granted_at)
 {
     three();
@@ -635,6 +657,7 @@ UNIT_MAIN("grid/member", one_founds_at_once, one_asks_its_peers_for_a_grid_befor
           what_is_asked_while_the_lead_is_handed_on_is_answered_soon,
           the_lead_does_not_go_round_among_nodes_that_all_stop,
           a_term_that_never_came_does_not_hide_the_leader, who_cannot_reach_a_leader_is_in_doubt,
+          nothing_is_published_before_the_number_is_on_disk,
           a_lease_waits_for_the_state_it_was_granted_at,
           a_lease_is_held_all_the_time_over_a_long_way,
           who_leaves_is_gone_at_once_and_does_not_come_back,
