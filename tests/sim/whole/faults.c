@@ -231,6 +231,47 @@ static bool has_disk(const struct world *w, uint32_t number)
     return false;
 }
 
+struct voters {
+    uint64_t index; /* of the log: told there */
+    struct raft_membership members;
+};
+
+static void voters_of(const struct disk *d, struct voters *v)
+{
+    if (d->snapshot.index > v->index)
+        *v = (struct voters){d->snapshot.index, d->snapshot.membership};
+    for (size_t i = 0; i < d->entries_len; i++) {
+        const struct raft_entry *e = &d->entries[i];
+        if (e->kind != RAFT_ENTRY_MEMBERSHIP || e->index < v->index)
+            continue;
+        v->index = e->index;
+        CHECK(raft_membership_decode(e->data, &v->members));
+    }
+}
+
+/* As far as it knows: an entry of members counts once it is appended, before any state tells. */
+static struct raft_membership node_voters(const struct simnode *n)
+{
+    struct voters v = {0};
+    voters_of(&n->disk, &v);
+    for (const struct write *under_way = n->writes; under_way; under_way = under_way->next)
+        voters_of(&under_way->raft, &v);
+    return v.members;
+}
+
+static bool log_does_without(const struct world *w, uint32_t number)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct raft_membership m = node_voters(&w->nodes[i]);
+        bool whole = m.voters_len > 2;
+        for (uint8_t k = 0; k < m.voters_len; k++)
+            whole = whole && has_disk(w, m.voters[k]);
+        if (raft_is_voter(&m, number) && !whole)
+            return false;
+    }
+    return true;
+}
+
 /* Nobody waits for what is on its disk, and the control log does without. */
 static bool spare(const struct world *w, const struct simnode *n)
 {
@@ -246,7 +287,8 @@ static bool spare(const struct world *w, const struct simnode *n)
             return false;
     }
     grid_state_loads(s, loads);
-    return !loads[known - s->nodes].last && (!known->voter || voters > 2);
+    return !loads[known - s->nodes].last && (!known->voter || voters > 2) &&
+           log_does_without(w, known->number);
 }
 
 static void wipe(struct simnode *n)
