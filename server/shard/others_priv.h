@@ -135,6 +135,8 @@ bool record_too_large(const struct record *rec);
 void record_keep(struct shard *s, struct partition *p, const struct record *rec);
 /* The records that are kept are of another log than what comes. */
 void tail_forget(struct partition *p);
+/* The tail ends with the newest record, or none of it is kept. */
+void partition_tail_check(const struct shard *s, const struct partition *p);
 struct outgoing *outgoing_of(struct partition *p, struct replica_member to);
 enum shard_class stream_class(const struct partition *p, struct replica_member to);
 uint64_t port_stream(void *ctx, struct replica *r, struct replica_member to,

@@ -380,6 +380,7 @@ void shard_check(const struct shard *s)
     list_for_each (it, &s->partitions) {
         const struct partition *p = list_entry(it, struct partition, link);
         partition_check(p);
+        partition_tail_check(s, p);
         bytes += p->bytes;
         partitions++;
     }

@@ -13,8 +13,11 @@ bool record_too_large(const struct record *rec)
 
 void record_keep(struct shard *s, struct partition *p, const struct record *rec)
 {
-    if (!p->context->info->backups && !p->replica.set)
+    if (!p->context->info->backups && !p->replica.set) {
+        if (p->tail)
+            tail_forget(p); /* it ends with the newest record, or is none */
         return;
+    }
     p->tail = tail_add(&s->sharing->tail, p->tail, replica_last(&p->replica), rec);
 }
 
@@ -23,6 +26,13 @@ void tail_forget(struct partition *p)
     p->tail = 0;
     for (uint32_t i = 0; p->others && i < p->others->out_len; i++)
         p->others->out[i].at = 0; /* what follows it there was cut */
+}
+
+void partition_tail_check(const struct shard *s, const struct partition *p)
+{
+    struct tail_record r;
+    if (s->sharing && tail_at(&s->sharing->tail, p->tail, &r))
+        CHECK(r.version == replica_last(&p->replica));
 }
 
 struct outgoing *outgoing_of(struct partition *p, struct replica_member to)

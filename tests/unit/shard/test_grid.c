@@ -146,6 +146,34 @@ START_TEST(what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for)
 }
 END_TEST
 
+/* Alone by what is configured: nobody is to be told of its records. Whoever comes later must not
+ * take what was kept before for all of it. */
+START_TEST(who_is_alone_keeps_all_records_of_late_or_none)
+{
+    struct world *w = strict_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct context_info info = *catalog_context(w->truth->catalog, w->context);
+    const struct partition *p = n->s->contexts[w->context]->partitions[0];
+    struct grid_command c = {.kind = GRID_CONTEXT_ALTER, .u.context = &info};
+    struct grid_outcome out;
+    strict_ask(w, n, OP_INCR, 0);
+    world_run(w, 100);
+    info.min_in_sync = 1;
+    info.backups = 0;
+    command_do(w, &c, &out);
+    node_kill(&w->nodes[!n->index]);
+    w->nodes[!n->index].back_at = w->now + 100000;
+    for (int i = 0; i < 5000 && p->replica.set; i++)
+        world_step(w);
+    ck_assert_ptr_null(p->replica.set);
+    strict_ask(w, n, OP_INCR, 0);
+    shard_check(n->s);
+    world_run(w, 100);
+    ck_assert_int_eq(w->digests[0].status, GRID_OK);
+    world_free(w);
+}
+END_TEST
+
 /* A hand-over that was in doubt, and given up, is done after all: the other has the record, but
  * nobody was told yet. */
 START_TEST(what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
@@ -725,4 +753,5 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
+          who_is_alone_keeps_all_records_of_late_or_none,
           what_is_pending_when_another_leads_is_answered_when_that_one_commits_it)
