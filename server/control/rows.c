@@ -301,6 +301,11 @@ static enum grid_err shrink(const struct grid_row_view *v, const struct part_cha
     return GRID_OK;
 }
 
+static bool members_room(const struct lists *l)
+{
+    return l->in_sync.n + l->eligible.n + l->joining.n < REPLICA_MEMBERS_MAX;
+}
+
 static enum grid_err add_joining(const struct grid_row_view *v, const struct part_change *c,
                                  struct lists *l, char *why)
 {
@@ -312,7 +317,7 @@ static enum grid_err add_joining(const struct grid_row_view *v, const struct par
     int eligible = members_find(&l->eligible, c->member.node);
     if (eligible >= 0) /* it may give up what it has to catch up */
         members_cut(&l->eligible, eligible);
-    if (l->in_sync.n + l->eligible.n + l->joining.n == REPLICA_MEMBERS_MAX)
+    if (!members_room(l))
         return refuse(why, "the partition has as many members as it can have");
     members_add(&l->joining, c->member);
     return GRID_OK;
@@ -406,7 +411,7 @@ static enum grid_err give_back(const struct grid_row_view *v, const struct part_
     if (eligible >= 0)
         members_cut(&l->eligible, eligible);
     l->in_sync.m[0] = to;
-    if (*ret_led)
+    if (*ret_led && members_room(l))
         members_add(&l->joining, last);
     else
         away_add(l, last.node);

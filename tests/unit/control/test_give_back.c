@@ -51,6 +51,30 @@ START_TEST(where_one_copy_is_enough_no_lead_is_given_back)
 }
 END_TEST
 
+START_TEST(who_gives_a_lead_back_is_no_member_where_there_are_as_many_as_there_can_be)
+{
+    struct grid_state *s = founded(3);
+    for (uint32_t n = 4; n <= REPLICA_MEMBERS_MAX + 1; n++)
+        ck_assert_int_eq(enter(s, n, 1), GRID_OK);
+    uint32_t x = make_context(s, "x", 4, BACKUPS_ALL, DURABILITY_SYNC, 1);
+    struct replica_config c = config(s, x, 0);
+    struct replica_member bad = c.members[0], good = c.members[1];
+    for (unsigned i = 1; i < c.len; i++)
+        ck_assert_int_eq(part(s, PART_SHRINK, x, 0, c.members[i]), GRID_OK);
+    for (uint32_t n = 1; n <= REPLICA_MEMBERS_MAX + 1; n++)
+        if (n != bad.node && n != good.node)
+            ck_assert_int_eq(part(s, PART_ADD_JOINING, x, 0, present(s, n)), GRID_OK);
+    ck_assert_uint_eq(config(s, x, 0).len, REPLICA_MEMBERS_MAX);
+    ck_assert_int_eq(part(s, PART_GIVE_BACK, x, 0, good), GRID_OK);
+    c = config(s, x, 0);
+    ck_assert(c.led && c.in_sync == 1 && c.len == REPLICA_MEMBERS_MAX);
+    ck_assert_uint_eq(c.members[0].node, good.node);
+    ck_assert_int_lt(replica_config_find(&c, bad), 0);
+    grid_state_unref(s);
+}
+END_TEST
+
 UNIT_MAIN("control/give_back",
           a_lead_is_given_back_to_who_was_in_sync_and_is_waited_for_when_it_is_down,
-          where_one_copy_is_enough_no_lead_is_given_back)
+          where_one_copy_is_enough_no_lead_is_given_back,
+          who_gives_a_lead_back_is_no_member_where_there_are_as_many_as_there_can_be)
