@@ -41,6 +41,13 @@ static inline uint64_t version_make(uint64_t epoch, uint64_t seq)
     return epoch << SEQ_BITS | seq;
 }
 
+/* Whether nothing can have been between the two in a log (0: there was none before): it is the next
+ * one of the same epoch. Between epochs something may have been cut, and mended (R9). */
+static inline bool version_follows(uint64_t before, uint64_t after)
+{
+    return before ? after == before + 1 : (after & SEQ_MASK) == 1;
+}
+
 enum effect_kind {
     EFFECT_PUT = 1,         /* the key has this value, affinity and deadline now */
     EFFECT_REMOVE = 2,      /* the key is gone (deleted) */

@@ -88,7 +88,7 @@ static void record_look(struct worker *w, const struct hole *h, const struct wal
         return;
     uint64_t head = checkpoint_head_version(w->checkpoint, r.context, r.partition);
     s->seen = true;
-    s->follows = !r.restates && head < r.version && (head & SEQ_MASK) + 1 == (r.version & SEQ_MASK);
+    s->follows = !r.restates && version_follows(head, r.version);
 }
 
 static enum grid_err log_look(struct worker *w, const struct hole *h, char *why)

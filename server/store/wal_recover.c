@@ -3,7 +3,8 @@
  * What damage means for the partitions (struct fate, one per partition seen):
  *   a hole that names its partitions   those are damaged
  *   a hole that does not               all are suspect: the next record of a partition proves it
- *                                      unharmed when its seq follows the last one known */
+ *                                      unharmed when its seq follows the last one known, in
+ *                                      the same epoch */
 #include "store/wal_priv.h"
 
 #include "base/alloc.h"
@@ -150,11 +151,6 @@ static void visit_lost(struct recovery *r, const struct wal_item *item)
         hole_all(r);
 }
 
-static bool seq_follows(uint64_t before, uint64_t after)
-{
-    return (before & SEQ_MASK) + 1 == (after & SEQ_MASK) && before < after;
-}
-
 static void visit_record(struct recovery *r, const struct wal_item *item)
 {
     struct record rec;
@@ -170,7 +166,7 @@ static void visit_record(struct recovery *r, const struct wal_item *item)
         fate->damaged = false;
     }
     if (fate->holes < r->fates->holes && !fate->damaged) {
-        if (seq_follows(fate->version, rec.version))
+        if (version_follows(fate->version, rec.version))
             fate->holes = r->fates->holes;
         else
             fate_damage(r, rec.context, rec.partition);

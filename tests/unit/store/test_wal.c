@@ -243,6 +243,57 @@ START_TEST(unharmed_partitions_are_proven_by_their_sequence)
 }
 END_TEST
 
+START_TEST(a_record_of_a_later_epoch_proves_nothing)
+{
+    /* what was cut from partition 1, and mended, was between (R9); 3 has its first */
+    static const struct {
+        uint16_t partition;
+        uint32_t epoch;
+        uint64_t seq;
+        bool restates;
+    } plan[3][3] = {{{1, 1, 7, false}, {2, 1, 1, false}, {4, 1, 1, false}},
+                    {{1, 2, 7, true}, {1, 2, 7, true}, {1, 2, 7, true}},
+                    {{1, 2, 8, false}, {2, 1, 2, false}, {3, 2, 1, false}}};
+    struct disk *d = disk_mem_new();
+    struct wal *w = log_new(d, 5);
+    struct wal_batch b;
+    struct wal_stats st;
+    uint64_t ends[3];
+    wal_batch_init(&b, w);
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            struct effect e = {.kind = EFFECT_REMOVE, .cache = 1, .key = slice_str("k")};
+            struct record rec = {.context = 1,
+                                 .partition = plan[i][j].partition,
+                                 .version = version_make(plan[i][j].epoch, plan[i][j].seq),
+                                 .restates = plan[i][j].restates,
+                                 .effects = &e,
+                                 .effects_len = 1};
+            wal_batch_add(&b, &rec);
+        }
+        ck_assert_int_eq(wal_write(w, &b, NULL), GRID_OK);
+        ck_assert_int_eq(wal_sync(w, NULL, NULL), GRID_OK);
+        wal_batch_reset(&b);
+        wal_stats(w, &st);
+        ends[i] = 4096 + st.written_bytes;
+    }
+    wal_batch_release(&b);
+    wal_free(w);
+    for (uint64_t at = ends[0]; at < ends[1]; at++)
+        ck_assert(disk_mem_flip(d, "wal/0000000000000001.wal", at, 0));
+    w = log_open(d, false, 6);
+    struct wal_visit visit = {0};
+    struct wal_report r = {0};
+    ck_assert_int_eq(wal_recover(w, 0, &visit, NULL, &r), GRID_OK);
+    ck_assert(r.unattributable && r.lost_records == 3);
+    ck_assert(wal_report_damaged(&r, 1, 1));
+    ck_assert(!wal_report_damaged(&r, 1, 2) && !wal_report_damaged(&r, 1, 3));
+    wal_report_release(&r);
+    wal_free(w);
+    disk_mem_free(d);
+}
+END_TEST
+
 START_TEST(a_missing_segment_in_the_middle_is_damage)
 {
     static struct found f;
@@ -627,7 +678,7 @@ UNIT_MAIN("store/wal", synced_records_are_found_after_a_crash,
           any_crash_leaves_a_prefix_with_all_that_was_synced,
           a_flip_of_any_byte_is_repaired_or_named, a_lost_run_of_sectors_is_named_or_taken_as_all,
           unharmed_partitions_are_proven_by_their_sequence,
-          a_missing_segment_in_the_middle_is_damage,
+          a_record_of_a_later_epoch_proves_nothing, a_missing_segment_in_the_middle_is_damage,
           a_missing_beginning_is_damage_though_nothing_follows_it,
           a_segment_of_another_log_is_not_taken_for_ours, a_log_cut_short_is_damage,
           a_log_that_ends_before_the_checkpoint_is_damage,
