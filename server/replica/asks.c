@@ -12,7 +12,7 @@
  * in sync may have the last good copy. It hands over to such a one: drained, when all keep up; else
  * at once, reached or not, as if it had died (R9). Once a good one has left the set it commits
  * nothing more, and when it is alone in sync
- *   GIVE_BACK  to that one, up or not */
+ *   GIVE_BACK  to that one, or to one of those, up or not: best to one that is heard of */
 #include "replica/replica_priv.h"
 
 #include "data/record.h"
@@ -31,7 +31,7 @@ static void ask(struct replica *r, enum replica_ask what, struct replica_member 
 
 bool outlived(const struct replica *r)
 {
-    return r->broken && r->set && !member_none(r->set->before) && !RULE_OFF(KEEPS_LEAD);
+    return r->broken && r->set && r->set->before_len && !RULE_OFF(KEEPS_LEAD);
 }
 
 static bool gives_back(const struct replica *r)
@@ -170,11 +170,58 @@ static void give_way_step(struct replica *r, msec_t now)
         ask(r, REPLICA_ASK_HAND_OVER, s->peers[i].member, now);
 }
 
+static void before_cut(struct replica *r, unsigned i)
+{
+    struct replica_set *s = r->set;
+    for (s->before_len--; i < s->before_len; i++)
+        s->before[i] = s->before[i + 1];
+}
+
+/* Who joins again and says that what it has is bad is no better. */
+static void before_look(struct replica *r)
+{
+    struct replica_set *s = r->set;
+    for (unsigned i = s->before_len; i-- > 0;) {
+        int at = set_find(s, s->before[i]);
+        if (at >= 0 && s->peers[at].broken)
+            before_cut(r, i);
+    }
+}
+
+/* It joins, and has not said yet whether what it has is bad. */
+static bool unheard(const struct replica *r, struct replica_member m)
+{
+    int at = set_find(r->set, m);
+    return at >= 0 && r->set->peers[at].state == PEER_SILENT;
+}
+
+/* The one to be asked for is the first. Who lends us a lease is up; others are waited for. */
+static bool before_choose(struct replica *r, msec_t now)
+{
+    struct replica_set *s = r->set;
+    for (unsigned i = 0; i < s->before_len; i++) {
+        struct replica_member m = s->before[i];
+        if (unheard(r, m) || !r->ports->lease_held(r->ports->ctx, r, m, now))
+            continue;
+        s->before[i] = s->before[0];
+        s->before[0] = m;
+        return true;
+    }
+    return now >= s->formed + r->times->timeout_ms;
+}
+
 static void give_back_step(struct replica *r, msec_t now)
 {
     struct replica_set *s = r->set;
-    if (gives_back(r) && !s->ask && now >= s->retry_at)
-        ask(r, REPLICA_ASK_GIVE_BACK, s->before, now);
+    if (!gives_back(r) || s->ask || now < s->retry_at)
+        return;
+    before_look(r);
+    if (!s->before_len)
+        wake(r);
+    else if (before_choose(r, now))
+        ask(r, REPLICA_ASK_GIVE_BACK, s->before[0], now);
+    else
+        s->retry_at = now + r->times->retry_ms;
 }
 
 bool replica_gives_way(const struct replica *r)
@@ -335,7 +382,7 @@ void replica_answered(struct replica *r, uint64_t epoch, enum replica_ask what, 
     if (what == REPLICA_ASK_HAND_OVER)
         resume(r);
     if (what == REPLICA_ASK_GIVE_BACK && err == GRID_ECONDITION)
-        s->before = (struct replica_member){0}; /* that one has nothing any more */
+        before_cut(r, 0); /* that one has nothing any more */
     wake(r);
 }
 

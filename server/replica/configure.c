@@ -133,31 +133,55 @@ static bool served_last(const struct replica *r, const struct replica_set *old,
            replica_member_eq(old->peers[0].member, c->members[0]);
 }
 
-/* Whether the other one had all that was committed in the epoch of `old`, or will be without the
- * ack of this node, which does not ack any more: who was in sync with it, or counted as such (R8);
- * and of one that was joining, and acked, who promoted it. */
-static bool had_all(const struct replica_set *old, unsigned i)
+/* Whether the other one had all that was committed in the epoch of `old`, or will be without
+ * another ack of this node, which does not ack any more: who was in sync with it, or counted as
+ * such (R8); and of one that was joining, and acked, who promoted it. What it acked before, who
+ * leads may commit without who left: of a backup all of that is to be committed already. */
+static bool had_all(const struct replica *r, const struct replica_set *old, unsigned i)
 {
     if (old->self >= old->complete)
         return i == 0 && old->told > 0;
+    if (old->self > 0 && i > 0 && r->commit < r->acked)
+        return false;
     return i < old->in_sync || (i + 1 == old->adding && old->tries);
 }
 
-/* R9: it cannot rely on what it has, and may have to lead; who had all is not in sync any more.
- * Nothing was committed since, in epochs that it has not heard of either: it was in sync in all of
- * them, for it is put into the set only in one that it knows, or the next. */
+static bool joins(const struct replica_config *c, uint32_t node)
+{
+    for (unsigned i = c->complete; i < c->len; i++)
+        if (c->members[i].node == node)
+            return true;
+    return false;
+}
+
+/* Where another leads, who joins may be copied over. */
+static void before_add(const struct replica *r, const struct replica_config *c,
+                       struct replica_set *s, struct replica_member m)
+{
+    int at = replica_config_find(c, m);
+    if (s->before_len == BEFORE_MAX || (at >= 0 && at < c->in_sync) ||
+        (r->role != REPLICA_PRIMARY && joins(c, m.node)))
+        return;
+    for (unsigned i = 0; i < s->before_len; i++)
+        if (s->before[i].node == m.node)
+            return;
+    s->before[s->before_len++] = m;
+}
+
+/* R9: it cannot rely on what it has, and may have to lead; those who had all are not in sync any
+ * more: who left last is first. Nothing was committed since, in epochs that it has not heard of
+ * either: it was in sync in all of them, for it is put into the set only in one that it knows, or
+ * the next. But in those another may have copied over all but who led. */
 static void before_find(const struct replica *r, const struct replica_set *old,
-                        const struct replica_config *c, struct replica_set *s)
+                        const struct replica_config *c, struct replica_set *s, bool heard)
 {
     if (!s || !r->broken || !old || !old->led || c->born > r->epoch)
         return;
-    s->before = old->before;
-    for (unsigned i = old->len; i-- > 0;) {
-        int at = replica_config_find(c, old->peers[i].member);
-        bool left = at < 0 || at >= c->in_sync;
-        if (i != old->self && left && !old->peers[i].broken && had_all(old, i))
-            s->before = old->peers[i].member;
-    }
+    for (unsigned i = 0; i < (heard ? old->len : 1); i++)
+        if (i != old->self && !old->peers[i].broken && had_all(r, old, i))
+            before_add(r, c, s, old->peers[i].member);
+    for (unsigned i = 0; i < old->before_len && heard; i++)
+        before_add(r, c, s, old->before[i]);
 }
 
 /* --- what begins ------------------------------------------------------------------------------ */
@@ -230,9 +254,10 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     if (r->set) {
         r->set->grace = grace;
         r->set->served = served;
+        r->set->formed = now;
     }
     if (r->role == REPLICA_PRIMARY || r->role == REPLICA_BACKUP)
-        before_find(r, old, c, r->set);
+        before_find(r, old, c, r->set, next);
     r->epoch = (uint32_t)c->epoch;
     if (!was_backup)
         r->sure = r->history.last;

@@ -29,11 +29,15 @@ struct replica_peer {
     bool broken;     /* so it says of what it has */
 };
 
+enum { BEFORE_MAX = 4 };
+
 struct replica_set {
     uint8_t len, in_sync, complete; /* as in the configuration */
     uint8_t self;                   /* index; len: no member */
     bool led;
-    struct replica_member before; /* R9: see before_find(); {0, 0}: nobody */
+    uint8_t before_len;
+    struct replica_member before[BEFORE_MAX]; /* R9: see before_find() */
+    msec_t formed;                            /* since when it is in force */
     /* primary */
     uint8_t ask;    /* enum replica_ask, unanswered */
     uint8_t adding; /* index + 1 of who counts as in sync already (R8); 0: nobody */

@@ -119,6 +119,88 @@ START_TEST(r9_so_does_a_backup_that_is_made_primary_alone)
 }
 END_TEST
 
+/* 1 is damaged, and both others left it, 2 last. */
+static void left_alone(void)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    replica_break(&nodes[1].r, now);
+    next_config(LIST(1, 2), NULL);
+    configure(1);
+    next_config(LIST(1), NULL);
+    configure(1);
+}
+
+START_TEST(r9_the_lead_is_given_back_to_one_that_is_up_first)
+{
+    left_alone();
+    lease[1][2] = false;
+    settle();
+    asks(1, REPLICA_ASK_GIVE_BACK, 3);
+    replica_answered(&nodes[1].r, 3, REPLICA_ASK_GIVE_BACK, GRID_ECONDITION, now);
+    nodes[1].ask = REPLICA_ASK_NONE;
+    later(TIMEOUT - 100);
+    asks(1, REPLICA_ASK_NONE, 0);
+    later(200);
+    asks(1, REPLICA_ASK_GIVE_BACK, 2); /* it is waited for */
+}
+END_TEST
+
+START_TEST(r9_the_lead_is_not_given_back_to_who_is_damaged_too)
+{
+    left_alone();
+    replica_break(&nodes[2].r, now);
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    post();
+    asks(1, REPLICA_ASK_GIVE_BACK, 3);
+}
+END_TEST
+
+START_TEST(r9_nor_to_who_may_have_been_copied_over)
+{
+    grid(3, 0);
+    write(&nodes[1]);
+    post();
+    replica_break(&nodes[2].r, now);
+    next_config(LIST(1, 2), LIST(3));
+    configure(2);
+    nodes[1].dead = true;
+    next_config(LIST(2), NULL);
+    configure(2);
+    settle();
+    asks(2, REPLICA_ASK_GIVE_BACK, 1);
+    replica_answered(&nodes[2].r, 3, REPLICA_ASK_GIVE_BACK, GRID_ECONDITION, now);
+    nodes[2].ask = REPLICA_ASK_NONE;
+    later(2 * TIMEOUT);
+    asks(2, REPLICA_ASK_NONE, 0);
+}
+END_TEST
+
+START_TEST(r9_nor_to_who_lacks_what_was_committed_by_earlier_acks)
+{
+    grid(3, 0);
+    nodes[3].dead = true;
+    write(&nodes[1]);
+    post(); /* 2 acks it, and 3 is asked out for it */
+    replica_break(&nodes[2].r, now);
+    next_config(LIST(1, 2), NULL);
+    configure(1);
+    configure(2);
+    settle();
+    ck_assert_uint_eq(nodes[1].r.commit, version_make(1, 1));
+    nodes[1].dead = true;
+    next_config(LIST(2), NULL);
+    configure(2);
+    lease[2][1] = false;
+    later(TIMEOUT - 100);
+    asks(2, REPLICA_ASK_NONE, 0);
+    later(200);
+    asks(2, REPLICA_ASK_GIVE_BACK, 1);
+}
+END_TEST
+
 START_TEST(r11_a_broken_primary_wipes_nobody)
 {
     grid(1, 0);
@@ -156,5 +238,9 @@ UNIT_MAIN("replica/broken", r12_a_broken_primary_asks_nobody_out_that_may_be_goo
           r12_it_hands_over_to_one_that_cannot_follow_it, r12_but_one_that_is_broken_too_it_does,
           r12_broken_in_a_takeover_it_hands_over_without_waiting,
           r9_broken_and_alone_it_gives_the_lead_back_and_commits_nothing,
-          r9_so_does_a_backup_that_is_made_primary_alone, r11_a_broken_primary_wipes_nobody,
+          r9_so_does_a_backup_that_is_made_primary_alone,
+          r9_the_lead_is_given_back_to_one_that_is_up_first,
+          r9_the_lead_is_not_given_back_to_who_is_damaged_too,
+          r9_nor_to_who_may_have_been_copied_over,
+          r9_nor_to_who_lacks_what_was_committed_by_earlier_acks, r11_a_broken_primary_wipes_nobody,
           r9_who_cannot_be_cut_leads_with_what_it_has)
