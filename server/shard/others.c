@@ -481,6 +481,8 @@ void shard_set_grid(struct shard *s, struct grid_state *state, struct replica_me
     struct grid_state *before = g->state;
     bool other_life = !replica_member_eq(g->self, self);
     CHECK(!before || state->revision >= before->revision);
+    /* what an older one lacks would be dropped, with all that is in it */
+    CHECK(!state->catalog || state->catalog->revision >= s->catalog->revision);
     g->state = grid_state_ref(state);
     g->self = self;
     if (state->catalog && state->catalog != s->catalog)
