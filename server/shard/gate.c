@@ -98,8 +98,10 @@ static bool job_behind(const struct job *j)
 enum grid_err gate_job(struct job *j)
 {
     const struct partition *p = j->partition;
-    if (p->gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j))
-        return GRID_OK;
+    if (p->gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j)) {
+        j->kept = j->parked && j->parked->missing; /* the checkpoint was asked already */
+        return j->kept ? GRID_ENOT_PRIMARY : GRID_OK;
+    }
     enum grid_err err = gate_refusal(p), busy = GRID_OK;
     if (gate_refuses(p) || (j->parked && j->parked->late))
         return err;

@@ -110,6 +110,49 @@ START_TEST(all_that_wait_are_refused_with_the_first_that_waited_too_long)
 }
 END_TEST
 
+/* The other leads from now on, while writes wait here. */
+static void frozen_hand_over(struct world *w, struct wnode *n)
+{
+    struct replica_config c;
+    struct grid_outcome out;
+    ck_assert(shard_freeze(n->s, w->context, 0, 10000, WALL + w->now));
+    ck_assert(grid_state_config(w->truth, w->context, 0, &c));
+    struct part_change over = {PART_HAND_OVER, w->context, 0, (uint32_t)c.epoch, c.members[1]};
+    command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&over, 1}}, &out);
+    ck_assert_int_eq(out.part_err[0], GRID_OK);
+}
+
+/* What a copy may say is not refused with what waits there, nor begun again. */
+START_TEST(a_local_read_that_waits_for_the_checkpoint_asks_it_once)
+{
+    uint8_t cursor[] = {2 /* PASS_DISK */, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct world *w = calm_world();
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct partition *p = n->s->contexts[w->context]->partitions[0];
+    struct op scan = {.kind = OP_SCAN, .cache = w_cache(w), .local = true, .limit = 10};
+    ask(w, n, OP_INCR, 0);
+    frozen_hand_over(w, n);
+    for (int i = 0; i < 5000 && !replica_copy_reads(&p->replica, mono_now(n->s)); i++)
+        world_step(w);
+    ck_assert(p->gate == GATE_AWAY && p->frozen_until);
+    content_set_complete(p->content, false);
+    store_u64(cursor + 1, p->scan_epoch);
+    scan.cursor = slice_make(cursor, sizeof cursor);
+    scan.ticket = (struct ticket){.number = 1, .part = CLIENTS + 1};
+    w->digests[1].status = GRID_EIO;
+    n->questions_len = 0;
+    shard_submit(n->s, &scan, WALL + w->now);
+    ck_assert_uint_eq(n->questions_len, 1);
+    shard_turn(n->s, WALL + w->now);
+    ck_assert_uint_eq(n->questions_len, 1);
+    world_run(w, 200);
+    ck_assert_int_eq(w->digests[1].status, GRID_OK);
+    shard_check(n->s);
+    world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("shard/grid_order", what_waits_for_a_lease_is_done_before_what_came_later,
           a_read_waits_behind_a_write_that_is_held_and_one_of_another_key_does_not,
-          all_that_wait_are_refused_with_the_first_that_waited_too_long)
+          all_that_wait_are_refused_with_the_first_that_waited_too_long,
+          a_local_read_that_waits_for_the_checkpoint_asks_it_once)
