@@ -51,25 +51,27 @@ static bool meets(const struct op *a, const struct op *b)
 }
 
 /* `f` was done: reads before it that are not answered yet must not be done after it. */
-static void overtake(const struct flight *f)
+static void overtake(struct router *r, const struct flight *f)
 {
-    for (struct list *it = f->here.prev; it != &f->place->flights; it = it->prev) {
-        struct flight *e = list_entry(it, struct flight, here);
-        if (!op_changes(&e->op) && meets(&e->op, &f->op))
+    const struct list *owned = flights_of(r, f->op.ticket.owner);
+    for (struct list *it = f->owned.prev; it != owned; it = it->prev) {
+        struct flight *e = list_entry(it, struct flight, owned);
+        if (e->place == f->place && !op_changes(&e->op) && meets(&e->op, &f->op))
             e->overtaken = true;
     }
 }
 
 /* A write that is asked again has its number, a read sees what is there now: nothing of what came
  * later may have been done. */
-static bool flight_overtaken(const struct flight *f)
+static bool flight_overtaken(struct router *r, const struct flight *f)
 {
     if (!f->asked || op_changes(&f->op) || RULE_OFF(OVERTAKEN))
         return false;
+    const struct list *owned = flights_of(r, f->op.ticket.owner);
     bool overtaken = f->overtaken;
-    for (struct list *it = f->here.next; !overtaken && it != &f->place->flights; it = it->next) {
-        const struct flight *g = list_entry(it, struct flight, here);
-        overtaken = g->doubt && op_changes(&g->op) && meets(&f->op, &g->op);
+    for (struct list *it = f->owned.next; !overtaken && it != owned; it = it->next) {
+        const struct flight *g = list_entry(it, struct flight, owned);
+        overtaken = g->place == f->place && g->doubt && op_changes(&g->op) && meets(&f->op, &g->op);
     }
     return overtaken;
 }
@@ -86,8 +88,9 @@ static void flight_deliver(struct router *r, struct flight *f, const struct resu
         r->stats.in_doubt++;
     }
     if (settles(res->status) || res->status == GRID_EIN_DOUBT)
-        overtake(f);
+        overtake(r, f);
     flight_remove(r, f);
+    f->place->held--; /* who is answered was under way no more */
     list_remove(&f->here);
     list_remove(&f->stamped);
     if (RULE_OFF(TWICE) && r->stats.again)
@@ -107,6 +110,7 @@ static void flight_hold(struct flight *f)
     f->state = FLIGHT_HELD;
     f->link = NULL;
     f->place->sent--;
+    f->place->held++;
 }
 
 /* It may have been done, or is yet to be; nobody will say. */
@@ -157,6 +161,7 @@ static void flight_send(struct router *r, struct flight *f, struct router_link *
     f->link = l;
     f->revision = router_revision(r);
     f->place->sent++;
+    f->place->held--;
     f->place->moved_at = 0;
     r->stats.asked++;
     r->stats.again += f->asked;
@@ -222,11 +227,22 @@ static bool place_leader(struct router *r, struct place *p, uint32_t *ret_node)
     return true;
 }
 
+/* Most that are under way came before. */
+static struct list *held_first(struct place *p)
+{
+    struct list *it = &p->flights;
+    for (uint32_t left = p->held; left;) {
+        it = it->prev;
+        left -= list_entry(it, struct flight, here)->state == FLIGHT_HELD;
+    }
+    return it;
+}
+
 /* Send what is held, if that is possible now. */
 static void place_go(struct router *r, struct place *p)
 {
     uint32_t node;
-    if (p->refused || !place_leader(r, p, &node) || r->now < p->again_at ||
+    if (!p->held || p->refused || !place_leader(r, p, &node) || r->now < p->again_at ||
         (p->sent && node != p->node))
         return;
     bool here = node == r->self.node;
@@ -234,9 +250,10 @@ static void place_go(struct router *r, struct place *p)
     if (!here && !l)
         return;
     p->node = node;
-    list_for_each_safe (it, &p->flights) {
+    for (struct list *it = held_first(p), *next; it != &p->flights; it = next) {
         struct flight *f = list_entry(it, struct flight, here);
-        if (f->state == FLIGHT_HELD && flight_overtaken(f))
+        next = it->next;
+        if (f->state == FLIGHT_HELD && flight_overtaken(r, f))
             flight_fail(r, f, GRID_ENOT_PRIMARY);
         else if (f->state == FLIGHT_HELD)
             flight_send(r, f, l);
@@ -328,6 +345,7 @@ static void take(struct router *r, const struct op *op)
     if (!p)
         p = place_new(r, place_key(op));
     f->place = p;
+    p->held++;
     list_push_back(&p->flights, &f->here);
     place_go(r, p);
     if (list_empty(&p->flights))
@@ -509,6 +527,8 @@ struct router *router_new(const struct router_conf *conf, const struct router_po
         r->conf.hold_ms = ROUTER_HOLD_MS;
     list_init(&r->flights);
     list_init(&r->stamped);
+    for (size_t i = 0; i < ROUTER_OWNERS; i++)
+        list_init(&r->by_owner[i]);
     list_init(&r->places);
     list_init(&r->links);
     list_init(&r->gone);
@@ -553,7 +573,7 @@ void router_check(const struct router *r)
     CHECK(flights == r->waiting && bytes == r->bytes);
     list_for_each (it, &r->places) {
         const struct place *p = list_entry(it, struct place, all);
-        uint32_t sent = 0;
+        uint32_t sent = 0, held = 0;
         last = 0;
         CHECK(!list_empty(&p->flights) && p->round <= r->round);
         list_for_each (at, &p->flights) {
@@ -561,9 +581,10 @@ void router_check(const struct router *r)
             CHECK(f->place == p && f->number > last);
             last = f->number;
             sent += f->state == FLIGHT_SENT;
+            held += f->state == FLIGHT_HELD;
             here++;
         }
-        CHECK(sent == p->sent);
+        CHECK(sent == p->sent && held == p->held);
     }
     CHECK(here == flights);
 }

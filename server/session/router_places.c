@@ -1,4 +1,5 @@
-/* router_places.c - flights by their numbers, partitions by their keys: chains in fixed tables. */
+/* router_places.c - flights by their numbers, and by who asked; partitions by their keys: chains in
+ * fixed tables. */
 #include "session/router_priv.h"
 
 #include "base/alloc.h"
@@ -50,12 +51,19 @@ struct flight *flight_find(const struct router *r, uint64_t number)
     return f;
 }
 
+/* With those of some other connections. */
+struct list *flights_of(struct router *r, const void *owner)
+{
+    return &r->by_owner[bucket_of((uintptr_t)owner) % ROUTER_OWNERS];
+}
+
 void flight_add(struct router *r, struct flight *f)
 {
     struct flight **bucket = &r->by_number[f->number % ROUTER_BUCKETS];
     f->chain = *bucket;
     *bucket = f;
     list_push_back(&r->flights, &f->all);
+    list_push_back(flights_of(r, f->op.ticket.owner), &f->owned);
     r->waiting++;
     r->bytes += f->bytes;
 }
@@ -67,6 +75,7 @@ void flight_remove(struct router *r, struct flight *f)
         at = &(*at)->chain;
     *at = f->chain;
     list_remove(&f->all);
+    list_remove(&f->owned);
     r->waiting--;
     r->bytes -= f->bytes;
 }

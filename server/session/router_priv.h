@@ -13,7 +13,7 @@
 #include "session/session_priv.h"
 #include "wire/forward.h"
 
-enum { ROUTER_BUCKETS = 4096 };
+enum { ROUTER_BUCKETS = 4096, ROUTER_OWNERS = 1024 };
 
 /* What a ticket of the router points at. */
 struct router_waiter {
@@ -27,7 +27,7 @@ struct place {
     struct place *chain;
     struct list all;     /* router.places */
     struct list flights; /* in the order they came */
-    uint32_t sent;       /* of them, under way */
+    uint32_t sent, held; /* of them: under way; not */
     uint32_t node;       /* to whom */
     uint64_t round;
     uint64_t epoch;  /* of the configuration they were sent by */
@@ -42,6 +42,7 @@ enum flight_state { FLIGHT_HELD, FLIGHT_SENT };
 struct flight {
     struct list all;     /* router.flights, in the order they came */
     struct list here;    /* place.flights */
+    struct list owned;   /* router.by_owner: with what else its connection asked */
     struct list stamped; /* router.stamped, or linked to itself: it has the router's session */
     struct flight *chain;
     uint64_t number;
@@ -77,6 +78,7 @@ struct router {
     struct list flights, stamped, places, trips;
     struct list links, gone; /* up; down, with operations that are not answered */
     struct flight *by_number[ROUTER_BUCKETS];
+    struct list by_owner[ROUTER_OWNERS]; /* in the order they came */
     struct place *by_key[ROUTER_BUCKETS];
     uint64_t number; /* of the last flight or trip */
     uint64_t round;  /* the last that was begun */
@@ -102,6 +104,7 @@ static inline uint32_t place_key(const struct op *op)
 struct place *place_find(const struct router *r, uint32_t key);
 struct place *place_new(struct router *r, uint32_t key);
 void place_free(struct router *r, struct place *p);
+struct list *flights_of(struct router *r, const void *owner);
 struct flight *flight_find(const struct router *r, uint64_t number);
 void flight_add(struct router *r, struct flight *f);
 void flight_remove(struct router *r, struct flight *f);

@@ -8,6 +8,8 @@
 #include "tests/unit/control/grid.h"
 #include "wire/forward.h"
 
+#include <time.h>
+
 static enum grid_err told;
 static unsigned answers, asked[4]; /* of node */
 
@@ -165,6 +167,42 @@ START_TEST(a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_do
 }
 END_TEST
 
+/* One connection each: what others ask of the partition costs none of them time. */
+START_TEST(very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order)
+{
+    enum { MANY = 60000 };
+    static char connections[MANY];
+    struct grid_state *s = founded(3);
+    uint32_t context = make_context(s, "all", 4, 2, DURABILITY_ASYNC, 1);
+    struct router_conf conf = {.bytes_max = 1 << 30};
+    struct router_ports ports = {.reply = reply, .send = send};
+    struct router *r = router_new(&conf, &ports);
+    struct router_link *two = link_to(r, 2), *three = link_to(r, 3);
+    struct op get = {.kind = OP_GET, .cache = context << 16 | 1, .partition = 1};
+    get.key = slice_str("k");
+    answers = asked[2] = asked[3] = 0;
+    led_by(s, context, 2);
+    router_set_grid(r, s, (struct replica_member){1, 1}, 1);
+    clock_t before = clock();
+    for (unsigned i = 0; i < MANY; i++) {
+        get.ticket.owner = &connections[i];
+        router_take(r, &get, 1);
+    }
+    struct grid_state *next = led_by(grid_state_copy(s), context, 3);
+    router_down(r, two, 1);
+    router_set_grid(r, next, (struct replica_member){1, 1}, 1);
+    ck_assert_uint_eq(asked[3], MANY);
+    for (unsigned i = MANY; i > 0; i--)
+        answer(r, three, i, next->revision, GRID_OK);
+    ck_assert_uint_eq(answers, MANY);
+    ck_assert_int_lt(clock() - before, 3 * CLOCKS_PER_SEC); /* each with each: tens of seconds */
+    router_free(r);
+    grid_state_unref(s);
+    grid_state_unref(next);
+}
+END_TEST
+
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
           who_has_looked_is_believed,
-          a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done)
+          a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done,
+          very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order)
