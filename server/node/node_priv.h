@@ -130,6 +130,7 @@ struct node {
     struct catalog *catalog;
     struct worker *workers;
     unsigned shards;
+    atomic_uint links;   /* connections of clients, at all workers */
     atomic_uint tight;   /* workers that are; then no connection is read */
     atomic_bool removed; /* from the grid: nothing is passed on to it */
     msec_t started_ms, started_wall_ms;

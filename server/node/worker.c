@@ -241,6 +241,29 @@ static void link_detached(void *ctx, struct conn *c)
     worker_post(target, &m->note);
 }
 
+static void note_post(struct worker *w, void (*run)(struct note *n, void *thread))
+{
+    struct note *n = xalloc(sizeof *n);
+    *n = (struct note){.run = run};
+    worker_post(w, n);
+}
+
+static void turn_run(struct note *n, void *thread)
+{
+    (void)thread; /* the turn's end does it */
+    free(n);
+}
+
+/* A worker stops when the last one of the node is gone. Those that are closed later are of no
+ * concern: other workers may be gone then. */
+static void link_gone(const struct worker *w)
+{
+    struct node *n = w->node;
+    bool last = atomic_fetch_sub(&n->links, 1) == 1 && w->stopping && !w->ended;
+    for (unsigned i = 0; last && i < n->shards; i++)
+        note_post(&n->workers[i], turn_run);
+}
+
 static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char *text)
 {
     struct link *l = ctx;
@@ -254,6 +277,7 @@ static void link_closed(void *ctx, struct conn *c, enum conn_end end, const char
     session_close(l->session);
     list_remove(&l->all);
     list_remove(&l->dirty);
+    link_gone(l->worker);
     free(l);
 }
 
@@ -287,6 +311,7 @@ static void accepted_run(struct note *n, void *thread)
     struct worker *w = thread;
     if (w->stopping) {
         listener_refuse(&w->node->quota, a->fd);
+        link_gone(w);
         free(a);
         return;
     }
@@ -297,6 +322,7 @@ static void accepted_run(struct note *n, void *thread)
     struct session_peer p = peer_of(a, conf->tls != NULL); /* while `fd` is ours */
     if (conn_new(w->loop, a->fd, &a->peer, conf, &link_handler, l, &l->conn)) {
         log_warn("net", "no memory for a connection");
+        link_gone(w);
         free(l);
     } else {
         l->session = session_new(a->at->door, &w->ports, &w->node->view, &a->terms->limits, &p, l);
@@ -312,6 +338,7 @@ void worker_accept(struct worker *w, int fd, const struct net_addr *peer, const 
 {
     struct accepted *a = xalloc(sizeof *a);
     *a = (struct accepted){{.run = accepted_run}, fd, *peer, w->node->terms, at};
+    atomic_fetch_add(&w->node->links, 1);
     worker_post(w, &a->note);
 }
 
@@ -368,6 +395,12 @@ void worker_read_on(struct worker *w)
     }
 }
 
+/* Connections of the others may have asked for what is done here. */
+static bool may_stop(const struct worker *w)
+{
+    return atomic_load(&w->node->links) == 0 || loop_mono_ms(w->loop) >= w->stop_by;
+}
+
 static void worker_turn_end(void *ctx)
 {
     struct worker *w = ctx;
@@ -393,7 +426,7 @@ static void worker_turn_end(void *ctx)
     if (w->replication)
         replication_send(w);
     arena_reset(w->arena);
-    if (w->stopping && (list_empty(&w->links) || loop_mono_ms(w->loop) >= w->stop_by))
+    if (w->stopping && may_stop(w))
         loop_stop(w->loop);
 }
 
@@ -436,13 +469,6 @@ static void stop_run(struct note *n, void *thread)
     sleeping_end(w);
     loop_timer_set(&w->tick, 0);
     free(n);
-}
-
-static void note_post(struct worker *w, void (*run)(struct note *n, void *thread))
-{
-    struct note *n = xalloc(sizeof *n);
-    *n = (struct note){.run = run};
-    worker_post(w, n);
 }
 
 void worker_part(struct worker *w)
