@@ -70,10 +70,9 @@ static void *preparing_body(void *arg)
 {
     struct worker *w = arg;
     while (!atomic_load(&w->preparing.helper.stop)) {
-        while (chunks_prepare(shard_memory(w->shard)) && !atomic_load(&w->preparing.helper.stop))
-            ;
-        bool done = prepare(w);
-        mailbox_wait(w->preparing.helper.box, done ? -1 : RETRY_MS);
+        bool done = prepare(w); /* before each chunk: writers wait for it */
+        if (!chunks_prepare(shard_memory(w->shard)))
+            mailbox_wait(w->preparing.helper.box, done ? -1 : RETRY_MS);
     }
     return NULL;
 }
