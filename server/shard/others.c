@@ -610,7 +610,8 @@ bool shard_broken(const struct shard *s, uint32_t context, uint32_t partition)
 bool shard_handed_over(const struct shard *s, uint32_t context, uint32_t partition)
 {
     const struct partition *p = partition_there(s, context, partition);
-    return !p || !replica_handing_over(&p->replica);
+    return !p || (!replica_handing_over(&p->replica) &&
+                  (p->role != REPLICA_BACKUP || !promises_waited(s, p)));
 }
 
 void shard_say_again(struct shard *s)

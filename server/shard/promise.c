@@ -142,6 +142,14 @@ void promises_cut(struct shard *s, struct partition *p, uint64_t version)
         promises_end(p);
 }
 
+bool promises_waited(const struct shard *s, const struct partition *p)
+{
+    uint32_t at = p->promises.first;
+    while (at && !promise_at(s, at)->waited)
+        at = promise_at(s, at)->next;
+    return at;
+}
+
 void promises_look(struct shard *s, msec_t now)
 {
     list_for_each (it, &s->promises.partitions) {

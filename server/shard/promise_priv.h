@@ -55,6 +55,8 @@ void promises_keep(struct shard *s, struct partition *p);
 void promises_break(struct shard *s, struct partition *p);
 /* Those that a new primary does not tell of for too long are in doubt. */
 void promises_look(struct shard *s, msec_t now);
+/* Somebody waits for one of them. */
+bool promises_waited(const struct shard *s, const struct partition *p);
 /* Forget those after `version`: they never happened, if nobody else has them. IN_DOUBT to who waits
  * for them. */
 void promises_cut(struct shard *s, struct partition *p, uint64_t version);

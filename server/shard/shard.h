@@ -182,7 +182,7 @@ void shard_log_read(struct shard *s, struct log_read *l);
 void shard_answered(struct shard *s, uint64_t number, enum grid_err err, msec_t now);
 /* R12, the planner asks: stop, drain, hand over. False: not possible now, or out of date. */
 bool shard_hand_over(struct shard *s, const struct plan_ask *ask, msec_t now);
-/* What was handed over is led by another, and that one needs nothing more of this node. */
+/* Another leads what was handed over, needs nothing more of it; nobody waits here for a write. */
 bool shard_handed_over(const struct shard *s, uint32_t context, uint32_t partition);
 /* Say reports and progress again. */
 void shard_say_again(struct shard *s);

@@ -197,8 +197,11 @@ START_TEST(what_is_pending_when_another_leads_is_answered_when_that_one_commits_
     ck_assert_int_eq(out.part_err[0], GRID_OK);
     node_learn(n);
     ck_assert_int_eq(told[0].status, GRID_EIO);
-    for (int i = 0; i < 1000 && told[0].status == GRID_EIO; i++)
+    for (int i = 0; i < 1000 && told[0].status == GRID_EIO; i++) {
+        ck_assert(!shard_handed_over(n->s, w->context, 0)); /* a node that leaves stays for it */
         world_step(w);
+    }
+    ck_assert(shard_handed_over(n->s, w->context, 0));
     ck_assert_int_eq(told[0].status, GRID_OK);
     ck_assert_int_eq(told[0].number, 1);
     world_free(w);
