@@ -4,7 +4,7 @@
  *                                         |-> none: reply when what it looked at is committed (R6)
  *
  * A procedure is pure, so when room had to be made for its changes it runs again: what it looked
- * at may have left. Transactions: call_steps.c. */
+ * at may have left. Transactions: call_steps.c. Scripts: call_do.c. */
 #include "shard/shard_priv.h"
 
 enum {
@@ -18,7 +18,7 @@ enum {
 static struct key_state *key_of(const struct call *c, uint32_t key)
 {
     CHECK(key < c->keys_len);
-    return &c->job->keys[c->keys_at + key];
+    return &c->keys[key];
 }
 
 struct slice call_key(const struct call *c, uint32_t key)
@@ -26,8 +26,7 @@ struct slice call_key(const struct call *c, uint32_t key)
     return key_of(c, key)->key;
 }
 
-/* Look at the key as it is now. */
-static void key_look(struct job *j, struct key_state *k)
+void call_key_look(struct job *j, struct key_state *k)
 {
     const struct entry *e =
         content_get(j->partition->content, cache_number(j->op->cache), k->key, k->hash);
@@ -43,7 +42,7 @@ static struct key_state *key_now(const struct call *c, uint32_t key)
 {
     struct key_state *k = key_of(c, key);
     if (unlikely(c->job->transaction))
-        key_look(c->job, k);
+        call_key_look(c->job, k);
     return k;
 }
 
@@ -166,8 +165,8 @@ void call_remove(struct call *c, uint32_t key)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-static enum grid_err key_name(struct key_state *k, const struct op *op, struct slice key,
-                              uint64_t hash)
+enum grid_err call_key_name(struct key_state *k, const struct op *op, struct slice key,
+                            uint64_t hash)
 {
     *k = (struct key_state){.op = op, .key = key, .hash = hash};
     if (unlikely(key.len == 0))
@@ -195,13 +194,13 @@ static enum grid_err keys_name(struct job *j)
     if (likely(op->keys_len <= 1)) {
         j->keys = &j->key;
         j->keys_len = 1;
-        return key_name(&j->key, op, op->key, job_hash(j));
+        return call_key_name(&j->key, op, op->key, job_hash(j));
     }
     j->keys = scratch_keys(j->s, op->keys_len);
     j->keys_len = op->keys_len;
     for (uint32_t i = 0; i < op->keys_len; i++) {
         uint64_t hash = content_hash(content, cache_number(op->cache), op->keys[i]);
-        enum grid_err err = key_name(&j->keys[i], op, op->keys[i], hash);
+        enum grid_err err = call_key_name(&j->keys[i], op, op->keys[i], hash);
         if (err)
             return err;
     }
@@ -219,7 +218,7 @@ bool call_look(struct job *j)
     j->depends = 0;
     for (uint32_t i = 0; i < j->keys_len; i++) {
         struct key_state *k = &j->keys[i];
-        key_look(j, k);
+        call_key_look(j, k);
         k->missing = !k->seen && !complete && !job_absent(j, i);
         missing += k->missing;
         live += k->live != NULL;
@@ -332,9 +331,10 @@ void call_run(struct job *j)
                      .args = op->args,
                      .args_len = op->steps_len ? op->steps[0].args_at : op->args_len,
                      .keys_len = j->keys_len,
+                     .keys = j->keys,
                      .raw = &m->raw,
                      .job = j};
-    if (unlikely(op->steps_len))
+    if (unlikely(op->steps_len || op->makes_steps))
         transaction_run(j, &c);
     else
         single_run(j, &c);

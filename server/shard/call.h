@@ -17,6 +17,7 @@
 #include "shard/op.h"
 
 struct job;
+struct key_state;
 
 /* What a procedure sees. */
 struct call {
@@ -29,7 +30,7 @@ struct call {
                          * or from call_alloc(); REPLY_RAW: what was written to `raw` */
     struct buf *raw;    /* empty at the start of a step; what is put may lie in it, too */
     struct job *job;    /* the shard's own */
-    uint32_t keys_at;
+    struct key_state *keys;
 };
 
 struct slice call_key(const struct call *c, uint32_t key);
@@ -72,5 +73,36 @@ uint32_t call_steps(const struct call *c);
  * c->reply is REPLY_NONE; the others go on. */
 MUST_USE
 enum grid_err call_step(struct call *c, uint32_t step);
+
+/* --- for procedures that make their steps as they run (scripts): op.makes_steps --------------- */
+
+/* Run a procedure with these arguments and keys (borrowed for the call) as a step, like
+ * call_step(). Keys that the op does not name must be of its partition (GRID_ECROSS_PARTITION) and,
+ * once anything was changed, in memory (GRID_EBUSY). Before that, a key that may be on disk is
+ * fetched: see call_again(). */
+MUST_USE
+enum grid_err call_do(struct call *c, procedure_fn *procedure, const struct slice *args,
+                      uint32_t args_len, const struct slice *keys, uint32_t keys_len);
+/* A key has to be fetched: leave any reply and return. The op will be done anew, from its
+ * beginning. */
+bool call_again(const struct call *c);
+/* The op has changed something so far. */
+bool call_changed(const struct call *c);
+
+/* What such a procedure may take; settings of the grid. */
+struct call_limits {
+    uint64_t steps;
+    size_t memory;
+    uint64_t time_us;
+};
+struct call_limits call_limits(const struct call *c);
+/* A clock that only goes forward; 0: there is none. */
+uint64_t call_mono_us(const struct call *c);
+/* What procedures keep in the shard from one call to the next: freed with it. */
+struct call_kept {
+    void *state;
+    void (*free)(void *state);
+};
+struct call_kept *call_kept(struct call *c);
 
 #endif

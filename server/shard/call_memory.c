@@ -56,6 +56,8 @@ void call_memory_release(struct call_memory *m)
     free(m->blocks);
     free(m->effects);
     buf_release(&m->raw);
+    if (m->kept.free)
+        m->kept.free(m->kept.state);
 }
 
 struct slice call_memory_keep(struct call_memory *m, struct slice s)

@@ -21,10 +21,12 @@ struct call_memory {
     size_t left;
     struct effect *effects; /* of a transaction: of all steps so far */
     size_t effects_len, effects_cap;
-    size_t need;  /* bytes of memory that the changes take, beyond what they replace */
-    size_t bytes; /* of a transaction: bytes of the record so far, at most */
+    size_t effects_made; /* of a transaction: these are applied */
+    size_t need;         /* bytes of memory that the changes take, beyond what they replace */
+    size_t bytes;        /* of a transaction: bytes of the record so far, at most */
     struct buf raw;
     struct prng prng;
+    struct call_kept kept;
 };
 
 /* --- call_memory.c ---------------------------------------------------------------------------- */
@@ -42,6 +44,13 @@ void call_effects_once(struct call_memory *m, size_t first);
 
 /* --- call.c ----------------------------------------------------------------------------------- */
 
+struct key_state;
+/* GRID_EBAD_REQUEST, GRID_ETOO_LARGE: it is no key. */
+MUST_USE
+enum grid_err call_key_name(struct key_state *k, const struct op *op, struct slice key,
+                            uint64_t hash);
+/* Look at the key as it is now. */
+void call_key_look(struct job *j, struct key_state *k);
 /* Look all keys up. False: some are on disk only; the op is parked until they are here (or is
  * answered BUSY). */
 bool call_look(struct job *j);
@@ -59,5 +68,13 @@ void call_answer(struct job *j, const struct call *c);
 /* --- call_steps.c ----------------------------------------------------------------------------- */
 
 void transaction_run(struct job *j, struct call *c);
+/* Run a procedure and make its changes. On an error they are not made, and c->reply is NONE. */
+MUST_USE
+enum grid_err call_step_run(struct call *c, procedure_fn *procedure);
+
+/* --- call_do.c -------------------------------------------------------------------------------- */
+
+/* Park the op until the key that its procedure wanted is here, too. */
+void call_fetch_wanted(struct job *j);
 
 #endif

@@ -81,29 +81,40 @@ static enum grid_err step_apply(struct job *j, size_t first)
     return GRID_OK;
 }
 
-enum grid_err call_step(struct call *c, uint32_t step)
+/* Procedures that make steps themselves have made all their changes when they return. */
+enum grid_err call_step_run(struct call *c, procedure_fn *procedure)
 {
     struct job *j = c->job;
     struct call_memory *m = &j->s->call;
+    if (unlikely(j->wanted != NULL)) { /* all begins again: nothing may be changed meanwhile */
+        c->reply = (struct reply){.kind = REPLY_NONE};
+        return GRID_EBUSY;
+    }
+    m->need = 0;
+    call_procedure(c, procedure);
+    if (m->effects_len == m->effects_made)
+        return GRID_OK;
+    if (c->reply.kind != REPLY_RAW) /* it may lie in what is replaced now */
+        c->reply.bytes = call_memory_keep(m, c->reply.bytes);
+    enum grid_err err = step_apply(j, m->effects_made);
+    if (err)
+        c->reply = (struct reply){.kind = REPLY_NONE};
+    m->effects_made = m->effects_len;
+    return err;
+}
+
+enum grid_err call_step(struct call *c, uint32_t step)
+{
+    struct job *j = c->job;
     struct call whole = *c;
-    size_t first = m->effects_len;
     CHECK(step < j->op->steps_len);
     const struct op_step *s = &j->op->steps[step];
     CHECK(s->args_at + s->args_len <= j->op->args_len && s->keys_at + s->keys_len <= j->keys_len);
     c->args = s->args_len ? j->op->args + s->args_at : NULL;
     c->args_len = s->args_len;
-    c->keys_at = s->keys_at;
+    c->keys = j->keys + s->keys_at;
     c->keys_len = s->keys_len;
-    m->need = 0;
-    call_procedure(c, s->procedure);
-    enum grid_err err = GRID_OK;
-    if (m->effects_len > first) {
-        if (c->reply.kind != REPLY_RAW) /* it may lie in what is replaced now */
-            c->reply.bytes = call_memory_keep(m, c->reply.bytes);
-        err = step_apply(j, first);
-        if (err)
-            c->reply = (struct reply){.kind = REPLY_NONE};
-    }
+    enum grid_err err = call_step_run(c, s->procedure);
     whole.reply = c->reply;
     *c = whole;
     return err;
@@ -128,8 +139,12 @@ void transaction_run(struct job *j, struct call *c)
     if (!call_look(j))
         return;
     j->transaction = true;
-    m->effects_len = m->bytes = 0;
+    m->effects_len = m->effects_made = m->bytes = 0;
     call_procedure(c, j->op->procedure);
+    if (unlikely(j->wanted != NULL)) {
+        call_fetch_wanted(j);
+        return;
+    }
     if (!m->effects_len && !call_recorded(j->op)) {
         call_answer(j, c);
         return;

@@ -110,6 +110,7 @@ struct op {
     uint32_t args_len, keys_len, steps_len;
     unsigned flags;                /* CALL: for the procedure */
     bool reads_only;               /* CALL: it changes nothing */
+    bool makes_steps;              /* CALL: the procedure makes its steps itself: call_do() */
     struct record_session session; /* id, number, lowest; status and result unused */
     msec_t age_ms;                 /* since the client first sent it */
     uint64_t hash; /* of cache and key; set by shard_submit_all(), 0: not known yet */

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { MORE_KEYS_MAX = 256 };
+
 /* --- ops -------------------------------------------------------------------------------------- */
 
 static bool park_take(struct shard *s, size_t bytes)
@@ -30,12 +32,17 @@ static void park_give(struct shard *s, size_t bytes)
 void parked_forget(struct parked *w)
 {
     memset(w->absent, 0, w->keys);
+    for (uint32_t i = 0; i < w->more_len; i++)
+        w->more[i]->absent = false;
     w->absent_clean = UINT64_MAX;
 }
 
 void parked_absent(struct parked *w, uint32_t at, uint64_t clean)
 {
-    w->absent[at] = 1;
+    if (unlikely(at >= w->keys))
+        w->more[at - w->keys]->absent = true;
+    else
+        w->absent[at] = 1;
     if (clean < w->absent_clean)
         w->absent_clean = clean;
 }
@@ -68,7 +75,42 @@ void parked_free(struct shard *s, struct parked *w)
     list_remove(&w->link);
     list_remove(&w->ready);
     park_give(s, w->bytes);
+    for (uint32_t i = 0; i < w->more_len; i++)
+        free(w->more[i]);
+    free(w->more);
     free(w);
+}
+
+/* --- keys that an op does not name ------------------------------------------------------------ */
+
+struct more_key *parked_more_find(const struct parked *w, struct slice key, uint64_t hash,
+                                  uint32_t *ret_at)
+{
+    for (uint32_t i = 0; i < w->more_len; i++) {
+        struct more_key *k = w->more[i];
+        if (k->hash != hash || !slice_eq(slice_make(k->key, k->len), key))
+            continue;
+        *ret_at = w->keys + i;
+        return k;
+    }
+    return NULL;
+}
+
+bool parked_more_add(struct shard *s, struct parked *w, struct slice key, uint64_t hash,
+                     uint32_t *ret_at)
+{
+    size_t bytes = sizeof(struct more_key) + sizeof(struct more_key *) + key.len;
+    if (w->more_len == MORE_KEYS_MAX || s->parked_bytes + bytes > PARKED_BYTES_MAX)
+        return false;
+    s->parked_bytes += bytes;
+    w->bytes += bytes;
+    w->more = xrealloc(w->more, w->more_len + 1, sizeof *w->more);
+    struct more_key *k = xalloc(sizeof *k + key.len);
+    *k = (struct more_key){.hash = hash, .len = (uint16_t)key.len};
+    memcpy(k->key, key.data, key.len);
+    *ret_at = w->keys + w->more_len;
+    w->more[w->more_len++] = k;
+    return true;
 }
 
 /* --- results ---------------------------------------------------------------------------------- */

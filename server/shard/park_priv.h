@@ -15,19 +15,29 @@ struct parked {
     struct op op;
     size_t bytes;
     msec_t since;
-    struct partition *partition;  /* in whose queue it is, or NULL */
-    struct claim *claims;         /* order.c */
-    uint32_t claims_len, behind;  /* of them, not granted */
-    uint8_t held;                 /* enum held: at the gate, and why */
-    bool late;                    /* one of those it waits with did so for too long: refused */
-    bool gone;                    /* it is answered, and only the cold store does not know */
-    uint32_t missing;             /* answers of the cold store it still waits for */
-    unsigned rounds;              /* how often it was parked */
+    struct partition *partition; /* in whose queue it is, or NULL */
+    struct claim *claims;        /* order.c */
+    uint32_t claims_len, behind; /* of them, not granted */
+    uint8_t held;                /* enum held: at the gate, and why */
+    bool late;                   /* one of those it waits with did so for too long: refused */
+    bool gone;                   /* it is answered, and only the cold store does not know */
+    uint32_t missing;            /* answers of the cold store it still waits for */
+    unsigned rounds;             /* how often it was parked */
+    struct more_key **more;      /* keys that its op does not name (call_do.c) */
+    uint32_t more_len;
     enum grid_err err;            /* of a cold read */
     const struct cold_page *page; /* what a SCAN asked for, while it runs */
     uint64_t absent_clean;        /* absent[] holds while nothing later than this has left memory */
     uint32_t keys;
     uint8_t *absent; /* per key of the op: known to be nowhere */
+};
+
+/* What the cold store was asked for, beside the op's own keys: number `keys` and on. */
+struct more_key {
+    uint64_t hash;
+    bool absent; /* as struct parked.absent[] */
+    uint16_t len;
+    uint8_t key[];
 };
 
 /* A result that waits for a commit (R6). */
@@ -47,6 +57,12 @@ void parked_free(struct shard *s, struct parked *w);
 /* Key `at` of the op is in a checkpoint as new as `clean` not there, and not in memory. */
 void parked_absent(struct parked *w, uint32_t at, uint64_t clean);
 void parked_forget(struct parked *w);
+/* Its place among the keys that the op does not name; NULL: it has none. */
+struct more_key *parked_more_find(const struct parked *w, struct slice key, uint64_t hash,
+                                  uint32_t *ret_at);
+/* Make one. False: it has too many, or too much is parked. */
+bool parked_more_add(struct shard *s, struct parked *w, struct slice key, uint64_t hash,
+                     uint32_t *ret_at);
 /* Do the op, as far as that goes now. */
 void parked_run(struct shard *s, struct parked *w, msec_t now);
 /* Do all that is in shard.ready. */

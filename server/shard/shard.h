@@ -54,6 +54,7 @@ struct shard_ports {
     /* NULL, or where ops go that would be answered NOT_PRIMARY and are not `direct`: they were not
      * done. `op` is valid for this call only. */
     void (*reroute)(void *ctx, const struct op *op);
+    uint64_t (*mono_us)(void *ctx); /* NULL: users' code is bounded by its steps alone */
 };
 
 /* Another node's shard that holds the same partition. */
@@ -240,8 +241,7 @@ bool shard_freeze(struct shard *s, uint32_t context, uint16_t partition, msec_t 
 struct shard_usage {
     uint64_t entries, bytes;
 };
-/* Of a context: entries of the partitions that it is the primary of, memory of all copies; zeros
- * for one that does not exist. */
+/* Of a context (zeros: none such): entries that it is the primary of, memory of all copies. */
 void shard_context_usage(const struct shard *s, uint32_t context, struct shard_usage *ret_usage);
 /* Entries of a cache (global id) in this shard's partitions. */
 uint64_t shard_cache_entries(const struct shard *s, uint32_t cache);

@@ -121,8 +121,9 @@ struct job {
     struct key_state *keys;
     uint32_t keys_len;
     struct key_state key;
-    uint64_t depends; /* version a refusal, or a reply, depends on */
-    bool transaction; /* CALL: its steps are applied one by one */
+    uint64_t depends;               /* version a refusal, or a reply, depends on */
+    bool transaction;               /* CALL: its steps are applied one by one */
+    const struct key_state *wanted; /* CALL: a key that must be fetched before it can go on */
     uint32_t failed_at;
 };
 

@@ -16,7 +16,7 @@ static void node_open(struct wnode *n)
                               .tail_bytes = below(w, 2) ? 1 + below(w, 8192) : 0,
                               .idle_keep_ms = below(w, 2) ? 500 : 0};
     struct shard_ports ports = {n,           p_reply, p_log,       p_has_room, p_cold_get,
-                                p_cold_scan, p_soon,  &grid_ports, NULL};
+                                p_cold_scan, p_soon,  &grid_ports, NULL,       NULL};
     n->s = shard_new(&conf, &ports, n->known->catalog);
     n->leases = grid_leases_new(w->now);
     store_open(n);
