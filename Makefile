@@ -13,7 +13,8 @@ CC ?= cc
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
 OPT ?= -O2
-CPPFLAGS += -D_GNU_SOURCE -DGRIDD_VERSION='"$(VERSION)"' -Iserver -I. -Iclient/include -I$(BUILD)/gen
+LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4)
+CPPFLAGS += -D_GNU_SOURCE -DGRIDD_VERSION='"$(VERSION)"' -Iserver -I. -Iclient/include -I$(BUILD)/gen $(LUA_CFLAGS)
 CFLAGS += -std=c11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden \
           -pthread $(WARN) $(WERROR)
 LDFLAGS += -pthread -Wl,-z,relro,-z,now
@@ -32,9 +33,9 @@ endif
 
 # --- rooms -----------------------------------------------------------------------------------
 # Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
-ROOMS := base data replica raft control grid shard command wire session store net node
+ROOMS := base data replica raft control grid shard command compute wire session store net node
 SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb \
-               -lconfuse -lsystemd -lhttp_parser -ljansson -lm
+               -lconfuse -lsystemd -lhttp_parser -ljansson -llua5.4 -lm
 CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto
 CTL_LIBS := $(CLIENT_LIBS) -ljansson -ledit
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
@@ -137,6 +138,7 @@ $(BUILD)/lib/sim.a: $(SIM_LIB_OBJS) $(BUILD)/obj/tests/lib/simulator.o
 
 # System libraries a room drags in.
 libs_data :=
+libs_compute := -llua5.4
 libs_wire := -lprotobuf-c
 libs_pb := -lprotobuf-c
 libs_store := -llmdb

@@ -11,11 +11,17 @@ struct procedure_info {
     bool writes;
     int8_t arity; /* with the name; negative: at least */
     int8_t first, last, step;
+    bool makes_steps; /* call_do(); its keys are those of its caller: one at least */
 };
 
 /* NULL: there is none. */
 const struct procedure_info *procedure_numbered(uint64_t number);
 const struct procedure_info *procedure_info_of(procedure_fn *procedure);
+/* Of a client's command; `second` is its subcommand, where it has them. NULL: there is none that
+ * is done by one procedure. */
+const struct procedure_info *procedure_named(struct slice name, struct slice second);
+/* Procedures of a higher room; `rows` stay. Their numbers are not in procedures.def. */
+void procedures_add(const struct procedure_info *rows, size_t len);
 /* Whether a door calls it with so many arguments and keys; not for command_exec. A value that is
  * missing behind the last key is for the procedure to see. */
 bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t keys_len);

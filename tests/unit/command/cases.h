@@ -32,6 +32,7 @@ static const struct command_row command_rows[] = {
 #define CALL(fn, split) fn
 #define SAY(fn) NULL
 #define ACT(fn) NULL
+#define RUN(fn) NULL
 #define HOLDS NULL
 #define BOTH(fn) NULL
 #define X(how, name, arity, flags, first, last, step, ...) {name, how, flags, first, last, step},
@@ -40,6 +41,7 @@ static const struct command_row command_rows[] = {
 #undef CALL
 #undef SAY
 #undef ACT
+#undef RUN
 #undef HOLDS
 #undef BOTH
 };

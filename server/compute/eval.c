@@ -1,0 +1,216 @@
+/* eval.c - scripts as procedures. A shard has one machine for all of them, made at first use.
+ *
+ * What a script changed stays when it fails, as in Redis. Before it changed anything it may end and
+ * begin again (a key had to be fetched), which nobody sees: until then it has done nothing. */
+#include "compute/eval.h"
+
+#include "base/alloc.h"
+#include "base/sha1.h"
+#include "command/procedures.h"
+#include "compute/redis_priv.h"
+#include "compute/scripts.h"
+
+#include <stdio.h>
+
+enum { FAULT_LINE = 1024, EXTRA = 1, FIRST_KEY = 3 };
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+static void machine_free(void *vm)
+{
+    vm_free(vm);
+}
+
+static struct vm *machine(struct call *c)
+{
+    struct call_kept *kept = call_kept(c);
+    if (unlikely(!kept->state)) {
+        struct vm_conf conf = {
+            .memory_max = call_limits(c).memory, .open = redis_open, .caught = redis_caught};
+        kept->state = vm_new(&conf);
+        kept->free = machine_free;
+    }
+    return kept->state;
+}
+
+/* --- a run ------------------------------------------------------------------------------------ */
+
+static void push_list(lua_State *L, const struct slice *list, uint32_t len, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_createtable(L, (int)len, 0);
+    for (uint32_t i = 0; i < len; i++) {
+        lua_pushlstring(L, list[i].len ? (const char *)list[i].data : "", list[i].len);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_rawset(L, -3);
+}
+
+/* KEYS and ARGV are put where scripts see them, behind the table that they cannot change. */
+static int push_arguments(lua_State *L, void *ctx)
+{
+    const struct script *s = ctx;
+    lua_getupvalue(L, -1, 1);
+    CHECK(vm_protected(L, -1));
+    push_list(L, s->keys, s->keys_len, "KEYS");
+    push_list(L, s->values, s->values_len, "ARGV");
+    lua_pop(L, 2);
+    return 0;
+}
+
+static void take_value(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    s->out->len = 0;
+    redis_write_value(L);
+}
+
+/* The error that the code raised, with where. */
+static void take_error(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    struct vm *vm = vm_of(L);
+    size_t len;
+    char line[FAULT_LINE];
+    bool table = lua_type(L, -1) == LUA_TTABLE;
+    if (table) {
+        lua_pushliteral(L, "err");
+        lua_rawget(L, -2);
+    }
+    const char *text = luaL_tolstring(L, -1, &len);
+    int n = snprintf(line, sizeof line, "%s%.*s script: %.*s, on @%s:%d.", table ? "" : "ERR ",
+                     len < FAULT_LINE / 2 ? (int)len : FAULT_LINE / 2, text, SHA1_HEX, s->sha,
+                     vm->source[0] ? vm->source : "user_script", vm->line);
+    s->out->len = 0;
+    resp_error(s->out, slice_make(line, (size_t)n));
+}
+
+/* It ended for another reason than an error of its own. */
+static void say_end(struct script *s, enum vm_end end, const struct vm_fault *f)
+{
+    const char *changed =
+        call_changed(s->call) ? "what it changed before stays" : "nothing was changed";
+    if (end == VM_SYNTAX)
+        reply_errorf(s->call, "ERR Error compiling script (new function): %s", f->text);
+    else if (s->too_large)
+        reply_errorf(s->call, "ERR the script's answer would be too large; %s", changed);
+    else
+        reply_errorf(s->call, "ERR the script was ended: %s; %s script: %.*s, on @%s:%d.", f->text,
+                     changed, SHA1_HEX, s->sha, f->source[0] ? f->source : "user_script", f->line);
+}
+
+static uint64_t clock_us(void *ctx)
+{
+    const struct script *s = ctx;
+    return call_mono_us(s->call);
+}
+
+static void run(struct script *s, struct slice text)
+{
+    struct call *c = s->call;
+    struct vm *vm = machine(c);
+    struct call_limits limits = call_limits(c);
+    if (!vm) {
+        reply_error(c, "OOM there is no memory for scripts");
+        return;
+    }
+    struct vm_run r = {.code = {slice_make(s->sha, SHA1_HEX), text, "user_script"},
+                       .steps = limits.steps,
+                       .time_us = limits.time_us,
+                       .now_us = clock_us,
+                       .seed = call_random(c),
+                       .push = push_arguments,
+                       .take = take_value,
+                       .error = take_error,
+                       .ctx = s};
+    struct vm_fault fault;
+    s->out = c->raw;
+    enum vm_end end = vm_run(vm, &r, &fault);
+    if (likely(end == VM_DONE || end == VM_FAILED))
+        reply_raw(c);
+    else if (s->halted)
+        reply_null(c); /* nobody sees it: the call begins again */
+    else
+        say_end(s, end, &fault);
+}
+
+/* --- arguments -------------------------------------------------------------------------------- */
+
+int64_t eval_keys(const struct slice *args, uint32_t args_len, bool extra, const char **ret_fault)
+{
+    int64_t n, most = (int64_t)args_len - FIRST_KEY - (extra ? EXTRA : 0);
+    *ret_fault = most < 0                    ? "ERR wrong number of arguments for 'eval' command"
+                 : !arg_integer(args[2], &n) ? NOT_INTEGER
+                 : n > most ? "ERR Number of keys can't be greater than number of args"
+                 : n < 0    ? "ERR Number of keys can't be negative"
+                            : NULL;
+    return *ret_fault ? -1 : n;
+}
+
+static void eval(struct call *c, bool by_digest, bool reads_only)
+{
+    const char *fault;
+    int64_t keys = eval_keys(c->args, c->args_len, true, &fault);
+    if (keys < 0) {
+        reply_error(c, fault);
+        return;
+    }
+    struct slice last = c->args[c->args_len - 1];
+    struct slice digest = by_digest ? c->args[1] : last, text = by_digest ? last : c->args[1];
+    bool none = digest.len != SHA1_HEX || (by_digest && !text.len);
+    if (none || text.len > VM_TEXT_MAX) {
+        reply_error(c, none ? eval_no_script : "ERR the script is too large");
+        return;
+    }
+    struct script_head head;
+    char head_fault[128];
+    if (!script_head_read(text, &head, head_fault)) {
+        reply_errorf(c, "%s", head_fault);
+        return;
+    }
+    char sha[SHA1_HEX];
+    for (size_t i = 0; i < SHA1_HEX; i++) {
+        uint8_t b = digest.data[i];
+        sha[i] = (char)(b >= 'A' && b <= 'F' ? b + 32 : b);
+    }
+    struct script s = {.call = c,
+                       .keys = c->args + FIRST_KEY,
+                       .keys_len = (uint32_t)keys,
+                       .values = c->args + FIRST_KEY + keys,
+                       .values_len = c->args_len - FIRST_KEY - EXTRA - (uint32_t)keys,
+                       .sha = sha,
+                       .reads_only = reads_only || head.reads_only,
+                       .client_resp3 = resp3(c)};
+    run(&s, slice_make(text.data + head.bytes, text.len - head.bytes));
+}
+
+void command_eval(struct call *c)
+{
+    eval(c, false, false);
+}
+
+void command_eval_ro(struct call *c)
+{
+    eval(c, false, true);
+}
+
+void command_evalsha(struct call *c)
+{
+    eval(c, true, false);
+}
+
+void command_evalsha_ro(struct call *c)
+{
+    eval(c, true, true);
+}
+
+__attribute__((constructor)) static void procedures_make(void)
+{
+    static const struct procedure_info ours[] = {
+        {command_eval, 67, true, -3, 0, 0, 0, true},
+        {command_eval_ro, 68, false, -3, 0, 0, 0, true},
+        {command_evalsha, 69, true, -3, 0, 0, 0, true},
+        {command_evalsha_ro, 70, false, -3, 0, 0, 0, true},
+    };
+    procedures_add(ours, sizeof ours / sizeof *ours);
+}

@@ -1,0 +1,455 @@
+/* vm.c - the machine: memory, budget, runs, and code that is kept.
+ *
+ *   vm_run -> lua_pcall -> runner: code (kept or compiled) -> arguments -> the code -> the result
+ *                |  hook, every HOOK_STEPS instructions:  budget, clock
+ *                |  allocator:                            memory; bytes are steps, too
+ *                '- functions of C:                       vm_charge()
+ *
+ * The end is an error that nobody catches: our pcall() and the like raise it again, and once it is
+ * there the hook raises it at every instruction. Its value takes no memory. A hook that raises runs
+ * message handlers without hooks, so those of the code are not called then (vm_base.c). */
+#include "compute/vm_priv.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEPT_MAX = 1024,
+    KEPT_SHARE = 4,    /* of the memory may be code that is kept */
+    COLLECT_SHARE = 4, /* a run that leaves more behind is cleaned up after at once */
+    SCAN_BYTES = 64,   /* of a full collection, for one step */
+    LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
+    TRACE_LEVELS = 10,
+};
+
+struct vm_kept {
+    char key[VM_KEY_MAX];
+    uint8_t key_len; /* 0: the place is free */
+    size_t bytes;
+    uint64_t used;
+};
+
+/* Places of the registry. */
+static const char environment, kept_functions, kept_places;
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static void *refuse(struct vm *vm)
+{
+    vm->left -= (int64_t)(vm->bytes / SCAN_BYTES); /* Lua looks through all of it now */
+    return NULL;
+}
+
+static void *allocate(void *ud, void *from, size_t old, size_t bytes)
+{
+    struct vm *vm = ud;
+    if (!from)
+        old = 0;
+    if (bytes == 0) {
+        free(from);
+        vm->bytes -= old;
+        return NULL;
+    }
+    if (bytes > old) {
+        size_t more = bytes - old;
+        if (unlikely(vm->bytes + more > vm->conf.memory_max || (vm->over && more > LAST_BYTES)))
+            return refuse(vm);
+        vm->left -= (int64_t)(more / STEP_BYTES);
+    }
+    void *to = realloc(from, bytes);
+    if (unlikely(!to))
+        return bytes > old ? refuse(vm) : from;
+    vm->bytes += bytes - old;
+    return to;
+}
+
+/* --- the budget ------------------------------------------------------------------------------- */
+
+static void hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    struct vm *vm = vm_of(L);
+    vm->left -= HOOK_STEPS;
+    if (unlikely(vm->left <= 0 || vm->over))
+        vm_stop(L, VM_STEPS);
+    vm_look_clock(L);
+}
+
+void vm_stop(lua_State *L, enum vm_end why)
+{
+    struct vm *vm = vm_of(L);
+    if (!vm->over)
+        vm->over = why;
+    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    lua_pushlightuserdata(L, vm); /* there is room for one: a stack has some to spare */
+    lua_error(L);
+    abort(); /* it does not return */
+}
+
+void vm_look_clock(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    const struct vm_run *run = vm->run;
+    if (run && vm->until_us && run->now_us(run->ctx) > vm->until_us)
+        vm_stop(L, VM_TIME);
+}
+
+void vm_halt(lua_State *L)
+{
+    vm_stop(L, VM_STOPPED);
+}
+
+uint64_t vm_left(const struct vm *vm)
+{
+    return vm->left > 0 ? (uint64_t)vm->left : 0;
+}
+
+size_t vm_bytes(const struct vm *vm)
+{
+    return vm->bytes;
+}
+
+/* --- where it went wrong ---------------------------------------------------------------------- */
+
+static void trace_add(struct vm *vm, const lua_Debug *ar)
+{
+    size_t at = strlen(vm->trace);
+    snprintf(vm->trace + at, sizeof vm->trace - at, "%s:%d\n", ar->short_src, ar->currentline);
+}
+
+/* Runs where the error was raised, before anything is unwound; takes no memory. */
+static int remember(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    lua_Debug ar;
+    vm->trace[0] = '\0';
+    vm->source[0] = '\0';
+    vm->line = 0;
+    for (int level = 0, lines = 0; lines < TRACE_LEVELS && lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline < 0)
+            continue;
+        if (!lines++) {
+            snprintf(vm->source, sizeof vm->source, "%s", ar.short_src);
+            vm->line = ar.currentline;
+        }
+        trace_add(vm, &ar);
+    }
+    return 1;
+}
+
+static void text_of_error(struct vm *vm)
+{
+    lua_State *L = vm->L;
+    int type = lua_type(L, -1);
+    if (type == LUA_TSTRING) /* not a number, which would be converted and take memory */
+        snprintf(vm->text, sizeof vm->text, "%s", lua_tostring(L, -1));
+    else
+        snprintf(vm->text, sizeof vm->text, "%s:%d: (an error that is a %s)", vm->source, vm->line,
+                 lua_typename(L, type));
+}
+
+static void text_of_end(struct vm *vm, enum vm_end end)
+{
+    const char *what = end == VM_STEPS    ? "too many steps"
+                       : end == VM_MEMORY ? "not enough memory"
+                                          : "it took too long";
+    if (vm->source[0])
+        snprintf(vm->text, sizeof vm->text, "%s:%d: %s", vm->source, vm->line, what);
+    else
+        snprintf(vm->text, sizeof vm->text, "%s", what);
+}
+
+/* --- code that is kept ------------------------------------------------------------------------ */
+
+/* Pushes the function. */
+static bool kept_find(lua_State *L, struct slice key)
+{
+    struct vm *vm = vm_of(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
+    lua_pushlstring(L, (const char *)key.data, key.len);
+    if (lua_rawget(L, -2) != LUA_TNUMBER) {
+        lua_pop(L, 2);
+        return false;
+    }
+    lua_Integer place = lua_tointeger(L, -1);
+    vm->kept[place].used = ++vm->uses;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
+    lua_rawgeti(L, -1, place);
+    lua_replace(L, -4);
+    lua_pop(L, 2);
+    return true;
+}
+
+static void kept_drop(lua_State *L, uint32_t place)
+{
+    struct vm *vm = vm_of(L);
+    struct vm_kept *k = &vm->kept[place];
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
+    lua_pushlstring(L, k->key, k->key_len);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, place);
+    lua_pop(L, 2);
+    vm->kept_bytes -= k->bytes;
+    k->key_len = 0;
+}
+
+/* A free place, as those used least recently go. */
+static uint32_t kept_place(lua_State *L, size_t bytes)
+{
+    struct vm *vm = vm_of(L);
+    for (;;) {
+        uint32_t free_at = KEPT_MAX, oldest = KEPT_MAX;
+        for (uint32_t i = 0; i < KEPT_MAX; i++) {
+            if (!vm->kept[i].key_len)
+                free_at = i;
+            else if (oldest == KEPT_MAX || vm->kept[i].used < vm->kept[oldest].used)
+                oldest = i;
+        }
+        bool fits = vm->kept_bytes + bytes <= vm->conf.memory_max / KEPT_SHARE;
+        if (free_at < KEPT_MAX && (fits || oldest == KEPT_MAX))
+            return free_at;
+        kept_drop(L, oldest);
+    }
+}
+
+/* The function at -1. */
+static void kept_add(lua_State *L, struct slice key, size_t bytes)
+{
+    struct vm *vm = vm_of(L);
+    if (bytes > vm->conf.memory_max / KEPT_SHARE)
+        return;
+    uint32_t place = kept_place(L, bytes);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, place);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
+    lua_pushlstring(L, (const char *)key.data, key.len);
+    lua_pushinteger(L, place);
+    struct vm_kept *k = &vm->kept[place];
+    memcpy(k->key, key.data, key.len);
+    k->key_len = (uint8_t)key.len; /* before what may fail: a place that nobody finds is dropped */
+    k->bytes = bytes;
+    k->used = ++vm->uses;
+    vm->kept_bytes += bytes;
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+}
+
+/* Pushes the function, with the environment. */
+static void code_push(lua_State *L, const struct vm_code *code)
+{
+    struct vm *vm = vm_of(L);
+    bool keep = code->key.len && code->key.len <= VM_KEY_MAX;
+    char name[64];
+    if (!keep || !kept_find(L, code->key)) {
+        size_t before = vm->bytes;
+        snprintf(name, sizeof name, "@%s", code->name);
+        vm_charge(L, code->text.len);
+        const char *text = code->text.len ? (const char *)code->text.data : "";
+        int status = luaL_loadbufferx(L, text, code->text.len, name, "t");
+        if (status && !vm->over)
+            vm->over = status == LUA_ERRSYNTAX ? VM_SYNTAX : VM_MEMORY;
+        if (status)
+            lua_error(L);
+        size_t bytes = vm->bytes > before ? vm->bytes - before : code->text.len;
+        if (keep)
+            kept_add(L, code->key, bytes);
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &environment); /* the code may have set its _ENV */
+    if (!lua_setupvalue(L, -2, 1))
+        lua_pop(L, 1);
+}
+
+bool vm_has(struct vm *vm, struct slice key)
+{
+    for (uint32_t i = 0; i < KEPT_MAX; i++)
+        if (vm->kept[i].key_len && slice_eq(slice_make(vm->kept[i].key, vm->kept[i].key_len), key))
+            return true;
+    return false;
+}
+
+static int forget(lua_State *L)
+{
+    for (uint32_t i = 0; i < KEPT_MAX; i++)
+        if (vm_of(L)->kept[i].key_len)
+            kept_drop(L, i);
+    lua_gc(L, LUA_GCCOLLECT);
+    return 0;
+}
+
+void vm_forget(struct vm *vm)
+{
+    vm->over = VM_DONE;
+    lua_pushcfunction(vm->L, forget);
+    if (lua_pcall(vm->L, 0, 0, 0))
+        lua_settop(vm->L, 0);
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+static int runner(lua_State *L)
+{
+    const struct vm_run *run = lua_touserdata(L, 1);
+    code_push(L, &run->code);
+    int args = run->push ? run->push(L, run->ctx) : 0;
+    lua_call(L, args, 1);
+    if (run->take)
+        run->take(L, run->ctx);
+    return 0;
+}
+
+static int compiler(lua_State *L)
+{
+    code_push(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+static int reporter(lua_State *L)
+{
+    const struct vm_run *run = vm_of(L)->run;
+    run->error(L, run->ctx);
+    return 0;
+}
+
+static enum vm_end end_of(struct vm *vm, int status)
+{
+    if (status == LUA_OK)
+        return VM_DONE;
+    if (vm->over)
+        return vm->over;
+    return status == LUA_ERRMEM ? VM_MEMORY : VM_FAILED;
+}
+
+/* The error's value is at -1. */
+static enum vm_end failed(struct vm *vm, enum vm_end end, struct vm_fault *ret_fault)
+{
+    lua_State *L = vm->L;
+    if (end == VM_FAILED || end == VM_SYNTAX)
+        text_of_error(vm);
+    else
+        text_of_end(vm, end);
+    vm->over = VM_DONE;
+    if (end == VM_FAILED && vm->run && vm->run->error) {
+        vm->left = vm->left > 0 ? vm->left : 0;
+        vm->left += (int64_t)vm->conf.memory_max; /* it is bounded itself */
+        lua_pushcfunction(L, reporter);
+        lua_insert(L, -2);
+        if (lua_pcall(L, 1, 0, 0))
+            end = VM_MEMORY;
+    }
+    *ret_fault = (struct vm_fault){vm->text, vm->source, vm->line, vm->trace};
+    return end;
+}
+
+static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
+                           struct vm_fault *ret_fault)
+{
+    lua_State *L = vm->L;
+    vm->over = VM_DONE;
+    vm->calls = vm->closing = 0;
+    vm->text[0] = vm->trace[0] = vm->source[0] = '\0';
+    vm->line = 0;
+    lua_settop(L, 0);
+    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_STEPS);
+    lua_pushcfunction(L, remember);
+    lua_pushcfunction(L, fn);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)arg);
+    enum vm_end end = end_of(vm, lua_pcall(L, 1, 0, 1));
+    if (unlikely(end))
+        end = failed(vm, end, ret_fault);
+    lua_sethook(L, NULL, 0, 0);
+    lua_settop(L, 0);
+    vm->run = NULL;
+    if (unlikely(vm->bytes > vm->conf.memory_max / COLLECT_SHARE)) {
+        vm->over = VM_DONE;
+        lua_gc(L, LUA_GCCOLLECT);
+    }
+    return end;
+}
+
+enum vm_end vm_run(struct vm *vm, const struct vm_run *run, struct vm_fault *ret_fault)
+{
+    vm->run = run;
+    vm->left = run->steps < INT64_MAX / 2 ? (int64_t)run->steps : INT64_MAX / 2;
+    vm->until_us = run->now_us && run->time_us ? run->now_us(run->ctx) + run->time_us : 0;
+    vm->random = run->seed & ((UINT64_C(1) << 48) - 1);
+    return protect(vm, runner, run, ret_fault);
+}
+
+enum vm_end vm_compile(struct vm *vm, const struct vm_code *code, struct vm_fault *ret_fault)
+{
+    vm->run = NULL;
+    vm->left = INT64_MAX / 2;
+    return protect(vm, compiler, code, ret_fault);
+}
+
+/* --- making it -------------------------------------------------------------------------------- */
+
+static int absent(lua_State *L)
+{
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    return luaL_error(L, "Script attempted to access nonexistent global variable '%s'", name);
+}
+
+static int open_all(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_functions);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_places);
+    lua_newtable(L); /* what is shown */
+    lua_pushvalue(L, -1);
+    lua_newtable(L);
+    lua_pushcfunction(L, absent);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    vm_protect(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &environment);
+    lua_setfield(L, -2, "_G");
+    vm_open_base(L);
+    vm_open_coroutine(L);
+    vm_open_math(L);
+    vm_open_string(L);
+    vm_open_table(L);
+    if (vm->conf.open)
+        vm->conf.open(L);
+    return 0;
+}
+
+struct vm *vm_new(const struct vm_conf *conf)
+{
+    struct vm *vm = xcalloc(1, sizeof *vm);
+    vm->conf = *conf;
+    vm->left = INT64_MAX / 2;
+    vm->L = lua_newstate(allocate, vm);
+    if (!vm->L) {
+        free(vm);
+        return NULL;
+    }
+    *(struct vm **)lua_getextraspace(vm->L) = vm;
+    vm->kept = xcalloc(KEPT_MAX, sizeof *vm->kept);
+    lua_pushcfunction(vm->L, open_all);
+    if (lua_pcall(vm->L, 0, 0, 0)) {
+        vm_free(vm);
+        return NULL;
+    }
+    return vm;
+}
+
+void vm_free(struct vm *vm)
+{
+    if (!vm)
+        return;
+    lua_close(vm->L);
+    free(vm->kept);
+    free(vm);
+}

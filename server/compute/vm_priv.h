@@ -1,0 +1,87 @@
+/* vm_priv.h - the machine as the files of its libraries see it. */
+#ifndef GRIDD_COMPUTE_VM_PRIV_H
+#define GRIDD_COMPUTE_VM_PRIV_H
+
+#include "compute/vm.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+enum {
+    HOOK_STEPS = 128,      /* instructions between two looks at the budget */
+    CALLS_PER_LOOK = 16,   /* charged calls between two looks at the clock */
+    STEP_BYTES = 64,       /* of memory taken, for one step */
+    COROUTINE_STEPS = 500, /* of making one: it has HOOK_STEPS that nobody counts */
+    CLOSING_MAX = 64,
+    FAULT_BYTES = 512,
+    TRACE_BYTES = 1024,
+};
+
+struct vm {
+    lua_State *L;
+    struct vm_conf conf;
+    size_t bytes;
+    int64_t left; /* steps */
+    uint64_t until_us;
+    const struct vm_run *run;
+    enum vm_end over; /* VM_DONE: not yet */
+    unsigned calls, closing;
+    uint64_t random;
+    struct vm_kept *kept; /* by place */
+    uint32_t kept_len;
+    size_t kept_bytes;
+    uint64_t uses;
+    int line;
+    char source[64];
+    char text[FAULT_BYTES];
+    char trace[TRACE_BYTES];
+};
+
+static inline struct vm *vm_of(lua_State *L)
+{
+    return *(struct vm **)lua_getextraspace(L);
+}
+
+/* Ends the run. */
+void vm_stop(lua_State *L, enum vm_end why) __attribute__((noreturn));
+void vm_look_clock(lua_State *L);
+
+/* Raises the end when they are used up. */
+static inline void vm_charge(lua_State *L, uint64_t steps)
+{
+    struct vm *vm = vm_of(L);
+    vm->left -= steps < INT32_MAX ? (int64_t)steps : INT32_MAX;
+    if (unlikely(vm->left <= 0 || vm->over))
+        vm_stop(L, VM_STEPS);
+    if (unlikely(++vm->calls % CALLS_PER_LOOK == 0))
+        vm_look_clock(L);
+}
+
+/* After anything that may have caught an error: the end cannot be caught. */
+static inline void vm_go_on(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (unlikely(vm->over))
+        vm_stop(L, vm->over);
+}
+
+/* A table at -1 becomes one that shows the same and refuses changes. */
+void vm_protect(lua_State *L);
+/* Whether the value is such a table; then what it shows is pushed. */
+bool vm_protected(lua_State *L, int at);
+int vm_refuse_change(lua_State *L);
+/* Sets functions of the table at -1. */
+void vm_functions(lua_State *L, const luaL_Reg *functions);
+/* A function of C at -1 becomes one that is charged by its arguments' bytes. */
+void vm_charged(lua_State *L);
+
+/* The environment: each adds to the table at -1. */
+void vm_open_base(lua_State *L);
+void vm_open_coroutine(lua_State *L);
+void vm_open_math(lua_State *L);
+void vm_open_string(lua_State *L);
+void vm_open_pattern(lua_State *L); /* to the table of strings */
+void vm_open_table(lua_State *L);
+
+#endif
