@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "compute/scripts.h"
 #include "control/settings.h"
 #include "net/fdlimit.h"
 #include "node/administration_priv.h"
@@ -119,6 +120,12 @@ static enum grid_err data_open(struct node *n, char *why)
     return err ? err : catalog_load(n, why);
 }
 
+static uint64_t mono_us(void *ctx)
+{
+    (void)ctx;
+    return clock_mono_us();
+}
+
 static struct shard *shard_make(struct worker *w, uint64_t seed)
 {
     struct shard_conf conf = {.index = w->index,
@@ -134,7 +141,8 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .cold_scan = cold_scan,
                                 .checkpoint_soon = folding_soon,
                                 .grid = w->node->membership ? &replication_ports : NULL,
-                                .reroute = w->node->membership ? routing_reroute : NULL};
+                                .reroute = w->node->membership ? routing_reroute : NULL,
+                                .mono_us = mono_us};
     return shard_new(&conf, &ports, w->catalog);
 }
 
@@ -197,6 +205,7 @@ static enum grid_err workers_recover(struct node *n, char *why)
     uint64_t seed;
     bool fresh = meta_info(n->meta)->fresh;
     CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+    n->scripts = scripts_new();
     n->workers = xcalloc(n->shards, sizeof *n->workers);
     struct recovering *all = xcalloc(n->shards, sizeof *all);
     for (unsigned i = 0; i < n->shards; i++) {
@@ -409,6 +418,7 @@ void node_free(struct node *n)
         checkpoint_close(w->checkpoint);
     }
     free(n->workers);
+    scripts_free(n->scripts);
     loop_unwatch(n->signals);
     loop_free(n->loop);
     membership_free(n);

@@ -114,7 +114,8 @@ struct node {
     struct census *census;         /* census.c; NULL: nothing was ever asked */
     struct tls *tls;
     struct quota quota;
-    struct terms *terms; /* for new connections; control thread */
+    struct scripts *scripts; /* of Redis clients */
+    struct terms *terms;     /* for new connections; control thread */
     struct node_view view;
     char address[NET_ADDR_BYTES + 256], resp_host[NET_ADDR_BYTES + 256];
     struct loop *loop; /* of the control thread */

@@ -512,6 +512,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .wake = session_wake,
         .now_us = session_now_us,
         .errands = errands_new(),
+        .scripts = n->scripts,
     };
     w->meters = errands_meters(w->ports.errands);
 }

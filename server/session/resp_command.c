@@ -63,6 +63,7 @@ static const struct category {
     {"dangerous", RESP_ADMIN},
     {"connection", 0},
     {"transaction", 0},
+    {"scripting", 0},
 };
 enum { CATEGORIES = sizeof categories / sizeof *categories };
 
@@ -76,6 +77,8 @@ static bool has_word(const char *text, const char *word)
 
 static bool in_category(const struct resp_command *c, const struct category *k)
 {
+    if (k->flags == RESP_READONLY && (c->flags & RESP_SCRIPT)) /* Redis tells none of scripts */
+        return false;
     if (c->flags & k->flags || has_word(resp_docs_of(c)->acl, k->name))
         return true;
     return strcmp(k->name, "slow") == 0 && !(c->flags & RESP_FAST);
@@ -109,10 +112,46 @@ static void pair_text(struct buf *out, const char *name, const char *text)
     resp_bulk(out, slice_str(text));
 }
 
+/* "#at:flags", with "n" before the colon where Redis has a note */
+static void counted_keys_say(struct buf *out, const char *spec, bool resp3)
+{
+    bool reads = strstr(spec, "RO");
+    const char *flags = strchr(spec, ':') + 1;
+    bool notes = flags[-2] == 'n';
+    resp_map(out, notes ? 4 : 3, resp3);
+    if (notes)
+        pair_text(out, "notes",
+                  reads ? "We cannot tell how the keys will be used so we assume the "
+                          "worst, RO and ACCESS"
+                        : "We cannot tell how the keys will be used so we assume the "
+                          "worst, RW and UPDATE");
+    resp_bulk(out, slice_str("flags"));
+    resp_set(out, words_count(flags), resp3);
+    words_say(out, flags);
+    resp_bulk(out, slice_str("begin_search"));
+    resp_map(out, 2, resp3);
+    pair_text(out, "type", "index");
+    resp_bulk(out, slice_str("spec"));
+    resp_map(out, 1, resp3);
+    pair_number(out, "index", strtol(spec + 1, NULL, 10));
+    resp_bulk(out, slice_str("find_keys"));
+    resp_map(out, 2, resp3);
+    pair_text(out, "type", "keynum");
+    resp_bulk(out, slice_str("spec"));
+    resp_map(out, 3, resp3);
+    pair_number(out, "keynumidx", 0);
+    pair_number(out, "firstkey", 1);
+    pair_number(out, "keystep", 1);
+}
+
 /* "first,last,step,limit:flags" */
 static void key_spec_say(struct buf *out, const char *spec, bool resp3)
 {
     int at[4] = {0};
+    if (*spec == '#') {
+        counted_keys_say(out, spec, resp3);
+        return;
+    }
     char *end = NULL;
     for (int i = 0; i < 4; i++) {
         at[i] = (int)strtol(spec, &end, 10);
@@ -331,7 +370,7 @@ static const struct resp_command *getkeys_command(const struct resp_request *q, 
     const struct resp_command *c = resp_command_find(q->args + 2, q->args_len - 2, &parent);
     if (!c)
         resp_error_text(out, "ERR Invalid command specified");
-    else if (c->first <= 0)
+    else if (c->first <= 0 && !(c->flags & RESP_MOVABLE_KEYS))
         resp_error_text(out, "ERR The command has no key arguments");
     else if (!resp_arity_fits(c, q->args_len - 2))
         resp_error_text(out, "ERR Invalid number of arguments specified for command");
@@ -345,6 +384,16 @@ static void keys_of_spec(const struct resp_request *q, const char *spec, uint32_
                          uint32_t *ret_last, uint32_t *ret_step)
 {
     char *end = NULL;
+    if (*spec == '#') {
+        long at = strtol(spec + 1, &end, 10);
+        int64_t keys;
+        *ret_first = (uint32_t)at + 1;
+        *ret_step = 1;
+        if (!resp_number(q->args[2 + at], &keys) || keys < 0 || keys > q->args_len - at - 3)
+            keys = 0;
+        *ret_last = (uint32_t)(at + keys);
+        return;
+    }
     long first = strtol(spec, &end, 10), last = strtol(end + 1, &end, 10);
     long step = strtol(end + 1, &end, 10), args = (long)q->args_len - 2;
     *ret_first = (uint32_t)first;

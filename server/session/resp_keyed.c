@@ -14,8 +14,11 @@
 
 enum { KEY_MIN = 1 };
 
-struct resp_keys resp_keys_of(const struct resp_command *c, uint32_t args_len)
+struct resp_keys resp_keys_of(const struct resp_command *c, const struct slice *args,
+                              uint32_t args_len)
 {
+    if (unlikely(c->flags & RESP_SCRIPT))
+        return resp_script_keys(c, args, args_len);
     if (c->first <= 0)
         return (struct resp_keys){0, 0, 0};
     int64_t last = c->last >= 0 ? c->last : (int64_t)args_len + c->last;
@@ -54,7 +57,8 @@ static inline void call_fill(struct resp_session *r, const struct resp_command *
         .cache = r->cache,
         .procedure = c->procedure,
         .flags = r->resp3 ? CALL_RESP3 : 0,
-        .reads_only = !(c->flags & RESP_WRITE),
+        .reads_only = !resp_writes(c),
+        .makes_steps = (c->flags & RESP_SCRIPT) != 0,
     };
 }
 
@@ -304,7 +308,14 @@ static enum resp_taken refuse(struct resp_session *r, const char *line)
 
 enum resp_taken resp_call(struct resp_session *r, const struct resp_request *q)
 {
-    struct resp_keys k = resp_keys_of(q->command, q->args_len);
+    struct resp_request script = {0};
+    if (unlikely(q->command->flags & RESP_SCRIPT)) {
+        enum resp_taken taken = resp_script_complete(r, q, &script);
+        if (!script.command)
+            return taken;
+        q = &script;
+    }
+    struct resp_keys k = resp_keys_of(q->command, q->args, q->args_len);
     enum grid_err err;
     const struct context_info *context = resp_context(r, &err);
     if (unlikely(r->job.begun))

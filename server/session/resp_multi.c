@@ -148,7 +148,7 @@ static const char *queue_place(struct resp_session *r, const struct resp_request
     }
     m->keys += (k->last - k->first) / k->step + 1;
     m->calls++;
-    m->writes |= (q->command->flags & RESP_WRITE) != 0;
+    m->writes |= resp_writes(q->command);
     return NULL;
 }
 
@@ -186,8 +186,17 @@ enum resp_taken resp_multi_queue(struct resp_session *r, const struct resp_reque
 {
     if (q->command->flags & RESP_NO_MULTI)
         return spoil(r, "ERR Command not allowed inside a transaction");
+    struct resp_request script = {0};
+    if (unlikely(q->command->flags & RESP_SCRIPT)) {
+        enum resp_taken taken = resp_script_complete(r, q, &script);
+        if (!script.command) {
+            r->multi->dirty |= taken == RESP_TAKEN;
+            return taken;
+        }
+        q = &script;
+    }
     const char *fault = queue_room(r->multi, q);
-    struct resp_keys k = resp_keys_of(q->command, q->args_len);
+    struct resp_keys k = resp_keys_of(q->command, q->args, q->args_len);
     if (!fault && q->command->procedure)
         fault = queue_place(r, q, &k);
     if (fault)
@@ -370,7 +379,7 @@ static void parts_fill(struct resp_session *r, struct parts *p)
             struct resp_span at = m->args[c->args_at + j];
             p->args[args++] = slice_make(p->bytes + at.at, at.len);
         }
-        struct resp_keys k = resp_keys_of(c->command, c->args_len);
+        struct resp_keys k = resp_keys_of(c->command, p->args + s->args_at, c->args_len);
         for (uint32_t j = k.first; j <= k.last; j += k.step)
             p->keys[keys++] = p->args[s->args_at + j];
         s->keys_len = keys - s->keys_at;

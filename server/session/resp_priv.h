@@ -26,6 +26,7 @@
 #define SAY(fn) resp_say_fn fn;
 #define ACT(fn) resp_act_fn fn;
 #define CALL(fn, how)
+#define RUN(fn)
 #define HOLDS
 #define BOTH(fn) SAY(fn)
 #define X(done, ...) done
@@ -34,6 +35,7 @@
 #undef SAY
 #undef ACT
 #undef CALL
+#undef RUN
 #undef HOLDS
 #undef BOTH
 
@@ -151,13 +153,24 @@ enum resp_taken resp_call(struct resp_session *r, const struct resp_request *q);
 struct resp_keys {
     uint32_t first, last, step;
 };
-struct resp_keys resp_keys_of(const struct resp_command *c, uint32_t args_len);
+/* Of scripts when they are complete. */
+struct resp_keys resp_keys_of(const struct resp_command *c, const struct slice *args,
+                              uint32_t args_len);
 /* The context of the session's cache; NULL: `*ret_err` says why. */
 const struct context_info *resp_context(struct resp_session *r, enum grid_err *ret_err);
 /* Not a key one can have: the text of the error; NULL: it is fine. */
 const char *resp_key_fault(struct slice key);
 
 static const char resp_crossslot[] = "CROSSSLOT Keys in request don't hash to the same slot";
+
+/* --- resp_script.c ---------------------------------------------------------------------------- */
+
+/* The request with what the procedure needs behind its arguments; of the turn. No command in
+ * *ret_whole, which was zeros: an error was said, or (RESP_LATER) there is no room. */
+enum resp_taken resp_script_complete(struct resp_session *r, const struct resp_request *q,
+                                     struct resp_request *ret_whole);
+struct resp_keys resp_script_keys(const struct resp_command *c, const struct slice *args,
+                                  uint32_t args_len);
 
 /* --- resp_multi.c ----------------------------------------------------------------------------- */
 

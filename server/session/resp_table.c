@@ -4,11 +4,13 @@
 
 #include "base/err.h"
 #include "command/commands.h"
+#include "compute/eval.h"
 #include "session/resp_priv.h"
 
 #define CALL(fn, how) .procedure = (fn), .split = RESP_SPLIT_##how
 #define SAY(fn) .say = (fn)
 #define ACT(fn) .act = (fn)
+#define RUN(fn) .procedure = (fn)
 #define HOLDS .holds = true
 #define BOTH(fn) .say = (fn), .holds = true
 #define X(done, name_, arity_, flags_, first_, last_, step_, ...)                                  \
@@ -27,6 +29,7 @@ static const struct resp_command commands[] = {
 #undef CALL
 #undef SAY
 #undef ACT
+#undef RUN
 #undef HOLDS
 #undef BOTH
 

@@ -18,11 +18,14 @@
     X(BLOCKING, "blocking")                                                                        \
     X(LOADING, "loading")                                                                          \
     X(STALE, "stale")                                                                              \
+    X(SKIP_MONITOR, "skip_monitor")                                                                \
     X(SKIP_SLOWLOG, "skip_slowlog")                                                                \
     X(FAST, "fast")                                                                                \
     X(NO_AUTH, "no_auth")                                                                          \
+    X(NO_MANDATORY_KEYS, "no_mandatory_keys")                                                      \
     X(NO_ASYNC_LOADING, "no_async_loading")                                                        \
     X(NO_MULTI, "no_multi")                                                                        \
+    X(MOVABLE_KEYS, "movablekeys")                                                                 \
     X(ALLOW_BUSY, "allow_busy")
 
 enum {
@@ -37,9 +40,10 @@ enum {
     RESP_FLAGS(X)
 #undef X
     /* ours */
-    RESP_ALONE = 1u << 24,     /* nothing else of the connection is under way meanwhile */
-    RESP_AT_ONCE = 1u << 25,   /* done in a transaction too, not queued */
-    RESP_SUBSCRIBED = 1u << 26 /* may be asked by who listens to channels, in RESP2 */
+    RESP_ALONE = 1u << 24,      /* nothing else of the connection is under way meanwhile */
+    RESP_AT_ONCE = 1u << 25,    /* done in a transaction too, not queued */
+    RESP_SUBSCRIBED = 1u << 26, /* may be asked by who listens to channels, in RESP2 */
+    RESP_SCRIPT = 1u << 27      /* a script: resp_script.c completes its arguments */
 };
 
 /* How a command on keys of several partitions is done. */
@@ -85,7 +89,8 @@ struct resp_command {
 };
 
 struct resp_docs {
-    const char *keys; /* "first,last,step,limit:flags;..." of COMMAND INFO */
+    const char *keys; /* "first,last,step,limit:flags;..." of COMMAND INFO; "#at:flags": their
+                       * number is argument `at`, and they are behind it ("#atn:": with a note) */
     const char *acl;  /* categories beside those that the flags imply */
     const char *since, *group, *complexity, *summary;
     const char *tips;                     /* separated by spaces */
@@ -98,6 +103,11 @@ const struct resp_command *resp_command_find(const struct slice *args, uint32_t 
                                              const struct resp_command **ret_parent);
 /* By "name" or "name|sub". */
 const struct resp_command *resp_command_named(struct slice name);
+/* READONLY or WRITE say it; scripts that say neither may write. */
+static inline bool resp_writes(const struct resp_command *c)
+{
+    return (c->flags & RESP_WRITE) || (c->flags & (RESP_SCRIPT | RESP_READONLY)) == RESP_SCRIPT;
+}
 static inline bool resp_arity_fits(const struct resp_command *c, uint32_t args_len)
 {
     return c->arity >= 0 ? args_len == (uint32_t)c->arity : args_len >= (uint32_t)-c->arity;

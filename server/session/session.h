@@ -30,6 +30,7 @@ extern const struct door grid_door; /* protobuf: client.proto */
 extern const struct door http_door; /* HTTP/1.1 */
 extern const struct door resp_door; /* Redis clients */
 
+struct scripts;
 /* What sessions want done. One per loop thread, borrowed while a session uses it. None of these
  * calls back. */
 struct session_ports {
@@ -71,6 +72,7 @@ struct session_ports {
     /* Unix time of this turn, in microseconds. */
     uint64_t (*now_us)(void *ctx);
     struct errands *errands; /* what the sessions of this thread keep for each other */
+    struct scripts *scripts; /* compute/scripts.h; of the node. NULL: no Redis clients come */
 };
 
 /* What a client may know of the node. Borrowed for the session's life. */

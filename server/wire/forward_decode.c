@@ -178,6 +178,7 @@ static void call_read(struct decoder *d, struct op *op)
     if (!fits)
         fail(d, GRID_EBAD_REQUEST);
     op->procedure = p->procedure;
+    op->makes_steps = p->makes_steps;
     steps_read(d, op, steps, args, keys);
 }
 

@@ -4,7 +4,7 @@
  *   session_instructions get|put|resp-get|resp-set|resp-mset: 10,000 requests with 100-byte values
  *   in turns of 16, a context in memory; the latter as a Redis client asks; resp-mset: keys, ten a
  *   request
- * LINK: session wire command shard control replica data base frame pb */
+ * LINK: session compute wire command shard control replica data base frame pb */
 #include "base/buf.h"
 #include "client.pb-c.h"
 #include "proto/frame.h"

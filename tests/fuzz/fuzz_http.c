@@ -1,6 +1,6 @@
 /* fuzz_http.c - bytes as what an HTTP client sends on a connection, in pieces, to a session whose
  * node answers now, later or never.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/prng.h"
 #include "data/fields.h"
 #include "session/session.h"

@@ -1,6 +1,6 @@
 /* fuzz_peer.c - bytes as what another node sends: frames of a connection, or a message. What is
  * decoded is written and read again: it must be the same.
- * LINK: session wire shard command grid raft control replica data base pb frame */
+ * LINK: session compute wire shard command grid raft control replica data base pb frame */
 #include "session/peer.h"
 #include "tests/fuzz/fuzz.h"
 #include "wire/admin.h"

@@ -2,10 +2,11 @@
  * node answers now, later or never; and the same bytes to the parser alone.
  * The first byte seeds the pieces and the answers; bit 0: there are users; bit 1: one partition;
  * bit 2: there is room for output.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/prng.h"
 #include "command/commands.h"
 #include "command/resp.h"
+#include "compute/scripts.h"
 #include "session/resp_parse.h"
 #include "session/session.h"
 #include "tests/fuzz/fuzz.h"
@@ -284,7 +285,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                                       .wake = on_wake,
                                       .catalog = on_catalog,
                                       .now_us = on_now,
-                                      .errands = errands_new()};
+                                      .errands = errands_new(),
+                                      .scripts = scripts_new()};
     if (data[0] & 1)
         n->ports.authenticate = on_authenticate;
     struct node_view view = {.grid = "shop",
@@ -300,6 +302,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     session_close(s); /* some answers come too late */
     answer_some(n, WAITING_MAX);
     errands_free(n->ports.errands);
+    scripts_free(n->ports.scripts);
     catalog_unref(n->catalog);
     free(n);
     return 0;

@@ -1,7 +1,7 @@
 /* fuzz_session.c - bytes as what a client sends on a connection, in pieces, to a session whose node
  * answers now, later or never.
  * The first byte seeds the pieces and the answers; when it is odd, a good Hello comes first.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/prng.h"
 #include "proto/frame.h"
 #include "session/session.h"

@@ -1,5 +1,6 @@
 /* test_threads.c - threads beside a worker, at their end.
- * LINK: node net store session wire command shard grid control raft replica data base pb frame conf
+ * LINK: node net store session compute wire command shard grid control
+ * LINK: raft replica data base pb frame conf
  */
 #include "node/node_priv.h"
 #include "tests/lib/unit.h"

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "client.pb-c.h"
+#include "compute/scripts.h"
 #include "control/settings.h"
 #include "proto/frame.h"
 #include "session/session.h"
@@ -125,7 +126,8 @@ static inline struct fake *fake_new(void)
                                       .admin = fake_admin,
                                       .move = fake_move,
                                       .catalog = fake_catalog,
-                                      .errands = errands_new()};
+                                      .errands = errands_new(),
+                                      .scripts = scripts_new()};
     f->view = (struct node_view){.grid = "shop",
                                  .node = "a",
                                  .address = "127.0.0.1:7400",
@@ -156,6 +158,7 @@ static inline void fake_free(struct fake *f)
 {
     session_free(f->session);
     errands_free(f->ports.errands);
+    scripts_free(f->ports.scripts);
     arena_free(f->arena);
     catalog_unref(f->catalog);
     buf_release(&f->in);

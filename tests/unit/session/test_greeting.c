@@ -1,5 +1,5 @@
 /* test_greeting.c - the first frame: who may talk, in which version, on which thread.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake.h"
 

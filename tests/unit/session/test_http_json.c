@@ -1,5 +1,5 @@
 /* test_http_json.c - pages of keys, many keys at once, and what describes the server.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_http.h"
 

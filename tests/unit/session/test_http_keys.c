@@ -1,5 +1,5 @@
 /* test_http_keys.c - what REST asks of the shards, and what it says of their answers.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "data/fields.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_http.h"

@@ -1,5 +1,5 @@
 /* test_http_metrics.c - health and metrics: what is asked of the node, how its samples are told.
- * LINK: session wire command shard replica control data base frame pb */
+ * LINK: session compute wire command shard replica control data base frame pb */
 #include "base/metrics.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_http.h"

@@ -1,5 +1,5 @@
 /* test_http_requests.c - requests taken from a connection, whole or in pieces, good or not.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_http.h"
 

@@ -1,5 +1,5 @@
 /* test_http_text.c - what stands in targets and header fields.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "session/http_text.h"
 #include "tests/lib/unit.h"
 

@@ -1,6 +1,6 @@
 /* test_meters.c - what sessions count: each answer once, with the time it took, by door and
  * operation; errors by status; bytes; sessions where they live.
- * LINK: session wire command shard replica control data base frame pb */
+ * LINK: session compute wire command shard replica control data base frame pb */
 #include "fake.h"
 
 #include "session/meters.h"

@@ -1,5 +1,5 @@
 /* test_peer.c - one connection between two nodes, without the socket.
- * LINK: session wire base pb frame */
+ * LINK: session compute wire base pb frame */
 #include "session/peer.h"
 #include "tests/lib/unit.h"
 

@@ -1,5 +1,5 @@
 /* test_requests.c - what becomes of each kind of request.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/hash.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake.h"

@@ -1,5 +1,5 @@
 /* test_resp_jobs.c - what takes several steps: transactions, and sweeps over all keys.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/hash.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake_resp.h"

@@ -1,5 +1,5 @@
 /* test_resp_requests.c - requests of Redis clients become calls, results become replies in order.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/prng.h"
 #include "session/meters.h"
 #include "tests/lib/unit.h"

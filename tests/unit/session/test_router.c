@@ -1,7 +1,7 @@
 /* test_router.c - operations for other nodes: three nodes of two shards with a made-up network and
  * made-up shards, whose partitions move while links break. What clients are told must be what was
  * done: each increment once, in the order of its connection.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "session/router.h"
 
 #include "base/alloc.h"

@@ -1,6 +1,6 @@
 /* test_router_doubt.c - what is told, and asked again, of operations that were asked for in vain
  * before.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "session/router.h"
 
 #include "base/alloc.h"

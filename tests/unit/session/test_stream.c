@@ -1,5 +1,5 @@
 /* test_stream.c - bytes in, bytes out: cutting, limits, back-pressure, endings.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "base/prng.h"
 #include "tests/lib/unit.h"
 #include "tests/unit/session/fake.h"

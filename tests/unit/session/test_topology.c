@@ -1,5 +1,5 @@
 /* test_topology.c - what clients that asked for it are pushed, and when.
- * LINK: session wire command shard control replica data base pb frame */
+ * LINK: session compute wire command shard control replica data base pb frame */
 #include "tests/unit/session/fake.h"
 
 #include "tests/unit/control/grid.h"
