@@ -19,7 +19,7 @@
 enum {
     KEPT_MAX = 1024,
     KEPT_SHARE = 4,    /* of the memory may be code that is kept */
-    COLLECT_SHARE = 4, /* a run that leaves more behind is cleaned up after at once */
+    COLLECT_SHARE = 2, /* a run that leaves more behind is cleaned up after at once */
     SCAN_BYTES = 64,   /* of a full collection, for one step */
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
@@ -367,6 +367,8 @@ static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
     lua_sethook(L, NULL, 0, 0);
     lua_settop(L, 0);
     vm->run = NULL;
+    if (unlikely(end == VM_MEMORY))
+        vm_forget(vm); /* it may be code that takes it */
     if (unlikely(vm->bytes > vm->conf.memory_max / COLLECT_SHARE)) {
         vm->over = VM_DONE;
         lua_gc(L, LUA_GCCOLLECT);
