@@ -27,6 +27,8 @@ static struct answered *begin(struct world *w, procedure_fn *procedure, const ch
     line = (struct words){0};
     words_read(&line, words);
     int64_t keys = strtoll((const char *)line.at[0].data, NULL, 10);
+    if (keys >= line.len) /* more than there are: the script is placed by its digest */
+        keys = 0;
     args[0] = slice_str("eval");
     args[1] = slice_str(text);
     memcpy(args + 2, line.at, line.len * sizeof *args);
