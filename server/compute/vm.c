@@ -23,6 +23,7 @@ enum {
     SCAN_BYTES = 64,   /* of a full collection, for one step */
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
+    GC_PAUSE = 600, /* a cycle begins at six times the live bytes: mostly the libraries */
 };
 
 struct vm_kept {
@@ -403,6 +404,7 @@ static int absent(lua_State *L)
 static int open_all(lua_State *L)
 {
     struct vm *vm = vm_of(L);
+    lua_gc(L, LUA_GCINC, GC_PAUSE, 0, 0);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_functions);
     lua_newtable(L);

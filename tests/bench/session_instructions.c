@@ -233,7 +233,7 @@ int main(int argc, char **argv)
     struct shard_ports shard_ports = {
         &r,          on_reply,     on_log_append,      on_log_has_room,
         on_cold_get, on_cold_scan, on_checkpoint_soon, NULL,
-        NULL};
+        NULL,        NULL};
     struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
     r.shard = shard_new(&conf, &shard_ports, r.catalog);
     struct session_ports ports = {.ctx = &r,
