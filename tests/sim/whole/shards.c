@@ -478,8 +478,15 @@ void shard_start(struct simshard *h)
                               .epoch = n->starts,
                               .hash_seed = w->seed * 31 + n->index,
                               .tail_bytes = below(w, 2) ? 2048 + below(w, 8192) : 0};
-    struct shard_ports ports = {h,           shards_reply, p_log,       p_has_room,   p_cold_get,
-                                p_cold_scan, p_soon,       &grid_ports, route_reroute};
+    struct shard_ports ports = {.ctx = h,
+                                .reply = shards_reply,
+                                .log_append = p_log,
+                                .log_has_room = p_has_room,
+                                .cold_get = p_cold_get,
+                                .cold_scan = p_cold_scan,
+                                .checkpoint_soon = p_soon,
+                                .grid = &grid_ports,
+                                .reroute = route_reroute};
     h->s = shard_new(&conf, &ports, n->catalog);
     route_start(h);
     h->turn_due = h->mail_at = h->up_at = 0;

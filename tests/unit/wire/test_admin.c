@@ -65,7 +65,7 @@ START_TEST(an_answer_brings_its_reply)
                                   .bytes = 90,
                                   .bytes_left = 900};
     struct context_info info = {.id = 3, .name = "shop"};
-    struct admin_context context = {&info, 4, 40};
+    struct admin_context context = {&info, 4, 40, 2};
     struct admin_partition partition = {.context = "shop",
                                         .partition = 6,
                                         .shard = 1,

@@ -234,7 +234,7 @@ START_TEST(a_whole_admin_reply_arrives)
                                   .unplaced = 14};
     struct cache_info cache = {.id = 65537, .name = "default", .ttl_ms = 8};
     struct context_info info = {.id = 1, .name = "default", .caches = &cache, .caches_len = 1};
-    struct admin_context context = {&info, 10, 20};
+    struct admin_context context = {&info, 10, 20, 2};
     struct admin_cache caches = {&info, &cache, 30};
     static const char *const names[] = {"a", "b"};
     struct admin_partition partition = {"default", 7, 1,     2, 3, 4, "ok", "a",
@@ -242,8 +242,15 @@ START_TEST(a_whole_admin_reply_arrives)
     int64_t settings[SETTINGS_LEN];
     for (int i = 0; i < SETTINGS_LEN; i++)
         settings[i] = i - 1;
-    struct admin_reply reply = {&status,    &context, 1,  &caches, 1, settings,
-                                &partition, 1,        44, 0,       0};
+    struct admin_reply reply = {.status = &status,
+                                .contexts = &context,
+                                .contexts_len = 1,
+                                .caches = &caches,
+                                .caches_len = 1,
+                                .settings = settings,
+                                .partitions = &partition,
+                                .partitions_len = 1,
+                                .revision = 44};
     struct buf body = BUF_INIT, b = BUF_INIT;
     wire_admin_reply_encode(&reply, &body);
     wire_response_admin(&b, 6, GRID_OK, slice_make(NULL, 0), buf_slice(&body), 0);
