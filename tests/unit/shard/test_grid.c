@@ -36,16 +36,16 @@ static void life(uint64_t seed)
     world_free(w);
 }
 
-static void each_seed(void (*run)(uint64_t seed), uint64_t otherwise)
+static void each_seed(void (*run)(uint64_t seed), uint64_t seeds)
 {
-    uint64_t seed = number_of("SEED", 0), seeds = seed ? 1 : number_of("SEEDS", otherwise);
-    for (uint64_t s = seed ? seed : number_of("START", 1); seeds; s++, seeds--)
+    uint64_t seed = number_of("SEED", 0);
+    for (uint64_t s = seed ? seed : number_of("START", 1), n = seed ? 1 : seeds; n; s++, n--)
         run(s);
 }
 
 START_TEST(nothing_acknowledged_is_lost_whatever_happens)
 {
-    each_seed(life, 12);
+    each_seed(life, number_of("SEEDS", 12));
 }
 END_TEST
 
