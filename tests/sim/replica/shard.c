@@ -201,7 +201,7 @@ void shard_recover(struct node *n)
 void shard_damage(struct node *n)
 {
     n->damaged = true;
-    memset(&n->content, 0x55, sizeof n->content);
+    memset(&n->content, 1, sizeof n->content); /* as no copy is: and a bool may be 1 */
     n->waiting_len = 0;
     replica_break(&n->r, node_now(n));
 }
