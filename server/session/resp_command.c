@@ -112,6 +112,19 @@ static void pair_text(struct buf *out, const char *name, const char *text)
     resp_bulk(out, slice_str(text));
 }
 
+static void begin_say(struct buf *out, const char *flags, int64_t index, bool resp3)
+{
+    resp_bulk(out, slice_str("flags"));
+    resp_set(out, words_count(flags), resp3);
+    words_say(out, flags);
+    resp_bulk(out, slice_str("begin_search"));
+    resp_map(out, 2, resp3);
+    pair_text(out, "type", "index");
+    resp_bulk(out, slice_str("spec"));
+    resp_map(out, 1, resp3);
+    pair_number(out, "index", index);
+}
+
 /* "#at:flags", with "n" before the colon where Redis has a note */
 static void counted_keys_say(struct buf *out, const char *spec, bool resp3)
 {
@@ -125,15 +138,7 @@ static void counted_keys_say(struct buf *out, const char *spec, bool resp3)
                           "worst, RO and ACCESS"
                         : "We cannot tell how the keys will be used so we assume the "
                           "worst, RW and UPDATE");
-    resp_bulk(out, slice_str("flags"));
-    resp_set(out, words_count(flags), resp3);
-    words_say(out, flags);
-    resp_bulk(out, slice_str("begin_search"));
-    resp_map(out, 2, resp3);
-    pair_text(out, "type", "index");
-    resp_bulk(out, slice_str("spec"));
-    resp_map(out, 1, resp3);
-    pair_number(out, "index", strtol(spec + 1, NULL, 10));
+    begin_say(out, flags, strtol(spec + 1, NULL, 10), resp3);
     resp_bulk(out, slice_str("find_keys"));
     resp_map(out, 2, resp3);
     pair_text(out, "type", "keynum");
@@ -164,15 +169,7 @@ static void key_spec_say(struct buf *out, const char *spec, bool resp3)
     memcpy(flags, spec, len);
     flags[len] = '\0';
     resp_map(out, 3, resp3);
-    resp_bulk(out, slice_str("flags"));
-    resp_set(out, words_count(flags), resp3);
-    words_say(out, flags);
-    resp_bulk(out, slice_str("begin_search"));
-    resp_map(out, 2, resp3);
-    pair_text(out, "type", "index");
-    resp_bulk(out, slice_str("spec"));
-    resp_map(out, 1, resp3);
-    pair_number(out, "index", at[0]);
+    begin_say(out, flags, at[0], resp3);
     resp_bulk(out, slice_str("find_keys"));
     resp_map(out, 2, resp3);
     pair_text(out, "type", "range");
