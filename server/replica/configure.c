@@ -168,16 +168,28 @@ static void before_add(const struct replica *r, const struct replica_config *c,
     s->before[s->before_len++] = m;
 }
 
+/* So many of the members of the old configuration may be what they were. In epochs that this node
+ * has not heard of another may have led, and copied over who was in sync. Not in a few: one leaves,
+ * joins again, and who leads leaves this node alone; before that it was handed over, if this node
+ * led. */
+static unsigned before_known(const struct replica *r, const struct replica_set *old,
+                             const struct replica_config *c, bool heard)
+{
+    if (heard)
+        return old->len;
+    return c->epoch <= r->epoch + (old->self == 0 ? 3u : 2u) ? old->in_sync : 1;
+}
+
 /* R9: it cannot rely on what it has, and may have to lead; those who had all are not in sync any
  * more: who left last is first. Nothing was committed since, in epochs that it has not heard of
  * either: it was in sync in all of them, for it is put into the set only in one that it knows, or
- * the next. But in those another may have copied over all but who led. */
+ * the next. */
 static void before_find(const struct replica *r, const struct replica_set *old,
                         const struct replica_config *c, struct replica_set *s, bool heard)
 {
     if (!s || !r->broken || !old || !old->led || c->born > r->epoch)
         return;
-    for (unsigned i = 0; i < (heard ? old->len : 1); i++)
+    for (unsigned i = 0; i < before_known(r, old, c, heard); i++)
         if (i != old->self && !old->peers[i].broken && had_all(r, old, i))
             before_add(r, c, s, old->peers[i].member);
     for (unsigned i = 0; i < old->before_len && heard; i++)

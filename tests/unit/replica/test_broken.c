@@ -178,6 +178,34 @@ START_TEST(r9_nor_to_who_may_have_been_copied_over)
 }
 END_TEST
 
+/* 1 asked to hand over to 2, and hears next that it is alone; so many epochs passed. */
+static void left_unheard(unsigned epochs)
+{
+    grid(2, 0);
+    write(&nodes[1]);
+    nodes[2].dead = true;
+    replica_linked(&nodes[1].r, 2, false, now);
+    settle();
+    replica_break(&nodes[1].r, now);
+    later(TIMEOUT + 100);
+    asks(1, REPLICA_ASK_HAND_OVER, 2);
+    nodes[1].ask = REPLICA_ASK_NONE;
+    while (epochs--)
+        next_config(LIST(1), NULL);
+    configure(1);
+    later(TIMEOUT + RETRY);
+}
+
+START_TEST(r9_it_is_given_back_by_who_missed_a_few_epochs_of_another)
+{
+    left_unheard(3);
+    asks(1, REPLICA_ASK_GIVE_BACK, 2);
+    ck_assert_uint_eq(nodes[1].r.commit, 0);
+    left_unheard(4);
+    asks(1, REPLICA_ASK_NONE, 0);
+}
+END_TEST
+
 START_TEST(r9_nor_to_who_lacks_what_was_committed_by_earlier_acks)
 {
     grid(3, 0);
@@ -242,5 +270,6 @@ UNIT_MAIN("replica/broken", r12_a_broken_primary_asks_nobody_out_that_may_be_goo
           r9_the_lead_is_given_back_to_one_that_is_up_first,
           r9_the_lead_is_not_given_back_to_who_is_damaged_too,
           r9_nor_to_who_may_have_been_copied_over,
+          r9_it_is_given_back_by_who_missed_a_few_epochs_of_another,
           r9_nor_to_who_lacks_what_was_committed_by_earlier_acks, r11_a_broken_primary_wipes_nobody,
           r9_who_cannot_be_cut_leads_with_what_it_has)
