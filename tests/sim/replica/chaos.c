@@ -232,7 +232,7 @@ void chaos_end(struct world *w)
     for (uint32_t i = 1; i <= m->nodes; i++) {
         struct node *n = &w->nodes[i];
         n->disk_us = 100 + below(w, m->disk_us);
-        n->paused_until = 0;
+        world_wake(w, n);
         if (!n->alive)
             node_start(n);
     }

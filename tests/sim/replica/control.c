@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPERATOR_US = 3000000 }; /* so long all may do without one, when the faults are over */
+
 static struct node_info info_of(uint32_t number, uint32_t life)
 {
     struct node_info i = {.weight = 1, .shards = 1};
@@ -269,14 +271,25 @@ static void lead(struct world *w, const struct replica_config *c)
     control_part(w, PART_LEAD, c->members[best]);
 }
 
-/* A damaged copy that was alone, and started anew before it had given the lead back, does not know
- * to whom: an operator ends it, and has the one lead that has all. */
+/* One that joins has all that it needs: it will be put into the set, and lead. */
+static bool heir_comes(const struct node *n)
+{
+    struct replica_view v;
+    for (unsigned i = 0; replica_view(&n->r, i, &v); i++)
+        if (v.joining && v.acked)
+            return true;
+    return false;
+}
+
+/* A damaged copy that was alone, and began a new life before it had given the lead back, does not
+ * know to whom. When nobody who joins can be brought on, either, an operator ends it, and has the
+ * one lead that has all. */
 static void operator(struct world *w, const struct replica_config *c)
 {
     struct replica_member leads = {0}, bad = c->members[0];
     const struct node *n = &w->nodes[bad.node];
-    if (!w->control.returned || c->in_sync != 1 || !n->damaged ||
-        !replica_member_eq(n->self, bad) || n->r.phase != REPLICA_SERVING)
+    if (!w->control.returned || c->in_sync != 1 || !n->silent || !replica_member_eq(n->self, bad) ||
+        n->r.phase != REPLICA_SERVING || heir_comes(n))
         return;
     for (uint32_t i = 1; i <= w->mix.nodes; i++)
         if (grid_state_lives(w->control.state, control_member(w, i)) && judge_has_all(w, i))
@@ -321,7 +334,7 @@ void control_plan(struct world *w)
         return;
     detect(w);
     CHECK(control_config(w, &c));
-    if (w->calm)
+    if (w->calm && w->now > w->calm_at + OPERATOR_US)
         operator(w, &c);
     CHECK(control_config(w, &c));
     unsigned joining = (unsigned)(c.len - c.complete), living = up(w);

@@ -122,6 +122,8 @@ void judge_committed(struct node *n)
         return;
     if (j->loss && n->r.epoch >= j->loss)
         loss_take(j, n);
+    if (n->silent && commit > j->len)
+        commit = j->len; /* what is only there is lost, and nobody will miss it */
     for (uint64_t i = n->seen_commit; i < commit && !w->failed; i++) {
         if (i == j->len)
             truth_add(n, &n->log[i]);

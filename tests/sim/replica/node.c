@@ -209,7 +209,7 @@ static void on_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
     (void)ctx;
     struct node *n = node_of(r);
     struct item it = {.kind = ITEM_WIPE, .version = replica_last(r)};
-    n->damaged = false;
+    n->damaged = n->silent = false;
     if (!RULE_OFF(NOT_WIPED) || !copying)
         memset(&n->content, 0, sizeof n->content);
     n->floor = 0;
@@ -398,6 +398,7 @@ static void state_arrived(struct node *n, struct event *e)
         replica_configure(&n->r, NULL, n->self, 0, node_now(n));
         n->self = (struct replica_member){0};
         n->lives++;
+        n->silent = n->damaged;
     }
     struct replica_config c;
     if (!n->self.node) {

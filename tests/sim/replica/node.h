@@ -125,6 +125,7 @@ struct node {
     uint32_t lives;   /* boot ids so far */
     bool alive, entering;
     bool damaged; /* what it has is wrong, and it knows */
+    bool silent;  /* ... since before its life: nobody is told what it calls committed */
     usec_t paused_until;
     usec_t offset_us;
     uint64_t rate; /* of its clock, parts in 1000 */

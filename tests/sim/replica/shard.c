@@ -194,6 +194,7 @@ void shard_recover(struct node *n)
         replica_recover_copying(&n->r);
     if (n->damaged)
         shard_damage(n);
+    n->silent = n->damaged;
     if (n->w->mix.durability != DURABILITY_MEMORY && chance(n->w, n->w->mix.trim))
         n->r.history = (struct replica_history){.last = n->r.history.last}; /* of a checkpoint */
 }

@@ -163,6 +163,23 @@ void world_link_reset(struct world *w, uint32_t a, uint32_t b)
     }
 }
 
+void world_wake(struct world *w, struct node *n)
+{
+    size_t len = w->heap_len;
+    usec_t until = n->paused_until;
+    n->paused_until = 0;
+    if (until <= w->now)
+        return;
+    w->heap_len = 0;
+    for (size_t i = 0; i < len; i++) {
+        struct event e = w->heap[i];
+        bool waited = (e.kind == EVENT_PACKET || e.kind == EVENT_LINK) && e.to == n->number;
+        if (waited && e.at == until)
+            e.at = w->now;
+        heap_add(w, &e);
+    }
+}
+
 /* --- one event -------------------------------------------------------------------------------- */
 
 static void node_turn_of(struct world *w, struct event *e)

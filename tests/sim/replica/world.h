@@ -167,6 +167,8 @@ struct event *world_post(struct world *w, usec_t at, enum event_kind kind, uint3
 /* To a node that runs now; lost when it does not any more. */
 struct event *world_post_to(struct world *w, usec_t delay, enum event_kind kind, uint32_t to);
 void world_send(struct world *w, uint32_t from, uint32_t to, struct packet *p);
+/* It is not paused any more: what its links have comes at once, in order. */
+void world_wake(struct world *w, struct node *n);
 void world_link_reset(struct world *w, uint32_t a, uint32_t b);
 usec_t world_delay(struct world *w);
 
