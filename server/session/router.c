@@ -134,10 +134,10 @@ static void flight_refresh(struct router *r, struct flight *f, struct op *op)
 {
     *op = f->op;
     op->age_ms += r->now - f->since;
-    if (!list_empty(&f->stamped))
-        op->session.lowest = RULE_OFF(LOWEST)
-                                 ? r->number
-                                 : list_entry(r->stamped.next, struct flight, stamped)->number;
+    if (list_empty(&f->stamped))
+        return;
+    const struct flight *first = list_entry(r->stamped.next, struct flight, stamped);
+    op->session.lowest = RULE_OFF(LOWEST) ? r->number : first->op.session.number;
 }
 
 /* False: it is answered instead. */
@@ -155,6 +155,8 @@ static bool flight_encode(struct router *r, struct flight *f)
 
 static void flight_send(struct router *r, struct flight *f, struct router_link *l)
 {
+    if (f->asked)
+        flight_renumber(r, f);
     if (l && !flight_encode(r, f))
         return;
     f->state = FLIGHT_SENT;
@@ -557,16 +559,17 @@ void router_stats(const struct router *r, struct router_stats *ret_stats)
     ret_stats->bytes = r->bytes;
 }
 
-/* Each flight is in its partition, each partition has one; numbers grow in either. */
+/* Each flight is in its partition, each partition has one; either has them in the order they
+ * came. */
 void router_check(const struct router *r)
 {
     size_t flights = 0, bytes = 0, here = 0;
-    uint64_t last = 0;
+    msec_t last = 0;
     list_for_each (it, &r->flights) {
         const struct flight *f = list_entry(it, struct flight, all);
-        CHECK(f->number > last && flight_find(r, f->number) == f);
+        CHECK(f->since >= last && flight_find(r, f->number) == f);
         CHECK(place_find(r, place_key(&f->op)) == f->place);
-        last = f->number;
+        last = f->since;
         flights++;
         bytes += f->bytes;
     }
@@ -578,8 +581,8 @@ void router_check(const struct router *r)
         CHECK(!list_empty(&p->flights) && p->round <= r->round);
         list_for_each (at, &p->flights) {
             const struct flight *f = list_entry(at, struct flight, here);
-            CHECK(f->place == p && f->number > last);
-            last = f->number;
+            CHECK(f->place == p && f->since >= last);
+            last = f->since;
             sent += f->state == FLIGHT_SENT;
             held += f->state == FLIGHT_HELD;
             here++;

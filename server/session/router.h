@@ -14,7 +14,8 @@
  * wait behind it. Those that are under way when one is refused are refused as well, though the
  * leader might take them by then: each ASK carries the round it was sent in, and a leader takes
  * none of a round in which it refused one of that partition. The next round begins when all are
- * back. A read that would be asked again though what its connection asked later of that key was
+ * back. Each asking has a number of its own: an answer that an older one gets, by a leader that is
+ * slow and leads again, is passed over. A read that would be asked again though what its connection asked later of that key was
  * done, or may have been, is refused: NOT_PRIMARY.
  *
  * R13: a write without a session of its own gets the router's, so it may be asked any number of

@@ -57,11 +57,31 @@ struct list *flights_of(struct router *r, const void *owner)
     return &r->by_owner[bucket_of((uintptr_t)owner) % ROUTER_OWNERS];
 }
 
-void flight_add(struct router *r, struct flight *f)
+static void number_add(struct router *r, struct flight *f)
 {
     struct flight **bucket = &r->by_number[f->number % ROUTER_BUCKETS];
     f->chain = *bucket;
     *bucket = f;
+}
+
+static void number_remove(struct router *r, const struct flight *f)
+{
+    struct flight **at = &r->by_number[f->number % ROUTER_BUCKETS];
+    while (*at != f)
+        at = &(*at)->chain;
+    *at = f->chain;
+}
+
+void flight_renumber(struct router *r, struct flight *f)
+{
+    number_remove(r, f);
+    f->number = ++r->number;
+    number_add(r, f);
+}
+
+void flight_add(struct router *r, struct flight *f)
+{
+    number_add(r, f);
     list_push_back(&r->flights, &f->all);
     list_push_back(flights_of(r, f->op.ticket.owner), &f->owned);
     r->waiting++;
@@ -70,10 +90,7 @@ void flight_add(struct router *r, struct flight *f)
 
 void flight_remove(struct router *r, struct flight *f)
 {
-    struct flight **at = &r->by_number[f->number % ROUTER_BUCKETS];
-    while (*at != f)
-        at = &(*at)->chain;
-    *at = f->chain;
+    number_remove(r, f);
     list_remove(&f->all);
     list_remove(&f->owned);
     r->waiting--;

@@ -45,7 +45,7 @@ struct flight {
     struct list owned;   /* router.by_owner: with what else its connection asked */
     struct list stamped; /* router.stamped, or linked to itself: it has the router's session */
     struct flight *chain;
-    uint64_t number;
+    uint64_t number; /* of the last asking: what an older one is answered is not for it */
     struct place *place;
     enum flight_state state;
     bool asked;               /* it was sent */
@@ -108,6 +108,8 @@ struct list *flights_of(struct router *r, const void *owner);
 struct flight *flight_find(const struct router *r, uint64_t number);
 void flight_add(struct router *r, struct flight *f);
 void flight_remove(struct router *r, struct flight *f);
+/* It is asked again: under a number of its own. */
+void flight_renumber(struct router *r, struct flight *f);
 
 /* --- router.c --------------------------------------------------------------------------------- */
 

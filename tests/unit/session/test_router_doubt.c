@@ -71,7 +71,7 @@ static enum grid_err told_by_3(struct op op, bool in_vain, enum grid_err status)
     router_set_grid(r, next, (struct replica_member){1, 1}, 1);
     router_down(r, two, 1);
     ck_assert(asked[2] == in_vain && asked[3] == 1 && !answers);
-    answer(r, three, 1, next->revision, status);
+    answer(r, three, 1 + in_vain, next->revision, status);
     ck_assert_uint_eq(answers, 1);
     router_check(r);
     router_free(r);
@@ -101,6 +101,39 @@ START_TEST(who_has_looked_is_believed)
                                          GRID_ENOT_NUMBER, GRID_EOVERFLOW};
     for (unsigned i = 0; i < sizeof errs / sizeof *errs; i++)
         ck_assert_int_eq(told_by_3((struct op){.kind = OP_INCR}, true, errs[i]), errs[i]);
+}
+END_TEST
+
+/* Node 1 asks node 2, then node 3, then node 2 again, whose link is slow but never broke. */
+START_TEST(an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last)
+{
+    static const uint32_t leaders[] = {2, 3, 2};
+    struct grid_state *s[] = {founded(3), NULL, NULL};
+    uint32_t context = make_context(s[0], "all", 4, 2, DURABILITY_ASYNC, 1);
+    struct router_conf conf = {.bytes_max = 1 << 20};
+    struct router_ports ports = {.reply = reply, .send = send};
+    struct router *r = router_new(&conf, &ports);
+    struct router_link *two = link_to(r, 2);
+    struct op incr = {.kind = OP_INCR, .cache = context << 16 | 1, .partition = 1};
+    incr.key = slice_str("k");
+    link_to(r, 3);
+    answers = asked[2] = asked[3] = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        s[i] = led_by(i ? grid_state_copy(s[i - 1]) : s[0], context, leaders[i]);
+        router_set_grid(r, s[i], (struct replica_member){1, 1}, 1 + i * 1000);
+        if (i == 0)
+            router_take(r, &incr, 1);
+        (void)router_tick(r, 1 + i * 1000 + 500);
+    }
+    ck_assert(asked[2] == 2 && asked[3] == 1);
+    answer(r, two, 1, s[2]->revision, GRID_EFULL);
+    ck_assert_uint_eq(answers, 0);
+    answer(r, two, 3, s[2]->revision, GRID_OK);
+    ck_assert(answers == 1 && told == GRID_OK);
+    router_check(r);
+    router_free(r);
+    for (unsigned i = 0; i < 3; i++)
+        grid_state_unref(s[i]);
 }
 END_TEST
 
@@ -193,7 +226,7 @@ START_TEST(very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_or
     router_set_grid(r, next, (struct replica_member){1, 1}, 1);
     ck_assert_uint_eq(asked[3], MANY);
     for (unsigned i = MANY; i > 0; i--)
-        answer(r, three, i, next->revision, GRID_OK);
+        answer(r, three, MANY + i, next->revision, GRID_OK);
     ck_assert_uint_eq(answers, MANY);
     ck_assert_int_lt(clock() - before, 3 * CLOCKS_PER_SEC); /* each with each: tens of seconds */
     router_free(r);
@@ -203,6 +236,6 @@ START_TEST(very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_or
 END_TEST
 
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
-          who_has_looked_is_believed,
+          who_has_looked_is_believed, an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last,
           a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done,
           very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order)
