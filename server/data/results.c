@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 enum { STORED_FORM = 1, RESULT_BYTES_MIN = 4, RESULTS_CAP_MIN = 4, MALLOC_HEAD = 8 };
+enum { LATER_MAX = 4096 }; /* results that are looked at for one request */
 
 void results_init(struct results *s, const struct session_id *id)
 {
@@ -95,6 +96,18 @@ const struct session_result *results_find(const struct results *s, uint64_t numb
 {
     uint32_t i = results_before(s, number);
     return i < s->len && result_at(s, i)->number == number ? result_at(s, i) : NULL;
+}
+
+bool results_overtaken(const struct results *s, uint64_t number, uint64_t later)
+{
+    uint32_t i = results_before(s, number), left = LATER_MAX;
+    uint64_t version = UINT64_MAX; /* not done: after all that are */
+    if (i < s->len && result_at(s, i)->number == number)
+        version = result_at(s, i++)->version;
+    for (; i < s->len && result_at(s, i)->number <= later; i++)
+        if (result_at(s, i)->version < version || left-- == 0)
+            return true;
+    return false;
 }
 
 static void lowest_raise(struct results *s, uint64_t lowest)

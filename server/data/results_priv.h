@@ -30,6 +30,8 @@ void results_init(struct results *s, const struct session_id *id);
 void results_release(struct results *s);
 /* The result of `number`, or NULL. */
 const struct session_result *results_find(const struct results *s, uint64_t number);
+/* See sessions_overtaken(). */
+bool results_overtaken(const struct results *s, uint64_t number, uint64_t later);
 void results_apply(struct results *s, const struct session_change *change);
 /* As if it had seen the records of the other, too. */
 void results_merge(struct results *s, const struct results *other);

@@ -138,6 +138,12 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
     return SESSION_REPEATED;
 }
 
+bool sessions_overtaken(const struct sessions *s, const struct record_session *rs, uint64_t later)
+{
+    const struct results *one = find(s, &rs->id);
+    return one && results_overtaken(one, rs->number, later);
+}
+
 static struct results *session_new(const struct session_id *id)
 {
     struct results *one = xalloc(sizeof *one);

@@ -44,6 +44,9 @@ void sessions_free(struct sessions *s); /* NULL is fine */
  * */
 enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
                                  struct session_answer *ret_answer);
+/* Whether a request of that session with a number above rs->number, up to `later`, was done before
+ * `rs`; it may be that `rs` was not. True as well when there are too many to look at them all. */
+bool sessions_overtaken(const struct sessions *s, const struct record_session *rs, uint64_t later);
 /* Stages 0, 1 and 2, each for all requests of a turn; then the others below and above. */
 void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage);
 /* Keep the result of a record. Beyond SESSION_RESULTS_MAX the oldest result is dropped. */

@@ -39,7 +39,7 @@ static bool settles(enum grid_err err)
     }
 }
 
-/* --- reads that are asked again --------------------------------------------------------------- */
+/* --- what is asked again ---------------------------------------------------------------------- */
 
 /* Whether one connection asks both of one key, as far as that is easily said. */
 static bool meets(const struct op *a, const struct op *b)
@@ -50,30 +50,55 @@ static bool meets(const struct op *a, const struct op *b)
     return many || (a->cache == b->cache && slice_eq(a->key, b->key));
 }
 
-/* `f` was done: reads before it that are not answered yet must not be done after it. */
-static void overtake(struct router *r, const struct flight *f)
+/* A write of its session that who leads can look for: see op.later. */
+static bool looked_for(const struct op *op, const struct op *later)
+{
+    return op_changes(op) && op_changes(later) && op->session.number < later->session.number &&
+           memcmp(&op->session.id, &later->session.id, sizeof op->session.id) == 0;
+}
+
+/* Of a write this hides that a round went on: it is left in doubt then. */
+static bool overtaking_off(const struct flight *f)
+{
+    return op_changes(&f->op) ? RULE_OFF(LATER) || RULE_OFF(ORDER) : RULE_OFF(OVERTAKEN);
+}
+
+/* `later` came later and was done, or may have been: `f` must not be done after it. A read sees
+ * what is there when it is done, so it is not asked again. */
+static void overtake(struct flight *f, const struct op *later)
+{
+    if (overtaking_off(f))
+        return;
+    if (!looked_for(&f->op, later))
+        f->overtaken = true;
+    else if (f->op.later < later->session.number)
+        f->op.later = later->session.number;
+}
+
+/* `f` was done, or may have been. */
+static void overtake_earlier(struct router *r, const struct flight *f)
 {
     const struct list *owned = flights_of(r, f->op.ticket.owner);
     for (struct list *it = f->owned.prev; it != owned; it = it->prev) {
         struct flight *e = list_entry(it, struct flight, owned);
-        if (e->place == f->place && !op_changes(&e->op) && meets(&e->op, &f->op))
-            e->overtaken = true;
+        if (e->place == f->place && meets(&e->op, &f->op))
+            overtake(e, &f->op);
     }
 }
 
-/* A write that is asked again has its number, a read sees what is there now: nothing of what came
- * later may have been done. */
-static bool flight_overtaken(struct router *r, const struct flight *f)
+/* True: it must not be asked again. */
+static bool flight_overtaken(struct router *r, struct flight *f)
 {
-    if (!f->asked || op_changes(&f->op) || RULE_OFF(OVERTAKEN))
+    if (!f->asked)
         return false;
     const struct list *owned = flights_of(r, f->op.ticket.owner);
-    bool overtaken = f->overtaken;
-    for (struct list *it = f->owned.next; !overtaken && it != owned; it = it->next) {
+    for (struct list *it = f->owned.next; !f->overtaken && it != owned; it = it->next) {
         const struct flight *g = list_entry(it, struct flight, owned);
-        overtaken = g->place == f->place && g->doubt && op_changes(&g->op) && meets(&f->op, &g->op);
+        bool may = op_changes(&g->op) && (g->doubt || g->state == FLIGHT_SENT);
+        if (may && g->place == f->place && meets(&f->op, &g->op))
+            overtake(f, &g->op);
     }
-    return overtaken;
+    return f->overtaken;
 }
 
 /* --- the end of a flight ---------------------------------------------------------------------- */
@@ -88,7 +113,7 @@ static void flight_deliver(struct router *r, struct flight *f, const struct resu
         r->stats.in_doubt++;
     }
     if (settles(res->status) || res->status == GRID_EIN_DOUBT)
-        overtake(r, f);
+        overtake_earlier(r, f);
     flight_remove(r, f);
     f->place->held--; /* who is answered was under way no more */
     list_remove(&f->here);
@@ -390,7 +415,7 @@ static bool refused(const struct flight *f, uint64_t revision, const struct resu
     case GRID_ENOT_PRIMARY:
     case GRID_ESTOPPING:
         return true;
-    case GRID_EIN_DOUBT: /* the leader changed before its commit; what is repeated was committed */
+    case GRID_EIN_DOUBT: /* the leader changed before its commit; of what is repeated it did not */
         return f->op.has_session && !res->repeated;
     case GRID_ENO_CONTEXT:
     case GRID_ENO_CACHE:

@@ -15,8 +15,12 @@
  * leader might take them by then: each ASK carries the round it was sent in, and a leader takes
  * none of a round in which it refused one of that partition. The next round begins when all are
  * back. Each asking has a number of its own: an answer that an older one gets, by a leader that is
- * slow and leads again, is passed over. A read that would be asked again though what its connection asked later of that key was
- * done, or may have been, is refused: NOT_PRIMARY.
+ * slow and leads again, is passed over.
+ *
+ * What is asked again is not done behind what its connection asked later of that key and was done
+ * meanwhile, or may have been: an earlier answer, such as FULL, may have been lost with its link.
+ * A read is refused then: NOT_PRIMARY. A write says which write may have overtaken it (op.later);
+ * who leads looks whether one did, and leaves it in doubt.
  *
  * R13: a write without a session of its own gets the router's, so it may be asked any number of
  * times. When nobody has answered after `hold_ms`: IN_DOUBT when it may have been done, NOT_PRIMARY

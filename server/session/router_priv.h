@@ -50,7 +50,7 @@ struct flight {
     enum flight_state state;
     bool asked;               /* it was sent */
     bool doubt;               /* ... in vain, and may have been done, or is yet to be */
-    bool overtaken;           /* one that came later was done: see overtake() */
+    bool overtaken;           /* ... and must not be asked again: see overtake() */
     struct router_link *link; /* SENT; NULL: to the own shard */
     msec_t since;
     uint64_t revision; /* of the grid's state when it was sent */

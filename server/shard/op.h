@@ -112,8 +112,11 @@ struct op {
     bool reads_only;               /* CALL: it changes nothing */
     bool makes_steps;              /* CALL: the procedure makes its steps itself: call_do() */
     struct record_session session; /* id, number, lowest; status and result unused */
-    msec_t age_ms;                 /* since the client first sent it */
-    uint64_t hash; /* of cache and key; set by shard_submit_all(), 0: not known yet */
+    uint64_t later; /* with a session: the last of its numbers that may have overtaken this one.
+                     * When one of those between was done before it, the answer is IN_DOUBT, as a
+                     * repetition, and it is not done any more. 0: none may have */
+    msec_t age_ms;  /* since the client first sent it */
+    uint64_t hash;  /* of cache and key; set by shard_submit_all(), 0: not known yet */
     struct ticket ticket;
 };
 

@@ -279,11 +279,24 @@ static bool too_old(const struct job *j)
     return j->op->age_ms > limit || job_waited(j) > limit - j->op->age_ms;
 }
 
+/* It is asked again, and may be behind what came later. */
+ASIDE static bool session_overtaken(struct job *j)
+{
+    static const struct result in_doubt = {.status = GRID_EIN_DOUBT, .repeated = true};
+    const struct sessions *sessions = content_sessions(j->partition->content);
+    if (!sessions_overtaken(sessions, &j->op->session, j->op->later))
+        return false;
+    job_reply(j, &in_doubt);
+    return true;
+}
+
 static inline bool session_look(struct job *j)
 {
     const struct op *op = j->op;
     if (!op->has_session)
         return false;
+    if (unlikely(op->later) && session_overtaken(j))
+        return true;
     struct session_answer stored;
     struct result res;
     switch (sessions_find(content_sessions(j->partition->content), &op->session, &stored)) {

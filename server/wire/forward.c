@@ -36,7 +36,8 @@ _Static_assert(sizeof(enum op_condition) == 4 && sizeof(enum op_ttl) == 4 &&
     X(number_cursor, 19, U64, UINT64_MAX)                                                          \
     X(flags, 20, U32, UINT32_MAX)                                                                  \
     X(age_ms, 21, U64, UINT64_MAX >> 17)                                                           \
-    X(local, 22, U8, 1)
+    X(local, 22, U8, 1)                                                                            \
+    X(later, 23, U64, UINT64_MAX)
 
 #define RESULT_FIELDS(X)                                                                           \
     X(reply, 0, U32, REPLY_RAW)                                                                    \

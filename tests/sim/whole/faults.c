@@ -36,6 +36,7 @@ void faults_draw(struct world *w)
     struct mix *m = &w->mix;
     m->local = w->seed % 2; /* not drawn: the others are as they were without */
     m->damage = w->seed % 4 == 1;
+    m->crowd = w->seed % 4 == 3 ? 1500 : 0;
     m->nodes = below(w, 3) ? 3 : 1 + (unsigned)below(w, NODES);
     m->expect = below(w, 3) ? m->nodes : 1 + (unsigned)below(w, m->nodes);
     m->shards = 1 + (unsigned)below(w, SHARDS_MAX);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_MS = 5000, LEAVE_MS = 2000, DRAIN_MS = 3000, ARENA_BYTES = 64 << 20, MAIL_MS = 3 };
+enum { ASK_MS = 5000, LEAVE_MS = 2000, DRAIN_MS = 3000, MAIL_MS = 3 };
 
 /* Tickets of the member: an ask of a shard, or an operator's. */
 enum { TICKET_NONE = 0, TICKET_OPERATOR = 1, TICKET_LEAVE = 2 };

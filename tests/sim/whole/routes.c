@@ -80,6 +80,10 @@ void route_message(struct simshard *h, struct end *end, struct slice body)
 {
     struct simnode *n = h->node;
     arena_reset(n->arena);
+    if (!n->w->calm && chance(n->w, n->w->mix.crowd)) {
+        (void)arena_alloc(n->arena, ARENA_BYTES);
+        tally.crowded++;
+    }
     if (end->route && !router_message(h->router, end->route, body, n->arena, mono(h)))
         world_fail(n->w, "the router of node %u was told what makes no sense", n->index);
 }

@@ -11,6 +11,7 @@
 
 #define RATE_MIN 0.9 /* of a clock */
 #define WALL UINT64_C(1700000000000)
+enum { ARENA_BYTES = 64 << 20 }; /* for what a node is told */
 
 /* --- the world -------------------------------------------------------------------------------- */
 
@@ -78,6 +79,7 @@ struct mix { /* what a seed has in store; chances per 10,000 each 10 ms */
     msec_t delay_max, disk_max, pause_max;
     unsigned clog;
     bool skew, local; /* local: some reads are */
+    unsigned crowd;   /* of messages of routers: there is no memory for one */
     bool damage;      /* copies turn bad when all is calm */
     unsigned bad;     /* and before */
     msec_t length, pace, hold;

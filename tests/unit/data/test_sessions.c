@@ -55,6 +55,44 @@ START_TEST(a_number_is_new_then_repeated_then_forgotten)
 }
 END_TEST
 
+static bool overtaken(const struct sessions *s, uint64_t number, uint64_t later)
+{
+    struct record_session rs = {.id = id_of(1), .number = number};
+    return sessions_overtaken(s, &rs, later);
+}
+
+START_TEST(who_was_not_done_or_later_is_behind_what_was)
+{
+    static const uint64_t versions[] = {[3] = 30, [5] = 50, [7] = 20}; /* done in this order: */
+    static const uint64_t order[] = {7, 3, 5};
+    struct sessions *s = sessions_new(1);
+    ck_assert(!overtaken(s, 2, 9));
+    for (unsigned i = 0; i < 3; i++) {
+        struct session_change c = change(1, order[i], 1, 1);
+        c.version = versions[order[i]];
+        sessions_apply(s, &c);
+    }
+    ck_assert(!overtaken(s, 2, 2) && overtaken(s, 2, 3) && overtaken(s, 2, 9));
+    ck_assert(!overtaken(s, 3, 6) && overtaken(s, 3, 7));
+    ck_assert(!overtaken(s, 4, 4) && overtaken(s, 4, 5));
+    ck_assert(!overtaken(s, 5, 6) && overtaken(s, 5, 7));
+    ck_assert(!overtaken(s, 7, 9) && !overtaken(s, 8, UINT64_MAX));
+    sessions_free(s);
+}
+END_TEST
+
+START_TEST(who_has_too_much_to_look_through_is_taken_for_overtaken)
+{
+    enum { MANY = 5000 };
+    struct sessions *s = sessions_new(1);
+    for (unsigned i = 1; i <= MANY; i++)
+        apply(s, 1, i, 1, 1);
+    ck_assert(!overtaken(s, 1, 4000) && !overtaken(s, 2000, MANY));
+    ck_assert(overtaken(s, 1, MANY));
+    sessions_free(s);
+}
+END_TEST
+
 START_TEST(numbers_may_come_in_any_order)
 {
     struct sessions *s = sessions_new(1);
@@ -234,7 +272,9 @@ START_TEST(a_malformed_stored_session_is_refused_and_changes_nothing)
 END_TEST
 
 UNIT_MAIN("data/sessions", a_number_is_new_then_repeated_then_forgotten,
-          numbers_may_come_in_any_order, a_long_run_keeps_only_what_is_unanswered,
+          who_was_not_done_or_later_is_behind_what_was,
+          who_has_too_much_to_look_through_is_taken_for_overtaken, numbers_may_come_in_any_order,
+          a_long_run_keeps_only_what_is_unanswered,
           a_session_without_answers_is_full_and_then_drops_the_oldest,
           the_session_unused_for_longest_is_due_first, memory_is_given_back_when_sessions_end,
           folding_and_applying_give_the_same_bytes,

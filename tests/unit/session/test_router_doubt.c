@@ -12,6 +12,7 @@
 
 static enum grid_err told;
 static unsigned answers, asked[4]; /* of node */
+static uint64_t behind;            /* what was asked first may be: op.later */
 
 static void reply(void *ctx, const struct ticket *to, const struct result *res)
 {
@@ -24,6 +25,17 @@ static void send(void *ctx, void *link, struct slice message)
 {
     (void)ctx, (void)message;
     ++*(unsigned *)link;
+}
+
+static void send_looking(void *ctx, void *link, struct slice message)
+{
+    struct arena *a = arena_new(1 << 20);
+    struct wire_forward m;
+    ck_assert_int_eq(wire_forward_decode(message, a, &m), GRID_OK);
+    if (!*(unsigned *)link)
+        behind = m.op->later;
+    arena_free(a);
+    send(ctx, link, message);
 }
 
 static struct router_link *link_to(struct router *r, uint32_t node)
@@ -137,32 +149,30 @@ START_TEST(an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last)
 }
 END_TEST
 
-/* --- a read and what came after it ------------------------------------------------------------ */
+/* --- what is asked again, and what came after it ---------------------------------------------- */
 
 enum became { LOST, REFUSED, DONE };
 
-/* Node 1 asks node 2, whose link breaks then, for k and for `later`, of which became what is said.
- * Returns how often node 3, which leads next, is asked: the read is refused, or asked for again. */
-static unsigned asked_again(struct op later, enum became became)
+/* Node 1 asks node 2, whose link breaks then, for `first` and for `later`, of which became what is
+ * said. Returns how often node 3, which leads next, is asked: `first` is refused, or asked for
+ * again. */
+static unsigned asked_again(struct op first, struct op later, enum became became)
 {
     struct grid_state *s = founded(3);
     uint32_t context = make_context(s, "all", 4, 2, DURABILITY_ASYNC, 1);
     struct router_conf conf = {.bytes_max = 1 << 20};
-    struct router_ports ports = {.reply = reply, .send = send};
+    struct router_ports ports = {.reply = reply, .send = send_looking};
     struct router *r = router_new(&conf, &ports);
     struct router_link *two = link_to(r, 2);
-    struct op get = {.kind = OP_GET, .cache = context << 16 | 1, .partition = 1};
-    get.key = slice_str("k");
-    get.ticket.owner = &told;
-    later.cache = get.cache;
-    later.partition = 1;
+    first.cache = later.cache = context << 16 | 1;
+    first.partition = later.partition = 1;
     link_to(r, 3);
     answers = asked[2] = asked[3] = 0;
     led_by(s, context, 2);
     router_set_grid(r, s, (struct replica_member){1, 1}, 1);
-    router_take(r, &get, 1);
+    router_take(r, &first, 1);
     router_take(r, &later, 1);
-    ck_assert_uint_eq(asked[2], 2);
+    ck_assert(asked[2] == 2 && behind == 0);
     if (became == DONE)
         answer(r, two, 2, s->revision, GRID_OK);
     for (uint64_t i = 1; i <= 2 && became == REFUSED; i++)
@@ -174,7 +184,8 @@ static unsigned asked_again(struct op later, enum became became)
     router_check(r);
     unsigned again = asked[3], left = became == DONE ? 1 : 2;
     ck_assert_uint_eq(again + (answers - before), left);
-    ck_assert(answers == before || told == GRID_ENOT_PRIMARY);
+    ck_assert(answers == before ||
+              told == (op_changes(&first) ? GRID_EIN_DOUBT : GRID_ENOT_PRIMARY));
     router_free(r);
     grid_state_unref(s);
     grid_state_unref(next);
@@ -188,15 +199,62 @@ START_TEST(a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_do
     struct op key = put, connection = put;
     key.key = slice_str("l");
     connection.ticket.owner = &answers;
-    ck_assert_uint_eq(asked_again(put, LOST), 1);
-    ck_assert_uint_eq(asked_again(put, DONE), 0);
-    ck_assert_uint_eq(asked_again(put, REFUSED), 2);
-    ck_assert_uint_eq(asked_again(get, LOST), 2);
-    ck_assert_uint_eq(asked_again(get, DONE), 0);
-    ck_assert_uint_eq(asked_again(key, LOST), 2);
-    ck_assert_uint_eq(asked_again(key, DONE), 1);
-    ck_assert_uint_eq(asked_again(connection, LOST), 2);
-    ck_assert_uint_eq(asked_again(connection, DONE), 1);
+    ck_assert_uint_eq(asked_again(get, put, LOST), 1);
+    ck_assert_uint_eq(asked_again(get, put, DONE), 0);
+    ck_assert_uint_eq(asked_again(get, put, REFUSED), 2);
+    ck_assert_uint_eq(asked_again(get, get, LOST), 2);
+    ck_assert_uint_eq(asked_again(get, get, DONE), 0);
+    ck_assert_uint_eq(asked_again(get, key, LOST), 2);
+    ck_assert_uint_eq(asked_again(get, key, DONE), 1);
+    ck_assert_uint_eq(asked_again(get, connection, LOST), 2);
+    ck_assert_uint_eq(asked_again(get, connection, DONE), 1);
+}
+END_TEST
+
+static struct op with_session(struct op op, uint8_t id, uint64_t number)
+{
+    op.has_session = true;
+    op.session = (struct record_session){.id = {{id}}, .number = number, .lowest = 1};
+    return op;
+}
+
+START_TEST(a_write_that_is_asked_again_says_which_later_one_may_have_overtaken_it)
+{
+    const struct op put = {.kind = OP_PUT, .key = slice_str("k"), .ticket = {.owner = &told}};
+    struct op key = put, connection = put, get = put;
+    struct op seven = with_session(put, 1, 7), nine = with_session(put, 1, 9);
+    key.key = slice_str("l");
+    connection.ticket.owner = &answers;
+    get.kind = OP_GET;
+    struct overtaking {
+        struct op first, later;
+        enum became became;
+        uint64_t behind;
+    } cases[] = {
+        {put, put, LOST, 2},        {put, put, DONE, 2},        {put, put, REFUSED, 0},
+        {seven, nine, LOST, 9},     {seven, nine, DONE, 9},     {seven, nine, REFUSED, 0},
+        {put, key, LOST, 0},        {put, key, DONE, 0},        {put, get, LOST, 0},
+        {put, connection, LOST, 0}, {put, connection, DONE, 0},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct overtaking *k = &cases[i];
+        ck_assert_uint_eq(asked_again(k->first, k->later, k->became), k->became == DONE ? 1 : 2);
+        ck_assert_uint_eq(behind, k->behind);
+    }
+}
+END_TEST
+
+START_TEST(a_write_is_not_asked_again_behind_what_the_leader_cannot_look_for)
+{
+    const struct op put = {.kind = OP_PUT, .key = slice_str("k"), .ticket = {.owner = &told}};
+    struct op get = put;
+    struct op seven = with_session(put, 1, 7), nine = with_session(put, 1, 9);
+    get.kind = OP_GET;
+    ck_assert_uint_eq(asked_again(put, get, DONE), 0);
+    ck_assert_uint_eq(asked_again(nine, seven, LOST), 1);
+    ck_assert_uint_eq(asked_again(put, seven, LOST), 1);
+    ck_assert_uint_eq(asked_again(seven, with_session(put, 2, 9), LOST), 1);
+    ck_assert_uint_eq(asked_again(nine, seven, REFUSED), 2);
 }
 END_TEST
 
@@ -238,4 +296,6 @@ END_TEST
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
           who_has_looked_is_believed, an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last,
           a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done,
+          a_write_that_is_asked_again_says_which_later_one_may_have_overtaken_it,
+          a_write_is_not_asked_again_behind_what_the_leader_cannot_look_for,
           very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order)

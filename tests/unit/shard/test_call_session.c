@@ -57,6 +57,27 @@ START_TEST(what_a_repeated_call_told_in_bytes_is_in_doubt_and_not_done_again)
 }
 END_TEST
 
+START_TEST(a_call_that_is_asked_again_is_not_done_behind_a_later_one)
+{
+    struct harness *h = h_new();
+    struct slice args[] = {slice_str("incr"), slice_str("n")};
+    struct op op = h_op(OP_CALL, h_cache(h, "default/default"), "n");
+    call(h, command_incr, 2, incr);
+    op.procedure = command_incr;
+    op.args = args;
+    op.args_len = 2;
+    op.keys = &args[1];
+    op.keys_len = 1;
+    op.later = 2;
+    session_set(&op, WHO, 1, 1);
+    struct answered *a = h_do(h, op);
+    ck_answer(a, GRID_EIN_DOUBT);
+    ck_assert(a->repeated);
+    ck_assert_uint_eq(h->log_len, 1);
+    h_free(h);
+}
+END_TEST
+
 START_TEST(a_call_that_changed_nothing_cannot_do_so_when_it_is_repeated)
 {
     struct harness *h = h_new();
@@ -131,6 +152,7 @@ END_TEST
 
 UNIT_MAIN("shard/call_session", a_repeated_call_is_done_once_and_gets_the_reply_again,
           what_a_repeated_call_told_in_bytes_is_in_doubt_and_not_done_again,
+          a_call_that_is_asked_again_is_not_done_behind_a_later_one,
           a_call_that_changed_nothing_cannot_do_so_when_it_is_repeated,
           a_repeated_transaction_is_done_once,
           an_op_of_another_node_is_handed_back_unless_it_is_for_this_one_only)

@@ -130,6 +130,41 @@ START_TEST(other_refusals_are_repeated_too)
 }
 END_TEST
 
+struct overtaken_case {
+    uint64_t number, later;
+    bool doubt;
+    const char *value;
+};
+
+/* 2 was done, then 5, then 3 came late. */
+static const struct overtaken_case overtaken_cases[] = {
+    {1, 0, false, "4"}, {1, 1, false, "4"}, {1, 2, true, "3"},  {2, 5, false, "3"},
+    {3, 4, false, "3"}, {3, 5, true, "3"},  {4, 5, true, "3"},  {4, 4, false, "4"},
+    {5, 9, false, "3"}, {6, 9, false, "4"}, {7, 0, false, "4"},
+};
+
+START_TEST(what_is_asked_again_is_not_done_behind_a_later_one_but_left_in_doubt)
+{
+    for (size_t i = 0; i < sizeof overtaken_cases / sizeof *overtaken_cases; i++) {
+        const struct overtaken_case *k = &overtaken_cases[i];
+        struct harness *h = h_new();
+        uint32_t c = h_context(h, "m", DURABILITY_MEMORY, 0, FULL_REFUSE);
+        incr_as(h, c, 2, 1);
+        incr_as(h, c, 5, 1);
+        incr_as(h, c, 3, 1);
+        struct op op = h_op(OP_INCR, c, "n");
+        op.delta = 1;
+        op.later = k->later;
+        session_set(&op, 7, k->number, 1);
+        struct answered *a = h_do(h, op);
+        ck_answer(a, k->doubt ? GRID_EIN_DOUBT : GRID_OK);
+        ck_assert(a->repeated || !k->doubt); /* the last word: nobody asks again */
+        ck_value(h_get(h, c, "n"), k->value);
+        h_free(h);
+    }
+}
+END_TEST
+
 START_TEST(a_failed_batch_repeats_where_it_failed)
 {
     struct harness *h = h_new();
@@ -193,5 +228,6 @@ UNIT_MAIN("shard/session", a_repeated_request_gets_the_stored_answer_and_is_not_
           a_request_older_than_half_the_session_ttl_is_stale,
           a_failed_condition_is_answered_the_same_again_although_it_would_hold_now,
           other_refusals_are_repeated_too, a_failed_batch_repeats_where_it_failed,
+          what_is_asked_again_is_not_done_behind_a_later_one_but_left_in_doubt,
           stored_answers_survive_a_restart_from_the_log,
           a_session_ends_by_record_when_its_time_to_live_is_over)
