@@ -128,6 +128,10 @@ static enum grid_err catalog_change(struct apply *a, struct catalog *next)
         return catalog_cache_create(next, c->u.cache.path, c->u.cache.ttl_ms, why);
     case GRID_CACHE_DROP:
         return catalog_cache_drop(next, c->u.cache.path, why);
+    case GRID_MODULE_DEPLOY:
+        return catalog_module_deploy(next, c->u.module.info, c->u.module.replace, why);
+    case GRID_MODULE_REMOVE:
+        return catalog_module_remove(next, c->u.name, why);
     default:
         return catalog_setting_set(next, c->u.setting.name, c->u.setting.value, why);
     }
@@ -292,6 +296,8 @@ static enum grid_err dispatch(struct apply *a)
     case GRID_CACHE_CREATE:
     case GRID_CACHE_DROP:
     case GRID_SETTING_SET:
+    case GRID_MODULE_DEPLOY:
+    case GRID_MODULE_REMOVE:
         return apply_catalog(a);
     case GRID_FOUND:
         break;

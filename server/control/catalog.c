@@ -45,6 +45,8 @@ struct catalog *catalog_copy(const struct catalog *c)
     *copy = (struct catalog){.revision = c->revision,
                              .contexts_len = c->contexts_len,
                              .context_next = c->context_next,
+                             .modules_len = c->modules_len,
+                             .modules_revision = c->modules_revision,
                              .refs = 1};
     copy->settings = xcalloc(SETTINGS_LEN, sizeof *copy->settings);
     memcpy(copy->settings, c->settings, SETTINGS_LEN * sizeof *copy->settings);
@@ -56,6 +58,9 @@ struct catalog *catalog_copy(const struct catalog *c)
         if (from->caches_len)
             memcpy(copy->contexts[i].caches, from->caches, from->caches_len * sizeof *from->caches);
     }
+    copy->modules = xcalloc(c->modules_len, sizeof *copy->modules);
+    for (size_t i = 0; i < c->modules_len; i++)
+        copy->modules[i] = module_ref(c->modules[i]);
     return copy;
 }
 
@@ -71,6 +76,9 @@ void catalog_unref(struct catalog *c)
         return;
     for (size_t i = 0; i < c->contexts_len; i++)
         free(c->contexts[i].caches);
+    for (size_t i = 0; i < c->modules_len; i++)
+        module_unref(c->modules[i]);
+    free(c->modules);
     free(c->contexts);
     free(c->settings);
     free(c);
@@ -143,6 +151,42 @@ int64_t catalog_setting(const struct catalog *c, unsigned index)
     return c->settings[index];
 }
 
+const struct module *catalog_module_named(const struct catalog *c, struct slice name)
+{
+    for (size_t i = 0; i < c->modules_len; i++)
+        if (slice_eq(slice_str(c->modules[i]->info.name), name))
+            return c->modules[i];
+    return NULL;
+}
+
+const struct module_function *catalog_function(const struct catalog *c, struct slice name,
+                                               const struct module **ret_module)
+{
+    for (size_t i = 0; i < c->modules_len; i++) {
+        const struct module_function *f = module_function_named(c->modules[i], name);
+        if (!f)
+            continue;
+        *ret_module = c->modules[i];
+        return f;
+    }
+    return NULL;
+}
+
+static void modules_check(const struct catalog *c)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < c->modules_len; i++) {
+        const struct module *m = c->modules[i], *owner;
+        CHECK(!module_fault(&m->info));
+        CHECK(m->info.version >= 1 && m->info.version <= c->modules_revision);
+        CHECK(i == 0 || strcmp(c->modules[i - 1]->info.name, m->info.name) < 0);
+        for (size_t k = 0; k < m->info.functions_len; k++)
+            CHECK(catalog_function(c, slice_str(m->info.functions[k].name), &owner) && owner == m);
+        bytes += module_bytes(&m->info);
+    }
+    CHECK(c->modules_len <= MODULES_MAX && bytes <= MODULES_BYTES_MAX);
+}
+
 void catalog_check(const struct catalog *c)
 {
     CHECK(c->revision >= 1 && c->contexts_len <= CONTEXTS_MAX);
@@ -158,4 +202,5 @@ void catalog_check(const struct catalog *c)
             CHECK(k == 0 || info->caches[k - 1].id < info->caches[k].id);
         }
     }
+    modules_check(c);
 }

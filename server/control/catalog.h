@@ -1,16 +1,17 @@
-/* catalog.h - contexts, caches and settings: the part of the control state that shards and sessions
- * need.
+/* catalog.h - contexts, caches, settings and modules: the part of the control state that shards and
+ * sessions need.
  * A catalog is immutable once published and reference-counted (atomically), so that each thread
  * reads its own pointer without locks. A change makes a new catalog with revision + 1. Ids are
  * never used again.
- * Invariant (catalog_check): ids and names are unique; each cache's context exists; revision only
- * grows. */
+ * Invariant (catalog_check): ids and names are unique; each cache's context exists; of all modules
+ * one at most has a function of a name; revision only grows. */
 #ifndef GRIDD_CONTROL_CATALOG_H
 #define GRIDD_CONTROL_CATALOG_H
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "control/module.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,8 +58,12 @@ struct catalog {
     uint64_t revision;
     struct context_info *contexts; /* sorted by id */
     size_t contexts_len;
-    uint32_t context_next; /* id the next context gets */
-    int64_t *settings;     /* one per row of settings.def, in its order */
+    uint32_t context_next;   /* id the next context gets */
+    int64_t *settings;       /* one per row of settings.def, in its order */
+    struct module **modules; /* sorted by name */
+    size_t modules_len;
+    uint64_t
+        modules_revision; /* +1 by each change of modules; the newest version is not above it */
     /* private: reference count */
     unsigned refs;
 };
@@ -94,6 +99,10 @@ const struct cache_info *catalog_cache_named(const struct catalog *c, struct sli
 bool catalog_dropped(const struct catalog *c, uint32_t context_id, uint32_t cache);
 /* The value of a setting by its index (enum setting_index of settings.h). */
 int64_t catalog_setting(const struct catalog *c, unsigned index);
+const struct module *catalog_module_named(const struct catalog *c, struct slice name);
+/* In any case of letters; NULL: no module has it. */
+const struct module_function *catalog_function(const struct catalog *c, struct slice name,
+                                               const struct module **ret_module);
 
 /* Changes, on an unpublished copy only; the caller adds to the revision when it publishes. On an
  * error nothing is changed and `why` (size WHY_BYTES) says what was wrong, for the user.
@@ -113,11 +122,21 @@ MUST_USE
 enum grid_err catalog_cache_drop(struct catalog *c, struct slice path, char *why);
 MUST_USE
 enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t value, char *why);
+/* `want` gets its version. One of that name is replaced, or (`replace` false) GRID_EEXISTS. */
+MUST_USE
+enum grid_err catalog_module_deploy(struct catalog *c, const struct module_info *want, bool replace,
+                                    char *why);
+/* Empty: all of them. */
+MUST_USE
+enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *why);
 
 /* Add one read from disk or a peer, ids as given (used when decoding a snapshot). GRID_ECORRUPT
  * when it breaks the invariant. */
 MUST_USE
 enum grid_err catalog_restore_context(struct catalog *c, const struct context_info *info);
+/* By name; modules_revision is set before. */
+MUST_USE
+enum grid_err catalog_restore_module(struct catalog *c, const struct module_info *info);
 /* An empty catalog to restore into: no contexts, settings at their defaults. */
 struct catalog *catalog_new_empty(void);
 

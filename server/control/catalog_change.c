@@ -214,6 +214,106 @@ enum grid_err catalog_setting_set(struct catalog *c, struct slice name, int64_t 
     return refuse(why, GRID_ENO_SETTING, "no setting %.*s", (int)name.len, (const char *)name.data);
 }
 
+/* --- modules ---------------------------------------------------------------------------------- */
+
+static enum grid_err functions_judge(const struct catalog *c, const struct module_info *want,
+                                     char *why)
+{
+    const struct module *owner;
+    for (size_t i = 0; i < want->functions_len; i++) {
+        const char *name = want->functions[i].name;
+        if (catalog_function(c, slice_str(name), &owner) &&
+            strcmp(owner->info.name, want->name) != 0)
+            return refuse(why, GRID_EEXISTS, "Function %s already exists", name);
+    }
+    return GRID_OK;
+}
+
+/* Together with all others, but that of its own name. */
+static enum grid_err room_judge(const struct catalog *c, const struct module_info *want, char *why)
+{
+    size_t bytes = module_bytes(want), len = 1;
+    for (size_t i = 0; i < c->modules_len; i++) {
+        const struct module_info *m = &c->modules[i]->info;
+        if (strcmp(m->name, want->name) == 0)
+            continue;
+        bytes += module_bytes(m);
+        len++;
+    }
+    if (len > MODULES_MAX)
+        return refuse(why, GRID_EFULL, "there are as many modules as a grid can have: %d",
+                      MODULES_MAX);
+    if (bytes > MODULES_BYTES_MAX)
+        return refuse(why, GRID_EFULL, "all modules together would be %zu bytes, of %d at most",
+                      bytes, MODULES_BYTES_MAX);
+    return GRID_OK;
+}
+
+static void module_insert(struct catalog *c, const struct module_info *info)
+{
+    size_t at = 0;
+    while (at < c->modules_len && strcmp(c->modules[at]->info.name, info->name) < 0)
+        at++;
+    if (at < c->modules_len && strcmp(c->modules[at]->info.name, info->name) == 0) {
+        module_unref(c->modules[at]);
+    } else {
+        c->modules = xrealloc(c->modules, c->modules_len + 1, sizeof *c->modules);
+        memmove(&c->modules[at + 1], &c->modules[at], (c->modules_len++ - at) * sizeof *c->modules);
+    }
+    c->modules[at] = module_new(info);
+}
+
+enum grid_err catalog_module_deploy(struct catalog *c, const struct module_info *want, bool replace,
+                                    char *why)
+{
+    const char *fault = module_fault(want);
+    if (fault)
+        return refuse(why, GRID_EBAD_REQUEST, "%s", fault);
+    if (!replace && catalog_module_named(c, slice_str(want->name)))
+        return refuse(why, GRID_EEXISTS, "Library '%s' already exists", want->name);
+    enum grid_err err = functions_judge(c, want, why);
+    if (!err)
+        err = room_judge(c, want, why);
+    if (err)
+        return err;
+    struct module_info info = *want;
+    info.version = ++c->modules_revision;
+    module_insert(c, &info);
+    return GRID_OK;
+}
+
+enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *why)
+{
+    size_t left = 0;
+    if (name.len && !catalog_module_named(c, name))
+        return refuse(why, GRID_ENOT_FOUND, "Library not found");
+    for (size_t i = 0; i < c->modules_len; i++) {
+        struct module *m = c->modules[i];
+        if (!name.len || slice_eq(slice_str(m->info.name), name))
+            module_unref(m);
+        else
+            c->modules[left++] = m;
+    }
+    c->modules_len = left;
+    c->modules_revision++;
+    return GRID_OK;
+}
+
+enum grid_err catalog_restore_module(struct catalog *c, const struct module_info *info)
+{
+    char why[WHY_BYTES];
+    bool good =
+        info->version >= 1 && info->version <= c->modules_revision && !module_fault(info) &&
+        (!c->modules_len || strcmp(c->modules[c->modules_len - 1]->info.name, info->name) < 0) &&
+        !functions_judge(c, info, why) && !room_judge(c, info, why);
+    if (!good)
+        return GRID_ECORRUPT;
+    module_insert(c, info);
+    return GRID_OK;
+}
+
+/* --- read from disk or a peer ----------------------------------------------------------------- */
+
 static bool cache_repeated(const struct context_info *info, size_t at)
 {
     for (size_t i = 0; i < at; i++)

@@ -29,6 +29,8 @@ enum grid_command_kind {
     GRID_CACHE_CREATE = 13,
     GRID_CACHE_DROP = 14,
     GRID_SETTING_SET = 15,
+    GRID_MODULE_DEPLOY = 16,
+    GRID_MODULE_REMOVE = 17,
 };
 
 /* Changes of one partition, by compare-and-set on its epoch. GRID_ESTALE: the epoch is another;
@@ -130,7 +132,7 @@ struct grid_command {
          * nodes that are up and selected; GRID_ECONDITION when there is none. Where its copies are
          * is what placement says: were that ever to say something else, it needs another kind. */
         const struct context_info *context; /* _CREATE, _ALTER */
-        struct slice name;                  /* _DROP: of the context */
+        struct slice name;                  /* _DROP: of the context; MODULE_REMOVE: empty, all */
         struct {
             struct slice path;
             msec_t ttl_ms;
@@ -139,6 +141,10 @@ struct grid_command {
             struct slice name;
             int64_t value;
         } setting;
+        struct {
+            const struct module_info *info;
+            bool replace;
+        } module;
     } u;
 };
 

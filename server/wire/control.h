@@ -8,7 +8,7 @@
 #include "control/command.h"
 #include "wire/arena.h"
 
-enum { CONTROL_FORMAT = 1, CONTROL_COMMAND_BYTES_MAX = 1 << 20 };
+enum { CONTROL_FORMAT = 1, CONTROL_COMMAND_BYTES_MAX = 4 << 20 };
 
 /* Append the encoded command to `out`; at most CONTROL_COMMAND_BYTES_MAX, if a catalog to adopt has
  * not more than some 10,000 caches. */

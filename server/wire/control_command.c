@@ -132,12 +132,18 @@ static void fill_catalog_change(struct arena *a, Control__Command *m, const stru
         wire_fill_control_context(m->context, c->u.context);
         break;
     case GRID_CONTEXT_DROP:
+    case GRID_MODULE_REMOVE:
         m->name = text_of(a, c->u.name);
         break;
     case GRID_CACHE_CREATE:
     case GRID_CACHE_DROP:
         m->name = text_of(a, c->u.cache.path);
         m->ttl_ms = c->u.cache.ttl_ms;
+        break;
+    case GRID_MODULE_DEPLOY:
+        m->module = wire_take(a, 1, sizeof *m->module);
+        wire_fill_module(a, m->module, c->u.module.info);
+        m->flag = c->u.module.replace;
         break;
     default:
         m->name = text_of(a, c->u.setting.name);
@@ -278,6 +284,16 @@ static enum grid_err take_context(struct arena *a, const Control__Command *m,
     return GRID_OK;
 }
 
+static enum grid_err take_module(struct arena *a, const Control__Command *m, struct grid_command *c)
+{
+    struct module_info *info = arena_calloc(a, 1, sizeof *info);
+    if (!info || !m->module || !wire_take_module(m->module, a, info))
+        return GRID_ECORRUPT;
+    c->u.module.info = info;
+    c->u.module.replace = m->flag;
+    return GRID_OK;
+}
+
 static enum grid_err take_name(const Control__Command *m, struct slice *ret_name)
 {
     if (!wire_text_ok(m->name))
@@ -294,7 +310,10 @@ static enum grid_err take_catalog_change(struct arena *a, const Control__Command
     case GRID_CONTEXT_ALTER:
         return take_context(a, m, c);
     case GRID_CONTEXT_DROP:
+    case GRID_MODULE_REMOVE:
         return take_name(m, &c->u.name);
+    case GRID_MODULE_DEPLOY:
+        return take_module(a, m, c);
     case GRID_CACHE_CREATE:
     case GRID_CACHE_DROP:
         c->u.cache.ttl_ms = m->ttl_ms;

@@ -55,6 +55,40 @@ void wire_fill_control_context(Control__Context *to, const struct context_info *
     to->n_caches = 0;
 }
 
+void wire_fill_module(struct arena *a, Control__Module *to, const struct module_info *from)
+{
+    Control__Function *functions = wire_take(a, from->functions_len, sizeof *functions);
+    control__module__init(to);
+    to->name = wire_text(from->name);
+    to->engine = (uint32_t)from->engine;
+    to->version = from->version;
+    to->source.len = from->source.len;
+    to->source.data = wire_take(a, from->source.len, 1);
+    if (from->source.len)
+        memcpy(to->source.data, from->source.data, from->source.len);
+    to->functions = wire_take(a, from->functions_len, sizeof *to->functions);
+    to->n_functions = from->functions_len;
+    for (size_t i = 0; i < from->functions_len; i++) {
+        control__function__init(&functions[i]);
+        functions[i].name = wire_text(from->functions[i].name);
+        functions[i].help = wire_text(from->functions[i].help);
+        functions[i].flags = from->functions[i].flags;
+        to->functions[i] = &functions[i];
+    }
+}
+
+static void fill_modules(struct arena *a, Control__Catalog *m, const struct catalog *c)
+{
+    Control__Module *modules = wire_take(a, c->modules_len, sizeof *modules);
+    m->modules = wire_take(a, c->modules_len, sizeof *m->modules);
+    m->n_modules = c->modules_len;
+    m->modules_revision = c->modules_revision;
+    for (size_t i = 0; i < c->modules_len; i++) {
+        wire_fill_module(a, &modules[i], &c->modules[i]->info);
+        m->modules[i] = &modules[i];
+    }
+}
+
 Control__Catalog *wire_fill_catalog(struct arena *a, const struct catalog *c)
 {
     size_t caches_len = caches_total(c);
@@ -84,6 +118,7 @@ Control__Catalog *wire_fill_catalog(struct arena *a, const struct catalog *c)
     m->n_contexts = c->contexts_len;
     m->settings = setting_list;
     m->n_settings = SETTINGS_LEN;
+    fill_modules(a, m, c);
     return m;
 }
 
@@ -133,6 +168,41 @@ static enum grid_err restore_context(struct catalog *c, const Control__Context *
     return catalog_restore_context(c, &info);
 }
 
+bool wire_take_module(const Control__Module *m, struct arena *a, struct module_info *ret_info)
+{
+    struct module_info info = {.engine = (enum module_engine)m->engine,
+                               .version = m->version,
+                               .source = wire_bytes(m->source),
+                               .functions_len = m->n_functions};
+    if (m->n_functions > MODULE_FUNCTIONS_MAX || m->engine != MODULE_LUA ||
+        !wire_text_copy(info.name, sizeof info.name, m->name))
+        return false;
+    struct module_function *functions = arena_calloc(a, m->n_functions, sizeof *functions);
+    if (!functions)
+        return false;
+    for (size_t i = 0; i < m->n_functions; i++) {
+        const Control__Function *from = m->functions[i];
+        functions[i].flags = from->flags;
+        if (!wire_text_copy(functions[i].name, sizeof functions[i].name, from->name) ||
+            !wire_text_copy(functions[i].help, sizeof functions[i].help, from->help))
+            return false;
+    }
+    info.functions = functions;
+    *ret_info = info;
+    return true;
+}
+
+static enum grid_err restore_modules(struct catalog *c, const Control__Catalog *m, struct arena *a)
+{
+    c->modules_revision = m->modules_revision;
+    for (size_t i = 0; i < m->n_modules; i++) {
+        struct module_info info;
+        if (!wire_take_module(m->modules[i], a, &info) || catalog_restore_module(c, &info))
+            return GRID_ECORRUPT;
+    }
+    return GRID_OK;
+}
+
 static enum grid_err restore_setting(struct catalog *c, const Control__Setting *m)
 {
     char why[WHY_BYTES];
@@ -158,7 +228,7 @@ static enum grid_err restore(struct catalog *c, const Control__Catalog *m, struc
     }
     c->revision = m->revision;
     c->context_next = m->context_next;
-    return GRID_OK;
+    return restore_modules(c, m, a);
 }
 
 enum grid_err wire_take_catalog(const Control__Catalog *m, struct arena *a,

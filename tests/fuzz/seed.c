@@ -383,12 +383,19 @@ static void save_controls(const struct catalog *c)
     struct node_info info = {.id = "a", .boot_id = "b", .name = "n", .weight = 1, .shards = 2};
     static const bool voter[] = {true};
     struct part_change part = {PART_SHRINK, 1, 3, 5, {1, 1}};
+    struct module_function function = {.name = "f", .help = "h", .flags = MODULE_NO_WRITES};
+    struct module_info module = {.name = "m",
+                                 .engine = MODULE_LUA,
+                                 .source = slice_str("s"),
+                                 .functions = &function,
+                                 .functions_len = 1};
     struct grid_command list[] = {
         {.kind = GRID_FOUND, .u.found = {"g", info.id, &info, voter, 1, c, 2}},
         {.kind = GRID_ENTER, .session = 7, .number = 1, .u.enter = &info},
         {.kind = GRID_PARTS, .u.parts = {&part, 1}},
         {.kind = GRID_CACHE_CREATE, .u.cache = {slice_str("default/x"), 5}},
         {.kind = GRID_GONE, .u.gone = {&part.member, 1}},
+        {.kind = GRID_MODULE_DEPLOY, .u.module = {&module, true}},
     };
     struct grid_state *s = grid_state_new();
     struct control_tail *t = control_tail_new(1 << 20);

@@ -25,6 +25,14 @@ static struct buf encoded(const struct grid_state *s)
     return b;
 }
 
+static const struct module_function two_functions[] = {{"a", "", 0},
+                                                       {"b", "what it does", MODULE_NO_WRITES}};
+static const struct module_info one_module = {.name = "lib",
+                                              .engine = MODULE_LUA,
+                                              .source = {(const uint8_t *)"\0\xff", 2},
+                                              .functions = two_functions,
+                                              .functions_len = 2};
+
 /* A state with some of everything in it. */
 static struct grid_state *example(void)
 {
@@ -37,6 +45,8 @@ static struct grid_state *example(void)
     ck_assert_int_eq(apply(s, &note), GRID_OK);
     note.number = 7;
     ck_assert_int_eq(apply(s, &note), GRID_EEXISTS);
+    struct grid_command deploy = {.kind = GRID_MODULE_DEPLOY, .u.module = {&one_module, false}};
+    ck_assert_int_eq(apply(s, &deploy), GRID_OK);
     gone(s, both, 2);
     enter(s, 1, 2);
     removed(s, 4, true);
@@ -183,6 +193,9 @@ static size_t examples(struct grid_command *c, struct node_info *info, struct co
         {.kind = GRID_CACHE_CREATE, .u.cache = {slice_str("x/y"), 1000}},
         {.kind = GRID_CACHE_DROP, .u.cache = {slice_str("x/y"), 0}},
         {.kind = GRID_SETTING_SET, .u.setting = {slice_str("voters"), -5}},
+        {.kind = GRID_MODULE_DEPLOY, .u.module = {&one_module, true}},
+        {.kind = GRID_MODULE_REMOVE, .u.name = slice_str("lib")},
+        {.kind = GRID_MODULE_REMOVE},
     };
     memcpy(c, list, sizeof list);
     return sizeof list / sizeof *list;
