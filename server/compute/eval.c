@@ -5,14 +5,13 @@
 #include "compute/eval.h"
 
 #include "base/alloc.h"
-#include "base/sha1.h"
 #include "command/procedures.h"
 #include "compute/redis_priv.h"
 #include "compute/scripts.h"
 
 #include <stdio.h>
 
-enum { FAULT_LINE = 1024, EXTRA = 1, FIRST_KEY = 3 };
+enum { EXTRA = 1, FIRST_KEY = 3 };
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
@@ -55,7 +54,21 @@ static int push_arguments(lua_State *L, void *ctx)
     push_list(L, s->keys, s->keys_len, "KEYS");
     push_list(L, s->values, s->values_len, "ARGV");
     lua_pop(L, 2);
+    redis_show_register(L, false); /* it may be left of a library that failed */
     return 0;
+}
+
+void script_hide_arguments(lua_State *L)
+{
+    static const char *const names[] = {"KEYS", "ARGV"};
+    lua_getupvalue(L, -1, 1);
+    CHECK(vm_protected(L, -1));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushstring(L, names[i]);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+    }
+    lua_pop(L, 2);
 }
 
 static void take_value(lua_State *L, void *ctx)
@@ -65,24 +78,55 @@ static void take_value(lua_State *L, void *ctx)
     redis_write_value(L);
 }
 
+void script_trace(struct buf *out, const char *trace)
+{
+    const char *end;
+    for (bool first = true; (end = strchr(trace, '\n')); trace = end + 1, first = false)
+        if (!first)
+            buf_printf(out, ", called from @%.*s", (int)(end - trace), trace);
+}
+
+/* Where it went wrong; of libraries, how it came there. */
+static void where_add(const struct script *s, struct buf *out, const char *source, int line,
+                      const char *trace)
+{
+    buf_printf(out, " script: %.*s, on @%s:%d", (int)s->name.len, (const char *)s->name.data,
+               source[0] ? source : "user_script", line);
+    if (s->library)
+        script_trace(out, trace);
+    buf_add_u8(out, '.');
+}
+
 /* The error that the code raised, with where. */
 static void take_error(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
     struct vm *vm = vm_of(L);
     size_t len;
-    char line[FAULT_LINE];
+    struct buf line = BUF_INIT;
     bool table = lua_type(L, -1) == LUA_TTABLE;
     if (table) {
         lua_pushliteral(L, "err");
         lua_rawget(L, -2);
     }
     const char *text = luaL_tolstring(L, -1, &len);
-    int n = snprintf(line, sizeof line, "%s%.*s script: %.*s, on @%s:%d.", table ? "" : "ERR ",
-                     len < FAULT_LINE / 2 ? (int)len : FAULT_LINE / 2, text, SHA1_HEX, s->sha,
-                     vm->source[0] ? vm->source : "user_script", vm->line);
+    buf_printf(&line, "%s%.*s", table ? "" : "ERR ",
+               len < SCRIPT_FAULT_MAX ? (int)len : SCRIPT_FAULT_MAX, text);
+    where_add(s, &line, vm->source, vm->line, vm->trace);
     s->out->len = 0;
-    resp_error(s->out, slice_make(line, (size_t)n));
+    resp_error(s->out, buf_slice(&line));
+    buf_release(&line);
+}
+
+static void say_ended(struct script *s, const struct vm_fault *f, const char *changed)
+{
+    struct buf line = BUF_INIT;
+    buf_printf(&line, "ERR the script was ended: %s; %s", f->text, changed);
+    where_add(s, &line, f->source, f->line, f->trace);
+    s->out->len = 0;
+    resp_error(s->out, buf_slice(&line));
+    buf_release(&line);
+    reply_raw(s->call);
 }
 
 /* It ended for another reason than an error of its own. */
@@ -95,8 +139,7 @@ static void say_end(struct script *s, enum vm_end end, const struct vm_fault *f)
     else if (s->too_large)
         reply_errorf(s->call, "ERR the script's answer would be too large; %s", changed);
     else
-        reply_errorf(s->call, "ERR the script was ended: %s; %s script: %.*s, on @%s:%d.", f->text,
-                     changed, SHA1_HEX, s->sha, f->source[0] ? f->source : "user_script", f->line);
+        say_ended(s, f, changed);
 }
 
 static uint64_t clock_us(void *ctx)
@@ -105,7 +148,7 @@ static uint64_t clock_us(void *ctx)
     return call_mono_us(s->call);
 }
 
-static void run(struct script *s, struct slice text)
+void script_run(struct script *s, struct vm_run *run)
 {
     struct call *c = s->call;
     struct vm *vm = machine(c);
@@ -114,18 +157,15 @@ static void run(struct script *s, struct slice text)
         reply_error(c, "OOM there is no memory for scripts");
         return;
     }
-    struct vm_run r = {.code = {slice_make(s->sha, SHA1_HEX), text, "user_script"},
-                       .steps = limits.steps,
-                       .time_us = limits.time_us,
-                       .now_us = clock_us,
-                       .seed = call_random(c),
-                       .push = push_arguments,
-                       .take = take_value,
-                       .error = take_error,
-                       .ctx = s};
+    run->steps = limits.steps;
+    run->time_us = limits.time_us;
+    run->now_us = clock_us;
+    run->seed = call_random(c);
+    run->error = take_error;
+    run->ctx = s;
     struct vm_fault fault;
     s->out = c->raw;
-    enum vm_end end = vm_run(vm, &r, &fault);
+    enum vm_end end = vm_run(vm, run, &fault);
     if (likely(end == VM_DONE || end == VM_FAILED))
         reply_raw(c);
     else if (s->halted)
@@ -178,10 +218,15 @@ static void eval(struct call *c, bool by_digest, bool reads_only)
                        .keys_len = (uint32_t)keys,
                        .values = c->args + FIRST_KEY + keys,
                        .values_len = c->args_len - FIRST_KEY - EXTRA - (uint32_t)keys,
-                       .sha = sha,
+                       .name = slice_make(sha, SHA1_HEX),
                        .reads_only = reads_only || head.reads_only,
                        .client_resp3 = resp3(c)};
-    run(&s, slice_make(text.data + head.bytes, text.len - head.bytes));
+    struct vm_run r = {.code = {.key = s.name,
+                                .text = slice_make(text.data + head.bytes, text.len - head.bytes),
+                                .name = "user_script"},
+                       .push = push_arguments,
+                       .take = take_value};
+    script_run(&s, &r);
 }
 
 void command_eval(struct call *c)

@@ -85,7 +85,8 @@ static bool is_known(struct slice name)
         "discard",     "watch",        "unwatch",      "subscribe",  "psubscribe", "ssubscribe",
         "unsubscribe", "punsubscribe", "sunsubscribe", "auth",       "hello",      "quit",
         "reset",       "script",       "client",       "config",     "cluster",    "monitor",
-        "save",        "shutdown",     "debug",        "slowlog",    NULL,
+        "save",        "shutdown",     "debug",        "slowlog",    "fcall",      "fcall_ro",
+        "function",    NULL,
     };
     for (const char *const *n = names; *n; n++)
         if (arg_is(name, *n))
@@ -201,6 +202,8 @@ static int do_call(lua_State *L, bool raises)
     uint32_t len = (uint32_t)lua_gettop(L);
     struct wanted w = {.args = small, .args_len = len};
     size_t bytes = 0;
+    if (script_of(L)->loading)
+        return luaL_error(L, "Script attempted to access nonexistent global variable 'call'");
     if (!len)
         return raise(L, "ERR Please specify at least one argument for this redis lib call");
     if (len > ARGS_SMALL)
@@ -374,6 +377,20 @@ static void numbers_add(lua_State *L)
     lua_setfield(L, -2, "REDIS_VERSION");
 }
 
+static const char shown; /* place of the registry: what is behind the table `redis` */
+
+void redis_show_register(lua_State *L, bool show)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &shown);
+    lua_pushliteral(L, "register_function");
+    if (show)
+        lua_pushcfunction(L, redis_register_function);
+    else
+        lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
 void redis_open(lua_State *L)
 {
     static const luaL_Reg ours[] = {
@@ -394,6 +411,8 @@ void redis_open(lua_State *L)
     lua_newtable(L);
     vm_functions(L, ours);
     numbers_add(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &shown);
     vm_protect(L);
     lua_setfield(L, -2, "redis");
     redis_open_json(L);

@@ -41,6 +41,7 @@ void job_free(struct job *j)
     verify_free(j);
     free(j->rescue);
     free(j->repair);
+    module_release(j);
     buf_release(&j->reply);
     catalog_unref(j->catalog);
     free(j);
@@ -266,9 +267,11 @@ static enum grid_err setting_set(struct node *n, struct catalog *c, const struct
 }
 
 /* GRID_EUNSUPPORTED with *ret_change false: the request changes nothing. */
-static enum grid_err change(struct node *n, struct catalog *c, const struct admin_request *r,
-                            char *why, bool *ret_change)
+static enum grid_err change(struct job *j, struct catalog *c, bool *ret_change)
 {
+    struct node *n = j->node;
+    const struct admin_request *r = &j->request;
+    char *why = j->why;
     *ret_change = true;
     switch (r->op) {
     case ADMIN_CONTEXT_CREATE:
@@ -283,6 +286,10 @@ static enum grid_err change(struct node *n, struct catalog *c, const struct admi
         return catalog_cache_drop(c, slice_str(r->name), why);
     case ADMIN_SETTINGS_SET:
         return setting_set(n, c, r, why);
+    case ADMIN_MODULE_DEPLOY:
+        return catalog_module_deploy(c, &j->module, r->replace, why);
+    case ADMIN_MODULE_REMOVE:
+        return catalog_module_remove(c, slice_str(r->name), why);
     case ADMIN_NODE_DRAIN:
     case ADMIN_NODE_UNDRAIN:
     case ADMIN_NODE_REMOVE:
@@ -336,9 +343,11 @@ void job_visits(struct job *j)
 /* --- on control, in a grid of several nodes --------------------------------------------------- */
 
 /* False: the request changes nothing. `info` holds what the command borrows. */
-static bool command_of(const struct node *n, const struct admin_request *r,
-                       struct context_info *info, struct grid_command *ret_command)
+static bool command_of(const struct job *j, struct context_info *info,
+                       struct grid_command *ret_command)
 {
+    const struct node *n = j->node;
+    const struct admin_request *r = &j->request;
     struct grid_command *c = ret_command;
     *c = (struct grid_command){0};
     switch (r->op) {
@@ -367,6 +376,15 @@ static bool command_of(const struct node *n, const struct admin_request *r,
         c->kind = GRID_SETTING_SET;
         c->u.setting.name = slice_str(r->name);
         c->u.setting.value = r->value;
+        return true;
+    case ADMIN_MODULE_DEPLOY:
+        c->kind = GRID_MODULE_DEPLOY;
+        c->u.module.info = &j->module;
+        c->u.module.replace = r->replace;
+        return true;
+    case ADMIN_MODULE_REMOVE:
+        c->kind = GRID_MODULE_REMOVE;
+        c->u.name = slice_str(r->name);
         return true;
     default:
         return false;
@@ -402,7 +420,7 @@ static void command_done(void *ctx, const struct grid_done *d)
 {
     struct job *j = ctx;
     if (d->err == GRID_ECLOSED) { /* nobody is there to be told */
-        free(j);
+        job_free(j);
         return;
     }
     j->err = d->err;
@@ -432,8 +450,7 @@ static void job_run_in_grid(struct job *j)
     struct context_info info;
     struct grid_command command;
     j->err = grid_judge(j, j->why);
-    bool changes = !j->err && (command_of(j->node, &j->request, &info, &command) ||
-                               node_command_of(j, &command));
+    bool changes = !j->err && (command_of(j, &info, &command) || node_command_of(j, &command));
     if (changes)
         membership_propose(j->node, &command, command_done, j);
     else if (j->err || (!rescue_begin(j) && verify_begin(j) && repair_begin(j)) || j->err)
@@ -444,6 +461,10 @@ static void job_run(struct note *note, void *thread)
 {
     struct job *j = container_of(note, struct job, note);
     struct node *n = thread;
+    if (j->err) {
+        job_answer(j);
+        return;
+    }
     if (n->membership) {
         job_run_in_grid(j);
         return;
@@ -453,7 +474,7 @@ static void job_run(struct note *note, void *thread)
         return;
     }
     struct catalog *next = catalog_copy(n->catalog);
-    j->err = change(n, next, &j->request, j->why, &j->changed);
+    j->err = change(j, next, &j->changed);
     if (!j->err && j->changed) {
         next->revision = n->catalog->revision + 1;
         j->err = catalog_keep(n, next, j->why);
@@ -485,5 +506,7 @@ void administration(void *worker, const struct ticket *to, const struct admin_re
     struct worker *w = worker;
     struct job *j = job_new(w->node, request);
     j->to = *to;
+    if (request->op == ADMIN_MODULE_DEPLOY)
+        module_read(w, j);
     loop_post(w->node->loop, &j->note.mail);
 }

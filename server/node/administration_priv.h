@@ -5,7 +5,8 @@
  *   census.c          asking the other nodes, and answering them
  *   verify.c          copies compared
  *   repair.c          one of them given up, and made anew
- *   rescue.c          partitions that nobody leads, or that are lost */
+ *   rescue.c          partitions that nobody leads, or that are lost
+ *   modules.c         sources of modules read, and what is told of modules */
 #ifndef GRIDD_NODE_ADMINISTRATION_PRIV_H
 #define GRIDD_NODE_ADMINISTRATION_PRIV_H
 
@@ -70,6 +71,8 @@ struct job {
     struct rescue *rescue;
     uint64_t rescued; /* partitions, by changes of the control state */
     struct repair *repair;
+    struct module_info module; /* MODULE_DEPLOY; its functions and source are the job's */
+    struct buf source;
 };
 
 struct visit {
@@ -133,6 +136,12 @@ void repair_visit(struct worker *w, struct job *j, struct share *share);
 bool repair_begin(struct job *j);
 bool repair_judge(struct job *j);
 void repair_reply(struct job *j, struct admin_reply *reply);
+
+/* modules.c */
+/* On the worker that was asked: read the source. j->err: it is no module. */
+void module_read(struct worker *w, struct job *j);
+void module_release(struct job *j);
+void modules_reply(struct job *j, struct admin_reply *reply);
 
 /* rescue.c: RECOVER and RESET in a grid of several; true: job_visits() comes later. */
 bool rescue_begin(struct job *j);

@@ -656,6 +656,9 @@ void reply_make(struct job *j)
         [ADMIN_VERIFY] = verify_reply,
         [ADMIN_PARTITION_REPAIR] = repair_reply,
         [ADMIN_PARTITION_RESET] = rescue_reply,
+        [ADMIN_MODULE_DEPLOY] = modules_reply,
+        [ADMIN_MODULE_LIST] = modules_reply,
+        [ADMIN_MODULE_SHOW] = modules_reply,
     };
     struct admin_reply reply = {.revision = j->catalog->revision};
     unsigned op = (unsigned)j->request.op;

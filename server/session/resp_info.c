@@ -214,9 +214,9 @@ static void info_result(struct resp_session *r, struct resp_slot *slot, uint64_t
                         uint32_t part, const struct result *res)
 {
     struct info *i = slot->state;
-    if (part == 0)
+    if (part == 0 && !res->status)
         buf_add(&i->samples, res->value.data, res->value.len);
-    else
+    else if (part)
         slot->sum += res->number;
     if (--slot->left)
         return;

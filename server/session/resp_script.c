@@ -1,12 +1,14 @@
-/* resp_script.c - scripts of clients: EVAL and its kin, and SCRIPT.
+/* resp_script.c - code of clients: EVAL and its kin, FCALL, and SCRIPT.
  *
  *   EVAL text ...    -> kept by its digest, node-wide -> text ... digest | compute/eval.c, at the
  *   EVALSHA sha ...  -> its text, or NOSCRIPT         -> sha ... text    | partition of its keys
+ *   FCALL name ...   -> how much is known of modules  -> name ... so much | compute/fcall.c
  *
- * A script without keys is placed by its digest. */
+ * Without keys a script is placed by its digest, a function by its name. */
 #include "session/resp_priv.h"
 
 #include "compute/eval.h"
+#include "compute/library.h"
 #include "compute/scripts.h"
 
 #include <stdio.h>
@@ -18,6 +20,11 @@ enum { TEXT = 1, FIRST_KEY = 3 };
 static bool by_digest(const struct resp_request *q)
 {
     return q->command->procedure == command_evalsha || q->command->procedure == command_evalsha_ro;
+}
+
+static bool is_function(const struct resp_command *c)
+{
+    return c->procedure == command_fcall || c->procedure == command_fcall_ro;
 }
 
 /* A copy of the turn. NULL data: no room. */
@@ -50,18 +57,48 @@ static struct slice extra_of(struct resp_session *r, const struct resp_request *
     return extra;
 }
 
+/* Whether there is such a function the shard says, which may know more; a name that none can have
+ * is no key to place it by. NULL: nothing is wrong. */
+static const char *function_fault(struct resp_session *r, const struct resp_request *q)
+{
+    const struct module *m;
+    const char *line;
+    struct slice name = q->args[TEXT];
+    if (!module_name_good(name))
+        return library_no_function;
+    if (library_keys(q->args, q->args_len, false, &line) >= 0)
+        return NULL;
+    return catalog_function(session_catalog(&r->base), name, &m) ? line : library_no_function;
+}
+
+static struct slice function_extra(struct resp_session *r)
+{
+    uint8_t revision[LIBRARY_EXTRA_BYTES];
+    store_u64(revision, session_catalog(&r->base)->modules_revision);
+    return turn_copy(r, slice_make(revision, sizeof revision));
+}
+
+static const char *script_fault(const struct resp_request *q)
+{
+    const char *line = NULL;
+    bool no_name = by_digest(q) && q->args[TEXT].len != SHA1_HEX;
+    if (!no_name)
+        (void)eval_keys(q->args, q->args_len, false, &line);
+    return line;
+}
+
 enum resp_taken resp_script_complete(struct resp_session *r, const struct resp_request *q,
                                      struct resp_request *ret_whole)
 {
-    const char *line;
     struct buf fault = BUF_INIT;
-    bool no_name = by_digest(q) && q->args[TEXT].len != SHA1_HEX;
-    if (!no_name && eval_keys(q->args, q->args_len, false, &line) < 0)
+    bool function = is_function(q->command);
+    const char *line = function ? function_fault(r, q) : script_fault(q);
+    if (line)
         buf_add(&fault, line, strlen(line));
     struct slice *args = arena_alloc(r->base.arena, (q->args_len + 1) * sizeof *args);
     struct slice extra = {NULL, 0};
     if (args && !fault.len)
-        extra = extra_of(r, q, &fault);
+        extra = function ? function_extra(r) : extra_of(r, q, &fault);
     bool said = fault.len > 0;
     if (said) {
         struct buf *out = resp_open_now(r);
@@ -86,9 +123,10 @@ struct resp_keys resp_script_keys(const struct resp_command *c, const struct sli
     int64_t keys = eval_keys(args, args_len, true, &fault);
     if (keys > 0)
         return (struct resp_keys){FIRST_KEY, FIRST_KEY + (uint32_t)keys - 1, 1};
-    bool digest_first = c->procedure == command_evalsha || c->procedure == command_evalsha_ro;
-    uint32_t digest = digest_first ? (uint32_t)TEXT : args_len - 1;
-    return (struct resp_keys){digest, digest, 1};
+    bool name_first =
+        c->procedure == command_evalsha || c->procedure == command_evalsha_ro || is_function(c);
+    uint32_t name = name_first ? (uint32_t)TEXT : args_len - 1;
+    return (struct resp_keys){name, name, 1};
 }
 
 /* --- SCRIPT ----------------------------------------------------------------------------------- */

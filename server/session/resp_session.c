@@ -185,7 +185,8 @@ static enum resp_taken refuse_subscribed(struct resp_session *r, const struct re
 /* Who has yet to say who he is, what is queued, and what is done alone. */
 static enum resp_taken do_gated(struct resp_session *r, const struct resp_request *q)
 {
-    if (unlikely(r->gate & GATE_PARTING)) /* clients ask another node, as they do of Redis */
+    if (unlikely(r->gate & GATE_PARTING) &&
+        !r->job.begun) /* clients ask another node, as they do of Redis */
         return refuse_line(r, slice_str("LOADING The node is stopping; nothing was done"));
     if ((r->gate & GATE_STRANGER) && !(q->command->flags & RESP_NO_AUTH))
         return refuse_line(r, slice_str("NOAUTH Authentication required."));
@@ -341,8 +342,7 @@ static void resp_collected(struct session *s, uint64_t number, const struct coll
 static void resp_admin_result(struct session *s, uint64_t number, enum grid_err status,
                               struct slice detail, struct slice reply)
 {
-    struct result res = {.status = status, .reply = REPLY_BULK, .value = reply};
-    (void)detail;
+    struct result res = {.status = status, .reply = REPLY_BULK, .value = status ? detail : reply};
     resp_result(s, number, 0, &res);
 }
 

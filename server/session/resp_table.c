@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "command/commands.h"
 #include "compute/eval.h"
+#include "compute/library.h"
 #include "session/resp_priv.h"
 
 #define CALL(fn, how) .procedure = (fn), .split = RESP_SPLIT_##how

@@ -89,6 +89,12 @@ bool call_again(const struct call *c);
 /* The op has changed something so far. */
 bool call_changed(const struct call *c);
 
+/* What the shard knows of the grid; may be older than what the caller knows. */
+const struct catalog *call_catalog(const struct call *c);
+/* The op is answered with `err`, not with a reply: leave any and return. Nothing was changed.
+ * False: it is one of several steps, so it cannot be. */
+bool call_refuse(struct call *c, enum grid_err err);
+
 /* What such a procedure may take; settings of the grid. */
 struct call_limits {
     uint64_t steps;

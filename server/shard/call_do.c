@@ -121,6 +121,20 @@ void call_fetch_wanted(struct job *j)
     cold_ask_key(j->s, j->partition, cache_number(j->op->cache), k->key, k->hash, j->parked, at);
 }
 
+const struct catalog *call_catalog(const struct call *c)
+{
+    return c->job->s->catalog;
+}
+
+bool call_refuse(struct call *c, enum grid_err err)
+{
+    if (c->job->op->steps_len)
+        return false;
+    CHECK(!call_changed(c));
+    c->job->refused = err;
+    return true;
+}
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 struct call_limits call_limits(const struct call *c)

@@ -145,6 +145,10 @@ void transaction_run(struct job *j, struct call *c)
         call_fetch_wanted(j);
         return;
     }
+    if (unlikely(j->refused)) {
+        job_fail(j, j->refused);
+        return;
+    }
     if (!m->effects_len && !call_recorded(j->op)) {
         call_answer(j, c);
         return;

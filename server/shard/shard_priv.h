@@ -124,6 +124,7 @@ struct job {
     uint64_t depends;               /* version a refusal, or a reply, depends on */
     bool transaction;               /* CALL: its steps are applied one by one */
     const struct key_state *wanted; /* CALL: a key that must be fetched before it can go on */
+    enum grid_err refused;          /* CALL: by its procedure */
     uint32_t failed_at;
 };
 

@@ -103,6 +103,46 @@ static void fill_settings(struct arena *a, Grid__AdminReply *m, const struct adm
     m->n_settings = SETTINGS_LEN;
 }
 
+static void fill_functions(struct arena *a, Grid__ModuleInfo *to, const struct module_info *from)
+{
+    Grid__FunctionInfo *rows;
+    TAKE_LIST(a, Grid__FunctionInfo, from->functions_len, &rows, &to->functions);
+    for (size_t i = 0; i < from->functions_len; i++) {
+        const struct module_function *f = &from->functions[i];
+        grid__function_info__init(&rows[i]);
+        rows[i].name = wire_text(f->name);
+        rows[i].help = wire_text(f->help);
+        rows[i].flags = wire_take(a, (size_t)__builtin_popcount(f->flags), sizeof(char *));
+        for (unsigned flag = 1; flag <= f->flags; flag <<= 1)
+            if (f->flags & flag)
+                rows[i].flags[rows[i].n_flags++] = wire_text(module_flag_text(flag));
+    }
+    to->n_functions = from->functions_len;
+}
+
+static void fill_modules(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    Grid__ModuleInfo *rows;
+    TAKE_LIST(a, Grid__ModuleInfo, r->modules_len, &rows, &m->modules);
+    for (size_t i = 0; i < r->modules_len; i++) {
+        const struct module *from = r->modules[i].module;
+        grid__module_info__init(&rows[i]);
+        rows[i].name = wire_text(from->info.name);
+        rows[i].engine = wire_text("lua");
+        rows[i].version = from->info.version;
+        rows[i].digest = wire_take(a, SHA1_HEX + 1, 1);
+        memcpy(rows[i].digest, from->digest, SHA1_HEX);
+        rows[i].size = from->info.source.len;
+        fill_functions(a, &rows[i], &from->info);
+        if (!r->modules[i].with_source)
+            continue;
+        rows[i].source.len = from->info.source.len;
+        rows[i].source.data = wire_take(a, from->info.source.len, 1);
+        memcpy(rows[i].source.data, from->info.source.data, from->info.source.len);
+    }
+    m->n_modules = r->modules_len;
+}
+
 static void fill_copies(struct arena *a, Grid__PartitionInfo *to,
                         const struct admin_partition *from)
 {
@@ -224,6 +264,7 @@ void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
     fill_caches(a, &m, reply);
     fill_settings(a, &m, reply);
     fill_partitions(a, &m, reply);
+    fill_modules(a, &m, reply);
     m.revision = reply->revision;
     m.verified = reply->verified;
     m.entries = reply->entries;

@@ -1,6 +1,6 @@
-/* admin.h - what gridctl asks of a node and is told, as plain structs. A request has no pointers,
- * so that it can be copied to the control thread as it is. A reply borrows everything; it is
- * encoded where it is made, and travels as bytes. */
+/* admin.h - what gridctl asks of a node and is told, as plain structs. A request is copied to the
+ * control thread as it is, and what it borrows (a source) beside it. A reply borrows everything; it
+ * is encoded where it is made, and travels as bytes. */
 #ifndef GRIDD_WIRE_ADMIN_H
 #define GRIDD_WIRE_ADMIN_H
 
@@ -36,7 +36,11 @@ enum {
     X(REBALANCE_PAUSE, 18, "rebalance pause")                                                      \
     X(REBALANCE_RESUME, 19, "rebalance resume")                                                    \
     X(VERIFY, 20, "verify")                                                                        \
-    X(PARTITION_REPAIR, 21, "partition repair")
+    X(PARTITION_REPAIR, 21, "partition repair")                                                    \
+    X(MODULE_DEPLOY, 22, "module deploy")                                                          \
+    X(MODULE_LIST, 23, "module list")                                                              \
+    X(MODULE_SHOW, 24, "module show")                                                              \
+    X(MODULE_REMOVE, 25, "module remove")
 
 enum admin_op {
 #define X(name, code, text) ADMIN_##name = (code),
@@ -59,7 +63,9 @@ enum context_field {
 
 struct admin_request {
     enum admin_op op;
-    char name[PATH_BYTES_MAX + 1];  /* context, context/cache, setting or node */
+    /* Context, context/cache, setting, node or module. MODULE_DEPLOY: empty, as the source says;
+     * MODULE_REMOVE: empty, all (inside the node only). */
+    char name[PATH_BYTES_MAX + 1];
     struct context_info context;    /* CONTEXT_*, PARTITION_REPAIR; ids 0, caches NULL */
     unsigned fields;                /* CONTEXT_ALTER: enum context_field, or-ed */
     msec_t ttl_ms;                  /* CACHE_CREATE */
@@ -70,7 +76,9 @@ struct admin_request {
     bool freeze;                    /* likewise: let writes to them wait for a moment */
     bool all_partitions;
     bool accept_loss; /* PARTITION_RECOVER, NODE_REMOVE */
-    bool json;        /* the reply, by wire_admin_reply_json() */
+    bool replace;     /* MODULE_DEPLOY: the one of its name */
+    struct slice source;
+    bool json; /* the reply, by wire_admin_reply_json() */
 };
 
 struct admin_context {
@@ -84,6 +92,11 @@ struct admin_cache {
     const struct context_info *context;
     const struct cache_info *info;
     uint64_t entries;
+};
+
+struct admin_module {
+    const struct module *module;
+    bool with_source;
 };
 
 struct admin_copy { /* VERIFY: of a partition */
@@ -164,6 +177,8 @@ struct admin_reply {
     const int64_t *settings; /* SETTINGS_LEN values in the order of settings.def, or NULL */
     const struct admin_partition *partitions;
     size_t partitions_len;
+    const struct admin_module *modules;
+    size_t modules_len;
     uint64_t revision;
     uint32_t verified; /* VERIFY: partitions that are equal everywhere */
     uint64_t entries;  /* ... and what is in them */

@@ -165,11 +165,15 @@ static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, st
     for (size_t i = 0; i < m->n_fields; i++)
         if (!field_named(m->fields[i], &to->fields))
             refuse(r, GRID_EBAD_REQUEST, "no such field of a context");
+    if (to->op == ADMIN_MODULE_REMOVE && !to->name[0])
+        refuse(r, GRID_EBAD_REQUEST, "no module is named");
     to->value = m->value;
     to->partition = m->partition;
     to->all_partitions = m->all_partitions;
     to->accept_loss = m->accept_loss;
     to->count = m->count;
+    to->replace = m->replace;
+    to->source = wire_bytes(m->source);
     if (to->op == ADMIN_VERIFY && (!to->count || to->count > VERIFY_MAX))
         refuse(r, GRID_EBAD_REQUEST, "too many partitions, or none");
     r->admin = to;

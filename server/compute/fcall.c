@@ -1,0 +1,147 @@
+/* fcall.c - functions of libraries as procedures: the first level of the library runs, then the
+ * function that it registered. */
+#include "base/codec.h"
+#include "command/procedures.h"
+#include "compute/library.h"
+#include "compute/redis_priv.h"
+#include "control/catalog.h"
+
+#include <stdio.h>
+
+enum { EXTRA = 1, FUNCTION = 1, FIRST_KEY = 3, CODE_KEY_BYTES = 9 };
+
+static const char kept_function; /* place of the registry: what is called in this run */
+
+void redis_keep_function(lua_State *L)
+{
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_function);
+}
+
+/* The first level has no arguments, and the environment none of a script before. */
+static int push_nothing(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    lua_pushnil(L);
+    redis_keep_function(L);
+    script_hide_arguments(L);
+    redis_show_register(L, true);
+    s->loading = true;
+    return 0;
+}
+
+static void push_list(lua_State *L, const struct slice *list, uint32_t len)
+{
+    lua_createtable(L, (int)len, 0);
+    for (uint32_t i = 0; i < len; i++) {
+        lua_pushlstring(L, list[i].len ? (const char *)list[i].data : "", list[i].len);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static void call_function(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    s->loading = false;
+    redis_show_register(L, false);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_function) != LUA_TFUNCTION)
+        redis_raise(L, slice_str("ERR the library did not register it this time"));
+    lua_pushnil(L);
+    redis_keep_function(L);
+    push_list(L, s->keys, s->keys_len);
+    push_list(L, s->values, s->values_len);
+    lua_call(L, 2, 1);
+    s->out->len = 0;
+    redis_write_value(L);
+}
+
+int64_t library_keys(const struct slice *args, uint32_t args_len, bool extra,
+                     const char **ret_fault)
+{
+    int64_t n, most = (int64_t)args_len - FIRST_KEY - (extra ? EXTRA : 0);
+    *ret_fault = most < 0                    ? "ERR wrong number of arguments for 'fcall' command"
+                 : !arg_integer(args[2], &n) ? "ERR Bad number of keys provided"
+                 : n > most ? "ERR Number of keys can't be greater than number of args"
+                 : n < 0    ? "ERR Number of keys can't be negative"
+                            : NULL;
+    return *ret_fault ? -1 : n;
+}
+
+/* The shard knows all that the door knew; else the call is answered. */
+static bool up_to_date(struct call *c)
+{
+    struct slice extra = c->args[c->args_len - 1];
+    if (extra.len != LIBRARY_EXTRA_BYTES) {
+        reply_error(c, library_no_function);
+        return false;
+    }
+    if (likely(load_u64(extra.data) <= call_catalog(c)->modules_revision))
+        return true;
+    if (call_refuse(c, GRID_EBUSY))
+        reply_null(c); /* nobody sees it */
+    else
+        reply_error(c, "TRYAGAIN the functions are not known here yet");
+    return false;
+}
+
+static void run(struct call *c, const struct module *m, const struct module_function *f,
+                uint32_t keys)
+{
+    char code_key[CODE_KEY_BYTES] = "m";
+    struct script s = {.call = c,
+                       .keys = c->args + FIRST_KEY,
+                       .keys_len = keys,
+                       .values = c->args + FIRST_KEY + keys,
+                       .values_len = c->args_len - FIRST_KEY - EXTRA - keys,
+                       .name = slice_str(f->name),
+                       .library = true,
+                       .reads_only = f->flags & MODULE_NO_WRITES,
+                       .client_resp3 = resp3(c)};
+    store_u64((uint8_t *)code_key + 1, m->info.version);
+    struct vm_run r = {.code = {.key = slice_make(code_key, CODE_KEY_BYTES),
+                                .text = library_code(m->info.source),
+                                .name = m->info.name},
+                       .push = push_nothing,
+                       .take = call_function};
+    script_run(&s, &r);
+}
+
+static void fcall(struct call *c, bool reads_only)
+{
+    const char *fault;
+    const struct module *m;
+    int64_t keys = library_keys(c->args, c->args_len, true, &fault);
+    if (c->args_len <= FIRST_KEY) {
+        reply_error(c, fault);
+        return;
+    }
+    if (!up_to_date(c))
+        return;
+    const struct module_function *f = catalog_function(call_catalog(c), c->args[FUNCTION], &m);
+    if (!f)
+        reply_error(c, library_no_function);
+    else if (keys < 0)
+        reply_error(c, fault);
+    else if (reads_only && !(f->flags & MODULE_NO_WRITES))
+        reply_error(c, "ERR Can not execute a script with write flag using *_ro command.");
+    else
+        run(c, m, f, (uint32_t)keys);
+}
+
+void command_fcall(struct call *c)
+{
+    fcall(c, false);
+}
+
+void command_fcall_ro(struct call *c)
+{
+    fcall(c, true);
+}
+
+__attribute__((constructor)) static void procedures_make(void)
+{
+    static const struct procedure_info ours[] = {
+        {command_fcall, 71, true, -3, 0, 0, 0, true},
+        {command_fcall_ro, 72, false, -3, 0, 0, 0, true},
+    };
+    procedures_add(ours, sizeof ours / sizeof *ours);
+}
