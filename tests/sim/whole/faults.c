@@ -394,24 +394,34 @@ static bool bad_from_start(const struct world *w, const struct simnode *n, uint3
     return false;
 }
 
-/* Who has most, of those that are up. */
+/* Who has most, of those that are up; nobody remembers a copy without records. */
 static struct replica_member most(struct world *w, uint32_t id, uint32_t partition)
 {
     struct replica_member best = {0};
-    uint64_t last = 0;
+    uint64_t best_last = 0;
     for (unsigned i = 0; i < w->nodes_len; i++) {
         const struct simnode *n = &w->nodes[i];
         const struct partition *p = n->running ? part_of(n, id, partition) : NULL;
-        if (!p || p->damaged || p->replica.copying || replica_last(&p->replica) <= last)
+        uint64_t last = p ? replica_last(&p->replica) : 0;
+        if (!n->running || (p && (p->damaged || p->replica.copying)) ||
+            (best.node && last <= best_last))
             continue;
         best = n->self;
-        last = replica_last(&p->replica);
+        best_last = last;
     }
     return best;
 }
 
-/* A damaged copy that was alone, and started anew before it had given the lead back, does not know
- * to whom: an operator stops it, and has the one lead that has most. */
+static bool all_run(const struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        if (!w->nodes[i].running && !w->nodes[i].removed)
+            return false;
+    return true;
+}
+
+/* A damaged copy that was alone, and started anew, or was taken for dead, before it had given the
+ * lead back, does not know to whom: an operator stops it, and has the one lead that has most. */
 static void rescue(struct world *w, uint32_t id, uint32_t partition)
 {
     struct replica_config c;
@@ -421,7 +431,7 @@ static void rescue(struct world *w, uint32_t id, uint32_t partition)
     const struct partition *p = n && n->running ? part_of(n, id, partition) : NULL;
     if (!n || !bad_from_start(w, n, id, partition))
         return;
-    if (c.led && p && p->damaged && p->replica.phase == REPLICA_SERVING) {
+    if (c.led && p && p->damaged && p->replica.phase == REPLICA_SERVING && all_run(w)) {
         node_stop(n, false);
         n->back_at = w->now + 5000;
     } else if (!c.led && !n->running) {
@@ -444,7 +454,7 @@ static void calm_people(struct world *w)
     contexts_make(w);
     if (below(w, 20) == 0)
         reset_lost(w);
-    if (w->mix.bad && w->now - w->calm_at > DAMAGE_MS && below(w, 20) == 0)
+    if (w->mix.damage && w->now - w->calm_at > DAMAGE_MS && below(w, 20) == 0)
         rescue_all(w);
     if (below(w, 20) == 0)
         setting(w, "rebuild_delay", 500);

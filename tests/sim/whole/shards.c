@@ -242,12 +242,26 @@ void shard_link(struct simshard *h, struct end *end, unsigned other, bool up)
     }
 }
 
+/* As its checkpoint says at the next start; of a node that goes on under a new boot id, too. */
+static void bad_keep(struct simshard *h)
+{
+    h->bad = xrealloc(h->bad, h->s->partitions_len + 1, sizeof *h->bad);
+    h->bad_len = 0;
+    list_for_each (it, &h->s->partitions) {
+        const struct partition *p = list_entry(it, struct partition, link);
+        if (p->damaged && p->context)
+            h->bad[h->bad_len++] = (struct bad_copy){p->context_id, p->index};
+    }
+}
+
 void shard_news(struct simshard *h, struct grid_state *state, struct replica_member self)
 {
     struct world *w = h->node->w;
     struct grid_state *old = h->state;
     route_ops(h, wall(h)); /* what came before is done by what was known then */
     h->state = grid_state_ref(state);
+    if (h->self.node && !replica_member_eq(h->self, self))
+        bad_keep(h);
     h->self = h->over ? (struct replica_member){0, 0} : self;
     shard_set_grid(h->s, h->state, h->self, wall(h));
     for (unsigned i = 0; i < w->nodes_len; i++)
@@ -440,18 +454,6 @@ void shard_damage(struct simshard *h, uint32_t context, uint32_t partition)
           context);
     shard_recover_damage(h->s, context, (uint16_t)partition);
     shard_dirty(h);
-}
-
-/* As its checkpoint says at the next start. */
-static void bad_keep(struct simshard *h)
-{
-    h->bad = xrealloc(h->bad, h->s->partitions_len + 1, sizeof *h->bad);
-    h->bad_len = 0;
-    list_for_each (it, &h->s->partitions) {
-        const struct partition *p = list_entry(it, struct partition, link);
-        if (p->damaged && p->context)
-            h->bad[h->bad_len++] = (struct bad_copy){p->context_id, p->index};
-    }
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
