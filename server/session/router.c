@@ -466,6 +466,17 @@ void flight_answered(struct router *r, struct router_link *l, uint64_t number, u
     place_settle(r, p);
 }
 
+void flight_unread(struct router *r, struct router_link *l, uint64_t number, enum grid_err err)
+{
+    struct flight *f = flight_find(r, number);
+    if (!f || f->state != FLIGHT_SENT || f->link != l)
+        return;
+    struct place *p = f->place;
+    flight_lose(f);
+    flight_fail(r, f, err);
+    place_settle(r, p);
+}
+
 static void flight_local(struct router_waiter *w, const struct ticket *to, const struct result *res)
 {
     struct router *r = container_of(w, struct router, waiter);

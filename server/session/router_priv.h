@@ -118,6 +118,8 @@ uint64_t router_revision(const struct router *r);
  * state that who answered knew. */
 void flight_answered(struct router *r, struct router_link *l, uint64_t number, uint64_t revision,
                      const struct result *res);
+/* Likewise, one that cannot be read here: why. */
+void flight_unread(struct router *r, struct router_link *l, uint64_t number, enum grid_err err);
 /* False: no node that means well answers so; sessions rely on what is looked at here. */
 bool flight_may_be_told(const struct router *r, uint64_t number, const struct result *res);
 /* All that was sent by `l` is held again. */

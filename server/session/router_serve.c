@@ -238,8 +238,11 @@ bool router_message(struct router *r, struct router_link *l, struct slice messag
     enum grid_err err = wire_forward_decode(message, arena, &m);
     router_now(r, now);
     if (unlikely(err)) {
+        enum grid_err why = err == GRID_ENOMEM ? GRID_EBUSY : err;
         if (m.kind == WIRE_ASK && m.number)
-            ask_refuse(l, m.number, err == GRID_ENOMEM ? GRID_EBUSY : err);
+            ask_refuse(l, m.number, why);
+        if (m.kind == WIRE_ANSWER && err != GRID_EBAD_REQUEST)
+            flight_unread(r, l, m.number, why);
         return err != GRID_EBAD_REQUEST;
     }
     switch (m.kind) {

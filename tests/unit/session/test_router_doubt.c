@@ -149,6 +149,46 @@ START_TEST(an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last)
 }
 END_TEST
 
+/* Node 2 answers `op` of node 1 with `res`, while node 1 has no memory left for its items. */
+static enum grid_err told_without_memory(struct op op, const struct result *res)
+{
+    struct grid_state *s = founded(3);
+    uint32_t context = make_context(s, "all", 4, 2, DURABILITY_ASYNC, 1);
+    struct router_conf conf = {.bytes_max = 1 << 20};
+    struct router_ports ports = {.reply = reply, .send = send};
+    struct router *r = router_new(&conf, &ports);
+    struct router_link *two = link_to(r, 2);
+    struct arena *a = arena_new(1 << 20);
+    struct buf bytes = BUF_INIT;
+    op.cache = context << 16 | 1;
+    op.partition = 1;
+    answers = 0;
+    router_set_grid(r, led_by(s, context, 2), (struct replica_member){1, 1}, 1);
+    router_take(r, &op, 1);
+    wire_forward_answer(&bytes, 1, s->revision, res);
+    ck_assert_ptr_nonnull(arena_alloc(a, 1 << 20));
+    ck_assert(router_message(r, two, buf_slice(&bytes), a, 1));
+    ck_assert_uint_eq(answers, 1);
+    router_check(r);
+    router_free(r);
+    arena_free(a);
+    buf_release(&bytes);
+    grid_state_unref(s);
+    return told;
+}
+
+START_TEST(an_answer_that_finds_no_memory_is_told_at_once)
+{
+    struct scan_item item = {.key = slice_str("k")};
+    struct result page = {.items = &item, .items_len = 1}, done = {.number = 1};
+    struct op scan = {.kind = OP_SCAN, .limit = 1};
+    struct op incr = {.kind = OP_INCR, .key = slice_str("k")};
+    ck_assert_int_eq(told_without_memory(scan, &page), GRID_EBUSY);
+    ck_assert_int_eq(told_without_memory(incr, &page), GRID_EIN_DOUBT);
+    ck_assert_int_eq(told_without_memory(incr, &done), GRID_OK);
+}
+END_TEST
+
 /* --- what is asked again, and what came after it ---------------------------------------------- */
 
 enum became { LOST, REFUSED, DONE };
@@ -295,6 +335,7 @@ END_TEST
 
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
           who_has_looked_is_believed, an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last,
+          an_answer_that_finds_no_memory_is_told_at_once,
           a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done,
           a_write_that_is_asked_again_says_which_later_one_may_have_overtaken_it,
           a_write_is_not_asked_again_behind_what_the_leader_cannot_look_for,
