@@ -63,7 +63,7 @@ void faults_draw(struct world *w)
     m->length = 4000 + below(w, 12000);
     m->clients = 2 + (unsigned)below(w, CLIENTS - 1);
     m->pace = 10 + below(w, 60);
-    m->bad = w->seed % 8 == 5 ? 60 : 0;
+    m->bad = w->seed % 8 == 5 && m->nodes > 2 ? 60 : 0; /* of two none can be stopped to help */
     if (m->bad) /* what only a node has that is down is not given up */
         m->wipe = m->remove = 0;
     m->hold = below(w, 3) ? 0 : below(w, 2) ? 200 + below(w, 2000) : 600000;
