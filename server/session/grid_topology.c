@@ -6,13 +6,16 @@
 #include "control/state.h"
 #include "wire/topology.h"
 
+/* Who is not among the nodes that it knows of: it was removed, or is not in yet. */
+enum { NOBODY = UINT32_MAX };
+
 /* Number of this node if it has lost touch with the grid; else 0. */
 static uint32_t astray(const struct session *s, const struct grid_state *now)
 {
     if (!s->ports->astray || !s->ports->astray(s->ports->ctx))
         return 0;
     const struct grid_node *self = grid_state_node_by_id(now, s->view->node_id);
-    return self ? self->number : 0;
+    return self ? self->number : NOBODY;
 }
 
 void grid_topology_push(struct session *s)

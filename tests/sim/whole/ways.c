@@ -85,7 +85,7 @@ static void push(struct simshard *h, unsigned client)
     e->client = client;
     e->number = f->link;
     e->state = grid_state_ref(h->state);
-    e->astray = h->astray && grid_state_node_by_id(h->state, h->node->info.id);
+    e->astray = h->astray;
     tally.pushes++;
 }
 

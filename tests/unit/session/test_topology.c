@@ -96,5 +96,21 @@ START_TEST(a_node_that_has_lost_touch_says_so_and_takes_it_back)
 }
 END_TEST
 
+START_TEST(a_node_that_was_removed_says_so_too_though_nobody_has_its_number)
+{
+    struct fake *f = greeted();
+    pass_over(f);
+    memset(f->view.node_id, 99, sizeof f->view.node_id);
+    lost = true;
+    session_news(f->session);
+    Grid__Response *r = pushed(f);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_uint_eq(r->owners->astray, UINT32_MAX);
+    grid__response__free_unpacked(r, NULL);
+    end(f);
+}
+END_TEST
+
 UNIT_MAIN("session/topology", all_is_pushed_after_the_greeting_and_nothing_until_something_changes,
-          a_node_that_has_lost_touch_says_so_and_takes_it_back)
+          a_node_that_has_lost_touch_says_so_and_takes_it_back,
+          a_node_that_was_removed_says_so_too_though_nobody_has_its_number)
