@@ -19,6 +19,8 @@ command_fn cmd_partition_list, cmd_partition_recover, cmd_partition_reset, cmd_p
 /* cmd_grid.c */
 command_fn cmd_drain, cmd_undrain, cmd_remove;
 command_fn cmd_rebalance_status, cmd_rebalance_pause, cmd_rebalance_resume;
+/* cmd_module.c */
+command_fn cmd_module_deploy, cmd_module_list, cmd_module_show, cmd_module_remove;
 /* cmd_verify.c */
 command_fn cmd_verify;
 /* cmd_status.c */

@@ -393,6 +393,21 @@ struct grid_status {
     uint64_t unplaced; /* copies that contexts ask, and for which there are too few nodes */
     bool rebalance_paused;
 };
+struct grid_function_info { /* of a module */
+    char name[GRID_NAME_BYTES];
+    char help[256];
+    char flags[96]; /* "no-writes,allow-oom" */
+};
+struct grid_module_info {
+    char name[GRID_NAME_BYTES];
+    char engine[16];  /* lua */
+    char digest[41];  /* SHA-1 of the source, in hex */
+    uint64_t version; /* greater than all that were deployed before, of any module */
+    uint64_t size;    /* of the source, bytes */
+    struct grid_function_info *functions;
+    size_t functions_len;
+    struct grid_bytes source; /* of one that was asked for by its name; else empty */
+};
 struct grid_location {
     uint32_t partition, slot, shard;
     uint64_t epoch;
@@ -442,6 +457,17 @@ GRID_API GRID_MUST_USE enum grid_err grid_setting_set(struct grid *g, const char
 GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const char *context,
                                                          struct grid_partition_info **ret_list,
                                                          size_t *ret_len);
+/* Deploy a library of functions, in the place of one of its name. `name` NULL: what its first line
+ * says ("#!lua name=NAME"). Where it is no such library, nothing is deployed, and
+ * grid_error_detail() says why, with its name and line. One module in *ret_module. */
+GRID_API GRID_MUST_USE enum grid_err grid_module_deploy(struct grid *g, const char *name,
+                                                        struct grid_bytes source,
+                                                        struct grid_module_info **ret_module);
+/* name NULL: all, without their sources. */
+GRID_API GRID_MUST_USE enum grid_err grid_module_list(struct grid *g, const char *name,
+                                                      struct grid_module_info **ret_list,
+                                                      size_t *ret_len);
+GRID_API GRID_MUST_USE enum grid_err grid_module_remove(struct grid *g, const char *name);
 /* Give up what is damaged in the context's partitions and go on with what is readable. Loses data:
  * say so to a person first. *ret_partitions (NULL is fine): how many go on. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context,

@@ -353,6 +353,89 @@ enum grid_err grid_cache_list(struct grid *g, const char *context,
     return admin(g, &m, convert_caches, &out);
 }
 
+/* --- modules ---------------------------------------------------------------------------------- */
+
+static void take_functions(struct heap *h, struct grid_module_info *to,
+                           const Grid__ModuleInfo *from)
+{
+    to->functions = heap_take(h, from->n_functions * sizeof *to->functions);
+    to->functions_len = from->n_functions;
+    for (size_t i = 0; i < from->n_functions; i++) {
+        const Grid__FunctionInfo *f = from->functions[i];
+        struct grid_function_info *info = &to->functions[i];
+        SET_TEXT(info->name, f->name);
+        SET_TEXT(info->help, f->help);
+        for (size_t k = 0, at = 0; k < f->n_flags && at < sizeof info->flags; k++)
+            at += (size_t)snprintf(info->flags + at, sizeof info->flags - at, "%s%s", k ? "," : "",
+                                   f->flags[k]);
+    }
+}
+
+static void take_module(struct heap *h, struct grid_module_info *to, const Grid__ModuleInfo *from)
+{
+    SET_TEXT(to->name, from->name);
+    SET_TEXT(to->engine, from->engine);
+    SET_TEXT(to->digest, from->digest);
+    to->version = from->version;
+    to->size = from->size;
+    take_functions(h, to, from);
+    void *source = heap_take(h, from->source.len);
+    if (from->source.len)
+        memcpy(source, from->source.data, from->source.len);
+    to->source = (struct grid_bytes){source, from->source.len};
+}
+
+static enum grid_err convert_modules(const Grid__AdminReply *reply, void *to)
+{
+    struct out_list *out = to;
+    size_t bytes = rounded((reply->n_modules + 1) * sizeof(struct grid_module_info));
+    for (size_t i = 0; i < reply->n_modules; i++)
+        bytes += rounded(reply->modules[i]->n_functions * sizeof(struct grid_function_info)) +
+                 rounded(reply->modules[i]->source.len);
+    struct heap h = {calloc(1, bytes)};
+    if (!h.at)
+        return GRID_ENOMEM;
+    struct grid_module_info *list = heap_take(&h, (reply->n_modules + 1) * sizeof *list);
+    for (size_t i = 0; i < reply->n_modules; i++)
+        take_module(&h, &list[i], reply->modules[i]);
+    *(struct grid_module_info **)out->list = list;
+    *out->len = reply->n_modules;
+    return GRID_OK;
+}
+
+enum grid_err grid_module_deploy(struct grid *g, const char *name, struct grid_bytes source,
+                                 struct grid_module_info **ret_module)
+{
+    size_t len;
+    struct out_list out = {ret_module, &len};
+    union {
+        const void *in;
+        uint8_t *out;
+    } bytes = {source.data};
+    Grid__Admin m = message(GRID__ADMIN_OP__MODULE_DEPLOY);
+    m.name = text_of(name);
+    m.source.data = bytes.out;
+    m.source.len = source.len;
+    m.replace = true;
+    return admin(g, &m, convert_modules, &out);
+}
+
+enum grid_err grid_module_list(struct grid *g, const char *name, struct grid_module_info **ret_list,
+                               size_t *ret_len)
+{
+    struct out_list out = {ret_list, ret_len};
+    Grid__Admin m = message(name ? GRID__ADMIN_OP__MODULE_SHOW : GRID__ADMIN_OP__MODULE_LIST);
+    m.name = text_of(name);
+    return admin(g, &m, convert_modules, &out);
+}
+
+enum grid_err grid_module_remove(struct grid *g, const char *name)
+{
+    Grid__Admin m = message(GRID__ADMIN_OP__MODULE_REMOVE);
+    m.name = text_of(name);
+    return admin(g, &m, NULL, NULL);
+}
+
 /* --- settings --------------------------------------------------------------------------------- */
 
 static enum grid_err convert_settings(const Grid__AdminReply *reply, void *to)

@@ -49,6 +49,7 @@ static struct {
     int64_t setting;
     uint32_t partition, backups; /* that the context has; 0: all */
     bool unhealthy, differs, read_local;
+    char text[256]; /* what was deployed: name and source */
 } fake;
 
 static struct grid fake_grid;
@@ -495,6 +496,55 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context, uint64
     (void)g, (void)context;
     *ret_partitions = 3;
     return fake.err;
+}
+
+/* Of one module, "lib". */
+static enum grid_err fake_modules(struct grid_module_info **ret_list)
+{
+    static const struct grid_function_info function = {
+        .name = "f", .help = "h", .flags = "no-writes"};
+    struct {
+        struct grid_module_info module;
+        struct grid_function_info function;
+    } *all = calloc(1, sizeof *all);
+    if (!all)
+        abort();
+    all->function = function;
+    all->module = (struct grid_module_info){.name = "lib",
+                                            .engine = "lua",
+                                            .digest = "abc",
+                                            .version = 3,
+                                            .size = 4,
+                                            .functions = &all->function,
+                                            .functions_len = 1,
+                                            .source = {"x\n\0z", 4}};
+    *ret_list = &all->module;
+    return GRID_OK;
+}
+
+enum grid_err grid_module_deploy(struct grid *g, const char *name, struct grid_bytes source,
+                                 struct grid_module_info **ret_module)
+{
+    (void)g;
+    snprintf(fake.text, sizeof fake.text, "%s:%.*s", name ? name : "", (int)source.len,
+             (const char *)source.data);
+    return fake.err ? fake.err : fake_modules(ret_module);
+}
+
+enum grid_err grid_module_list(struct grid *g, const char *name, struct grid_module_info **ret_list,
+                               size_t *ret_len)
+{
+    (void)g;
+    if (name && strcmp(name, "lib") != 0)
+        return GRID_ENOT_FOUND;
+    *ret_len = 1;
+    return fake_modules(ret_list);
+}
+
+enum grid_err grid_module_remove(struct grid *g, const char *name)
+{
+    (void)g;
+    return strcmp(name, "lib") == 0 ? fake.err : GRID_ENOT_FOUND;
 }
 
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,

@@ -267,6 +267,30 @@ START_TEST(contexts_and_caches)
 }
 END_TEST
 
+START_TEST(modules)
+{
+    static const struct step steps[] = {
+        {"module deploy /nonexistent/lib.lua", 2, "", "/nonexistent/lib.lua: No such file"},
+        {"module list", 0,
+         "NAME  ENGINE  VERSION  SIZE  FUNCTIONS\nlib   lua           3   4 B  f\n", ""},
+        {"module show nope", 1, "", "nope"},
+        {"module remove nope", 1, "", "nope"},
+        {"module remove lib", 0, "", ""},
+        {"--json module remove lib", 0, "{\"name\": \"lib\"}\n", ""},
+        {"--json module show lib", 0, NULL, ""},
+    };
+    PLAY(steps);
+    ck_assert_int_eq(run("module show lib"), 0);
+    ck_assert_ptr_nonnull(
+        strstr(out, "FUNCTION  FLAGS      DESCRIPTION\nf         no-writes  h\n"));
+    ck_assert_int_eq(run("--json module show lib"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "\"functions\": [\"f\"]"));
+    ck_assert_ptr_nonnull(strstr(out, "\"flags\": [\"no-writes\"]"));
+    ck_assert_int_eq(run("module show lib --source"), 0);
+    ck_assert_mem_eq(out, "x\n\0z", 4);
+}
+END_TEST
+
 START_TEST(a_context_shows_how_many_of_its_copies_there_can_be)
 {
     fake.backups = 3;
@@ -583,6 +607,7 @@ int main(void)
                                   not_connecting_is_never_in_doubt,
                                   certificates_are_checked_before_connecting,
                                   contexts_and_caches,
+                                  modules,
                                   a_context_shows_how_many_of_its_copies_there_can_be,
                                   settings_take_units,
                                   locate_and_partitions,
