@@ -214,8 +214,7 @@ static void bury(struct replica *r, const struct replica_config *c)
 static void lead(struct replica *r, msec_t now)
 {
     struct replica_set *s = r->set;
-    r->copying = false; /* what it has is what there is (RECOVER) */
-    r->stray = false;   /* there is nobody to whose log it does not fit */
+    r->stray = false; /* there is nobody to whose log it does not fit */
     if (s) {
         for (unsigned i = 1; i < s->len; i++)
             if (i < s->in_sync || i >= s->complete)
@@ -261,6 +260,7 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     bool reigns = leads && was_primary && next && r->phase != REPLICA_TAKEOVER;
     bool served = served_last(r, old, c), was_backup = r->role == REPLICA_BACKUP;
     msec_t grace = reigns ? 0 : grace_of(r, old, c, next);
+    r->broken = r->broken || (leads && r->copying); /* a part of a copy is none */
     r->role = role_of(c, self);
     r->set = set_wanted(r, c, grace, now) ? set_new(c, self) : NULL;
     if (r->set) {

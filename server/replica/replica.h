@@ -72,7 +72,8 @@ void replica_recover(struct replica *r, uint64_t version);
 /* A record of this node's own said what the last one is (data/record.h: WIPE, MEND, ADOPT). Also
  * later, of a primary that has no other in sync: who joins is copied. */
 void replica_restate(struct replica *r, uint64_t version);
-/* What was found is a part of a copy that never ended. */
+/* What was found is a part of a copy that never ended. Who is made primary with such a part cannot
+ * rely on it (replica_break). */
 void replica_recover_copying(struct replica *r);
 /* At any time: the log on disk has epochs before those that were recovered. */
 void replica_recalled(struct replica *r, const struct replica_history *older);

@@ -70,6 +70,7 @@ static void wipe_log(struct shard *s, struct partition *p, bool copying)
         .version = replica_last(&p->replica), .effects = effects, .effects_len = copying ? 1 : 2};
     uint64_t lsn;
     p->others->in.lame = record_restate(s, p, &rec, &lsn);
+    p->others->in.wipe_at = mono_now(s) + WIPE_RETRY_MS;
 }
 
 void port_wipe(void *ctx, struct replica *r, bool copying, uint32_t round)
@@ -99,10 +100,17 @@ bool wipe_due(const struct partition *p)
     return p->others && p->others->in.lame;
 }
 
+/* What it says next is answered by another copy at once. */
+static bool wipe_rests(const struct shard *s, const struct partition *p)
+{
+    return p->replica.copying && p->replica.role != REPLICA_PRIMARY &&
+           mono_now(s) < p->others->in.wipe_at;
+}
+
 void wipe_run(struct shard *s, struct partition *p)
 {
     struct replica *r = &p->replica;
-    if (!wipe_due(p))
+    if (!wipe_due(p) || wipe_rests(s, p))
         return;
     if (!r->broken) {
         p->others->in.round = 0; /* pieces that are on their way are not taken */
@@ -112,13 +120,15 @@ void wipe_run(struct shard *s, struct partition *p)
         return;
     if (!content_copying(p->content)) /* an operator gave up what was damaged */
         partition_wipe(s, p);
-    wipe_log(s, p, false);
+    wipe_log(s, p, r->copying);
     if (!wipe_due(p) && !p->damaged)
         r->broken = false;
 }
 
 msec_t wipe_next(const struct shard *s, const struct partition *p)
 {
+    if (wipe_due(p) && wipe_rests(s, p))
+        return p->others->in.wipe_at;
     bool waits = wipe_due(p) && p->replica.role == REPLICA_PRIMARY;
     return waits ? mono_now(s) + WIPE_RETRY_MS : UINT64_MAX;
 }

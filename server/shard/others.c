@@ -311,6 +311,8 @@ static void partition_look(struct shard *s, struct partition *p, msec_t now)
             promises_break(s, p); /* nobody tells it what becomes of them */
         if (r->role == REPLICA_WAITING)
             report(s, p);
+        if (r->role == REPLICA_PRIMARY && r->copying)
+            partition_damage(s, p); /* it is no copy yet */
         partition_account(s, p);
     }
     gate_set(s, p, gate_of(p, now), now);

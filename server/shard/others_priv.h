@@ -95,8 +95,9 @@ struct others {
         uint64_t base;   /* the last record when it began */
         uint64_t end;    /* all pieces are here: it ends with this record; UINT64_MAX: not yet */
         uint32_t round;
-        bool lame; /* the log had no room for the WIPE: nothing is taken, or made, before */
-    } in;          /* a copy that comes in */
+        bool lame;      /* the log had no room for the WIPE: nothing is taken, or made, before */
+        msec_t wipe_at; /* ... and for so long nothing is said of it */
+    } in;               /* a copy that comes in */
 };
 
 /* --- others.c --------------------------------------------------------------------------------- */

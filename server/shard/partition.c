@@ -132,7 +132,7 @@ void partition_empty(struct shard *s, struct partition *p)
     p->tidy = p->damaged = false;
     gate_look(s, p);
     p->warm_retry_at = p->warm_failures = 0;
-    p->replica.broken = p->replica.stray = false;
+    p->replica.copying = p->replica.broken = p->replica.stray = false;
     p->evictions++; /* scans and the warm-up must look again */
     cold_ask_again(s, p);
     sweep_forget(s, p);

@@ -75,8 +75,8 @@ void count_run(struct job *j)
         res.number = (int64_t)content_count(j->partition->content, cache);
     for (uint32_t i = 0; j->op->all_partitions && i < j->context->partitions_len; i++) {
         const struct partition *p = j->context->partitions[i];
-        if (p && p->role != REPLICA_PRIMARY)
-            continue; /* who leads it counts it */
+        if (p && (p->role != REPLICA_PRIMARY || (p->damaged && p->gate == GATE_HOLD)))
+            continue; /* who leads it counts it, or who is to */
         if (p && p->damaged) {
             job_fail(j, GRID_EDAMAGED);
             return;

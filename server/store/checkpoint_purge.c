@@ -105,7 +105,7 @@ enum grid_err checkpoint_give_up(struct checkpoint *cp, const struct wal_place *
     if (!err && (ops->get(t, KV_HEADS, key, &row) || head_row_get(key, row, &h)))
         h.version = 0;
     h.len = 0;
-    h.damaged = false;
+    h.damaged = h.copying = false;
     struct rows rows = {.kv = cp->kv, .txn = t};
     if (!err)
         err = parts_give_up(&rows, key);

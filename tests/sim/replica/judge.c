@@ -278,7 +278,7 @@ static const char *member_behind(struct world *w, const struct replica_config *c
 {
     for (int i = 0; i < c->in_sync; i++) {
         const struct node *n = &w->nodes[c->members[i].node];
-        if (n->damaged)
+        if (n->damaged || n->r.copying)
             return "a member in sync is damaged";
         if (n->r.epoch != c->epoch ||
             replica_last(&n->r) != replica_last(&w->nodes[c->members[0].node].r))

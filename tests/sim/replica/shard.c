@@ -190,7 +190,7 @@ void shard_recover(struct node *n)
     bool copying = false;
     for (size_t i = 0; i < n->disk.len; i++)
         item_recover(n, &n->disk.items[i], &copying);
-    if (copying)
+    if (copying && !RULE_OFF(ASYNC_COPIES))
         replica_recover_copying(&n->r);
     if (n->damaged)
         shard_damage(n);
@@ -293,9 +293,15 @@ static struct sim_record evaluate(const struct node *n, const struct request *q)
     return r;
 }
 
+/* What it has is wrong, or a part of a copy. */
+static bool unfit(const struct node *n)
+{
+    return n->damaged || n->r.copying;
+}
+
 static void write_request(struct node *n, const struct request *q)
 {
-    if (!replica_admits(&n->r) || n->damaged) {
+    if (!replica_admits(&n->r) || unfit(n)) {
         answer_retry(n, q);
         return;
     }
@@ -336,8 +342,8 @@ static bool copy_read(struct node *n, const struct request *q, const struct sim_
 void shard_read(struct node *n, const struct request *q)
 {
     const struct sim_entry *e = &n->content.keys[q->key];
-    if (n->r.role != REPLICA_PRIMARY || n->damaged) {
-        if (n->damaged || !copy_read(n, q, e))
+    if (n->r.role != REPLICA_PRIMARY || unfit(n)) {
+        if (unfit(n) || !copy_read(n, q, e))
             answer_retry(n, q);
         return;
     }

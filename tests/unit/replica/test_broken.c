@@ -245,6 +245,27 @@ START_TEST(r11_a_broken_primary_wipes_nobody)
 }
 END_TEST
 
+START_TEST(r11_half_a_copy_that_is_made_primary_is_not_relied_on)
+{
+    grid(1, 0);
+    write(&nodes[1]);
+    nodes[1].kept_from = 1;
+    next_config(LIST(1), LIST(2));
+    configure_all();
+    post();
+    ck_assert(nodes[2].r.copying);
+    nodes[1].dead = true;
+    next_config(LIST(2), LIST(3));
+    configure(2);
+    configure(3);
+    later(TIMEOUT);
+    ck_assert(nodes[2].r.broken && nodes[2].r.copying);
+    ck_assert(!nodes[3].wiped);
+    replica_copied(&nodes[2].r, now);
+    ck_assert(nodes[2].r.broken);
+}
+END_TEST
+
 START_TEST(r9_who_cannot_be_cut_leads_with_what_it_has)
 {
     grid(2, 0);
@@ -272,4 +293,5 @@ UNIT_MAIN("replica/broken", r12_a_broken_primary_asks_nobody_out_that_may_be_goo
           r9_nor_to_who_may_have_been_copied_over,
           r9_it_is_given_back_by_who_missed_a_few_epochs_of_another,
           r9_nor_to_who_lacks_what_was_committed_by_earlier_acks, r11_a_broken_primary_wipes_nobody,
+          r11_half_a_copy_that_is_made_primary_is_not_relied_on,
           r9_who_cannot_be_cut_leads_with_what_it_has)

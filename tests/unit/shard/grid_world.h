@@ -610,7 +610,7 @@ static void counters_exact(struct world *w)
 }
 
 /* Faults end, all come back; then nothing may be missing. */
-static void world_heal(struct world *w)
+static inline void world_heal(struct world *w)
 {
     w->faults = false;
     w->cold_in = 2;

@@ -1,6 +1,6 @@
 /* test_grid.c - partitions that several nodes hold: SEEDS=n for longer runs, SEED=s for one.
  * LINK: store shard grid control replica data base */
-#include "tests/unit/shard/grid_world.h"
+#include "tests/unit/shard/grid_ask.h"
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
@@ -83,17 +83,6 @@ static struct world *strict_world(void)
         world_step(w);
     ck_assert_int_eq(p->gate, GATE_OPEN);
     return w;
-}
-
-static void strict_ask(struct world *w, struct wnode *n, enum op_kind kind, uint64_t number)
-{
-    struct op op = {.kind = kind,
-                    .cache = w_cache(w),
-                    .key = slice_str("k"),
-                    .delta = 1,
-                    .ticket = {.number = number, .part = CLIENTS + 1}};
-    w->digests[number].status = GRID_EIO; /* no answer yet */
-    shard_submit(n->s, &op, WALL + w->now);
 }
 
 START_TEST(reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit)
@@ -420,19 +409,6 @@ START_TEST(a_damaged_partition_is_not_copied)
 }
 END_TEST
 
-static const struct partition *first_partition(const struct wnode *n)
-{
-    return n->s ? n->s->contexts[n->w->context]->partitions[0] : NULL;
-}
-
-static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
-{
-    for (int i = 0; i < 10000 && (!first_partition(n) || first_partition(n)->gate != gate); i++)
-        world_step(w);
-    ck_assert_ptr_nonnull(first_partition(n));
-    ck_assert_int_eq(first_partition(n)->gate, gate);
-}
-
 /* Its rows are the first ones. Returns the first of which `other` has the entry. */
 static uint64_t row_of_both(struct wnode *n, const struct wnode *other)
 {
@@ -489,6 +465,68 @@ START_TEST(a_copy_of_what_was_given_up_begins_anew)
     ck_assert(store_mem_flip(n->store, KV_ENTRIES, row_of_both(n, other), 0));
     damage_given_up(n);
     w->lossy = true;
+    world_heal(w);
+    world_free(w);
+}
+END_TEST
+
+static void half_leads(struct world *w, const struct wnode *n)
+{
+    struct replica_config config;
+    struct grid_outcome out;
+    ck_assert(grid_state_config(w->truth, w->context, 0, &config));
+    struct part_change change = {PART_RECOVER, w->context, 0, (uint32_t)config.epoch, n->self};
+    command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&change, 1}}, &out);
+    ck_assert_int_eq(out.part_err[0], GRID_OK);
+}
+
+/* Until that is given up, too, over a start. */
+START_TEST(a_part_of_a_copy_that_is_to_lead_is_damaged)
+{
+    struct world *w = copying_world(1);
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    for (int i = 0; i < 20000 && !copy_has_come(other); i++)
+        world_step(w);
+    ck_assert(copy_has_come(other));
+    node_kill(n);
+    n->back_at = w->now + 1000000;
+    gate_await(w, other, GATE_AWAY);
+    world_run(w, 3000);
+    half_leads(w, other);
+    gate_await(w, other, GATE_DAMAGED);
+    world_run(w, 100);
+    node_kill(other);
+    other->back_at = w->now;
+    world_run(w, 3000);
+    gate_await(w, other, GATE_DAMAGED);
+    log_sync(other);
+    fold(other);
+    damage_given_up(other);
+    gate_await(w, other, GATE_OPEN);
+    world_run(w, 1000);
+    node_kill(other);
+    other->back_at = w->now;
+    gate_await(w, other, GATE_OPEN);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_copy_into_a_full_log_is_not_tried_without_pause)
+{
+    struct world *w = copying_world(1);
+    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
+    struct wnode *other = &w->nodes[!n->index];
+    uint64_t copies = w->copies;
+    other->full = true;
+    for (int i = 0; i < 20000 && w->copies == copies; i++)
+        world_step(w);
+    ck_assert_uint_gt(w->copies, copies);
+    copies = w->copies;
+    world_run(w, 2000);
+    ck_assert_uint_gt(w->copies, copies);
+    ck_assert_uint_le(w->copies, copies + PARTITIONS * 21);
+    other->full = false;
     world_heal(w);
     world_free(w);
 }
@@ -622,6 +660,17 @@ static void damage_mends(struct world *w, const struct wnode *n)
     ck_assert(!damaged(n));
 }
 
+/* COUNT of all that this node leads. */
+static void all_ask(struct world *w, struct wnode *n, uint64_t number)
+{
+    struct op op = {.kind = OP_COUNT,
+                    .cache = w_cache(w),
+                    .all_partitions = true,
+                    .ticket = {.number = number, .part = CLIENTS + 1}};
+    w->digests[number].status = GRID_EIO;
+    shard_submit(n->s, &op, WALL + w->now);
+}
+
 /* Whoever finds it, and who comes before the turn ends, asks again where a good copy is. */
 START_TEST(a_read_that_finds_damage_is_for_another_to_answer)
 {
@@ -633,6 +682,8 @@ START_TEST(a_read_that_finds_damage_is_for_another_to_answer)
     strict_ask(w, n, OP_GET, 0);
     damage_read(w, n);
     strict_ask(w, n, OP_GET, 1);
+    all_ask(w, n, 2);
+    ck_assert_int_eq(told[2].status, GRID_OK);  /* who is to lead counts it */
     ck_assert_int_eq(told[0].status, GRID_EIO); /* it waits */
     ck_assert_int_eq(told[1].status, GRID_EIO);
     damage_mends(w, n);
@@ -657,94 +708,6 @@ START_TEST(a_local_read_that_finds_damage_is_for_the_primary_to_answer)
 }
 END_TEST
 
-/* --- reset ------------------------------------------------------------------------------------ */
-
-static void down_for_long(struct wnode *n)
-{
-    node_kill(n);
-    n->back_at = n->w->now + 1000000;
-}
-
-/* Node 0 has on its disk a copy of what is lost: node 1 led without it, and is no more. */
-static struct wnode *lost_world(struct world **ret_world)
-{
-    struct world *w = *ret_world = world_new(1, 2, DURABILITY_SYNC);
-    struct wnode *n = &w->nodes[0], *other = &w->nodes[1];
-    const struct result *told = w->digests;
-    w->quiet = true;
-    for (int i = 0; i < 10000 && !world_settled(w); i++)
-        world_step(w);
-    ck_assert(world_settled(w));
-    strict_ask(w, node_numbered(w, grid_state_primary(w->truth, w->context, 0).node), OP_INCR, 0);
-    world_run(w, 200);
-    ck_assert_int_eq(told[0].status, GRID_OK);
-    down_for_long(n);
-    gate_await(w, other, GATE_OPEN);
-    down_for_long(other);
-    struct grid_outcome out;
-    uint32_t gone = grid_state_node_by_id(w->truth, other->id)->number;
-    struct grid_command c = {.kind = GRID_REMOVE, .u.remove = {gone, true}};
-    command_do(w, &c, &out);
-    ck_assert_msg(out.err == GRID_OK, "%s", out.why);
-    struct replica_config config;
-    ck_assert(grid_state_config(w->truth, w->context, 0, &config));
-    ck_assert(config.lost);
-    n->back_at = w->now;
-    for (int i = 0; i < 10000 && !(n->s && n->self.node); i++)
-        world_step(w);
-    gate_await(w, n, GATE_LOST);
-    return n;
-}
-
-static void first_reset(struct world *w)
-{
-    struct replica_config config;
-    struct grid_outcome out;
-    ck_assert(grid_state_config(w->truth, w->context, 0, &config));
-    struct part_change change = {PART_RESET, w->context, 0, (uint32_t)config.epoch, {0, 0}};
-    command_do(w, &(struct grid_command){.kind = GRID_PARTS, .u.parts = {&change, 1}}, &out);
-    ck_assert_int_eq(out.part_err[0], GRID_OK);
-}
-
-/* The log must say that it is void before it has anything that is not. */
-START_TEST(what_a_reset_made_void_does_not_come_back_though_the_log_was_full)
-{
-    struct world *w;
-    struct wnode *n = lost_world(&w);
-    const struct result *told = w->digests;
-    n->full = true;
-    first_reset(w);
-    world_run(w, 1000);
-    strict_ask(w, n, OP_GET, 0);
-    world_run(w, 100);
-    ck_assert_int_ne(told[0].status, GRID_OK);
-    n->full = false;
-    gate_await(w, n, GATE_OPEN);
-    strict_ask(w, n, OP_COUNT, 1);
-    world_run(w, 100);
-    ck_assert_int_eq(told[1].status, GRID_OK);
-    ck_assert_int_eq(told[1].number, 0);
-    struct op op = {.kind = OP_INCR,
-                    .cache = w_cache(w),
-                    .key = slice_str("other"),
-                    .delta = 1,
-                    .ticket = {.number = 1, .part = CLIENTS + 1}};
-    shard_submit(n->s, &op, WALL + w->now);
-    world_run(w, 200);
-    ck_assert_int_eq(told[1].status, GRID_OK);
-    node_kill(n);
-    n->back_at = w->now;
-    gate_await(w, n, GATE_OPEN);
-    strict_ask(w, n, OP_GET, 0);
-    strict_ask(w, n, OP_COUNT, 1);
-    world_run(w, 200);
-    ck_assert_int_eq(told[0].status, GRID_ENOT_FOUND);
-    ck_assert_int_eq(told[1].status, GRID_OK);
-    ck_assert_int_eq(told[1].number, 1);
-    world_free(w);
-}
-END_TEST
-
 UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           nothing_acknowledged_is_lost_whatever_happens,
           a_copy_answers_local_reads_as_long_as_its_leases_last,
@@ -754,10 +717,10 @@ UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
           so_does_one_that_was_handed_over_to_when_it_was_damaged,
           a_read_that_finds_damage_is_for_another_to_answer,
           a_local_read_that_finds_damage_is_for_the_primary_to_answer,
-          a_copy_of_what_was_given_up_begins_anew,
+          a_copy_of_what_was_given_up_begins_anew, a_part_of_a_copy_that_is_to_lead_is_damaged,
+          a_copy_into_a_full_log_is_not_tried_without_pause,
           who_was_away_when_damage_was_given_up_gets_a_copy,
           who_comes_while_the_log_is_read_for_others_is_brought_what_it_has_too,
-          what_a_reset_made_void_does_not_come_back_though_the_log_was_full,
           reads_go_on_with_too_few_in_sync_but_not_of_what_cannot_commit,
           what_was_pending_when_too_few_stayed_is_neither_read_nor_waited_for,
           who_is_alone_keeps_all_records_of_late_or_none,
