@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_MS = 200, RETRY_MS = 1000, RATE_RECORDS_MIN = 1000 };
+enum { IDLE_MS = 200, RETRY_MS = 1000, REST_MS = 10000, RATE_RECORDS_MIN = 1000 };
 
 void folding_wake(struct worker *w)
 {
@@ -269,6 +269,8 @@ static void *folding_body(void *arg)
             continue;
         if (r.last)
             return NULL;
+        if (clock_mono_ms() - r.done_at >= REST_MS)
+            checkpoint_rest(w->checkpoint);
         notes_run(w, mailbox_wait(w->folding.helper.box, IDLE_MS));
     }
 }

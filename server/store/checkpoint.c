@@ -102,6 +102,7 @@ void checkpoint_close(struct checkpoint *cp)
 {
     if (!cp)
         return;
+    fold_free(cp->fold);
     cp->kv->ops->close(cp->kv);
     free(cp->path);
     free(cp);

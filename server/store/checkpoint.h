@@ -1,7 +1,7 @@
 /* checkpoint.h - the entries of one shard on disk, sorted, with the lsn up to which the log is
  * folded in.
  *
- * Threads: `checkpoint` is the only writer (run, purge, mark_damaged, give_up). get, scan,
+ * Threads: `checkpoint` is the only writer (run, rest, purge, mark_damaged, give_up). get, scan,
  * sessions, heads and stats are for any thread at any time, each with a snapshot of its own.
  * checkpoint_close() when nobody is inside. Everything in it carries a CRC-32C, since LMDB has
  * none: a flipped byte is GRID_ECORRUPT for whoever reads it.
@@ -78,6 +78,10 @@ MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report);
+
+/* Give back the memory that checkpoint_run() keeps for its next transaction (some three times the
+ * bytes of the largest): no more will come for a while. */
+void checkpoint_rest(struct checkpoint *cp);
 
 /* Remember that these partitions lost something, until they are given up. With what recovery found
  * before the first checkpoint_run(); at any time, when a damaged entry was read. */

@@ -3,9 +3,9 @@
  *   records --> changes of keys, sessions, heads --> sort, keep the last --> one transaction
  *
  * Rows are written in their order, so that neighbours share pages. A fold is one such
- * transaction; everything it keeps lives in its arena. Heads are read when a partition is first
- * met. Records of a damaged partition are folded in like others: what is readable is kept for
- * the operator who gives the rest up. */
+ * transaction; what it keeps is in memory that the next one uses again. Heads are read when a
+ * partition is first met. Records of a damaged partition are folded in like others: what is
+ * readable is kept for the operator who gives the rest up. */
 #include "store/checkpoint_priv.h"
 
 #include "base/alloc.h"
@@ -21,7 +21,6 @@
 enum {
     CHANGES_DEFAULT = 500000,
     BYTES_DEFAULT = 64 << 20,
-    BLOCK_BYTES = 1 << 20,
     AHEAD = 8,       /* changes that are fetched from memory before they are written */
     BASES_SHARE = 4, /* bytes of rows read to be edited may be so many times those of records */
 };
@@ -61,11 +60,7 @@ struct fold {
     size_t sorted_cap;
     struct fold_head *heads; /* by hash, linear probing */
     size_t heads_len, heads_cap;
-    uint8_t **blocks; /* payloads */
-    size_t blocks_len, blocks_cap;
-    uint8_t *block_end;
-    size_t block_left; /* bytes free at the end of the last */
-    size_t bytes;
+    struct kept payloads;
     struct effect *effects;
     struct rows rows;
     struct bases bases;
@@ -77,58 +72,36 @@ struct fold {
     uint64_t records;
 };
 
-/* --- the arena -------------------------------------------------------------------------------- */
+/* --- its memory ------------------------------------------------------------------------------- */
 
-static void *grow(void *p, size_t len, size_t *cap, size_t bytes)
-{
-    if (len < *cap)
-        return p;
-    *cap = *cap ? *cap * 2 : 256;
-    return xrealloc(p, *cap, bytes);
-}
-
-static struct slice keep(struct fold *f, struct slice payload)
-{
-    if (payload.len > f->block_left) {
-        f->blocks = grow(f->blocks, f->blocks_len, &f->blocks_cap, sizeof(uint8_t *));
-        f->block_left = payload.len > BLOCK_BYTES ? payload.len : (size_t)BLOCK_BYTES;
-        f->block_end = (f->blocks[f->blocks_len++] = xalloc(f->block_left)) + f->block_left;
-    }
-    uint8_t *copy = f->block_end - f->block_left;
-    if (payload.len)
-        memcpy(copy, payload.data, payload.len);
-    f->block_left -= payload.len;
-    f->bytes += payload.len;
-    return slice_make(copy, payload.len);
-}
-
+/* Ready for another transaction: its memory stays. */
 static void fold_clear(struct fold *f)
 {
-    for (size_t i = 0; i < f->blocks_len; i++)
-        free(f->blocks[i]);
+    kept_clear(&f->payloads);
     for (size_t i = 0; i < f->heads_cap; i++)
         head_row_release(&f->heads[i].row);
     if (f->heads_cap)
         memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
     bases_clear(&f->bases);
-    f->block_left = 0;
-    f->blocks_len = f->heads_len = f->changes_len = f->sessions_len = 0;
-    f->bytes = 0;
+    f->heads_len = f->changes_len = f->sessions_len = 0;
     f->records = 0;
 }
 
-static void fold_release(struct fold *f)
+void fold_free(struct fold *f)
 {
+    if (!f)
+        return;
     fold_clear(f);
+    kept_release(&f->payloads);
     free(f->changes);
     free(f->sessions);
     free(f->sorted);
     free(f->heads);
-    free(f->blocks);
     free(f->effects);
     rows_release(&f->rows);
     free(f->bases.slots);
     free(f->run);
+    free(f);
 }
 
 /* --- heads ------------------------------------------------------------------------------------ */
@@ -203,7 +176,7 @@ static bool alive(const struct fold *f, uint32_t context, uint32_t cache)
 
 static struct folded *session_add(struct fold *f, const struct record *r)
 {
-    f->sessions = grow(f->sessions, f->sessions_len, &f->sessions_cap, sizeof *f->sessions);
+    f->sessions = array_grow(f->sessions, f->sessions_len, &f->sessions_cap, sizeof *f->sessions);
     struct folded *s = &f->sessions[f->sessions_len];
     *s = (struct folded){.place = r->context << 16 | r->partition};
     f->sessions_len++;
@@ -281,7 +254,7 @@ static void gather_effect(struct fold *f, struct fold_head *h, const struct reco
         return;
     if (!h->looked)
         count_effect(&h->row, e);
-    f->changes = grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
+    f->changes = array_grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
     common_shorten(f, e->key);
     f->changes[f->changes_len++] =
         (struct change){(uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache,
@@ -340,7 +313,7 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     enum grid_err err = head_of(f, item->context, item->partition, &head);
     if (err)
         return err;
-    err = record_decode(keep(f, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
+    err = record_decode(kept_copy(&f->payloads, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item)) {
         head_lost(head, item->known);
         return GRID_OK;
@@ -531,7 +504,7 @@ static enum grid_err changes_write(struct fold *f, uint64_t *changes)
     for (size_t i = 0, n = 0; i < f->changes_len && !err; i++) {
         changes_fetch(f, i);
         const struct change *c = change_at(f, &f->sorted[i]);
-        f->run = grow(f->run, n, &f->run_cap, sizeof(struct change *));
+        f->run = array_grow(f->run, n, &f->run_cap, sizeof(struct change *));
         f->run[n++] = c;
         if (i + 1 < f->changes_len && same_key(c, change_at(f, &f->sorted[i + 1])))
             continue;
@@ -725,7 +698,7 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader,
     struct wal_item item;
     enum grid_err err = GRID_OK;
     while (!err && f->changes_len < changes_max && f->sessions_len < changes_max &&
-           f->bytes < bytes_max && f->bases.bytes / BASES_SHARE < bytes_max) {
+           f->payloads.bytes < bytes_max && f->bases.bytes / BASES_SHARE < bytes_max) {
         err = wal_reader_next(reader, why, &item);
         if (err)
             break;
@@ -744,36 +717,50 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader,
     return err;
 }
 
+static struct fold *fold_new(struct checkpoint *cp)
+{
+    struct fold *f = xcalloc(1, sizeof *f);
+    *f = (struct fold){.cp = cp, .kv = cp->kv, .rows.kv = cp->kv};
+    f->effects = xcalloc(RECORD_EFFECTS_MAX, sizeof *f->effects);
+    return f;
+}
+
+void checkpoint_rest(struct checkpoint *cp)
+{
+    fold_free(cp->fold);
+    cp->fold = NULL;
+}
+
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report)
 {
     static const struct checkpoint_limits none;
-    struct fold f = {.cp = cp, .kv = cp->kv, .limits = limits ? limits : &none};
-    size_t whole = f.limits->whole_bytes ? f.limits->whole_bytes : WHOLE_BYTES;
-    f.rows = (struct rows){.kv = cp->kv, .part_bytes = (whole + WHOLE_PARTS - 1) / WHOLE_PARTS};
+    struct fold *f = cp->fold = cp->fold ? cp->fold : fold_new(cp);
+    f->limits = limits ? limits : &none;
+    size_t whole = f->limits->whole_bytes ? f->limits->whole_bytes : WHOLE_BYTES;
+    f->rows.part_bytes = (whole + WHOLE_PARTS - 1) / WHOLE_PARTS;
     enum grid_err err = GRID_OK, read = GRID_OK;
     *report = (struct checkpoint_report){.applied_lsn = checkpoint_applied(cp)};
-    f.lsn = report->applied_lsn;
-    f.effects = xcalloc(RECORD_EFFECTS_MAX, sizeof *f.effects);
+    f->lsn = report->applied_lsn;
     wal_reader_bound(reader, upto_lsn);
-    while (!err && !read && f.lsn < upto_lsn) {
-        if (f.limits->stop && f.limits->stop(f.limits->ctx))
+    while (!err && !read && f->lsn < upto_lsn) {
+        if (f->limits->stop && f->limits->stop(f->limits->ctx))
             break;
-        uint64_t before = f.lsn;
-        err = f.kv->ops->begin(f.kv, true, &f.txn);
+        uint64_t before = f->lsn;
+        err = f->kv->ops->begin(f->kv, true, &f->txn);
         if (err)
             break;
-        f.rows.txn = f.txn;
-        read = gather_some(&f, reader, report);
-        if (f.lsn > before) {
-            err = fold_commit(&f, report);
+        f->rows.txn = f->txn;
+        read = gather_some(f, reader, report);
+        if (f->lsn > before) {
+            err = fold_commit(f, report);
         } else {
-            f.kv->ops->abort(f.txn);
-            fold_clear(&f);
+            f->kv->ops->abort(f->txn);
+            fold_clear(f);
         }
     }
-    fold_release(&f);
+    f->limits = NULL; /* the caller's */
     if (err)
         snprintf(report->text, sizeof report->text,
                  "%.300s: the checkpoint stays at lsn %" PRIu64 ": %s", cp->path,

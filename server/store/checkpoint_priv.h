@@ -23,6 +23,7 @@ struct checkpoint {
     struct kv *kv;
     char *path;
     _Atomic uint64_t applied_lsn;
+    struct fold *fold; /* memory for the next; NULL: none is kept. The writer's */
 };
 
 /* A partition's row while it is worked on. */
@@ -174,6 +175,28 @@ typedef int sorted_order_fn(const void *a, const void *b, void *ctx);
 /* By place; within one by `order`, of struct sorted. `spare`: room for as many, not within them. */
 void sorted_sort(struct sorted *items, struct sorted *spare, size_t len, sorted_order_fn *order,
                  void *ctx);
+
+/* --- checkpoint_kept.c: the memory of a transaction ------------------------------------------- */
+
+/* Payloads of its records. Clear with {0}. */
+struct kept {
+    uint8_t **blocks; /* those from blocks_len on are empty */
+    size_t blocks_len, blocks_made, blocks_cap;
+    size_t left;     /* bytes free at the end of the last */
+    uint8_t **large; /* payloads that are more than a block */
+    size_t large_len, large_cap;
+    size_t bytes; /* of all payloads */
+};
+struct slice kept_copy(struct kept *k, struct slice payload);
+void kept_clear(struct kept *k); /* the blocks stay */
+void kept_release(struct kept *k);
+
+/* Room for one more: the array, which may have moved. */
+void *array_grow(void *p, size_t len, size_t *cap, size_t bytes);
+
+/* --- checkpoint_fold.c ------------------------------------------------------------------------ */
+
+void fold_free(struct fold *f); /* NULL is fine */
 
 /* --- rows ------------------------------------------------------------------------------------- */
 

@@ -577,6 +577,8 @@ static void model_fold(struct model *m)
     if (prng_below(&m->r, 2))
         limits.bytes_max = 2000 + prng_below(&m->r, 30000);
     bench_sync(&m->b);
+    if (prng_below(&m->r, 3) == 0)
+        checkpoint_rest(m->b.cp);
     if (m->b.mem && prng_below(&m->r, 2)) {
         store_mem_fail_commit(m->b.mem, GRID_ENO_SPACE, (unsigned)prng_below(&m->r, 3), 1);
         enum grid_err err = bench_run(&m->b, &limits, &rep);
