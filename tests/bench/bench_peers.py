@@ -204,7 +204,7 @@ class Bench:
         self.servers = []
         self.paths = None
         self.absent = set()
-        self.machine = {"processor": self.processor()}
+        self.machine = {"processor": self.processor(), "memory_gb_per_second": self.memory_rate()}
         if shutil.which("redis-server") and shutil.which("memcached"):
             self.machine |= {"processors": len(cpus), "kernel": platform.release(),
                              "redis": version_of("redis-server", "--version"),
@@ -225,6 +225,13 @@ class Bench:
         with open("/proc/cpuinfo") as f:
             names = [line.split(":", 1)[1].strip() for line in f if line.startswith("model name")]
         return names[0] if names else platform.machine()
+
+    @staticmethod
+    def memory_rate():
+        """How fast a process is given memory, GB/s: a host that lends it to this machine page by page is slow."""
+        taken, at = 1 << 29, time.monotonic()
+        _ = b"\1" * taken
+        return taken / 1e9 / (time.monotonic() - at)
 
     def built(self, name):
         return os.path.join(os.path.abspath(self.args.build), name)

@@ -22,7 +22,8 @@ RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
 
 def head(bench):
     m, s = bench.machine, bench.settings
-    print("%s, %s processors, Linux %s" % (m["processor"], m.get("processors", "?"), m.get("kernel", "?")))
+    print("%s, %s processors, Linux %s; memory is given at %.1f GB/s" % (
+        m["processor"], m.get("processors", "?"), m.get("kernel", "?"), m["memory_gb_per_second"]))
     print("%d rounds of %g s; server on processor %d, client on %d" %
           (s["rounds"], s["seconds"], bench.server_cpu, bench.client_cpu), flush=True)
 
