@@ -6,7 +6,9 @@
  * read, encoded and given to the link at once, behind the records that were made before: so what
  * it says is never behind the stream, nor ahead of it. Where it began is kept until the other side
  * has stored it: when a link went down, the copy goes on with the first one that did not come. A
- * few pieces of each copy are under way, and a bounded number of bytes is read in a turn. */
+ * few pieces of each copy are under way, and a bounded number of bytes is read in a turn; while
+ * clients are served, so many a second. */
+#include "control/settings.h"
 #include "data/fields.h"
 #include "shard/others_priv.h"
 
@@ -20,6 +22,7 @@ enum {
     WINDOWS_BYTES = 16 << 20, /* of all copies */
     TURN_BYTES = 256 << 10,   /* read in a turn */
     BUCKETS_MAX = 4096,       /* looked at for a piece */
+    SERVING_MS = 100,         /* clients are served until so long after an op of theirs */
 };
 
 enum copy_phase { COPY_SESSIONS, COPY_MEMORY, COPY_DISK, COPY_END, COPY_DONE };
@@ -412,16 +415,48 @@ static size_t copy_step(struct shard *s, struct copy *c)
     return f.bytes + 1;
 }
 
+/* Whether clients use the shard: what is copied keeps the processors from them, here and there. */
+static bool serving(struct shard *s, msec_t mono)
+{
+    struct pace *pace = &s->sharing->pace;
+    uint64_t ops = s->stats.reads + s->stats.writes;
+    if (ops != pace->ops)
+        pace->served_at = mono;
+    pace->ops = ops;
+    return mono < pace->served_at + SERVING_MS;
+}
+
+/* How long until more may be copied: the bytes a second that are allowed come in with time, for at
+ * most one piece ahead. */
+static msec_t pace_wait(struct shard *s, msec_t mono)
+{
+    struct pace *pace = &s->sharing->pace;
+    int64_t rate = catalog_setting(s->catalog, SETTING_rebalance_rate), room = PIECE_BYTES;
+    msec_t passed = mono - pace->at;
+    pace->at = mono;
+    if (serving(s, mono) && passed < 1000 && pace->room + (int64_t)passed * rate / 1000 < room)
+        room = pace->room + (int64_t)passed * rate / 1000;
+    pace->room = room;
+    return room > 0 ? 0 : (msec_t)(-room * 1000 / rate + 1);
+}
+
 /* In turn, for a turn's bytes. */
-bool copies_run(struct shard *s)
+msec_t copies_run(struct shard *s)
 {
     struct list *copies = &s->sharing->copies;
     size_t all = 0, read = 0, idle = 0, len = 0;
+    msec_t mono = mono_now(s);
+    if (list_empty(copies))
+        return UINT64_MAX;
+    msec_t wait = pace_wait(s, mono);
+    if (wait)
+        return wait;
     list_for_each (it, copies) {
         all += list_entry(it, struct copy, link)->waits;
         len++;
     }
-    while (idle < len && read < TURN_BYTES && all < WINDOWS_BYTES) {
+    size_t turn = serving(s, mono) ? PIECE_BYTES : TURN_BYTES;
+    while (idle < len && read < turn && all < WINDOWS_BYTES) {
         struct list *it = list_pop_front(copies);
         list_push_back(copies, it);
         size_t bytes = copy_step(s, list_entry(it, struct copy, link));
@@ -429,7 +464,8 @@ bool copies_run(struct shard *s)
         read += bytes;
         all += bytes;
     }
-    return read >= TURN_BYTES;
+    s->sharing->pace.room -= (int64_t)read;
+    return read >= turn ? 0 : UINT64_MAX;
 }
 
 static uint64_t copy_left(const struct copy *c)

@@ -399,7 +399,7 @@ msec_t shard_turn(struct shard *s, msec_t now)
     for (int i = 0; i < TURNS_MAX && !list_empty(&g->woken); i++)
         woken_run(s, now);
     rejoin_run(s);
-    bool more = copies_run(s) || !list_empty(&g->woken);
+    msec_t copies = copies_run(s);
     msec_t mono = mono_now(s);
     if (!list_empty(&g->copies) && mono >= g->progress_at) {
         copies_say(s);
@@ -410,9 +410,11 @@ msec_t shard_turn(struct shard *s, msec_t now)
         promises_look(s, now);
         g->settle_at = mono + SETTLE_LOOK_MS;
     }
-    if (more)
+    if (!copies || !list_empty(&g->woken))
         return 0;
     msec_t wait = rejoin_next(s);
+    if (copies < wait)
+        wait = copies;
     if (!list_empty(&s->holding) && wait > HOLD_LOOK_MS)
         wait = HOLD_LOOK_MS;
     if (!list_empty(&g->copies) && wait > PROGRESS_MS)

@@ -29,6 +29,11 @@ struct sharing {
     struct list woken;  /* partitions: there is something to send, or to look at */
     struct list stuck;  /* a link took no more */
     struct list copies; /* going out */
+    struct pace {
+        uint64_t ops; /* of clients, so far */
+        msec_t served_at, at;
+        int64_t room;   /* bytes that may be copied at `at`; below 0: too many were */
+    } pace;             /* of copies */
     struct list ended;  /* copies that wait for a page of the checkpoint, for nothing */
     struct list later;  /* of all partitions, those in the log, in its order */
     struct heap timers; /* of replicas, and of mends */
@@ -190,8 +195,8 @@ void port_copy(void *ctx, struct replica *r, struct replica_member to, uint32_t 
 bool port_copy_on(void *ctx, struct replica *r, struct replica_member to, uint64_t pieces);
 void port_copy_end(void *ctx, struct replica *r, struct replica_member to);
 void copy_taken(struct shard *s, struct partition *p, const struct shard_message *m);
-/* Send what the windows allow. True: there is more that could be done now. */
-bool copies_run(struct shard *s);
+/* Send what the windows and clients allow. When there is more to do; UINT64_MAX: not by time. */
+msec_t copies_run(struct shard *s);
 void copy_answer(struct shard *s, struct copy *c, const struct cold_page *page);
 /* About what is left to be sent. */
 uint64_t copies_left(const struct partition *p);

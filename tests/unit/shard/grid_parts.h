@@ -133,7 +133,7 @@ struct world {
     unsigned crash_in, pause_in, cut_in, link_in, sync_in, fold_in, cold_in; /* one in so many ms */
     size_t value_bytes;
     uint64_t memory_limit;
-    uint64_t ops_done, retries, copies, mends, kills, pauses, folds, surveys, pages;
+    uint64_t ops_done, retries, copies, copied_bytes, mends, kills, pauses, folds, surveys, pages;
     uint64_t rejoined[3];
     uint32_t context;
 };
@@ -228,6 +228,7 @@ static void p_send(void *ctx, const struct shard_to *to, enum shard_class class,
         c->lens[i] = m->records[i].len;
         buf_add(&c->bytes, m->records[i].data, m->records[i].len);
     }
+    n->w->copied_bytes += m->kind == SHARD_PIECE ? c->bytes.len : 0;
     parcel_give(n->w, n->index, other->index, class, c);
 }
 

@@ -389,6 +389,42 @@ START_TEST(a_copy_goes_on_where_a_link_broke)
 }
 END_TEST
 
+/* In half a second, once a copy has begun. */
+static uint64_t bytes_copied(struct world *w)
+{
+    for (int i = 0; i < 5000 && !copies_under_way(w); i++)
+        world_step(w);
+    w->copied_bytes = 0;
+    world_run(w, 500);
+    return w->copied_bytes;
+}
+
+/* At 1 MiB a second, and a piece or two that are larger for their last values. */
+static void clients_and_copies(uint64_t seed)
+{
+    enum { RATE = 1 << 20, PIECES = 256 << 10 };
+    struct grid_command slow = {.kind = GRID_SETTING_SET,
+                                .u.setting = {slice_str("rebalance_rate"), RATE}};
+    uint64_t copied[2];
+    for (int clients = 0; clients < 2; clients++) {
+        struct grid_outcome out;
+        struct world *w = copying_world(seed);
+        command_do(w, &slow, &out);
+        ck_assert_int_eq(out.err, GRID_OK);
+        w->quiet = !clients;
+        copied[clients] = bytes_copied(w);
+        world_heal(w);
+        world_free(w);
+    }
+    ck_assert(copied[1] <= RATE / 2 + PIECES && copied[0] >= 2 * copied[1]);
+}
+
+START_TEST(clients_come_before_copies)
+{
+    each_seed(clients_and_copies, 4);
+}
+END_TEST
+
 static void damage_is_not_copied(uint64_t seed)
 {
     struct world *w = copying_world(seed);
@@ -708,7 +744,7 @@ START_TEST(a_local_read_that_finds_damage_is_for_the_primary_to_answer)
 }
 END_TEST
 
-UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke,
+UNIT_MAIN("shard/grid", a_copy_goes_on_where_a_link_broke, clients_come_before_copies,
           nothing_acknowledged_is_lost_whatever_happens,
           a_copy_answers_local_reads_as_long_as_its_leases_last,
           a_copy_does_not_show_what_is_not_known_to_be_committed,
