@@ -105,8 +105,7 @@ static void operate(struct world *w, enum grid_command_kind kind)
     event_at(w, w->now, EVENT_WAKE, n->index);
 }
 
-/* Whom the newest state calls removed stays away: what they are told is looked at in stories. */
-static void see_removed(struct world *w)
+void faults_see_removed(struct world *w)
 {
     for (unsigned i = 0; i < w->nodes_len; i++) {
         const struct simnode *n = &w->nodes[i];
@@ -167,7 +166,7 @@ void faults_step(struct world *w)
     if (w->quiet)
         return;
     event_at(w, w->now + STEP_MS, EVENT_FAULT, 0);
-    see_removed(w);
+    faults_see_removed(w);
     if (m->spare && !w->founded && chance(w, 150))
         node_stop(w, any(w), below(w, 2));
     if (chance(w, m->kill))
@@ -262,7 +261,7 @@ void faults_end(struct world *w)
     w->mix.loss = 0;
     w->mix.delay_max = w->mix.delay_max < 20 ? w->mix.delay_max : 20;
     w->mix.disk_max = w->mix.disk_max < 20 ? w->mix.disk_max : 20;
-    see_removed(w);
+    faults_see_removed(w);
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct simnode *n = &w->nodes[i];
         if (n->stop_at)

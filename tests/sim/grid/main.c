@@ -12,6 +12,7 @@ static void liveness(struct world *w)
     faults_end(w);
     for (msec_t end = w->now + CONVERGE_MS; !w->fault && w->now < end;) {
         world_run(w, w->now + 200);
+        faults_see_removed(w);          /* a removal was under way when the faults ended */
         if (!w->fault && !w->founded) { /* a spare that was left out may come in */
             continue;
         }

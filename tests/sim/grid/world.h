@@ -202,6 +202,8 @@ bool world_converged(struct world *w, const char **ret_why);
 void faults_draw(struct world *w);
 void faults_step(struct world *w);
 void faults_end(struct world *w);
+/* Whom the newest state calls removed stays away: what they are told is looked at in stories. */
+void faults_see_removed(struct world *w);
 
 /* story.c */
 bool story_at(size_t at, struct simulator_story *ret_story);
