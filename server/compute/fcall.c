@@ -66,7 +66,8 @@ int64_t library_keys(const struct slice *args, uint32_t args_len, bool extra,
     return *ret_fault ? -1 : n;
 }
 
-/* The shard knows all that the door knew; else the call is answered. */
+/* The shard knows all that the door knew; else the call is answered: as one that came to the wrong
+ * node is, which routers ask again by and by. */
 static bool up_to_date(struct call *c)
 {
     struct slice extra = c->args[c->args_len - 1];
@@ -76,7 +77,7 @@ static bool up_to_date(struct call *c)
     }
     if (likely(load_u64(extra.data) <= call_catalog(c)->modules_revision))
         return true;
-    if (call_refuse(c, GRID_EBUSY))
+    if (call_refuse(c, GRID_ENOT_PRIMARY))
         reply_null(c); /* nobody sees it */
     else
         reply_error(c, "TRYAGAIN the functions are not known here yet");

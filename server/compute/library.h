@@ -13,7 +13,7 @@
 
 /* Arguments are the command's as the client sent it, and one more at the end: modules_revision of
  * the catalog that the door has, 8 bytes. A shard that does not know as much yet does not do it
- * (GRID_EBUSY): what was deployed before is there for who saw that. */
+ * (GRID_ENOT_PRIMARY): what was deployed before is there for who saw that. */
 procedure_fn command_fcall, command_fcall_ro;
 
 enum { LIBRARY_EXTRA_BYTES = 8 };

@@ -290,9 +290,9 @@ START_TEST(a_shard_that_knows_less_than_the_door_does_nothing)
     deploy(w, LIB R "('w', function(k) return redis.call('SET',k[1],1) end)");
     size_t records = w->h->log_len;
     struct answered *a = begin(w, command_fcall, "w 1 a", 2);
-    ck_assert_int_eq(a->status, GRID_EBUSY);
+    ck_assert_int_eq(a->status, GRID_ENOT_PRIMARY);
     a = begin(w, command_fcall, "new 1 a", 2);
-    ck_assert_int_eq(a->status, GRID_EBUSY);
+    ck_assert_int_eq(a->status, GRID_ENOT_PRIMARY);
     ck_assert_uint_eq(w->h->log_len, records);
     deploy(w, LIB R "('new', function(k) return redis.call('SET',k[1],1) end)");
     FCALL(w, "new 1 a", "+OK");
