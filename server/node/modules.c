@@ -5,6 +5,7 @@
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,20 @@ static uint64_t now_us(void *nobody)
 {
     (void)nobody;
     return clock_mono_us();
+}
+
+/* It may quote any bytes of the source; what is told is text, and its last character whole. */
+static void why_set(struct job *j, struct slice why)
+{
+    size_t len = why.len < sizeof j->why ? why.len : sizeof j->why - 1;
+    while (len && len < why.len && (why.data[len] & 0xc0) == 0x80)
+        len--;
+    snprintf(j->why, sizeof j->why, "%.*s", (int)len, (const char *)why.data);
+    if (utf8_valid(slice_str(j->why)))
+        return;
+    for (char *c = j->why; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
 }
 
 void module_read(struct worker *w, struct job *j)
@@ -29,7 +44,7 @@ void module_read(struct worker *w, struct job *j)
     r->source = buf_slice(&j->source);
     if (!library_read(r->source, slice_str(r->name), &limits, &j->module, &fault)) {
         j->err = GRID_EBAD_REQUEST;
-        snprintf(j->why, sizeof j->why, "%.*s", (int)fault.len, (const char *)fault.data);
+        why_set(j, buf_slice(&fault));
     } else {
         snprintf(r->name, sizeof r->name, "%s", j->module.name);
     }
