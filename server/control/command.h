@@ -56,6 +56,7 @@ enum part_change_kind {
     /* R9: the primary, alone in sync, cannot rely on what it has, and has committed nothing since
      * another was in sync, too: that one leads, or is waited for (R10). Asked by the primary. */
     PART_GIVE_BACK = 9,
+    PART_KIND_MAX = PART_GIVE_BACK,
 };
 
 struct part_change {

@@ -250,6 +250,12 @@ START_TEST(a_command_of_a_later_version_is_told_from_damage)
 {
     struct grid_command d;
     ck_assert_int_eq(wire_command_decode(slice_str("\x08\x70"), scratch(), &d), GRID_ENEWER);
+    struct buf b = BUF_INIT;
+    struct part_change part = {.kind = PART_KIND_MAX + 1, .context = 1, .epoch = 1};
+    struct grid_command parts = {.kind = GRID_PARTS, .u.parts = {&part, 1}};
+    wire_command_encode(&parts, &b);
+    ck_assert_int_eq(wire_command_decode(buf_slice(&b), scratch(), &d), GRID_ENEWER);
+    buf_release(&b);
     ck_assert_int_eq(wire_command_decode(slice_str("\x10\x01"), scratch(), &d), GRID_ECORRUPT);
     ck_assert_int_eq(wire_command_decode(slice_str("\x08\x02"), scratch(), &d), GRID_ECORRUPT);
     ck_assert_int_eq(wire_command_decode(slice_str("\x08\x07\x42\x01\x01"), scratch(), &d),
