@@ -256,7 +256,7 @@ static void code_push(lua_State *L, const struct vm_code *code)
         const char *text = code->text.len ? (const char *)code->text.data : "";
         int status = luaL_loadbufferx(L, text, code->text.len, name, "t");
         if (status && !vm->over)
-            vm->over = status == LUA_ERRSYNTAX ? VM_SYNTAX : VM_MEMORY;
+            vm->over = status == LUA_ERRMEM ? VM_MEMORY : VM_SYNTAX;
         if (status)
             lua_error(L);
         size_t bytes = vm->bytes > before ? vm->bytes - before : code->text.len;

@@ -314,6 +314,10 @@ START_TEST(syntax_errors_are_told_apart)
     ck_assert_str_eq(f.fault.text, "user_script:2: <eof> expected near 'return'");
     code.text = slice_make("\x1bLua", 4);
     ck_assert_int_eq(vm_compile(f.vm, &code, &f.fault), VM_SYNTAX);
+    char deep[300]; /* more levels than the compiler goes: no matter of memory */
+    memset(deep, '(', sizeof deep);
+    code.text = slice_make(deep, sizeof deep);
+    ck_assert_int_eq(vm_compile(f.vm, &code, &f.fault), VM_SYNTAX);
     code.text = slice_str("return 1");
     ck_assert_int_eq(vm_compile(f.vm, &code, &f.fault), VM_DONE);
     still_works(&f);
