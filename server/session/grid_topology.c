@@ -7,7 +7,7 @@
 #include "wire/topology.h"
 
 /* Who is not among the nodes that it knows of: it was removed, or is not in yet. */
-enum { NOBODY = UINT32_MAX };
+#define NOBODY UINT32_MAX
 
 /* Number of this node if it has lost touch with the grid; else 0. */
 static uint32_t astray(const struct session *s, const struct grid_state *now)
