@@ -1,7 +1,7 @@
 /* test_grid_order.c - ops on one key are done in the order in which they came, when they wait for a
  * lease or at the gate.
  * LINK: store shard grid control replica data base */
-#include "tests/unit/shard/grid_world.h"
+#include "tests/unit/shard/grid_ask.h"
 
 /* Two nodes with a copy each. */
 static struct world *calm_world(void)
@@ -15,38 +15,19 @@ static struct world *calm_world(void)
     return w;
 }
 
-static void ask(struct world *w, struct wnode *n, enum op_kind kind, uint64_t number)
-{
-    struct op op = {.kind = kind,
-                    .cache = w_cache(w),
-                    .key = slice_str("k"),
-                    .delta = 1,
-                    .ticket = {.number = number, .part = CLIENTS + 1}};
-    w->digests[number].status = GRID_EIO; /* no answer yet */
-    shard_submit(n->s, &op, WALL + w->now);
-}
-
-static void gate_await(struct world *w, const struct wnode *n, enum gate gate)
-{
-    const struct partition *p = n->s->contexts[w->context]->partitions[0];
-    for (int i = 0; i < 1000 && p->gate != gate; i++)
-        world_step(w);
-    ck_assert_int_eq(p->gate, gate);
-}
-
 START_TEST(what_waits_for_a_lease_is_done_before_what_came_later)
 {
     struct world *w = calm_world();
     struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
     const struct result *told = w->digests;
-    ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_INCR, 0);
     world_run(w, 200);
     ck_assert_int_eq(told[0].status, GRID_OK);
     w->nodes[!n->index].paused_until = w->now + GRID_LEASE_MS + 100;
     world_run(w, GRID_LEASE_MS + 50);
-    ask(w, n, OP_GET, 1);
-    ask(w, n, OP_INCR, 2);
-    ask(w, n, OP_GET, 3);
+    strict_ask(w, n, OP_GET, 1);
+    strict_ask(w, n, OP_INCR, 2);
+    strict_ask(w, n, OP_GET, 3);
     world_run(w, 10);
     ck_assert_int_eq(told[1].status, GRID_EIO);
     shard_check(n->s);
@@ -71,8 +52,8 @@ START_TEST(a_read_waits_behind_a_write_that_is_held_and_one_of_another_key_does_
     world_run(w, 200);
     ck_assert(shard_freeze(n->s, w->context, 0, 500, WALL + w->now));
     gate_await(w, n, GATE_READS);
-    ask(w, n, OP_INCR, 0);
-    ask(w, n, OP_GET, 1);
+    strict_ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_GET, 1);
     w->digests[2].status = GRID_EIO;
     shard_submit(n->s, &other, WALL + w->now);
     world_run(w, 50);
@@ -95,10 +76,10 @@ START_TEST(all_that_wait_are_refused_with_the_first_that_waited_too_long)
     const struct result *told = w->digests;
     ck_assert(shard_freeze(n->s, w->context, 0, 10000, WALL + w->now));
     gate_await(w, n, GATE_READS);
-    ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_INCR, 0);
     world_run(w, HOLD_MS_MAX - 100);
-    ask(w, n, OP_INCR, 1);
-    ask(w, n, OP_GET, 2);
+    strict_ask(w, n, OP_INCR, 1);
+    strict_ask(w, n, OP_GET, 2);
     world_run(w, 50);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(told[i].status, GRID_EIO);
@@ -130,7 +111,7 @@ START_TEST(a_local_read_that_waits_for_the_checkpoint_asks_it_once)
     struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
     struct partition *p = n->s->contexts[w->context]->partitions[0];
     struct op scan = {.kind = OP_SCAN, .cache = w_cache(w), .local = true, .limit = 10};
-    ask(w, n, OP_INCR, 0);
+    strict_ask(w, n, OP_INCR, 0);
     frozen_hand_over(w, n);
     for (int i = 0; i < 5000 && !replica_copy_reads(&p->replica, mono_now(n->s)); i++)
         world_step(w);
