@@ -10,7 +10,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_MS = 200, RETRY_MS = 1000, REST_MS = 10000, RATE_RECORDS_MIN = 1000 };
+enum {
+    IDLE_MS = 200,
+    RETRY_MS = 1000,
+    REST_MS = 10000,
+    RATE_RECORDS_MIN = 1000,
+    FOLD_BYTES_MIN = 64 << 20, /* of a transaction, which keeps its records in memory */
+    FOLD_BYTES_MAX = 256 << 20,
+    CHANGE_BYTES = 128, /* of a short record */
+};
 
 void folding_wake(struct worker *w)
 {
@@ -147,16 +155,29 @@ static void fold_begin(struct round *r)
     r->upto = foldable(r->w);
 }
 
+/* What starts a checkpoint goes into one transaction, if it may: each page is written once. */
+static struct checkpoint_limits fold_limits(const struct round *r)
+{
+    struct checkpoint_limits limits = r->limits;
+    int64_t bytes = catalog_setting(r->catalog, SETTING_checkpoint_bytes);
+    limits.bytes_max = bytes < FOLD_BYTES_MIN   ? (size_t)FOLD_BYTES_MIN
+                       : bytes > FOLD_BYTES_MAX ? (size_t)FOLD_BYTES_MAX
+                                                : (size_t)bytes;
+    limits.changes_max = limits.bytes_max / CHANGE_BYTES;
+    return limits;
+}
+
 static void fold(struct round *r)
 {
     struct worker *w = r->w;
     struct checkpoint_report report = {0};
+    struct checkpoint_limits limits = fold_limits(r);
     if (!r->going_on)
         fold_begin(r);
     r->asked = 0;
     uint64_t start = clock_mono_us();
     struct wal_reader *reader = wal_reader_new(w->wal, checkpoint_applied(w->checkpoint));
-    enum grid_err err = checkpoint_run(w->checkpoint, reader, r->upto, &r->limits, &report);
+    enum grid_err err = checkpoint_run(w->checkpoint, reader, r->upto, &limits, &report);
     wal_reader_free(reader);
     uint64_t applied = checkpoint_applied(w->checkpoint);
     uint64_t took = clock_mono_us() - start;
