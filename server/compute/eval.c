@@ -34,14 +34,19 @@ static struct vm *machine(struct call *c)
 
 /* --- a run ------------------------------------------------------------------------------------ */
 
-static void push_list(lua_State *L, const struct slice *list, uint32_t len, const char *name)
+void script_push_list(lua_State *L, const struct slice *list, uint32_t len)
 {
-    lua_pushstring(L, name);
     lua_createtable(L, (int)len, 0);
     for (uint32_t i = 0; i < len; i++) {
         lua_pushlstring(L, list[i].len ? (const char *)list[i].data : "", list[i].len);
         lua_rawseti(L, -2, i + 1);
     }
+}
+
+static void set_list(lua_State *L, const char *name, const struct slice *list, uint32_t len)
+{
+    lua_pushstring(L, name);
+    script_push_list(L, list, len);
     lua_rawset(L, -3);
 }
 
@@ -51,8 +56,8 @@ static int push_arguments(lua_State *L, void *ctx)
     const struct script *s = ctx;
     lua_getupvalue(L, -1, 1);
     CHECK(vm_protected(L, -1));
-    push_list(L, s->keys, s->keys_len, "KEYS");
-    push_list(L, s->values, s->values_len, "ARGV");
+    set_list(L, "KEYS", s->keys, s->keys_len);
+    set_list(L, "ARGV", s->values, s->values_len);
     lua_pop(L, 2);
     redis_show_register(L, false); /* it may be left of a library that failed */
     return 0;

@@ -29,15 +29,6 @@ static int push_nothing(lua_State *L, void *ctx)
     return 0;
 }
 
-static void push_list(lua_State *L, const struct slice *list, uint32_t len)
-{
-    lua_createtable(L, (int)len, 0);
-    for (uint32_t i = 0; i < len; i++) {
-        lua_pushlstring(L, list[i].len ? (const char *)list[i].data : "", list[i].len);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
 static void call_function(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
@@ -47,8 +38,8 @@ static void call_function(lua_State *L, void *ctx)
         redis_raise(L, slice_str("ERR the library did not register it this time"));
     lua_pushnil(L);
     redis_keep_function(L);
-    push_list(L, s->keys, s->keys_len);
-    push_list(L, s->values, s->values_len);
+    script_push_list(L, s->keys, s->keys_len);
+    script_push_list(L, s->values, s->values_len);
     lua_call(L, 2, 1);
     s->out->len = 0;
     redis_write_value(L);

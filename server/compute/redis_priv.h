@@ -35,6 +35,8 @@ static inline struct script *script_of(lua_State *L)
 /* eval.c: run it in the call's shard and leave the reply. What is not set of `run`, the script's
  * bounds among it, is filled in. */
 void script_run(struct script *s, struct vm_run *run);
+/* As a table. */
+void script_push_list(lua_State *L, const struct slice *list, uint32_t len);
 /* KEYS and ARGV of the script before are not there any more; the code is at -1. */
 void script_hide_arguments(lua_State *L);
 /* Append who called the code that failed, if anybody did: from a trace of the machine. */

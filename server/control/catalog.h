@@ -62,8 +62,7 @@ struct catalog {
     int64_t *settings;       /* one per row of settings.def, in its order */
     struct module **modules; /* sorted by name */
     size_t modules_len;
-    uint64_t
-        modules_revision; /* +1 by each change of modules; the newest version is not above it */
+    uint64_t modules_revision; /* +1 by each change of them; no version is above it */
     /* private: reference count */
     unsigned refs;
 };

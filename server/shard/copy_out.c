@@ -431,12 +431,11 @@ static bool serving(struct shard *s, msec_t mono)
 static msec_t pace_wait(struct shard *s, msec_t mono)
 {
     struct pace *pace = &s->sharing->pace;
-    int64_t rate = catalog_setting(s->catalog, SETTING_rebalance_rate), room = PIECE_BYTES;
-    msec_t passed = mono - pace->at;
+    int64_t rate = catalog_setting(s->catalog, SETTING_rebalance_rate);
+    msec_t passed = mono - pace->at < 1000 ? mono - pace->at : 1000;
+    int64_t room = pace->room + (int64_t)passed * rate / 1000;
     pace->at = mono;
-    if (serving(s, mono) && passed < 1000 && pace->room + (int64_t)passed * rate / 1000 < room)
-        room = pace->room + (int64_t)passed * rate / 1000;
-    pace->room = room;
+    pace->room = room < PIECE_BYTES ? room : PIECE_BYTES;
     return room > 0 ? 0 : (msec_t)(-room * 1000 / rate + 1);
 }
 
@@ -448,14 +447,15 @@ msec_t copies_run(struct shard *s)
     msec_t mono = mono_now(s);
     if (list_empty(copies))
         return UINT64_MAX;
+    bool beside = serving(s, mono);
     msec_t wait = pace_wait(s, mono);
-    if (wait)
+    if (beside && wait)
         return wait;
     list_for_each (it, copies) {
         all += list_entry(it, struct copy, link)->waits;
         len++;
     }
-    size_t turn = serving(s, mono) ? PIECE_BYTES : TURN_BYTES;
+    size_t turn = beside ? PIECE_BYTES : TURN_BYTES;
     while (idle < len && read < turn && all < WINDOWS_BYTES) {
         struct list *it = list_pop_front(copies);
         list_push_back(copies, it);
@@ -464,7 +464,7 @@ msec_t copies_run(struct shard *s)
         read += bytes;
         all += bytes;
     }
-    s->sharing->pace.room -= (int64_t)read;
+    s->sharing->pace.room -= beside ? (int64_t)read : 0;
     return read >= turn ? 0 : UINT64_MAX;
 }
 

@@ -266,8 +266,7 @@ static enum grid_err take_parts(struct arena *a, const Control__Command *m, stru
         return GRID_ECORRUPT;
     for (size_t i = 0; i < len; i++) {
         const uint32_t *w = m->parts + PART_WORDS * i;
-        if (w[0] >
-            PART_KIND_MAX) /* who knows it changes the partition: to pass over it is to differ */
+        if (w[0] > PART_KIND_MAX) /* others will change the partition */
             return GRID_ENEWER;
         list[i] = (struct part_change){(enum part_change_kind)w[0], w[1], w[2], w[3], {w[4], w[5]}};
     }

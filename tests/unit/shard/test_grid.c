@@ -489,7 +489,8 @@ static bool copy_has_come(const struct wnode *n)
     return p && p->others && content_copying(p->content) && p->others->in.number > 2;
 }
 
-START_TEST(a_copy_of_what_was_given_up_begins_anew)
+/* Who leads copies to the other, which has some of it. */
+static struct world *half_copied_world(struct wnode **ret_leader, struct wnode **ret_other)
 {
     struct world *w = copying_world(1);
     struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
@@ -497,6 +498,15 @@ START_TEST(a_copy_of_what_was_given_up_begins_anew)
     for (int i = 0; i < 20000 && !copy_has_come(other); i++)
         world_step(w);
     ck_assert(copy_has_come(other));
+    *ret_leader = n;
+    *ret_other = other;
+    return w;
+}
+
+START_TEST(a_copy_of_what_was_given_up_begins_anew)
+{
+    struct wnode *n, *other;
+    struct world *w = half_copied_world(&n, &other);
     all_folded(n);
     ck_assert(store_mem_flip(n->store, KV_ENTRIES, row_of_both(n, other), 0));
     damage_given_up(n);
@@ -529,12 +539,8 @@ static void half_leads(struct world *w, const struct wnode *n)
 /* Until that is given up, too, over a start. */
 START_TEST(a_part_of_a_copy_that_is_to_lead_is_damaged)
 {
-    struct world *w = copying_world(1);
-    struct wnode *n = node_numbered(w, grid_state_primary(w->truth, w->context, 0).node);
-    struct wnode *other = &w->nodes[!n->index];
-    for (int i = 0; i < 20000 && !copy_has_come(other); i++)
-        world_step(w);
-    ck_assert(copy_has_come(other));
+    struct wnode *n, *other;
+    struct world *w = half_copied_world(&n, &other);
     node_kill(n);
     n->back_at = w->now + 1000000;
     gate_await(w, other, GATE_AWAY);
