@@ -41,7 +41,7 @@ static struct entry_parts effect_parts(const struct effect *e, uint64_t version)
 size_t content_need(const struct content *c, const struct record *rec)
 {
     (void)c;
-    size_t n = rec->has_session ? (size_t)SESSION_BYTES : 0;
+    size_t n = rec->has_session ? SESSION_BYTES + rec->session.answer.len : 0;
     for (size_t i = 0; i < rec->effects_len; i++) {
         struct entry_parts parts = effect_parts(&rec->effects[i], rec->version);
         if (effect_changes(&rec->effects[i]))

@@ -5,7 +5,7 @@
 #include "data/codec_priv.h"
 #include "data/sessions.h"
 
-enum { RECORD_SESSION = 1, RECORD_RESTATES = 2 };
+enum { RECORD_SESSION = 1, RECORD_RESTATES = 2, RECORD_ANSWER = 4 };
 enum {
     EFFECT_CREATED = 1,
     EFFECT_HAS_AFFINITY = 2,
@@ -15,7 +15,7 @@ enum {
 };
 enum {
     HEAD_BYTES_MAX = 1 + 5 + 3 + 8 + 8 + VARINT_BYTES_MAX,
-    SESSION_BYTES_MAX = SESSION_ID_BYTES + 2 * VARINT_BYTES_MAX + 1 + 8,
+    SESSION_BYTES_MAX = SESSION_ID_BYTES + 3 * VARINT_BYTES_MAX + 1 + 8,
     EFFECT_BYTES_MAX = 2 + 4 * VARINT_BYTES_MAX + 8 + 8,
     EFFECT_BYTES_MIN = 2,
 };
@@ -47,7 +47,7 @@ enum { KINDS = sizeof shapes / sizeof *shapes };
 
 size_t record_size_max(const struct record *r)
 {
-    size_t n = HEAD_BYTES_MAX + (r->has_session ? (size_t)SESSION_BYTES_MAX : 0);
+    size_t n = HEAD_BYTES_MAX + (r->has_session ? SESSION_BYTES_MAX + r->session.answer.len : 0);
     for (size_t i = 0; i < r->effects_len; i++) {
         const struct effect *e = &r->effects[i];
         n += EFFECT_BYTES_MAX + e->key.len + e->affinity.len + e->value.len;
@@ -61,7 +61,8 @@ static uint8_t *session_write(uint8_t *p, const struct record_session *s)
     p = write_varint(p + SESSION_ID_BYTES, s->number);
     p = write_varint(p, s->lowest);
     *p++ = (uint8_t)s->status;
-    return write_u64(p, (uint64_t)s->result);
+    p = write_u64(p, (uint64_t)s->result);
+    return s->answer.len ? write_slice(p, s->answer) : p;
 }
 
 static uint8_t *effect_write(uint8_t *p, const struct effect *e)
@@ -92,7 +93,8 @@ static uint8_t *effect_write(uint8_t *p, const struct effect *e)
 void record_encode(const struct record *r, struct buf *out)
 {
     uint8_t *start = buf_reserve(out, record_size_max(r)), *p = start;
-    *p++ = (uint8_t)((r->has_session ? RECORD_SESSION : 0) | (r->restates ? RECORD_RESTATES : 0));
+    *p++ = (uint8_t)((r->has_session ? RECORD_SESSION : 0) | (r->restates ? RECORD_RESTATES : 0) |
+                     (r->has_session && r->session.answer.len ? RECORD_ANSWER : 0));
     p = write_varint(p, r->context);
     p = write_varint(p, r->partition);
     p = write_u64(p, r->version);
@@ -107,7 +109,7 @@ void record_encode(const struct record *r, struct buf *out)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static void session_read(struct reader *r, struct record_session *s)
+static void session_read(struct reader *r, struct record_session *s, bool answer)
 {
     const uint8_t *id = read_bytes(r, SESSION_ID_BYTES);
     if (id)
@@ -116,7 +118,9 @@ static void session_read(struct reader *r, struct record_session *s)
     s->lowest = read_varint(r, UINT64_MAX);
     s->status = (enum grid_err)read_u8(r);
     s->result = (int64_t)read_u64(r);
-    if (s->number == 0)
+    if (answer)
+        s->answer = read_slice(r, 1, SESSION_ANSWER_MAX);
+    if (s->number == 0 || (answer && s->result))
         r->bad = true;
 }
 
@@ -164,7 +168,9 @@ static bool effect_fits(const struct record *rec, size_t at)
 static void head_read(struct reader *r, struct record *rec)
 {
     uint8_t flags = read_u8(r);
-    if (flags & ~(RECORD_SESSION | RECORD_RESTATES) || flags == (RECORD_SESSION | RECORD_RESTATES))
+    bool known = flags == RECORD_SESSION || flags == RECORD_RESTATES || !flags ||
+                 flags == (RECORD_SESSION | RECORD_ANSWER);
+    if (!known)
         r->bad = true;
     rec->has_session = flags & RECORD_SESSION;
     rec->restates = flags & RECORD_RESTATES;
@@ -173,7 +179,7 @@ static void head_read(struct reader *r, struct record *rec)
     rec->version = read_u64(r);
     rec->time_ms = read_u64(r);
     if (rec->has_session)
-        session_read(r, &rec->session);
+        session_read(r, &rec->session, flags & RECORD_ANSWER);
 }
 
 bool record_peek(struct slice in, struct record *ret_record)

@@ -6,7 +6,8 @@
  *
  * On disk and on the wire (little-endian; v = LEB128 varint):
  *   u8 flags | v context | v partition | u64 version | u64 time_ms |
- *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] | v effects |
+ *   [flags & RECORD_SESSION: 16 bytes id, v number, v lowest, u8 status, i64 result] |
+ *   [flags & RECORD_ANSWER: v length, answer] | v effects |
  *   effects x { u8 kind|flags<<4, v cache, [v klen, key], [v alen, affinity], [u8 type],
  *               [v vlen, value], [u64 deadline], [u64 number] }
  * The type stands where it is not BYTES; the value of PUT, EDIT, ADOPT and SESSION is well-formed.
@@ -30,7 +31,12 @@
 #include "base/slice.h"
 #include "data/value.h"
 
-enum { KEY_BYTES_MAX = 480, RECORD_EFFECTS_MAX = 10000, SESSION_ID_BYTES = 16 };
+enum {
+    KEY_BYTES_MAX = 480,
+    RECORD_EFFECTS_MAX = 10000,
+    SESSION_ID_BYTES = 16,
+    SESSION_ANSWER_MAX = 64 << 10, /* bytes of an answer that is kept */
+};
 
 /* version = epoch << 40 | seq: names a record of a partition for ever. */
 enum { SEQ_BITS = 40 };
@@ -89,6 +95,7 @@ struct record_session {
     enum grid_err status; /* the stored answer; as the shard writes it, one byte */
     int64_t
         result; /* INCR: the new number; REMOVE: 1 removed, 0 absent; batch: number of effects */
+    struct slice answer; /* bytes that were answered, mostly none; with any, `result` is 0 */
 };
 
 struct record {

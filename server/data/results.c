@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-enum { STORED_FORM = 1, RESULT_BYTES_MIN = 4, RESULTS_CAP_MIN = 4, MALLOC_HEAD = 8 };
+enum { STORED_FORM = 1, STORED_ANSWERS = 2 };
+enum { RESULT_BYTES_MIN = 4, RESULTS_CAP_MIN = 4, MALLOC_HEAD = 8, MALLOC_STEP = 16 };
 enum { LATER_MAX = 4096 }; /* results that are looked at for one request */
 
 void results_init(struct results *s, const struct session_id *id)
@@ -17,8 +18,28 @@ void results_init(struct results *s, const struct session_id *id)
     list_init(&s->link);
 }
 
+static uint32_t answer_bytes(size_t len)
+{
+    return len ? (uint32_t)(len + MALLOC_HEAD + MALLOC_STEP - 1) / MALLOC_STEP * MALLOC_STEP : 0;
+}
+
+static void answer_free(struct results *s, const struct session_result *r)
+{
+    if (likely(!r->answer_len))
+        return;
+    s->answers -= answer_bytes(r->answer_len);
+    free(r->answer);
+}
+
+static struct session_result *result_at(const struct results *s, uint32_t i)
+{
+    return &s->results[s->first + i];
+}
+
 void results_release(struct results *s)
 {
+    for (uint32_t i = 0; i < s->len && s->answers; i++)
+        answer_free(s, result_at(s, i));
     if (s->results != &s->one)
         free(s->results);
     s->results = &s->one;
@@ -28,15 +49,15 @@ void results_release(struct results *s)
 
 size_t results_bytes(const struct results *s)
 {
-    return s->cap > 1 ? s->cap * sizeof *s->results + MALLOC_HEAD : 0;
+    return s->answers + (s->cap > 1 ? s->cap * sizeof *s->results + MALLOC_HEAD : 0);
+}
+
+bool results_full(const struct results *s)
+{
+    return s->len >= SESSION_RESULTS_MAX || s->answers >= SESSION_ANSWERS_MAX;
 }
 
 /* --- the run of results ----------------------------------------------------------------------- */
-
-static struct session_result *result_at(const struct results *s, uint32_t i)
-{
-    return &s->results[s->first + i];
-}
 
 static void results_resize(struct results *s, uint32_t cap)
 {
@@ -65,6 +86,8 @@ static void results_make_room(struct results *s)
 
 static void results_drop(struct results *s, uint32_t n)
 {
+    for (uint32_t i = 0; i < n && s->answers; i++)
+        answer_free(s, result_at(s, i));
     s->first += n;
     s->len -= n;
     if (s->len == 0)
@@ -120,6 +143,7 @@ static void lowest_raise(struct results *s, uint64_t lowest)
         results_drop(s, n);
 }
 
+/* The answer is copied. */
 static void result_put(struct results *s, const struct session_result *result)
 {
     uint32_t i = results_before(s, result->number);
@@ -127,8 +151,22 @@ static void result_put(struct results *s, const struct session_result *result)
         results_make_room(s);
         memmove(result_at(s, i + 1), result_at(s, i), (s->len - i) * sizeof *result);
         s->len++;
+    } else {
+        answer_free(s, result_at(s, i));
     }
-    *result_at(s, i) = *result;
+    struct session_result *to = result_at(s, i);
+    *to = *result;
+    if (likely(!result->answer_len))
+        return;
+    to->answer = xalloc(result->answer_len);
+    memcpy(to->answer, result->answer, result->answer_len);
+    s->answers += answer_bytes(result->answer_len);
+}
+
+static void results_trim(struct results *s)
+{
+    while (s->len > SESSION_RESULTS_MAX || s->answers > SESSION_ANSWERS_MAX)
+        lowest_raise(s, result_at(s, 0)->number + 1);
 }
 
 void results_apply(struct results *s, const struct session_change *change)
@@ -143,9 +181,12 @@ void results_apply(struct results *s, const struct session_change *change)
                                     .version = change->version,
                                     .result = rs->result,
                                     .status = (uint8_t)rs->status};
+    if (unlikely(rs->answer.len)) {
+        result.answer = (uint8_t *)(uintptr_t)rs->answer.data;
+        result.answer_len = (uint32_t)rs->answer.len;
+    }
     result_put(s, &result);
-    if (s->len > SESSION_RESULTS_MAX)
-        lowest_raise(s, result_at(s, 0)->number + 1);
+    results_trim(s);
 }
 
 void results_merge(struct results *s, const struct results *other)
@@ -156,17 +197,16 @@ void results_merge(struct results *s, const struct results *other)
     for (uint32_t i = 0; i < other->len; i++)
         if (result_at(other, i)->number >= s->lowest)
             result_put(s, result_at(other, i));
-    while (s->len > SESSION_RESULTS_MAX)
-        lowest_raise(s, result_at(s, 0)->number + 1);
+    results_trim(s);
 }
 
 /* --- the stored form -------------------------------------------------------------------------- */
 
 void results_encode(const struct results *s, struct buf *out)
 {
-    size_t max = 1 + 3 * VARINT_BYTES_MAX + (size_t)s->len * (3 * VARINT_BYTES_MAX + 1);
-    uint8_t *start = buf_reserve(out, max), *p = start;
-    *p++ = STORED_FORM;
+    size_t max = 1 + 3 * VARINT_BYTES_MAX + (size_t)s->len * (4 * VARINT_BYTES_MAX + 1);
+    uint8_t *start = buf_reserve(out, max + s->answers), *p = start;
+    *p++ = s->answers ? STORED_ANSWERS : STORED_FORM;
     p = write_varint(p, s->lowest);
     p = write_varint(p, s->last_used);
     p = write_varint(p, s->len);
@@ -175,14 +215,28 @@ void results_encode(const struct results *s, struct buf *out)
         const struct session_result *r = result_at(s, i);
         p = write_varint(p, r->number - next);
         *p++ = r->status;
-        p = write_varint(p, zigzag(r->result));
+        p = write_varint(p, zigzag(result_number(r)));
         p = write_varint(p, r->version);
+        if (s->answers)
+            p = write_slice(p, result_answer(r));
         next = r->number + 1;
     }
     out->len += (size_t)(p - start);
 }
 
-static void results_read(struct results *s, struct reader *r, uint32_t count)
+/* Its place in what is read. */
+static void answer_read(struct reader *r, struct session_result *result)
+{
+    struct slice answer = read_slice(r, 0, SESSION_ANSWER_MAX);
+    if (!answer.len)
+        return;
+    if (result->result)
+        r->bad = true;
+    result->answer = (uint8_t *)(uintptr_t)answer.data;
+    result->answer_len = (uint32_t)answer.len;
+}
+
+static void results_read(struct results *s, struct reader *r, uint32_t count, bool answers)
 {
     uint64_t next = s->lowest;
     for (uint32_t i = 0; i < count && !r->bad; i++) {
@@ -190,8 +244,10 @@ static void results_read(struct results *s, struct reader *r, uint32_t count)
         result.status = read_u8(r);
         result.result = unzigzag(read_varint(r, UINT64_MAX));
         result.version = read_varint(r, UINT64_MAX);
+        if (answers)
+            answer_read(r, &result);
         next = result.number + 1;
-        if (next == 0 && i + 1 < count)
+        if ((next == 0 && i + 1 < count) || s->answers > SESSION_ANSWERS_MAX)
             r->bad = true;
         if (!r->bad)
             result_put(s, &result);
@@ -201,21 +257,29 @@ static void results_read(struct results *s, struct reader *r, uint32_t count)
 enum grid_err results_decode(struct results *s, struct slice stored)
 {
     struct reader r = {stored.data, stored.data + stored.len, stored.len == 0};
-    if (read_u8(&r) != STORED_FORM)
+    uint8_t form = read_u8(&r);
+    if (form != STORED_FORM && form != STORED_ANSWERS)
         return GRID_ECORRUPT;
     s->lowest = read_varint(&r, UINT64_MAX);
     s->last_used = read_varint(&r, UINT64_MAX);
     uint32_t count = (uint32_t)read_varint(&r, SESSION_RESULTS_MAX);
     if (r.bad || count > read_left(&r) / RESULT_BYTES_MIN)
         return GRID_ECORRUPT;
-    results_read(s, &r, count);
-    return r.bad || read_left(&r) ? GRID_ECORRUPT : GRID_OK;
+    results_read(s, &r, count, form == STORED_ANSWERS);
+    bool answers = s->answers > 0;
+    if (r.bad || read_left(&r) || answers != (form == STORED_ANSWERS))
+        return GRID_ECORRUPT;
+    return s->answers > SESSION_ANSWERS_MAX ? GRID_ECORRUPT : GRID_OK;
 }
 
 void results_check(const struct results *s)
 {
     CHECK((s->cap == 1) == (s->results == &s->one));
     CHECK(s->first + s->len <= s->cap && s->len <= SESSION_RESULTS_MAX);
-    for (uint32_t i = 0; i < s->len; i++)
+    uint32_t answers = 0;
+    for (uint32_t i = 0; i < s->len; i++) {
         CHECK(result_at(s, i)->number >= (i ? result_at(s, i - 1)->number + 1 : s->lowest));
+        answers += answer_bytes(result_at(s, i)->answer_len);
+    }
+    CHECK(answers == s->answers && answers <= SESSION_ANSWERS_MAX);
 }

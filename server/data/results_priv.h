@@ -9,9 +9,23 @@
 struct session_result {
     uint64_t number;
     uint64_t version;
-    int64_t result;
+    union {
+        int64_t result;
+        uint8_t *answer; /* with answer_len: its own */
+    };
+    uint32_t answer_len;
     uint8_t status;
 };
+
+static inline struct slice result_answer(const struct session_result *r)
+{
+    return slice_make(r->answer_len ? r->answer : NULL, r->answer_len);
+}
+
+static inline int64_t result_number(const struct session_result *r)
+{
+    return r->answer_len ? 0 : r->result;
+}
 
 /* Results by growing number, results[first .. first + len). Most sessions have one at most: it has
  * its place here. */
@@ -22,6 +36,7 @@ struct results {
     struct list link; /* in sessions.by_use */
     msec_t listed;    /* last_used when it was put at the end of it */
     uint32_t first, len, cap;
+    uint32_t answers;               /* bytes of all answers, allocator's head included */
     struct session_result *results; /* &one while cap is 1 */
     struct session_result one;
 };
@@ -30,6 +45,8 @@ void results_init(struct results *s, const struct session_id *id);
 void results_release(struct results *s);
 /* The result of `number`, or NULL. */
 const struct session_result *results_find(const struct results *s, uint64_t number);
+/* No more of them should be kept. */
+bool results_full(const struct results *s);
 /* See sessions_overtaken(). */
 bool results_overtaken(const struct results *s, uint64_t number, uint64_t later);
 void results_apply(struct results *s, const struct session_change *change);
@@ -39,7 +56,7 @@ void results_encode(const struct results *s, struct buf *out);
 /* Into an initialised, empty session. On GRID_ECORRUPT it is to be released all the same. */
 MUST_USE
 enum grid_err results_decode(struct results *s, struct slice stored);
-/* Heap memory of its results, allocator's head included. */
+/* Heap memory of its results and answers, allocator's head included. */
 size_t results_bytes(const struct results *s);
 void results_check(const struct results *s);
 

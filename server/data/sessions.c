@@ -130,11 +130,11 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
         return SESSION_FORGOTTEN;
     const struct session_result *result = results_find(one, rs->number);
     if (!result)
-        return one->len < SESSION_RESULTS_MAX || rs->lowest > one->lowest ? SESSION_NEW
-                                                                          : SESSION_FULL;
+        return results_full(one) && rs->lowest <= one->lowest ? SESSION_FULL : SESSION_NEW;
     *ret_answer = (struct session_answer){.status = (enum grid_err)result->status,
-                                          .result = result->result,
-                                          .version = result->version};
+                                          .result = result_number(result),
+                                          .version = result->version,
+                                          .answer = result_answer(result)};
     return SESSION_REPEATED;
 }
 

@@ -4,7 +4,8 @@
  * the records applied to it, in order: memory, checkpoint and copies go through the same code.
  *
  * Stored form: u8 1 | v lowest | v last_used | v count | count x { v number - before - 1, u8
- * status, v zigzag result, v version }, numbers growing; the first counts from lowest.
+ * status, v zigzag result, v version }, numbers growing; the first counts from lowest. When any has
+ * bytes for an answer: u8 2, and behind each version v length, answer.
  * Invariant (sessions_check): numbers of a session grow and are >= lowest; `bytes` is exact. */
 #ifndef GRIDD_DATA_SESSIONS_H
 #define GRIDD_DATA_SESSIONS_H
@@ -12,8 +13,9 @@
 #include "data/record.h"
 
 enum {
-    SESSION_RESULTS_MAX = 65536,  /* of one session in one partition */
-    SESSION_SESSIONS_MAX = 65536, /* of one partition */
+    SESSION_RESULTS_MAX = 65536,    /* of one session in one partition */
+    SESSION_ANSWERS_MAX = 16 << 20, /* and bytes of its answers, about */
+    SESSION_SESSIONS_MAX = 65536,   /* of one partition */
 };
 
 enum session_state {
@@ -26,7 +28,8 @@ enum session_state {
 struct session_answer {
     enum grid_err status;
     int64_t result;
-    uint64_t version; /* of the record: pending until committed */
+    uint64_t version;    /* of the record: pending until committed */
+    struct slice answer; /* borrowed until the next non-const call */
 };
 
 /* What a record did to a session. */
@@ -49,7 +52,8 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
 bool sessions_overtaken(const struct sessions *s, const struct record_session *rs, uint64_t later);
 /* Stages 0, 1 and 2, each for all requests of a turn; then the others below and above. */
 void sessions_prefetch(const struct sessions *s, const struct session_id *id, int stage);
-/* Keep the result of a record. Beyond SESSION_RESULTS_MAX the oldest result is dropped. */
+/* Keep the result of a record. Beyond SESSION_RESULTS_MAX or SESSION_ANSWERS_MAX the oldest results
+ * are dropped. */
 void sessions_apply(struct sessions *s, const struct session_change *change);
 /* EFFECT_SESSION_END. An unknown session is fine. */
 void sessions_end(struct sessions *s, const struct session_id *id);

@@ -70,6 +70,10 @@ static void record_random(struct prng *r, struct effect *effects, struct record 
                                     .lowest = prng_next(r) >> prng_below(r, 64),
                                     .status = (enum grid_err)prng_below(r, 35),
                                     .result = (int64_t)prng_next(r)};
+    if (ret->has_session && prng_below(r, 2)) {
+        ret->session.result = 0;
+        ret->session.answer = slice_make(bytes, 1 + prng_below(r, KEY_BYTES_MAX));
+    }
     ret->restates = !ret->has_session && prng_below(r, 2);
     for (size_t i = 0; i < ret->effects_len; i++) {
         struct effect *e = &effects[i];
@@ -116,6 +120,7 @@ static void record_same(const struct record *a, const struct record *b)
     ck_assert_uint_eq(a->session.lowest, b->session.lowest);
     ck_assert_int_eq(a->session.status, b->session.status);
     ck_assert_int_eq(a->session.result, b->session.result);
+    ck_assert(slice_eq(a->session.answer, b->session.answer));
     ck_assert_uint_eq(a->effects_len, b->effects_len);
     for (size_t i = 0; i < a->effects_len; i++)
         effect_same(&a->effects[i], &b->effects[i]);
@@ -299,9 +304,35 @@ START_TEST(each_malformed_effect_is_refused)
 }
 END_TEST
 
+START_TEST(an_answer_is_some_bytes_of_a_session_that_has_no_number)
+{
+    struct record rec = {.version = 1,
+                         .has_session = true,
+                         .session = {.number = 1, .answer = slice_str("a")}},
+                  back;
+    struct buf buf = BUF_INIT;
+    record_encode(&rec, &buf);
+    ck_assert_int_eq(decode_exact(buf.data, buf.len, &back), GRID_OK);
+    size_t answer_at = buf.len - 3; /* length, "a", no effects */
+    static const struct {
+        size_t back;
+        uint8_t byte;
+    } bad[] = {{0, 0}, {1, 1}}; /* no bytes at all; a number beside them */
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t *at = &buf.data[answer_at - bad[i].back], was = *at;
+        *at = bad[i].byte;
+        ck_assert_int_eq(decode_exact(buf.data, buf.len, &back), GRID_ECORRUPT);
+        *at = was;
+    }
+    buf.data[0] = 4; /* of no session */
+    ck_assert_int_eq(decode_exact(buf.data, buf.len, &back), GRID_ECORRUPT);
+    buf_release(&buf);
+}
+END_TEST
+
 UNIT_MAIN("data/record", a_record_comes_back_as_it_was_and_fits_its_bound,
           a_glance_sees_the_head_and_the_first_key_and_no_byte_beyond,
           a_truncated_or_longer_record_is_refused,
           what_decodes_after_a_mutation_encodes_to_the_same_bytes,
           more_effects_than_room_is_too_large_and_impossible_counts_are_corrupt,
-          each_malformed_effect_is_refused)
+          each_malformed_effect_is_refused, an_answer_is_some_bytes_of_a_session_that_has_no_number)

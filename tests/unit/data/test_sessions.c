@@ -9,13 +9,38 @@ static struct session_id id_of(unsigned n)
     return (struct session_id){{(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16)}};
 }
 
+/* One in three has bytes for an answer, and no number then. */
+static struct slice answer_of(uint64_t number)
+{
+    static uint8_t bytes[200];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(number + i);
+    return slice_make(bytes, number % 3 ? 0 : number % sizeof bytes);
+}
+
+static int64_t result_of(uint64_t number)
+{
+    return answer_of(number).len ? 0 : -(int64_t)number;
+}
+
+static struct slice kept(struct slice s)
+{
+    static uint8_t all[64][200];
+    static unsigned next;
+    uint8_t *to = all[next++ % 64];
+    if (s.len)
+        memcpy(to, s.data, s.len);
+    return slice_make(to, s.len);
+}
+
 static struct session_change change(unsigned id, uint64_t number, uint64_t lowest, msec_t time)
 {
     return (struct session_change){.session = {.id = id_of(id),
                                                .number = number,
                                                .lowest = lowest,
                                                .status = (enum grid_err)(number % 5),
-                                               .result = -(int64_t)number},
+                                               .result = result_of(number),
+                                               .answer = kept(answer_of(number))},
                                    .version = number * 10,
                                    .time_ms = time};
 }
@@ -33,7 +58,8 @@ static enum session_state find(struct sessions *s, unsigned id, uint64_t number,
     enum session_state state = sessions_find(s, &rs, &a);
     if (state == SESSION_REPEATED) {
         ck_assert_int_eq((int)a.status, (int)(number % 5));
-        ck_assert_int_eq(a.result, -(int64_t)number);
+        ck_assert_int_eq(a.result, result_of(number));
+        ck_assert(slice_eq(a.answer, answer_of(number)));
         ck_assert_uint_eq(a.version, number * 10);
     }
     return state;
@@ -132,6 +158,60 @@ START_TEST(a_session_without_answers_is_full_and_then_drops_the_oldest)
     ck_assert_int_eq(find(s, 1, 1, 1), SESSION_FORGOTTEN);
     sessions_check(s);
     sessions_free(s);
+}
+END_TEST
+
+/* Of the largest answers that there are. */
+static void apply_large(struct sessions *s, uint64_t number, uint64_t lowest)
+{
+    static uint8_t bytes[SESSION_ANSWER_MAX];
+    struct session_change c = change(1, number, lowest, 1);
+    c.session.result = 0;
+    c.session.answer = slice_make(bytes, sizeof bytes);
+    sessions_apply(s, &c);
+}
+
+START_TEST(answers_of_a_session_are_bounded_by_their_bytes)
+{
+    enum { MOST = SESSION_ANSWERS_MAX / (SESSION_ANSWER_MAX + 16) };
+    struct sessions *s = sessions_new(1);
+    struct session_answer a;
+    struct record_session rs = {.id = id_of(1), .number = 1, .lowest = 1};
+    struct buf stored = BUF_INIT;
+    size_t empty = sessions_bytes(s);
+    for (uint64_t n = 1; n <= MOST; n++)
+        apply_large(s, n, 1);
+    ck_assert_int_eq(sessions_find(s, &rs, &a), SESSION_REPEATED);
+    ck_assert_uint_eq(a.answer.len, SESSION_ANSWER_MAX);
+    sessions_check(s);
+    apply_large(s, MOST + 1, 1);
+    ck_assert_int_eq(sessions_find(s, &rs, &a), SESSION_FORGOTTEN);
+    ck_assert_uint_le(sessions_bytes(s), SESSION_ANSWERS_MAX + 65536);
+    ck_assert(sessions_store(s, &rs.id, &stored) && sessions_valid(buf_slice(&stored)));
+    apply(s, 1, MOST + 2, MOST + 2, 1);
+    ck_assert_uint_le(sessions_bytes(s), empty + 65536);
+    sessions_check(s);
+    sessions_free(s);
+    buf_release(&stored);
+}
+END_TEST
+
+START_TEST(an_answer_that_comes_again_takes_the_place_of_the_first)
+{
+    struct sessions *s = sessions_new(1);
+    struct buf stored = BUF_INIT, merged = BUF_INIT;
+    struct session_id id = id_of(1);
+    for (uint64_t n = 3; n < 30; n++) {
+        apply(s, 1, n, 3, 1);
+        apply(s, 1, n, 3, 1);
+    }
+    sessions_check(s);
+    ck_assert(sessions_store(s, &id, &stored));
+    sessions_merge(s, &id, buf_slice(&stored), &merged);
+    ck_assert(slice_eq(buf_slice(&stored), buf_slice(&merged)));
+    sessions_free(s);
+    buf_release(&stored);
+    buf_release(&merged);
 }
 END_TEST
 
@@ -276,6 +356,8 @@ UNIT_MAIN("data/sessions", a_number_is_new_then_repeated_then_forgotten,
           who_has_too_much_to_look_through_is_taken_for_overtaken, numbers_may_come_in_any_order,
           a_long_run_keeps_only_what_is_unanswered,
           a_session_without_answers_is_full_and_then_drops_the_oldest,
+          answers_of_a_session_are_bounded_by_their_bytes,
+          an_answer_that_comes_again_takes_the_place_of_the_first,
           the_session_unused_for_longest_is_due_first, memory_is_given_back_when_sessions_end,
           folding_and_applying_give_the_same_bytes,
           restored_sessions_end_in_the_order_of_their_last_use,
