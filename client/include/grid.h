@@ -72,7 +72,9 @@ enum grid_err {
     GRID_ENO_SETTING = 34,
     GRID_EWRONG_TYPE = 35,
     GRID_EFEW_COPIES = 36, /* not done: fewer copies in sync than min_in_sync */
-    GRID_EENTERING = 37    /* retryable: the node has not entered the grid yet */
+    GRID_EENTERING = 37,   /* retryable: the node has not entered the grid yet */
+    GRID_ETASK = 38,       /* the task failed, and changed nothing */
+    GRID_ENO_TASK = 39     /* no such module, or it has no such task */
 };
 
 struct grid;       /* one client */

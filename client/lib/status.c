@@ -58,6 +58,7 @@ bool gc_status_says_nothing_of_before(enum grid_err status)
         GRID_EOVERFLOW,
         GRID_EWRONG_TYPE,
         GRID_ESTALE,
+        GRID_ETASK,
         GRID_ETOO_LARGE,   /* these three depend on the bytes of the request alone: */
         GRID_EBAD_REQUEST, /* the earlier sending was refused, too */
         GRID_ECROSS_PARTITION,

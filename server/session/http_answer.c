@@ -37,6 +37,7 @@ static const struct {
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
@@ -68,6 +69,7 @@ static const uint16_t status_of[] = {
     [GRID_ENEWER] = 500,       [GRID_EIN_USE] = 409,
     [GRID_ENO_SETTING] = 404,  [GRID_EWRONG_TYPE] = 409,
     [GRID_EFEW_COPIES] = 503,  [GRID_EENTERING] = 503,
+    [GRID_ETASK] = 422,        [GRID_ENO_TASK] = 404,
 };
 
 unsigned http_status_of(enum grid_err err)

@@ -33,6 +33,7 @@ static bool settles(enum grid_err err)
     case GRID_ESTALE:
     case GRID_EBAD_REQUEST:
     case GRID_ECROSS_PARTITION:
+    case GRID_ETASK:
         return true;
     default:
         return false;

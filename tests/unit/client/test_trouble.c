@@ -196,7 +196,7 @@ END_TEST
 START_TEST(a_stored_outcome_after_a_lost_answer_is_the_outcome)
 {
     static const enum grid_err stored[] = {GRID_ECONDITION, GRID_ENOT_NUMBER, GRID_EOVERFLOW,
-                                           GRID_EWRONG_TYPE};
+                                           GRID_EWRONG_TYPE, GRID_ETASK};
     for (size_t i = 0; i < sizeof stored / sizeof *stored; i++) {
         struct fake_conf conf = {.script = {{.act = FAKE_DROP}, {.status = stored[i]}},
                                  .script_len = 2};

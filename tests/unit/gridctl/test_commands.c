@@ -180,10 +180,11 @@ START_TEST(outcomes_have_their_exit_codes)
     static const struct {
         enum grid_err err;
         int code;
-    } cases[] = {{GRID_EFULL, 3},      {GRID_ETOO_LARGE, 3},  {GRID_EDENIED, 3},
-                 {GRID_ENO_CACHE, 3},  {GRID_ETIMEOUT, 4},    {GRID_EUNREACHABLE, 4},
-                 {GRID_ETLS, 4},       {GRID_EIN_DOUBT, 5},   {GRID_ESTALE, 5},
-                 {GRID_ECONDITION, 1}, {GRID_ENOT_NUMBER, 3}, {(enum grid_err)999, 3}};
+    } cases[] = {{GRID_EFULL, 3},      {GRID_ETOO_LARGE, 3},   {GRID_EDENIED, 3},
+                 {GRID_ENO_CACHE, 3},  {GRID_ETIMEOUT, 4},     {GRID_EUNREACHABLE, 4},
+                 {GRID_ETLS, 4},       {GRID_EIN_DOUBT, 5},    {GRID_ESTALE, 5},
+                 {GRID_ECONDITION, 1}, {GRID_ENOT_NUMBER, 3},  {GRID_ETASK, 3},
+                 {GRID_ENO_TASK, 1},   {(enum grid_err)999, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fake.err = cases[i].err;
         fake.detail = "because of \033[2J";

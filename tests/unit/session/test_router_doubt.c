@@ -95,7 +95,8 @@ static enum grid_err told_by_3(struct op op, bool in_vain, enum grid_err status)
 START_TEST(who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt)
 {
     static const enum grid_err errs[] = {GRID_EFEW_COPIES, GRID_EFULL,     GRID_EBUSY,
-                                         GRID_EDAMAGED,    GRID_ENO_CACHE, GRID_ETOO_LARGE};
+                                         GRID_EDAMAGED,    GRID_ENO_CACHE, GRID_ETOO_LARGE,
+                                         GRID_ENO_TASK};
     struct op incr = {.kind = OP_INCR}, own = {.kind = OP_INCR, .has_session = true};
     struct op get = {.kind = OP_GET};
     for (unsigned i = 0; i < sizeof errs / sizeof *errs; i++) {
@@ -109,8 +110,8 @@ END_TEST
 
 START_TEST(who_has_looked_is_believed)
 {
-    static const enum grid_err errs[] = {GRID_OK, GRID_ECONDITION, GRID_ENOT_FOUND,
-                                         GRID_ENOT_NUMBER, GRID_EOVERFLOW};
+    static const enum grid_err errs[] = {GRID_OK,          GRID_ECONDITION, GRID_ENOT_FOUND,
+                                         GRID_ENOT_NUMBER, GRID_EOVERFLOW,  GRID_ETASK};
     for (unsigned i = 0; i < sizeof errs / sizeof *errs; i++)
         ck_assert_int_eq(told_by_3((struct op){.kind = OP_INCR}, true, errs[i]), errs[i]);
 }
