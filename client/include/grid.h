@@ -415,6 +415,7 @@ struct grid_status {
 };
 struct grid_function_info { /* of a module */
     char name[GRID_NAME_BYTES];
+    char kind[16]; /* function: of Redis clients; task: grid_task_run() */
     char help[256];
     char flags[96]; /* "no-writes,allow-oom" */
 };
@@ -479,7 +480,7 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
                                                          size_t *ret_len);
 /* Deploy a library of functions, in the place of one of its name. `name` NULL: what its first line
  * says ("#!lua name=NAME"). Where it is no such library, nothing is deployed, and
- * grid_error_detail() says why, with its name and line. One module in *ret_module. */
+ * grid_error() says why, with its name and line. One module in *ret_module. */
 GRID_API GRID_MUST_USE enum grid_err grid_module_deploy(struct grid *g, const char *name,
                                                         struct grid_bytes source,
                                                         struct grid_module_info **ret_module);
