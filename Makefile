@@ -13,6 +13,7 @@ CC ?= cc
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
 OPT ?= -O2
+OBJCOPY ?= objcopy
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4)
 CPPFLAGS += -D_GNU_SOURCE -DGRIDD_VERSION='"$(VERSION)"' -Iserver -I. -Iclient/include -I$(BUILD)/gen $(LUA_CFLAGS)
 CFLAGS += -std=c11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden \
@@ -35,7 +36,7 @@ endif
 # Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
 ROOMS := base data replica raft control grid shard command compute wire session store net node
 SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb \
-               -lconfuse -lsystemd -lhttp_parser -ljansson -llua5.4 -lm
+               -lconfuse -lhttp_parser -ljansson -llua5.4 -lm
 CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto
 CTL_LIBS := $(CLIENT_LIBS) -ljansson -ledit
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
@@ -47,6 +48,8 @@ FRAME_OBJS := $(BUILD)/obj/proto/frame.o
 room_objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/$(1)/*.c)))
 SERVER_OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
 CONF_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/conf*.c)))
+EMBED_OBJS := $(BUILD)/obj/server/embed.o $(CONF_OBJS) $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
+EMBED_PIC := $(EMBED_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
 LIB_SRC := $(sort $(wildcard client/lib/*.c))
 LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o
 LIB_PIC := $(LIB_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
@@ -54,11 +57,12 @@ CTL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard client/gridctl/*.c
 EXAMPLES := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard client/examples/*.c)))
 
 .PHONY: all
-all: $(BUILD)/gridd $(BUILD)/gridctl $(BUILD)/libgridclient.a $(BUILD)/libgridclient.so examples
+all: $(BUILD)/gridd $(BUILD)/gridctl $(BUILD)/libgridclient.a $(BUILD)/libgridclient.so \
+     $(BUILD)/libgridd.a $(BUILD)/libgridd.so examples
 .DELETE_ON_ERROR:
 
-$(BUILD)/gridd: $(BUILD)/obj/server/main.o $(CONF_OBJS) $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
-	$(CC) $(OPT) $(LTO) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+$(BUILD)/gridd: $(BUILD)/obj/server/main.o $(EMBED_OBJS)
+	$(CC) $(OPT) $(LTO) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) -lsystemd
 
 $(BUILD)/gridctl: $(CTL_OBJS) $(BUILD)/libgridclient.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
@@ -68,6 +72,15 @@ $(BUILD)/libgridclient.a: $(LIB_OBJS)
 
 $(BUILD)/libgridclient.so: $(LIB_PIC)
 	$(CC) $(LDFLAGS) -shared -Wl,-soname,libgridclient.so.0 -o $@ $^ $(CLIENT_LIBS)
+
+# One object, whose names are its own but for those of gridd.h: a program's, libgridclient's may be the same.
+$(BUILD)/libgridd.a: $(EMBED_PIC)
+	$(LD) -r -o $(BUILD)/libgridd.o $^
+	$(OBJCOPY) --localize-hidden $(BUILD)/libgridd.o
+	rm -f $@ && $(AR) rcs $@ $(BUILD)/libgridd.o
+
+$(BUILD)/libgridd.so: $(EMBED_PIC)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libgridd.so.0 -o $@ $^ $(SERVER_LIBS)
 
 .PHONY: examples
 examples: $(EXAMPLES)
@@ -144,7 +157,6 @@ libs_pb := -lprotobuf-c
 libs_store := -llmdb
 libs_session := -lhttp_parser -ljansson
 libs_net := -levent_core -levent_pthreads -lssl -lcrypto
-libs_node := -lsystemd
 libs_conf := -lconfuse
 libs_certs := -lcrypto
 libs_client := $(CLIENT_LIBS)

@@ -81,7 +81,10 @@ static void faults_tell(struct reading *r, struct buf *to)
         for (char *p = r->faults[i].text; *p; p++)
             if ((unsigned char)*p < 0x20 || *p == 0x7f)
                 *p = '?';
-        buf_printf(to, "%s:%d: %s\n", r->name, r->faults[i].line, r->faults[i].text);
+        if (r->faults[i].line)
+            buf_printf(to, "%s:%d: %s\n", r->name, r->faults[i].line, r->faults[i].text);
+        else
+            buf_printf(to, "%s: %s\n", r->name, r->faults[i].text);
     }
     if (r->faults_len == FAULTS_MAX || r->unknown_len == UNKNOWN_MAX)
         buf_printf(to, "%s: there may be more\n", r->name);
@@ -295,6 +298,57 @@ static bool pass(struct reading *r, const char *text, struct conf *c)
     return good;
 }
 
+/* --- what was given --------------------------------------------------------------------------- */
+
+static const struct conf_option *option_named(const char *section, const char *key)
+{
+    for (size_t i = 0; i < CONF_OPTIONS; i++)
+        if (strcmp(conf_options[i].key, key) == 0 &&
+            strcmp(section, conf_options[i].section ? conf_options[i].section : "") == 0)
+            return &conf_options[i];
+    abort();
+}
+
+static void list_free(struct conf *c, const struct conf_option *o)
+{
+    char *at = (char *)c + o->place, **list = *(char ***)at;
+    unsigned n;
+    memcpy(&n, at + sizeof(char **), sizeof n);
+    while (n)
+        free(list[--n]);
+    free(list);
+}
+
+static void given_list_take(struct reading *r, struct conf *c, const struct conf_option *o,
+                            const struct conf_given *g)
+{
+    unsigned n = g->len < CONF_LIST_MAX ? (unsigned)g->len : CONF_LIST_MAX;
+    if (n < g->len)
+        fault_add(r, 0, "%s: %s: more than %d entries", section_of(o), o->key, CONF_LIST_MAX);
+    list_free(c, o);
+    char **list = xcalloc(n, sizeof *list);
+    for (unsigned i = 0; i < n; i++) {
+        list[i] = xstrdup(g->values[i]);
+        if (!conf_entry_good(o, list[i]))
+            value_refuse(r, 0, o, list[i]);
+    }
+    memcpy((char *)c + o->place, &list, sizeof(char **));
+    memcpy((char *)c + o->place + sizeof(char **), &n, sizeof n);
+}
+
+static void given_take(struct reading *r, struct conf *c, const struct conf_given *given,
+                       size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const struct conf_option *o = option_named(given[i].section, given[i].key);
+        r->lines[o - conf_options] = 0;
+        if (conf_is_list(o))
+            given_list_take(r, c, o, &given[i]);
+        else if (!conf_value_set(c, o, given[i].values[0]))
+            value_refuse(r, 0, o, given[i].values[0]);
+    }
+}
+
 /* --- judgement: what values mean together ----------------------------------------------------- */
 
 /* Where a field was set; 0: nowhere, it is the default. */
@@ -445,6 +499,12 @@ static void unknown_tell(struct reading *r)
 enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults,
                          struct conf **ret_conf)
 {
+    return conf_parse_with(name, text, NULL, 0, faults, ret_conf);
+}
+
+enum grid_err conf_parse_with(const char *name, struct slice text, const struct conf_given *given,
+                              size_t given_len, struct buf *faults, struct conf **ret_conf)
+{
     struct reading r = {.name = name, .last = conf_text_lines(text)};
     struct conf *c = conf_new();
     struct buf plain = BUF_INIT;
@@ -461,8 +521,10 @@ enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults
             whole = pass(&r, (const char *)plain.data, c);
         while (!whole && r.again);
         reading_now = NULL;
-        if (whole)
+        if (whole) {
+            given_take(&r, c, given, given_len);
             conf_judge(&r, c);
+        }
         unknown_tell(&r);
     }
     buf_release(&plain);
@@ -476,7 +538,8 @@ enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults
     return GRID_OK;
 }
 
-enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_conf)
+enum grid_err conf_load(const char *path, const struct conf_given *given, size_t given_len,
+                        struct buf *faults, struct conf **ret_conf)
 {
     FILE *file = fopen(path, "re");
     struct buf text = BUF_INIT;
@@ -491,30 +554,11 @@ enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_
     else if (n > CONF_BYTES_MAX)
         buf_printf(faults, "%s: larger than %d bytes\n", path, CONF_BYTES_MAX);
     else
-        err = conf_parse(path, buf_slice(&text), faults, ret_conf);
+        err = conf_parse_with(path, buf_slice(&text), given, given_len, faults, ret_conf);
     if (file)
         fclose(file);
     buf_release(&text);
     return err;
-}
-
-struct conf *conf_dev(const char *data, unsigned port_base)
-{
-    struct conf *c = conf_new();
-    char **const addresses[] = {&c->client, &c->peer, &c->http, &c->resp};
-    for (unsigned i = 0; i < 4; i++) {
-        free(*addresses[i]);
-        char text[32];
-        snprintf(text, sizeof text, "127.0.0.1:%u", port_base + i);
-        *addresses[i] = xstrdup(text);
-    }
-    char **const texts[] = {&c->name, &c->grid, &c->data};
-    const char *const values[] = {"dev", "dev", data};
-    for (unsigned i = 0; i < 3; i++) {
-        free(*texts[i]);
-        *texts[i] = xstrdup(values[i]);
-    }
-    return c;
 }
 
 static bool texts_same(const char *a, const char *b)
@@ -553,16 +597,10 @@ void conf_free(struct conf *c)
         return;
     for (size_t i = 0; i < CONF_OPTIONS; i++) {
         char *at = (char *)c + conf_options[i].place;
-        if (conf_is_text(&conf_options[i])) {
+        if (conf_is_text(&conf_options[i]))
             free(*(char **)at);
-        } else if (conf_is_list(&conf_options[i])) {
-            char **list = *(char ***)at;
-            unsigned n;
-            memcpy(&n, at + sizeof(char **), sizeof n);
-            while (n)
-                free(list[--n]);
-            free(list);
-        }
+        else if (conf_is_list(&conf_options[i]))
+            list_free(c, &conf_options[i]);
     }
     free(c);
 }

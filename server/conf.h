@@ -34,17 +34,27 @@ struct conf {
     bool insecure, client_certificates, tls_http, tls_resp;
 };
 
+/* A value that does not come from the text, and takes the place of what the text says. */
+struct conf_given {
+    const char *section, *key;
+    const char *const *values; /* of a list all, else one; as they would be written */
+    size_t len;
+};
+
 /* Read and check `path`. On GRID_EBAD_REQUEST `faults` got one line per fault, in the order of the
- * file: file:line: what was expected. Certificates must be readable by the caller.
+ * file: file:line: what was expected; of what was given without a line. Certificates must be
+ * readable by the caller.
  * *ret_conf is the caller's; release with conf_free(). One thread at a time. */
 MUST_USE
-enum grid_err conf_load(const char *path, struct buf *faults, struct conf **ret_conf);
+enum grid_err conf_load(const char *path, const struct conf_given *given, size_t given_len,
+                        struct buf *faults, struct conf **ret_conf);
 /* The same of text in memory; `name` stands for the file in faults. */
 MUST_USE
 enum grid_err conf_parse(const char *name, struct slice text, struct buf *faults,
                          struct conf **ret_conf);
-/* A grid of one on loopback without TLS; ports base .. base + 3. */
-struct conf *conf_dev(const char *data, unsigned port_base);
+MUST_USE
+enum grid_err conf_parse_with(const char *name, struct slice text, const struct conf_given *given,
+                              size_t given_len, struct buf *faults, struct conf **ret_conf);
 /* The address of a door that may be off; NULL: it is. */
 const char *conf_door(const char *address);
 /* The keys ("node: data") whose values differ and that a running node cannot take over, separated

@@ -1,14 +1,15 @@
-/* main.c - the command line of gridd: reads what to run, runs one node, says what went wrong. */
-#include "base/log.h"
+/* main.c - gridd: the command line, signals and systemd around one node of gridd.h. */
 #include "conf.h"
-#include "node/node.h"
+#include "gridd.h"
+#include "net/fdlimit.h"
+#include "store/kv.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 enum { EXIT_FAULT = 2, PORT_BASE = 7400, PORT_BASE_MAX = 65532 };
 
@@ -88,52 +89,14 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
     return dev_only && !a->dev ? fault("--data and --port-base go with --dev") : 0;
 }
 
-static struct node_conf node_conf_of(const struct conf *c)
+/* A fault of the disk, or of what is on it. */
+static void fault_told(void *ctx, const char *why)
 {
-    return (struct node_conf){
-        .name = c->name,
-        .grid = c->grid,
-        .data = c->data,
-        .user = c->user,
-        .labels = (const char *const *)c->labels,
-        .labels_len = c->labels_len,
-        .weight = (unsigned)c->weight,
-        .peers = (const char *const *)c->peers,
-        .peers_len = c->peers_len,
-        .bootstrap_expect = (unsigned)c->bootstrap_expect,
-        .listen_client = c->client,
-        .listen_peer = c->peer,
-        .listen_http = conf_door(c->http),
-        .listen_resp = conf_door(c->resp),
-        .resp_caches = (const char *const *)c->resp_caches,
-        .resp_caches_len = c->resp_caches_len,
-        .resp_per_shard = strcmp(c->resp_ports, "per_shard") == 0,
-        .resp_shard_base = (uint16_t)c->resp_shard_base,
-        .advertise_client = c->advertise_client,
-        .advertise_peer = c->advertise_peer,
-        .advertise_http = c->advertise_http,
-        .advertise_resp = c->advertise_resp,
-        .http_plain = !c->tls_http,
-        .resp_plain = !c->tls_resp,
-        .ca = c->ca,
-        .cert = c->cert,
-        .key = c->key,
-        .client_certificates = c->client_certificates,
-        .users = (const char *const *)c->users,
-        .users_len = c->users_len,
-        .shards = (unsigned)c->shards,
-        .segment_bytes = (uint64_t)c->log_segment,
-        .memory_bytes = (uint64_t)c->memory,
-        .connections = (unsigned)c->connections,
-        .idle_ms = (msec_t)c->idle_timeout,
-        .slow_reader_ms = (msec_t)c->slow_reader,
-        .handshake_ms = (msec_t)c->handshake_timeout,
-        .requests = (unsigned)c->requests_per_connection,
-        .output_bytes = (size_t)c->output_per_connection,
-    };
+    (void)ctx, (void)why;
+    _exit(EXIT_FAULT);
 }
 
-static void signals_prepare(void)
+static sigset_t signals_block(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -141,87 +104,84 @@ static void signals_prepare(void)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
+    return set;
 }
 
-static void log_apply(const struct conf *c)
+static void end_at_once(int signal_number)
 {
-    enum log_level level = LOG_INFO;
-    (void)log_level_parse(c->level, &level);
-    log_setup(level, strcmp(c->format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+    (void)signal_number;
+    _exit(0);
 }
 
-/* What runs, and from which file. `conf` is the one it was started with: the node borrows it. */
-struct running {
-    const char *path; /* NULL: --dev */
-    const struct conf *conf;
-    struct node *node;
-};
-
-/* Faults end in newlines, and a log line is one. */
-static void reload_refuse(struct buf *why)
+/* Who asks again while the node stops does not want to wait. */
+static void signals_end_at_once(const sigset_t *set)
 {
-    for (size_t i = 0; i < why->len; i++)
-        if (why->data[i] == '\n')
-            why->data[i] = i + 1 < why->len ? ';' : ' ';
-    log_error("node", "not reloaded, the old settings stay: %.*s", (int)why->len,
-              (const char *)why->data);
+    const struct sigaction action = {.sa_handler = end_at_once};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigprocmask(SIG_UNBLOCK, set, NULL);
 }
 
-static void reload(void *ctx)
+static void run_until_asked(struct grid_node *node, const struct grid_node_conf *conf,
+                            const sigset_t *set)
 {
-    struct running *r = ctx;
-    struct conf *new = NULL;
-    struct buf text = BUF_INIT;
-    char why[NODE_WHY_BYTES] = "";
-    if (!r->path) {
-        log_info("node", "nothing to reload: started with --dev");
-        return;
+    for (;;) {
+        int number = sigwaitinfo(set, NULL);
+        if (number == SIGTERM || number == SIGINT)
+            return;
+        if (number != SIGHUP)
+            continue;
+        sd_notify(0, "RELOADING=1");
+        (void)grid_node_reload(node, conf, NULL); /* it logs what is wrong */
+        sd_notify(0, "READY=1");
     }
-    sd_notify(0, "RELOADING=1");
-    if (conf_load(r->path, &text, &new) != GRID_OK) {
-        reload_refuse(&text);
-    } else {
-        struct node_conf conf = node_conf_of(new);
-        if (node_reload(r->node, &conf, why) != GRID_OK) {
-            buf_add(&text, why, strlen(why));
-            reload_refuse(&text);
-        } else {
-            log_apply(new);
-            conf_differences(r->conf, new, &text);
-            log_info("node", "%s was read anew%s%.*s", r->path,
-                     text.len ? "; with a restart only: " : "", (int)text.len,
-                     (const char *)text.data);
-        }
-    }
-    sd_notify(0, "READY=1");
-    conf_free(new);
-    buf_release(&text);
 }
 
-/* `path`: the file of `c`, NULL with --dev. */
-static int run(const struct conf *c, const char *path)
+static int run(const struct grid_node_conf *conf)
 {
-    log_apply(c);
-    signals_prepare();
-    char why[NODE_WHY_BYTES] = "";
-    struct node_conf conf = node_conf_of(c);
-    struct running running = {path, c, NULL};
-    enum grid_err err = node_start(&conf, why, &running.node);
-    struct node *node = running.node;
-    if (err) {
-        fprintf(stderr, "gridd: %s\n", why[0] ? why : err_text(err));
+    char why[GRID_NODE_WHY_BYTES];
+    sigset_t set = signals_block();
+    fdlimit_raise();
+    kv_lmdb_guard();
+    struct grid_node *node = grid_node_start(conf, why);
+    if (!node) {
+        fprintf(stderr, "gridd: %s\n", why);
         return EXIT_FAULT;
     }
-    log_info("node", "gridd " GRIDD_VERSION " %s of grid %s serves %s with %u shards from %s",
-             c->name, c->grid, node_addresses(node), node_shards(node), c->data);
     sd_notify(0, "READY=1");
-    node_run(node, reload, &running);
+    run_until_asked(node, conf, &set);
     sd_notify(0, "STOPPING=1");
-    node_free(node);
-    log_info("node", "stopped");
+    signal(SIGHUP, SIG_IGN);
+    signals_end_at_once(&set);
+    grid_node_stop(node);
     return 0;
+}
+
+static int run_dev(const struct arguments *a)
+{
+    char addresses[4][32];
+    for (int i = 0; i < 4; i++)
+        snprintf(addresses[i], sizeof addresses[i], "127.0.0.1:%ld", a->port_base + i);
+    return run(&(struct grid_node_conf){.name = "dev",
+                                        .grid = "dev",
+                                        .data = a->data,
+                                        .client = addresses[0],
+                                        .peer = addresses[1],
+                                        .http = addresses[2],
+                                        .resp = addresses[3],
+                                        .fault = fault_told});
+}
+
+/* 0, or all that is wrong with the file is told. */
+static int check(const char *path)
+{
+    struct conf *c = NULL;
+    struct buf faults = BUF_INIT;
+    enum grid_err err = conf_load(path, NULL, 0, &faults, &c);
+    fwrite(faults.data, 1, faults.len, stderr);
+    conf_free(c);
+    buf_release(&faults);
+    return err ? EXIT_FAULT : 0;
 }
 
 int main(int argc, char **argv)
@@ -234,14 +194,11 @@ int main(int argc, char **argv)
         fputs(a.version ? "gridd " GRIDD_VERSION "\n" : usage, stdout);
         return 0;
     }
-    struct conf *c = NULL;
-    struct buf faults = BUF_INIT;
     if (a.dev)
-        c = conf_dev(a.data, (unsigned)a.port_base);
-    else if (conf_load(a.config ? a.config : a.check, &faults, &c) != GRID_OK)
-        fprintf(stderr, "%.*s", (int)faults.len, (const char *)faults.data);
-    code = !c ? EXIT_FAULT : a.check ? 0 : run(c, a.config);
-    conf_free(c);
-    buf_release(&faults);
-    return code;
+        return run_dev(&a);
+    code = check(a.config ? a.config : a.check);
+    if (code || a.check)
+        return code;
+    return run(
+        &(struct grid_node_conf){.file = a.config, .change_user = true, .fault = fault_told});
 }

@@ -1,8 +1,7 @@
-/* log.c - lines of at most LINE_BYTES, each written by one write(2). */
+/* log.c - lines of at most LINE_BYTES, each written by one write(2), or told to the sink. */
 #include "base/log.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,19 +11,29 @@
 
 enum { LINE_BYTES = 2048, MESSAGE_BYTES = 900 };
 
-static atomic_int level_min = LOG_INFO;
-static atomic_int format_now = LOG_LOGFMT;
+static struct log_sink of_process = {.level = LOG_INFO, .format = LOG_LOGFMT};
+static _Thread_local struct log_sink *in_use;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_use(struct log_sink *sink)
+{
+    in_use = sink;
+}
+
+struct log_sink *log_used(void)
+{
+    return in_use ? in_use : &of_process;
+}
 
 void log_setup(enum log_level level, enum log_format format)
 {
-    atomic_store_explicit(&format_now, (int)format, memory_order_relaxed);
+    atomic_store_explicit(&log_used()->format, (int)format, memory_order_relaxed);
     log_set_level(level);
 }
 
 void log_set_level(enum log_level level)
 {
-    atomic_store_explicit(&level_min, (int)level, memory_order_relaxed);
+    atomic_store_explicit(&log_used()->level, (int)level, memory_order_relaxed);
 }
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
@@ -56,28 +65,37 @@ static size_t quote(char *to, size_t room, const char *from)
     return n;
 }
 
-void log_line(enum log_level level, const char *room, const char *fmt, ...)
+static void line_write(enum log_level level, const char *room, const char *message, bool json)
 {
-    if ((int)level < atomic_load_explicit(&level_min, memory_order_relaxed))
-        return;
-    char message[MESSAGE_BYTES], quoted[MESSAGE_BYTES * 2], line[LINE_BYTES], when[32];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(message, sizeof message, fmt, ap);
-    va_end(ap);
-    quote(quoted, sizeof quoted, message);
-
+    char quoted[MESSAGE_BYTES * 2], line[LINE_BYTES], when[32];
     struct timeval tv;
     struct tm tm;
     gettimeofday(&tv, NULL);
     gmtime_r(&tv.tv_sec, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+    quote(quoted, sizeof quoted, message);
     const char *shape =
-        atomic_load_explicit(&format_now, memory_order_relaxed) == LOG_JSON
-            ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"room\":\"%s\",\"msg\":\"%s\"}\n"
-            : "ts=%s.%03dZ level=%s room=%s msg=\"%s\"\n";
+        json ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"room\":\"%s\",\"msg\":\"%s\"}\n"
+             : "ts=%s.%03dZ level=%s room=%s msg=\"%s\"\n";
     int n = snprintf(line, sizeof line, shape, when, (int)(tv.tv_usec / 1000), level_names[level],
                      room, quoted);
     if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
         return; /* nowhere left to say so */
+}
+
+void log_line(enum log_level level, const char *room, const char *fmt, ...)
+{
+    struct log_sink *sink = log_used();
+    if ((int)level < atomic_load_explicit(&sink->level, memory_order_relaxed))
+        return;
+    char message[MESSAGE_BYTES];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    if (sink->line)
+        sink->line(sink->ctx, level, room, message);
+    else
+        line_write(level, room, message,
+                   atomic_load_explicit(&sink->format, memory_order_relaxed) == LOG_JSON);
 }

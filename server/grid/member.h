@@ -62,7 +62,7 @@ enum grid_notice_kind {
     GRID_NOTICE_REFUSED, /* `why`; it goes on asking, seldom */
     GRID_NOTICE_LEADER,  /* `leader` (0: nobody known) in `term`. Said again: reports of progress
                             and of unled partitions that are still true */
-    GRID_NOTICE_BROKEN,  /* `why`: the log cannot be read by this version; end the process */
+    GRID_NOTICE_BROKEN,  /* `why`: the log cannot be read by this version; end the node */
 };
 
 struct grid_notice {

@@ -1,15 +1,19 @@
-/* fdlimit.c - the soft limit of open files up to the hard one. */
+/* fdlimit.c - the limit of open files. */
 #include "net/fdlimit.h"
 
 #include <sys/resource.h>
 
-uint64_t fdlimit_raise(void)
+void fdlimit_raise(void)
 {
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-        return 0;
-    struct rlimit wanted = {.rlim_cur = r.rlim_max, .rlim_max = r.rlim_max};
-    if (r.rlim_cur < r.rlim_max && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
-        r = wanted;
-    return r.rlim_cur;
+        return;
+    r.rlim_cur = r.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+uint64_t fdlimit(void)
+{
+    struct rlimit r;
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : 0;
 }

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-/* Raise the soft limit to the hard one and return what holds now. */
-uint64_t fdlimit_raise(void);
+/* Raise the soft limit to the hard one, of the whole process. */
+void fdlimit_raise(void);
+/* How many there may be now. */
+uint64_t fdlimit(void);
 
 #endif

@@ -11,7 +11,11 @@
 
 #include "base/alloc.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+enum { DESCRIPTORS_OF_BASE = 8 };
 
 static void on_mail_event(evutil_socket_t fd, short what, void *ctx)
 {
@@ -27,6 +31,19 @@ static void on_alarm(evutil_socket_t fd, short what, void *ctx)
     loop_begin(l);
 }
 
+/* libevent ends the process when it finds no descriptor for its own use. */
+static bool descriptors_left(int fd)
+{
+    int taken[DESCRIPTORS_OF_BASE];
+    size_t n = 0;
+    while (n < DESCRIPTORS_OF_BASE && (taken[n] = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        n++;
+    bool enough = n == DESCRIPTORS_OF_BASE;
+    while (n)
+        close(taken[--n]);
+    return enough;
+}
+
 static struct event_base *base_new(void)
 {
     struct event_config *conf = event_config_new();
@@ -34,17 +51,22 @@ static struct event_base *base_new(void)
     CHECK(event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK) == 0);
     CHECK(event_config_require_features(conf, EV_FEATURE_ET | EV_FEATURE_O1) == 0);
     struct event_base *base = event_base_new_with_config(conf);
-    CHECK(base);
     event_config_free(conf);
     return base;
 }
 
 struct loop *loop_new(const struct loop_hooks *hooks)
 {
+    struct mailbox *mailbox = mailbox_new();
+    struct event_base *base = mailbox && descriptors_left(mailbox_fd(mailbox)) ? base_new() : NULL;
+    if (!base) {
+        mailbox_free(mailbox);
+        return NULL;
+    }
     struct loop *l = xcalloc(1, sizeof *l);
     l->hooks = *hooks;
-    l->base = base_new();
-    l->mailbox = mailbox_new();
+    l->base = base;
+    l->mailbox = mailbox;
     l->mail_event =
         event_new(l->base, mailbox_fd(l->mailbox), EV_READ | EV_ET | EV_PERSIST, on_mail_event, l);
     CHECK(l->mail_event && event_add(l->mail_event, NULL) == 0);
@@ -86,6 +108,12 @@ void loop_free(struct loop *l)
     buf_release(&l->trash);
     free(l->scratch);
     free(l);
+}
+
+void loop_cut(struct loop *l)
+{
+    loop_begin(l);
+    conn_stop_all(l);
 }
 
 void loop_begin(struct loop *l)

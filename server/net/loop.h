@@ -26,12 +26,14 @@ struct loop_hooks {
     void (*turn_end)(void *ctx);
 };
 
-/* Never NULL (aborts when the system gives no descriptors; loops are made at start). `hooks` is
- * copied. */
+/* NULL: the system gives no more descriptors. `hooks` is copied. */
 struct loop *loop_new(const struct loop_hooks *hooks);
 /* NULL is fine. Connections still on it are closed (handler.closed is called, CONN_ENDED_STOP);
  * mail still in the mailbox is given to hooks.mail first. Not from inside a turn. */
 void loop_free(struct loop *l);
+/* Close all connections as they are, with what they have not sent (handler.closed is called,
+ * CONN_ENDED_STOP). Not from inside a turn. */
+void loop_cut(struct loop *l);
 
 /* Run turns until loop_stop(). A stop before the run ends it after one turn. */
 void loop_run(struct loop *l);

@@ -34,8 +34,10 @@ struct mailbox *mailbox_new(void)
 {
     struct mailbox *b = xcalloc(1, sizeof *b);
     b->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    CHECK(b->fd >= 0);
-    return b;
+    if (b->fd >= 0)
+        return b;
+    free(b);
+    return NULL;
 }
 
 void mailbox_free(struct mailbox *b)

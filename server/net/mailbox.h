@@ -13,8 +13,7 @@ struct mail {
 
 struct mailbox; /* opaque */
 
-/* Never NULL; aborts when the system has no descriptor left (a programmer's limit: few are made, at
- * start). */
+/* NULL: the system has no descriptor left, errno says so. */
 struct mailbox *mailbox_new(void);
 /* NULL is fine. Messages still inside are not freed: drain with mailbox_take() first. No sender may
  * be left. */

@@ -57,8 +57,11 @@ static void answer_run(struct note *n, void *thread)
 
 void job_answer(struct job *j)
 {
-    if (j->remote) {
+    if (j->remote)
         census_answer(j);
+    else if (j->heard)
+        j->heard(j->heard_ctx, j->err, buf_slice(&j->reply));
+    if (j->remote || j->heard || !j->node->workers) {
         job_free(j);
         return;
     }
@@ -70,6 +73,8 @@ void job_part(struct job *j)
 {
     if (--j->left)
         return;
+    if (!j->node->workers) /* they have ended meanwhile */
+        j->err = GRID_ECLOSED;
     if (!j->err && j->rescue && !rescue_heard(j))
         return;
     if (!j->err && j->verdicts && !j->remote && !verify_judge(j))
@@ -313,7 +318,7 @@ static enum grid_err catalog_keep(struct node *n, struct catalog *c, char *why)
     enum grid_err err = meta_catalog_set(n->meta, c->revision, buf_slice(&bytes), why);
     buf_release(&bytes);
     if (err && err != GRID_ENO_SPACE)
-        node_fatal("store", why);
+        node_fail(n, "store", why);
     return err;
 }
 
@@ -478,6 +483,11 @@ static void job_run(struct note *note, void *thread)
     if (!j->err && j->changed) {
         next->revision = n->catalog->revision + 1;
         j->err = catalog_keep(n, next, j->why);
+    }
+    if (node_failed(n)) { /* the change may be on disk, or not: nobody is told */
+        catalog_unref(next);
+        job_free(j);
+        return;
     }
     if (j->err || !j->changed) {
         catalog_unref(next);

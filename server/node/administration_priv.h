@@ -47,6 +47,8 @@ struct job {
     struct note note;
     struct node *node;
     struct ticket to;
+    void (*heard)(void *ctx, enum grid_err err, struct slice reply); /* in the place of `to` */
+    void *heard_ctx;
     struct admin_request request;
     struct catalog *catalog;
     bool changed;

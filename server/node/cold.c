@@ -139,9 +139,9 @@ void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, 
     mailbox_post(w->cold.box, &j->note.mail);
 }
 
-void cold_start(struct worker *w)
+bool cold_start(struct worker *w)
 {
-    helper_start(&w->cold, w, "cold", cold_body);
+    return helper_start(&w->cold, w, "cold", cold_body);
 }
 
 void cold_end(struct worker *w)

@@ -204,7 +204,7 @@ static void places_give_up(struct worker *w, struct give_up *g)
     for (size_t i = 0; i < g->len && !g->err; i++)
         g->err = checkpoint_give_up(w->checkpoint, &g->places[i], g->why);
     if (g->err == GRID_EIO)
-        node_fatal("store", g->why);
+        node_fail(w->node, "store", g->why);
 }
 
 void damage_give_ups(struct worker *w, enum grid_err err)

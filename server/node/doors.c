@@ -3,7 +3,7 @@
  * They are opened before the data directory is: who starts a node twice hears of the port, and
  * nothing was touched. How many shards there are is read from the directory, so the shards' own
  * ports are opened as the configuration lets expect, and made right afterwards. */
-#include "node/node_priv.h"
+#include "node/membership.h"
 
 #include "base/alloc.h"
 #include "control/state.h"
@@ -195,7 +195,15 @@ void doors_tell(struct node *n)
     }
     if (n->resp_shard_port)
         buf_printf(&n->addresses, ", resp of the shards from port %u", n->resp_shard_port);
-    buf_add_u8(&n->addresses, 0);
+    static const char *const names[NODE_DOORS] = {
+        [NODE_DOOR_CLIENT] = "client", [NODE_DOOR_HTTP] = "http", [NODE_DOOR_RESP] = "resp"};
+    for (size_t i = 0; i < NODE_DOORS; i++) {
+        const struct entrance *e = names[i] ? entrance_of(n, names[i]) : NULL;
+        if (e)
+            listener_text(e->listener, n->bound[i]);
+    }
+    if (n->membership)
+        membership_address(n, n->bound[NODE_DOOR_PEER]);
 }
 
 /* The address that others are told: as it was advertised, else as it is listened on. */
@@ -247,9 +255,9 @@ enum grid_err doors_addresses(const struct node *n, struct node_info *info,
     return GRID_OK;
 }
 
-const char *node_addresses(const struct node *n)
+const char *node_address(const struct node *n, enum node_door door)
 {
-    return (const char *)n->addresses.data;
+    return n->bound[door][0] ? n->bound[door] : NULL;
 }
 
 void doors_close(struct node *n)

@@ -81,8 +81,10 @@ struct round {
 /* The store was written to, or could not be. */
 static void store_note(struct round *r, enum grid_err err, const char *why)
 {
-    if (err != GRID_OK && err != GRID_ENO_SPACE)
-        node_fatal("store", why);
+    if (err != GRID_OK && err != GRID_ENO_SPACE) {
+        node_fail(r->w->node, "store", why);
+        return;
+    }
     node_space(r->w, SPACE_STORE, err, why);
     if (err == GRID_ENO_SPACE)
         r->retry_at = clock_mono_ms() + RETRY_MS;
@@ -108,7 +110,7 @@ static void reclaim(struct round *r)
     else if (reading_keeps(w))
         retention *= 2;
     if (wal_reclaim(w->wal, checkpoint_applied(w->checkpoint), retention, why) != GRID_OK)
-        node_fatal("store", why);
+        node_fail(w->node, "store", why);
     preparing_wake(w); /* there may be segments to use again */
 }
 
@@ -197,6 +199,8 @@ static void fold(struct round *r)
         return;
     }
     store_note(r, err, report.text);
+    if (node_failed(w->node))
+        return;
     damage_met(w, report.damaged, report.damaged_len);
     reclaim(r);
     r->done_at = clock_mono_ms();
@@ -245,9 +249,21 @@ static void give_ups(struct round *r)
         err = GRID_ECORRUPT;
     else if (atomic_load(&r->w->no_space))
         err = GRID_ENO_SPACE;
-    else if (r->last)
+    else if (r->last || node_failed(r->w->node))
         err = GRID_ESTOPPING;
     damage_give_ups(r->w, err);
+}
+
+/* What is left to do of a round. */
+static void round_work(struct round *r)
+{
+    if (!r->last)
+        mark(r);
+    if (due(r) && !damage_unmarked(r->w))
+        fold(r);
+    else if (atomic_load(&r->w->no_space) & SPACE_LOG)
+        reclaim(r);
+    purge(r);
 }
 
 static void notes_run(struct worker *w, struct mail *m)
@@ -272,21 +288,15 @@ static void *folding_body(void *arg)
         pthread_mutex_lock(&w->folding.catalog_lock);
         r.catalog = catalog_ref(w->folding.catalog);
         pthread_mutex_unlock(&w->folding.catalog_lock);
-        hole_look(&r);
+        if (!node_failed(w->node))
+            hole_look(&r);
         r.limits = (struct checkpoint_limits){
             .ctx = &r, .alive = round_alive, .stop = round_stop, .accounted_lsn = r.accounted};
-        if (r.last || clock_mono_ms() >= r.retry_at) {
-            if (!r.last)
-                mark(&r);
-            if (due(&r) && !damage_unmarked(w))
-                fold(&r);
-            else if (atomic_load(&w->no_space) & SPACE_LOG)
-                reclaim(&r);
-            purge(&r);
-        }
+        if (!node_failed(w->node) && (r.last || clock_mono_ms() >= r.retry_at))
+            round_work(&r);
         give_ups(&r);
         catalog_unref(r.catalog);
-        if (r.going_on)
+        if (r.going_on && !node_failed(w->node))
             continue;
         if (r.last)
             return NULL;
@@ -303,19 +313,22 @@ static bool tail_long(const struct worker *w)
            (uint64_t)catalog_setting(w->folding.catalog, SETTING_checkpoint_bytes);
 }
 
-void folding_start(struct worker *w)
+bool folding_start(struct worker *w)
 {
     pthread_mutex_init(&w->folding.catalog_lock, NULL);
     w->folding.catalog = catalog_ref(w->catalog);
     atomic_store(&w->folding.soon, tail_long(w));
     atomic_store(&w->folding.purge, true); /* the last life may have ended before its purge */
-    helper_start(&w->folding.helper, w, "fold", folding_body);
+    return helper_start(&w->folding.helper, w, "fold", folding_body);
 }
 
 void folding_end(struct worker *w)
 {
+    if (!w->folding.catalog)
+        return;
     helper_end(&w->folding.helper, w);
     pthread_mutex_destroy(&w->folding.catalog_lock);
     catalog_unref(w->folding.catalog);
+    w->folding.catalog = NULL;
     hole_release(&w->folding.hole);
 }

@@ -76,20 +76,31 @@ static void durable_run(struct note *n, void *thread)
     shard_durable(w->shard, durable, loop_wall_ms(w->loop));
 }
 
+static void batches_free(struct batch *b)
+{
+    while (b) {
+        struct batch *next = b->written;
+        wal_batch_release(&b->wal);
+        free(b);
+        b = next;
+    }
+}
+
 struct written {
     struct batch *first; /* written and not yet synced, linked by `written` */
     bool sync;
     msec_t since;
 };
 
+/* What is given to a node that has failed is never written: nobody is told that it was. */
 static void log_write(struct worker *w, struct mail *m, struct written *out)
 {
     char why[STORE_WHY_BYTES];
     while (m) {
         struct mail *next = m->next;
         struct batch *b = container_of(container_of(m, struct note, mail), struct batch, note);
-        if (wal_write(w->wal, &b->wal, why) != GRID_OK)
-            node_fatal("store", why);
+        if (!node_failed(w->node) && wal_write(w->wal, &b->wal, why) != GRID_OK)
+            node_fail(w->node, "store", why);
         if (!out->first)
             out->since = clock_mono_ms();
         b->written = out->first;
@@ -104,8 +115,10 @@ static void log_sync(struct worker *w, struct written *out)
     char why[STORE_WHY_BYTES];
     struct batch *b = out->first;
     uint64_t began = clock_mono_us();
-    if (wal_sync(w->wal, why, &b->durable) != GRID_OK)
-        node_fatal("store", why);
+    if (wal_sync(w->wal, why, &b->durable) != GRID_OK) {
+        node_fail(w->node, "store", why);
+        return;
+    }
     histogram_add(&w->log.syncs, (uint32_t)(clock_mono_us() - began), 1);
     *out = (struct written){0};
     b->note.run = durable_run;
@@ -123,27 +136,21 @@ static void *log_body(void *arg)
         if (!m && !stop)
             m = mailbox_wait(w->log.helper.box, wait);
         log_write(w, m, &out);
+        if (node_failed(w->node)) {
+            batches_free(out.first);
+            out = (struct written){0};
+        }
         msec_t interval = (msec_t)atomic_load(&w->log_interval_ms);
         if (out.first && (out.sync || stop || clock_mono_ms() - out.since >= interval))
             log_sync(w, &out);
-        if (stop && !m)
+        if (stop && !m && !out.first)
             return NULL;
     }
 }
 
-void log_start(struct worker *w)
+bool log_start(struct worker *w)
 {
-    helper_start(&w->log.helper, w, "log", log_body);
-}
-
-static void batches_free(struct batch *b)
-{
-    while (b) {
-        struct batch *next = b->written;
-        wal_batch_release(&b->wal);
-        free(b);
-        b = next;
-    }
+    return helper_start(&w->log.helper, w, "log", log_body);
 }
 
 void log_end(struct worker *w)

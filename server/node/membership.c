@@ -177,7 +177,8 @@ static void member_notice(void *ctx, const struct grid_notice *notice)
         log_error("grid", "not let into the grid: %s", notice->why);
         break;
     case GRID_NOTICE_BROKEN:
-        node_fatal("grid", notice->why);
+        node_fail(m->node, "grid", notice->why);
+        break;
     case GRID_NOTICE_LEADER:
         m->leaders += notice->leader && notice->leader != m->leader;
         m->leader = notice->leader ? notice->leader : m->leader;
@@ -202,8 +203,10 @@ static void catalog_store(struct membership *m)
     wire_catalog_encode(n->catalog, &bytes);
     enum grid_err err = meta_catalog_set(n->meta, n->catalog->revision, buf_slice(&bytes), why);
     buf_release(&bytes);
-    if (err && err != GRID_ENO_SPACE)
-        node_fatal("store", why);
+    if (err && err != GRID_ENO_SPACE) {
+        node_fail(n, "store", why);
+        return;
+    }
     m->store_at = now_of(m) + STORE_AGAIN_MS;
     if (m->unstored == (err != GRID_OK))
         return;
@@ -249,6 +252,8 @@ static void news_tell(struct membership *m)
         return;
     if (grid_state_founded(s)) {
         catalog_take(m, s->catalog);
+        if (node_failed(m->node))
+            return;
         links_want(m, s);
     }
     replication_news(m->node, s, m->self, astray);
@@ -307,7 +312,12 @@ static void disk_written(void *ctx, uint64_t job)
     grid_member_persisted(m->member, now_of(m), job);
 }
 
-/* On the disk's own thread. */
+/* These two on the disk's own thread. */
+static void disk_broken(void *ctx, const char *why)
+{
+    node_fail(((struct membership *)ctx)->node, "control", why);
+}
+
 static void disk_full(void *ctx, bool full)
 {
     node_full(((struct membership *)ctx)->node, SPACE_CONTROL, full);
@@ -371,11 +381,14 @@ static void drain_begin(struct membership *m)
 void membership_turn_end(struct node *n)
 {
     struct membership *m = n->membership;
-    if (!m || !m->member)
+    if (!m || !m->member || node_failed(n))
         return;
     m->broadcast = false;
     grid_member_step(m->member, now_of(m), loop_wall_ms(n->loop));
-    news_tell(m);
+    if (!node_failed(n))
+        news_tell(m);
+    if (node_failed(n))
+        return;
     drain_begin(m);
     if (m->unstored && now_of(m) >= m->store_at)
         catalog_store(m);
@@ -518,6 +531,11 @@ enum grid_err membership_listen(struct node *n, char *why)
     return listener_new(n->loop, &conf, &m->listener, why);
 }
 
+void membership_address(const struct node *n, char ret_text[NET_ADDR_BYTES])
+{
+    listener_text(n->membership->listener, ret_text);
+}
+
 /* What a node that was alone has stored would be taken for the grid's: the numbers of contexts and
  * records are the same. */
 static enum grid_err data_judge(const struct node *n, char *why)
@@ -639,10 +657,17 @@ static struct peer_hello hello_make(const struct membership *m)
     return h;
 }
 
-void membership_start(struct node *n)
+enum grid_err membership_start(struct node *n, char *why)
 {
     struct membership *m = n->membership;
     m->resolver = resolver_new();
+    m->disk =
+        m->resolver
+            ? raft_disk_new(m->store, n->loop,
+                            &(struct raft_disk_ports){m, disk_written, disk_full, disk_broken})
+            : NULL;
+    if (!m->disk)
+        return node_short(why);
     struct peers_conf conf = {
         .loop = n->loop,
         .kind = PEER_CONTROL,
@@ -653,7 +678,6 @@ void membership_start(struct node *n)
         .ports = {m, link_up, link_message, NULL, link_down},
     };
     m->peers = peers_new(&conf);
-    m->disk = raft_disk_new(m->store, n->loop, disk_written, disk_full, m);
     m->member = member_make(m);
     struct replication_conf r = {conf.self, m->tls, m->resolver, grid_member_leases(m->member)};
     m->of_shards = xcalloc(n->shards, sizeof *m->of_shards);
@@ -666,6 +690,7 @@ void membership_start(struct node *n)
     loop_timer_init(&m->timer, n->loop, timer_fired, m);
     loop_timer_set(&m->timer, 0);
     membership_seeds(m);
+    return GRID_OK;
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */

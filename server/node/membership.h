@@ -18,11 +18,14 @@ struct membership; /* opaque */
 /* Listen for other nodes, before the data directory is touched. Makes n->membership. */
 MUST_USE
 enum grid_err membership_listen(struct node *n, char *why);
+/* Where it listens for them. */
+void membership_address(const struct node *n, char ret_text[NET_ADDR_BYTES]);
 /* The data directory is open, nothing is recovered: read what was promised and stored. */
 MUST_USE
 enum grid_err membership_open(struct node *n, char *why);
 /* The workers are made, and do not run yet. */
-void membership_start(struct node *n);
+MUST_USE
+enum grid_err membership_start(struct node *n, char *why);
 /* SIGHUP, in this order. What may change of `conf`: certificates of links are taken over, the rest
  * is looked at; with an error nothing has changed. */
 MUST_USE

@@ -15,20 +15,30 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-_Noreturn void node_fatal(const char *room, const char *why)
+void node_fail(struct node *n, const char *room, const char *why)
 {
+    if (atomic_exchange(&n->failed, true))
+        return;
     log_error(room, "the node ends at once, nothing acknowledged is lost: %s", why);
-    _exit(2);
+    if (n->conf.fault)
+        n->conf.fault(n->conf.ctx, why);
+    for (unsigned i = 0; i < n->shards; i++)
+        loop_stop(n->workers[i].loop);
+    loop_stop(n->loop);
+}
+
+enum grid_err node_short(char *why)
+{
+    snprintf(why, NODE_WHY_BYTES, "the system gives no more descriptors or threads");
+    return GRID_EIO;
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -146,36 +156,6 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
     return shard_new(&conf, &ports, w->catalog);
 }
 
-void thread_give_way(void)
-{
-    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
-}
-
-void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
-                  void *arg)
-{
-    char name[16]; /* all that the system keeps */
-    CHECK(pthread_create(thread, NULL, body, arg) == 0);
-    snprintf(name, sizeof name, "%s-%u", what, shard);
-    pthread_setname_np(*thread, name);
-}
-
-void helper_start(struct helper *h, struct worker *w, const char *what, void *(*body)(void *w))
-{
-    h->box = mailbox_new();
-    thread_start(&h->thread, what, w->index, body, w);
-}
-
-void helper_end(struct helper *h, struct worker *w)
-{
-    atomic_store(&h->stop, true);
-    mailbox_wake(h->box);
-    pthread_join(h->thread, NULL);
-    loop_turn(w->loop, false);
-    mailbox_free(h->box);
-    h->box = NULL;
-}
-
 /* The recovery of one shard, on a thread of its own: a start takes as long as the slowest shard. */
 struct recovering {
     pthread_t thread;
@@ -192,12 +172,25 @@ static void *recovering_body(void *arg)
     return NULL;
 }
 
-static void recovering_start(struct recovering *r, struct worker *w, bool fresh, uint64_t seed)
+static bool recovering_start(struct recovering *r, struct worker *w, bool fresh, uint64_t seed)
 {
     atomic_store(&w->log_interval_ms, (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
     w->shard = shard_make(w, seed);
     *r = (struct recovering){.worker = w, .fresh = fresh};
-    thread_start(&r->thread, "recover", w->index, recovering_body, r);
+    return thread_start_shard(&r->thread, "recover", w->index, recovering_body, r);
+}
+
+static enum grid_err recovering_end(struct recovering *all, unsigned len, char *why)
+{
+    enum grid_err err = GRID_OK;
+    for (unsigned i = 0; i < len; i++) {
+        pthread_join(all[i].thread, NULL);
+        if (all[i].err && !err) {
+            err = all[i].err;
+            snprintf(why, NODE_WHY_BYTES, "%s", all[i].why);
+        }
+    }
+    return err;
 }
 
 static enum grid_err workers_recover(struct node *n, char *why)
@@ -208,19 +201,14 @@ static enum grid_err workers_recover(struct node *n, char *why)
     n->scripts = scripts_new();
     n->workers = xcalloc(n->shards, sizeof *n->workers);
     struct recovering *all = xcalloc(n->shards, sizeof *all);
-    for (unsigned i = 0; i < n->shards; i++) {
-        worker_init(&n->workers[i], n, i);
-        recovering_start(&all[i], &n->workers[i], fresh, seed);
-    }
-    enum grid_err err = GRID_OK;
-    for (unsigned i = 0; i < n->shards; i++) {
-        pthread_join(all[i].thread, NULL);
-        if (all[i].err && !err) {
-            err = all[i].err;
-            snprintf(why, NODE_WHY_BYTES, "%s", all[i].why);
-        }
-    }
+    unsigned i = 0;
+    while (i < n->shards && worker_init(&n->workers[i], n, i) &&
+           recovering_start(&all[i], &n->workers[i], fresh, seed))
+        i++;
+    enum grid_err err = recovering_end(all, i, why);
     free(all);
+    if (!err && i < n->shards)
+        err = node_short(why);
     if (err)
         return err;
     n->value_max = (int64_t)wal_record_max(n->workers[0].wal) - (64 << 10);
@@ -233,19 +221,20 @@ static void *worker_body(void *arg)
     return NULL;
 }
 
-static void threads_start(struct node *n)
+static bool threads_start(struct node *n)
 {
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
-        log_start(w);
-        cold_start(w);
-        if (n->membership)
-            reading_start(w);
-        preparing_start(w);
-        folding_start(w);
-        thread_start(&w->thread, "shard", i, worker_body, w);
+        if (!log_start(w) || !cold_start(w) || (n->membership && !reading_start(w)) ||
+            !preparing_start(w) || !folding_start(w))
+            return false;
     }
-    n->workers_running = n->shards;
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct worker *w = &n->workers[i];
+        if (!(w->running = thread_start_shard(&w->thread, "shard", i, worker_body, w)))
+            return false;
+    }
+    return n->recovered = true;
 }
 
 static void control_mail(void *ctx, struct mail *m)
@@ -259,27 +248,8 @@ static void control_turn_end(void *ctx)
     membership_turn_end(ctx);
 }
 
-enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node)
+static enum grid_err start(struct node *n, char *why)
 {
-    struct node *n = xcalloc(1, sizeof *n);
-    struct sysinfo system;
-    n->conf = *conf;
-    n->conf.labels_len = n->conf.peers_len = 0;
-    lists_set(n, conf);
-    n->signal_fd = -1;
-    n->quota = (struct quota)QUOTA_INIT(conf->connections);
-    n->memory_bytes = conf->memory_bytes;
-    if (!n->memory_bytes && sysinfo(&system) == 0)
-        n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
-    n->started_ms = clock_mono_ms();
-    n->started_wall_ms = clock_wall_ms();
-    n->loop = loop_new(&(struct loop_hooks){n, control_mail, control_turn_end});
-    uint64_t files = fdlimit_raise();
-    if (conf->connections && files < conf->connections + 256u)
-        log_warn("node", "%llu open files are allowed: too few for %u connections",
-                 (unsigned long long)files, conf->connections);
-
-    kv_lmdb_guard();
     enum grid_err err = tls_open(n, why);
     terms_set(n, &n->conf);
     if (!err)
@@ -296,20 +266,28 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
         err = membership_open(n, why);
     if (!err)
         err = workers_recover(n, why);
-    if (err) {
-        node_free(n);
+    if (err)
         return err;
-    }
     doors_tell(n);
-    users_set(n, conf); /* the first mail of each worker, before any connection */
+    users_set(n, &n->conf); /* the first mail of each worker, before any connection */
     if (n->membership)
-        membership_start(n);
-    threads_start(n);
-    *ret_node = n;
-    return GRID_OK;
+        err = membership_start(n, why);
+    return !err && !threads_start(n) ? node_short(why) : err;
 }
 
-/* --- running and stopping --------------------------------------------------------------------- */
+static void defaults_set(struct node *n)
+{
+    struct sysinfo system;
+    n->memory_bytes = n->conf.memory_bytes;
+    if (!n->memory_bytes && sysinfo(&system) == 0)
+        n->memory_bytes = (uint64_t)system.totalram * system.mem_unit / 2;
+    uint64_t files = fdlimit();
+    if (n->conf.connections && files < n->conf.connections + 256u)
+        log_warn("node", "%llu open files are allowed: too few for %u connections",
+                 (unsigned long long)files, n->conf.connections);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
 
 static void workers_stop(struct node *n)
 {
@@ -318,122 +296,174 @@ static void workers_stop(struct node *n)
     loop_stop(n->loop);
 }
 
-static void signal_ready(void *ctx, int fd)
+/* On control: node_stop() was called. */
+static void stop_run(struct note *note, void *thread)
 {
-    struct node *n = ctx;
-    struct signalfd_siginfo info;
-    while (read(fd, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGHUP) {
-            n->reload(n->reload_ctx);
-        } else if (n->stopping) {
-            log_warn("node", "asked twice: ending at once");
-            _exit(0);
-        } else {
-            n->stopping = true;
-            log_info("node", "stopping");
-            doors_close(n);
-            for (unsigned i = 0; i < n->shards; i++)
-                worker_part(&n->workers[i]);
-            if (n->membership)
-                membership_leave(n, workers_stop);
-            else
-                workers_stop(n);
-        }
-    }
-}
-
-static void end_at_once(int signal_number)
-{
-    (void)signal_number;
-    _exit(0);
-}
-
-/* The loop no longer runs; whoever asks again while the rest is ended does not want to wait. */
-static void signals_end_at_once(void)
-{
-    static const int asking[] = {SIGTERM, SIGINT};
-    const struct sigaction action = {.sa_handler = end_at_once};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) {
-        sigaction(asking[i], &action, NULL);
-        sigaddset(&set, asking[i]);
-    }
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-void node_run(struct node *n, void (*reload)(void *ctx), void *ctx)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    n->reload = reload;
-    n->reload_ctx = ctx;
-    n->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    CHECK(n->signal_fd >= 0);
-    n->signals = loop_watch(n->loop, n->signal_fd, signal_ready, n);
-    loop_run(n->loop);
-    signals_end_at_once();
+    struct node *n = thread;
+    (void)note;
+    if (n->stopping || node_failed(n))
+        return;
+    n->stopping = true;
+    log_info("node", "stopping");
+    doors_close(n);
+    for (unsigned i = 0; i < n->shards; i++)
+        worker_part(&n->workers[i]);
+    if (n->membership)
+        membership_leave(n, workers_stop);
+    else
+        workers_stop(n);
 }
 
 static void workers_end(struct node *n)
 {
-    for (unsigned i = 0; i < n->workers_running; i++) {
-        worker_stop(&n->workers[i]);
-        pthread_join(n->workers[i].thread, NULL);
+    for (unsigned i = 0; i < n->shards; i++) {
+        struct worker *w = &n->workers[i];
+        if (!w->running)
+            continue;
+        worker_stop(w);
+        pthread_join(w->thread, NULL);
     }
-    for (unsigned i = 0; i < n->workers_running; i++) {
+    for (unsigned i = 0; i < n->shards; i++) {
         cold_end(&n->workers[i]);
-        if (n->membership)
-            reading_end(&n->workers[i]);
+        reading_end(&n->workers[i]);
         log_end(&n->workers[i]);
     }
-    for (unsigned i = 0; i < n->workers_running; i++) {
+    for (unsigned i = 0; i < n->shards; i++) {
         replication_stop(&n->workers[i]);
-        loop_turn(n->workers[i].loop, false); /* results that workers told each other */
+        if (n->recovered)
+            loop_turn(n->workers[i].loop, false); /* results that workers told each other */
     }
-    for (unsigned i = 0; i < n->workers_running; i++) {
+    for (unsigned i = 0; i < n->shards; i++) {
         folding_end(&n->workers[i]);
         preparing_end(&n->workers[i]);
     }
 }
 
-void node_free(struct node *n)
+static void workers_free(struct node *n)
 {
-    if (!n)
-        return;
-    doors_close(n);
-    membership_stop(n);
-    workers_end(n);
-    for (unsigned i = 0; n->workers && i < n->shards; i++) {
+    for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
         if (w->loop)
             worker_release(w);
-        if (n->workers_running)
+        if (n->recovered && !node_failed(n))
             wal_close(w->wal);
         else
             wal_free(w->wal);
         checkpoint_close(w->checkpoint);
     }
     free(n->workers);
+    n->workers = NULL;
+}
+
+static void end(struct node *n)
+{
+    doors_close(n);
+    membership_stop(n);
+    if (n->workers) {
+        workers_end(n);
+        workers_free(n);
+    }
     scripts_free(n->scripts);
-    loop_unwatch(n->signals);
     loop_free(n->loop);
     membership_free(n);
-    if (n->signal_fd >= 0)
-        close(n->signal_fd);
     tls_free(n->tls);
     terms_free(n);
     catalog_unref(n->catalog);
     meta_close(n->meta);
-    buf_release(&n->addresses);
     lists_free(n);
+}
+
+/* --- the control thread ----------------------------------------------------------------------- */
+
+static void state_set(struct node *n, enum node_life state)
+{
+    pthread_mutex_lock(&n->lock);
+    n->state = state;
+    pthread_cond_broadcast(&n->told);
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void *control_body(void *arg)
+{
+    struct node *n = arg;
+    defaults_set(n);
+    n->start_err = start(n, n->start_why);
+    if (!n->start_err) {
+        log_info("node", "gridd " GRIDD_VERSION " %s of grid %s serves %.*s with %u shards from %s",
+                 n->conf.name, n->conf.grid, (int)n->addresses.len, (const char *)n->addresses.data,
+                 n->shards, n->conf.data);
+        state_set(n, NODE_SERVES);
+        loop_run(n->loop);
+    }
+    state_set(n, NODE_ENDED);
+    end(n);
+    if (!n->start_err)
+        log_info("node", "stopped");
+    return NULL;
+}
+
+static void node_free(struct node *n)
+{
+    pthread_mutex_destroy(&n->lock);
+    pthread_cond_destroy(&n->told);
+    buf_release(&n->addresses);
     free(n);
 }
 
-unsigned node_shards(const struct node *n)
+static struct node *node_new(const struct node_conf *conf, char *why)
 {
-    return n->shards;
+    struct node *n = xcalloc(1, sizeof *n);
+    n->conf = *conf;
+    n->conf.labels_len = n->conf.peers_len = 0;
+    lists_set(n, conf);
+    n->quota = (struct quota)QUOTA_INIT(conf->connections);
+    n->started_ms = clock_mono_ms();
+    n->started_wall_ms = clock_wall_ms();
+    n->start_why = why;
+    n->stop = (struct note){.run = stop_run};
+    pthread_mutex_init(&n->lock, NULL);
+    pthread_cond_init(&n->told, NULL);
+    return n;
+}
+
+enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node)
+{
+    struct node *n = node_new(conf, why);
+    struct log_sink *own = log_used();
+    n->loop = loop_new(&(struct loop_hooks){n, control_mail, control_turn_end});
+    if (conf->log)
+        log_use(conf->log);
+    bool started = n->loop && thread_start(&n->control, "control", control_body, n);
+    log_use(own);
+    if (!started) {
+        enum grid_err err = node_short(why);
+        loop_free(n->loop);
+        lists_free(n);
+        node_free(n);
+        return err;
+    }
+    pthread_mutex_lock(&n->lock);
+    while (n->state == NODE_STARTS)
+        pthread_cond_wait(&n->told, &n->lock);
+    pthread_mutex_unlock(&n->lock);
+    if (!n->start_err) {
+        *ret_node = n;
+        return GRID_OK;
+    }
+    pthread_join(n->control, NULL);
+    enum grid_err err = n->start_err;
+    node_free(n);
+    return err;
+}
+
+void node_stop(struct node *n)
+{
+    if (!n)
+        return;
+    pthread_mutex_lock(&n->lock);
+    if (n->state == NODE_SERVES)
+        loop_post(n->loop, &n->stop.mail);
+    pthread_mutex_unlock(&n->lock);
+    pthread_join(n->control, NULL);
+    node_free(n);
 }

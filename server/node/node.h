@@ -1,14 +1,17 @@
-/* node.h - one node, put together from the other rooms: control thread (the caller's), S shard
- * threads, and for each shard a log, a checkpoint and a cold-read thread. One per process today; no
- * globals.
+/* node.h - one node, put together from the other rooms: a control thread, S shard threads, and for
+ * each shard a log, a checkpoint and a cold-read thread, all its own. A process may have several;
+ * no globals, no signals, no exit.
  *
  * Start: certificates, addresses, privileges, data directory, recovery, threads; whatever fails
- * leaves nothing behind but a line in `why`. Order of stopping: see node_run. */
+ * leaves nothing behind but a line in `why`. Stop: no new connections, primaries to other nodes,
+ * answer what is in flight, flush and sync the log, write a checkpoint. */
 #ifndef GRIDD_NODE_NODE_H
 #define GRIDD_NODE_NODE_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +19,7 @@
 struct node; /* opaque */
 
 enum { NODE_WHY_BYTES = 768 };
+enum node_door { NODE_DOOR_CLIENT, NODE_DOOR_PEER, NODE_DOOR_HTTP, NODE_DOOR_RESP, NODE_DOORS };
 
 /* Strings are borrowed for the life of the node, labels and peers copied. Times in ms, 0: no
  * limit. */
@@ -50,20 +54,28 @@ struct node_conf {
     uint64_t memory_bytes;  /* for data; 0: half of the machine's */
     unsigned connections;   /* at once */
     msec_t idle_ms, slow_reader_ms, handshake_ms;
-    unsigned requests;   /* unanswered, of one connection */
-    size_t output_bytes; /* unsent, of one connection: then it is not read */
+    unsigned requests;    /* unanswered, of one connection */
+    size_t output_bytes;  /* unsent, of one connection: then it is not read */
+    struct log_sink *log; /* of all its threads; borrowed; NULL: that of the caller */
+    /* A fault that the node cannot go on from (a sync failed), once, on the thread that met it, as
+     * soon as it did. When it has returned the node ends as if killed: connections are closed, and
+     * nothing is written. What was acknowledged is on disk. May be NULL. It may end the process, or
+     * wake who calls node_stop(). */
+    void (*fault)(void *ctx, const char *why);
+    void *ctx;
 };
 
-/* Recover and start serving. The node is the caller's; release with node_free(). Errors are those
+/* Recover and start serving. The node is the caller's; release with node_stop(). Errors are those
  * of tls.h, listener.h, meta.h, wal.h, checkpoint.h; `why` (NODE_WHY_BYTES) is the line for the
  * user. */
 MUST_USE
 enum grid_err node_start(const struct node_conf *conf, char *why, struct node **ret_node);
-/* Run the control thread until SIGTERM or SIGINT (which the caller has blocked in all threads):
- * then no new connections, answer what is in flight, flush and sync the log, write a checkpoint.
- * SIGHUP: `reload` is called, which may call node_reload(). A second SIGTERM or SIGINT ends the
- * process at once. */
-void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
+/* Stop and free it; NULL is fine. Not from its own threads. */
+void node_stop(struct node *n);
+
+/* The rest may be called by any thread but the node's own, until node_stop() is. GRID_ECLOSED: the
+ * node has failed. */
+
 /* Take over what a running node can of `conf` (borrowed for the call): the certificates, read anew,
  * the users, and the limits of connections; they count for connections made from then on; of one of
  * several nodes its labels and weight, and where others are found. On
@@ -71,10 +83,10 @@ void node_run(struct node *n, void (*reload)(void *ctx), void *ctx);
  * why. */
 MUST_USE
 enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why);
-void node_free(struct node *n); /* NULL is fine */
-/* What is listened on, for people: "client 127.0.0.1:7400, http ...". Borrowed. */
-const char *node_addresses(const struct node *n);
-/* Shards of the data directory. */
-unsigned node_shards(const struct node *n);
+/* Append all numbers of the node: samples of base/metrics.h. */
+MUST_USE
+enum grid_err node_measure(struct node *n, struct buf *samples);
+/* "127.0.0.1:7400", as it is listened on; NULL: that door is off. Borrowed. */
+const char *node_address(const struct node *n, enum node_door door);
 
 #endif

@@ -34,6 +34,9 @@ struct entrance {
 };
 enum { ENTRANCES_MAX = 1024 };
 
+/* Of the control thread. */
+enum node_life { NODE_STARTS, NODE_SERVES, NODE_ENDED };
+
 /* One connection of a client. */
 struct link {
     struct worker *worker;
@@ -50,6 +53,7 @@ struct worker {
     struct node *node;
     unsigned index;
     pthread_t thread;
+    bool running;
     struct loop *loop;
     struct loop_timer tick;
     struct shard *shard;
@@ -122,11 +126,16 @@ struct node {
     struct entrance entrances[ENTRANCES_MAX];
     unsigned entrances_len, entrances_fixed; /* behind `fixed`: the shards' own */
     unsigned resp_shard_port;                /* of shard 0; 0: they have none */
-    struct buf addresses;                    /* that are listened on, for people */
-    struct loop_watch *signals;
-    int signal_fd;
-    void (*reload)(void *ctx);
-    void *reload_ctx;
+    struct buf addresses;                    /* that are listened on, for people; no text's end */
+    pthread_t control;
+    pthread_mutex_t lock; /* of the fields up to `told` */
+    enum node_life state;
+    enum grid_err start_err;
+    char *start_why;
+    pthread_cond_t told; /* state has changed, or something asked was answered */
+    struct note stop;
+    atomic_bool failed; /* nothing more is written or told */
+    char bound[NODE_DOORS][NET_ADDR_BYTES];
     unsigned next_worker;
     struct catalog *catalog;
     struct worker *workers;
@@ -136,21 +145,30 @@ struct node {
     atomic_bool removed; /* from the grid: nothing is passed on to it */
     msec_t started_ms, started_wall_ms;
     bool stopping;
-    unsigned workers_running;
+    bool recovered; /* all workers are, and their threads were started */
     uint64_t memory_bytes;
     int64_t value_max; /* the log takes no larger records */
 };
 
-/* Log and exit(2): for what must never be retried (a failed sync). */
-_Noreturn void node_fatal(const char *room, const char *why);
+/* For what must never be retried (a failed sync): log it, tell the program, end the loops of all
+ * threads. The caller sees to it that nothing follows from what failed. Any thread; the first time
+ * counts. */
+void node_fail(struct node *n, const char *room, const char *why);
+static inline bool node_failed(const struct node *n)
+{
+    return unlikely(atomic_load_explicit(&n->failed, memory_order_acquire));
+}
+/* A start that finds no threads or descriptors. */
+enum grid_err node_short(char *why);
 
 /* node.c: shards of a data directory that is new. */
 unsigned shards_expected(const struct node_conf *c);
 
 /* worker.c */
 void worker_post(struct worker *w, struct note *n);
-void worker_init(struct worker *w, struct node *n, unsigned index);
-void worker_run(struct worker *w); /* the thread's body */
+MUST_USE
+bool worker_init(struct worker *w, struct node *n, unsigned index); /* false: no descriptors */
+void worker_run(struct worker *w);                                  /* the thread's body */
 /* Control thread. */
 void worker_accept(struct worker *w, int fd, const struct net_addr *peer,
                    const struct entrance *at);
@@ -191,6 +209,10 @@ void lists_free(struct node *n);
 void terms_set(struct node *n, const struct node_conf *conf);
 void terms_free(struct node *n);
 struct tls_conf tls_conf_of(const struct node_conf *c);
+
+/* What a running node takes over of `conf`; see node_reload(). Control thread. */
+MUST_USE
+enum grid_err reload_take(struct node *n, const struct node_conf *conf, char *why);
 
 /* users.c: who may come in from now on; told to the workers, or set before they run. */
 void users_set(struct node *n, const struct node_conf *conf);

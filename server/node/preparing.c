@@ -54,11 +54,13 @@ static void room_run(struct note *n, void *thread)
 static bool prepare(struct worker *w)
 {
     char why[STORE_WHY_BYTES] = "";
-    if (!atomic_load(&w->preparing.allowed) || !wal_wants_room(w->wal))
+    if (!atomic_load(&w->preparing.allowed) || !wal_wants_room(w->wal) || node_failed(w->node))
         return true;
     enum grid_err err = wal_prepare(w->wal, why);
-    if (err != GRID_OK && err != GRID_ENO_SPACE)
-        node_fatal("store", why);
+    if (err != GRID_OK && err != GRID_ENO_SPACE) {
+        node_fail(w->node, "store", why);
+        return true;
+    }
     node_space(w, SPACE_LOG, err, why);
     struct note *n = xalloc(sizeof *n);
     *n = (struct note){.run = room_run};
@@ -77,9 +79,9 @@ static void *preparing_body(void *arg)
     return NULL;
 }
 
-void preparing_start(struct worker *w)
+bool preparing_start(struct worker *w)
 {
-    helper_start(&w->preparing.helper, w, "prepare", preparing_body);
+    return helper_start(&w->preparing.helper, w, "prepare", preparing_body);
 }
 
 void preparing_end(struct worker *w)

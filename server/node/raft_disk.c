@@ -13,13 +13,11 @@ enum { JOBS_MAX = 256, RETRY_MS = 200 };
 struct raft_disk {
     struct raftstore *store;
     struct loop *loop;
-    void (*written)(void *ctx, uint64_t job);
-    void (*full)(void *ctx, bool full);
-    void *ctx;
+    struct raft_disk_ports ports;
     struct mailbox *box;
     pthread_t thread;
     atomic_bool stop;
-    bool gave_up; /* without space, when it was to stop */
+    bool gave_up; /* a write failed, or there was no space when it was to stop */
 };
 
 struct persist_note {
@@ -52,7 +50,7 @@ static void jobs_write(struct raft_disk *d, struct raftstore_job *const *jobs, s
     while ((err = raftstore_write(d->store, jobs, len, why)) == GRID_ENO_SPACE) {
         if (!told) {
             log_error("control", "%s: the node takes no part in decisions until then", why);
-            d->full(d->ctx, true);
+            d->ports.full(d->ports.ctx, true);
         }
         told = true;
         if (atomic_load(&d->stop)) {
@@ -61,14 +59,18 @@ static void jobs_write(struct raft_disk *d, struct raftstore_job *const *jobs, s
         }
         poll(NULL, 0, RETRY_MS);
     }
-    if (err)
-        node_fatal("control", why);
+    if (err) {
+        d->gave_up = true;
+        d->ports.broken(d->ports.ctx, why);
+        return;
+    }
     if (told) {
         log_info("control", "there is space on the disk again: the node takes part in decisions");
-        d->full(d->ctx, false);
+        d->ports.full(d->ports.ctx, false);
     }
     struct written_note *w = xalloc(sizeof *w);
-    *w = (struct written_note){{.run = written_run}, d->written, d->ctx, jobs[len - 1]->job};
+    *w = (struct written_note){
+        {.run = written_run}, d->ports.written, d->ports.ctx, jobs[len - 1]->job};
     loop_post(d->loop, &w->note.mail);
 }
 
@@ -102,19 +104,18 @@ static void *body(void *arg)
 }
 
 struct raft_disk *raft_disk_new(struct raftstore *store, struct loop *loop,
-                                void (*written)(void *ctx, uint64_t job),
-                                void (*full)(void *ctx, bool full), void *ctx)
+                                const struct raft_disk_ports *ports)
 {
     struct raft_disk *d = xcalloc(1, sizeof *d);
     d->store = store;
     d->loop = loop;
-    d->written = written;
-    d->full = full;
-    d->ctx = ctx;
+    d->ports = *ports;
     d->box = mailbox_new();
-    CHECK(pthread_create(&d->thread, NULL, body, d) == 0);
-    pthread_setname_np(d->thread, "control-disk");
-    return d;
+    if (d->box && thread_start(&d->thread, "control-disk", body, d))
+        return d;
+    mailbox_free(d->box);
+    free(d);
+    return NULL;
 }
 
 void raft_disk_persist(struct raft_disk *d, const struct grid_persist *p)

@@ -121,9 +121,9 @@ void reading_ask(void *ctx, struct log_read *l)
     mailbox_post(w->reading.helper.box, &j->note.mail);
 }
 
-void reading_start(struct worker *w)
+bool reading_start(struct worker *w)
 {
-    helper_start(&w->reading.helper, w, "read", reading_body);
+    return helper_start(&w->reading.helper, w, "read", reading_body);
 }
 
 void reading_end(struct worker *w)

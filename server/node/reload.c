@@ -74,7 +74,7 @@ void terms_free(struct node *n)
     }
 }
 
-enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why)
+enum grid_err reload_take(struct node *n, const struct node_conf *conf, char *why)
 {
     if (!conf->cert != !n->tls) {
         snprintf(why, NODE_WHY_BYTES, "TLS is turned on and off by a restart only");

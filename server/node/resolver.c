@@ -65,9 +65,11 @@ struct resolver *resolver_new(void)
 {
     struct resolver *r = xcalloc(1, sizeof *r);
     r->box = mailbox_new();
-    CHECK(pthread_create(&r->thread, NULL, body, r) == 0);
-    pthread_setname_np(r->thread, "resolver");
-    return r;
+    if (r->box && thread_start(&r->thread, "resolver", body, r))
+        return r;
+    mailbox_free(r->box);
+    free(r);
+    return NULL;
 }
 
 void resolver_stop(struct resolver *r)

@@ -8,7 +8,7 @@
 
 struct resolver; /* opaque */
 
-struct resolver *resolver_new(void);
+struct resolver *resolver_new(void); /* NULL: there is no thread to be had */
 /* Ends the thread, when the question it is at is answered; others are forgotten, now and later. Any
  * thread; before the loops that asked are freed. */
 void resolver_stop(struct resolver *r);

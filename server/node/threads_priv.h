@@ -100,20 +100,30 @@ struct reading_thread {
 /* This thread works in the background: the shards come first when processors are short. */
 enum { BACKGROUND_NICE = 5 };
 void thread_give_way(void);
-/* Start a thread of a shard; `what` and the shard's number are its name for top(1), debuggers. */
-void thread_start(pthread_t *thread, const char *what, unsigned shard, void *(*body)(void *),
-                  void *arg);
-void helper_start(struct helper *h, struct worker *w, const char *what, void *(*body)(void *w));
-/* It ends when it has done what was posted; what it tells the worker is taken in. */
+/* threads.c: start a thread; `name` is for top(1) and debuggers. False: the system gives no more,
+ * which is logged; nothing has changed. */
+enum { THREAD_NAME_BYTES = 16 }; /* all that the system keeps */
+MUST_USE
+bool thread_start(pthread_t *ret_thread, const char *name, void *(*body)(void *arg), void *arg);
+/* Named "what-shard". */
+MUST_USE
+bool thread_start_shard(pthread_t *ret_thread, const char *what, unsigned shard,
+                        void *(*body)(void *arg), void *arg);
+MUST_USE
+bool helper_start(struct helper *h, struct worker *w, const char *what, void *(*body)(void *w));
+/* It ends when it has done what was posted; what it tells the worker is taken in. Fine where it was
+ * not started. */
 void helper_end(struct helper *h, struct worker *w);
 
-/* log.c, preparing.c, folding.c, cold.c, reading.c */
-void log_start(struct worker *w);
+/* log.c, preparing.c, folding.c, cold.c, reading.c; start: see helper_start() */
+MUST_USE
+bool log_start(struct worker *w);
 void log_end(struct worker *w);
 uint64_t log_append(void *ctx, const struct record *rec, bool sync);
 bool log_has_room(void *ctx, size_t bytes);
 void log_hand_over(struct worker *w);
-void preparing_start(struct worker *w);
+MUST_USE
+bool preparing_start(struct worker *w);
 void preparing_end(struct worker *w);
 void preparing_wake(struct worker *w);
 void preparing_allow(struct worker *w);
@@ -121,20 +131,23 @@ void preparing_allow(struct worker *w);
 void node_space(struct worker *w, enum space what, enum grid_err err, const char *why);
 /* Remember it for all workers; whoever found it logs. Any thread. */
 void node_full(struct node *n, enum space what, bool full);
-void folding_start(struct worker *w);
+MUST_USE
+bool folding_start(struct worker *w);
 void folding_end(struct worker *w);
 void folding_wake(struct worker *w);
 void folding_set_catalog(struct worker *w, struct catalog *c);
 void folding_soon(void *ctx);
 bool folding_alive(void *ctx, uint32_t context, uint32_t cache); /* ctx: const struct catalog * */
-void cold_start(struct worker *w);
+MUST_USE
+bool cold_start(struct worker *w);
 void cold_end(struct worker *w);
 struct cold_entry cold_entry_of(const struct checkpoint_entry *e);
 void cold_get(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
               struct slice key);
 void cold_scan(void *ctx, uint64_t token, uint32_t context, uint16_t partition, uint32_t cache,
                uint32_t after_cache, struct slice after, uint32_t limit, size_t bytes);
-void reading_start(struct worker *w);
+MUST_USE
+bool reading_start(struct worker *w);
 void reading_end(struct worker *w);
 void reading_ask(void *ctx, struct log_read *l); /* a port of the shard */
 /* More of the log is kept than its retention says. Any thread. */

@@ -481,13 +481,15 @@ void worker_stop(struct worker *w)
     note_post(w, stop_run);
 }
 
-void worker_init(struct worker *w, struct node *n, unsigned index)
+bool worker_init(struct worker *w, struct node *n, unsigned index)
 {
+    w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end});
+    if (!w->loop)
+        return false;
     w->node = n;
     w->index = index;
     w->settled = n->membership ? 0 : UINT64_MAX;
     w->catalog = catalog_ref(n->catalog);
-    w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end});
     w->arena = arena_new(ARENA_BYTES);
     list_init(&w->links);
     list_init(&w->dirty);
@@ -515,6 +517,7 @@ void worker_init(struct worker *w, struct node *n, unsigned index)
         .scripts = n->scripts,
     };
     w->meters = errands_meters(w->ports.errands);
+    return true;
 }
 
 void worker_run(struct worker *w)
@@ -522,6 +525,10 @@ void worker_run(struct worker *w)
     loop_timer_set(&w->tick, 0);
     loop_run(w->loop);
     w->ended = true;
+    if (!node_failed(w->node))
+        return;
+    replication_stop(w); /* as if the process had ended here: nobody hears of what is under way */
+    loop_cut(w->loop);
 }
 
 void worker_release(struct worker *w)

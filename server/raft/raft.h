@@ -77,7 +77,7 @@ struct raft_message {
 };
 
 /* One transaction, synced before RAFT_EVENT_PERSISTED (C1): all of it or nothing, in the order of
- * the numbers; several may be joined into one. A write that fails ends the process (C8). */
+ * the numbers; several may be joined into one. A write that fails ends the node (C8). */
 struct raft_persist {
     uint64_t number; /* 1.. in each life of the engine; 0: there is nothing to write */
     uint64_t term;   /* always set: put both */

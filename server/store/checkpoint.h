@@ -73,7 +73,7 @@ struct checkpoint_report {
  * GRID_ECORRUPT: the log is damaged behind applied_lsn otherwise than recovery found it and does
  * not tell whose records are lost: find that out, mark it, and go on with limits->accounted_lsn; or
  * the store is: stop checkpointing, the next start finds out which partitions it hit. GRID_EIO: the
- * caller ends the process. */
+ * caller ends the node. */
 MUST_USE
 enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, uint64_t upto_lsn,
                              const struct checkpoint_limits *limits,

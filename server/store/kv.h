@@ -1,7 +1,7 @@
 /* kv.h - a small transactional store of sorted keys: what checkpoint.c and meta.c need of LMDB,
  * and no more. kv_lmdb.c is the real one; store_mem.c the simulated one. One writer at a time;
  * readers any time, each with a snapshot. Errors: GRID_ENOT_FOUND, GRID_ENO_SPACE (disk or map
- * full), GRID_ECORRUPT (structure), GRID_EIO (the caller ends the process). */
+ * full), GRID_ECORRUPT (structure), GRID_EIO (the caller ends the node). */
 #ifndef GRIDD_STORE_KV_H
 #define GRIDD_STORE_KV_H
 
@@ -62,9 +62,10 @@ struct kv_lmdb_conf {
 /* *ret_kv is the caller's; kv->ops->close(). Errors with a line in `why` (STORE_WHY_BYTES). */
 MUST_USE
 enum grid_err kv_lmdb_open(const struct kv_lmdb_conf *conf, char *why, struct kv **ret_kv);
-/* LMDB trusts its pages: a damaged one can make it touch memory that is not there. After this
- * call such a fault inside LMDB prints one clear line and ends the process with status 2 instead
- * of a core dump; other faults go on as before. Once per process, before threads. */
+/* LMDB trusts its pages: a damaged one can make it touch memory that is not there, or assert. After
+ * this call such a fault inside LMDB prints one clear line and ends the process with status 2
+ * instead of a core dump; other faults go on as before. For the program alone to call, once, before
+ * threads: it handles SIGBUS and SIGSEGV. */
 void kv_lmdb_guard(void);
 
 /* The store of a simulation, alive over kv closes: open it again after a crash. */

@@ -55,6 +55,7 @@ struct kv_cursor {
 /* Where this thread has a transaction open, for the fault handler. */
 static _Thread_local const char *inside;
 static _Thread_local unsigned inside_depth;
+static atomic_bool guarded;
 
 static void fault_say(const char *text)
 {
@@ -76,6 +77,7 @@ static void fault_handler(int number)
 
 void kv_lmdb_guard(void)
 {
+    atomic_store(&guarded, true);
     struct sigaction action = {.sa_handler = fault_handler};
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
@@ -99,7 +101,8 @@ static void assert_failed(MDB_env *env, const char *what)
     const char *path = mdb_env_get_userctx(env);
     log_error("store", "%s/data.mdb is damaged: LMDB says %s; restore it from a backup", path,
               what);
-    _exit(EXIT_DAMAGED);
+    if (atomic_load(&guarded))
+        _exit(EXIT_DAMAGED); /* else LMDB aborts */
 }
 
 static enum grid_err lmdb_err(int rc)

@@ -48,7 +48,7 @@ struct raftstore_job {
 };
 struct raftstore_job *raftstore_job_new(const struct grid_persist *p); /* free() */
 /* Write `len` jobs, in their order, in one synced transaction. GRID_ENO_SPACE: nothing was written,
- * may be tried again. Any other error: the caller ends the process. */
+ * may be tried again. Any other error: the caller ends the node. */
 MUST_USE
 enum grid_err raftstore_write(struct raftstore *s, struct raftstore_job *const *jobs, size_t len,
                               char *why);

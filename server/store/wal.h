@@ -140,7 +140,7 @@ uint64_t wal_behind(struct wal *w, uint64_t lsn);
 bool wal_wants_room(const struct wal *w);
 /* any thread, one at a time: make segments until ahead_bytes are ready. Slow
  * when nothing can be recycled: 64 MiB are written. GRID_ENO_SPACE: disk full; nothing is lost,
- * call again later. GRID_EIO: the caller ends the process. */
+ * call again later. GRID_EIO: the caller ends the node. */
 MUST_USE
 enum grid_err wal_prepare(struct wal *w, char *why);
 
@@ -149,7 +149,7 @@ enum grid_err wal_prepare(struct wal *w, char *why);
 MUST_USE
 enum grid_err wal_write(struct wal *w, struct wal_batch *b, char *why);
 /* log: make everything written durable. ret_lsn gets the last durable lsn. GRID_EIO: the caller
- * ends the process, never retries. */
+ * ends the node, never retries. */
 MUST_USE
 enum grid_err wal_sync(struct wal *w, char *why, uint64_t *ret_lsn);
 

@@ -327,7 +327,7 @@ START_TEST(a_file_that_is_missing_a_folder_or_too_large_is_told)
     for (int i = 0; i < 3; i++) {
         struct buf faults = BUF_INIT;
         struct conf *c;
-        ck_assert_int_eq(conf_load(paths[i], &faults, &c), GRID_EBAD_REQUEST);
+        ck_assert_int_eq(conf_load(paths[i], NULL, 0, &faults, &c), GRID_EBAD_REQUEST);
         buf_add_u8(&faults, 0);
         ck_assert_ptr_nonnull(strstr((char *)faults.data, paths[i]));
         buf_release(&faults);
@@ -353,13 +353,47 @@ START_TEST(differences_name_what_a_running_node_cannot_take_over)
 }
 END_TEST
 
-START_TEST(a_dev_grid_is_on_loopback_ports_in_a_row)
+START_TEST(what_is_given_takes_the_place_of_what_the_text_says)
 {
-    struct conf *c = conf_dev("./d", 9100);
-    ck_assert_str_eq(c->client, "127.0.0.1:9100");
-    ck_assert_str_eq(c->resp, "127.0.0.1:9103");
-    ck_assert_str_eq(c->data, "./d");
+    static const char *const peers[] = {"127.0.0.1:1", "127.0.0.1:2"}, *const data[] = {"/d"},
+                             *const off[] = {"off"}, *const memory[] = {"1G"};
+    static const struct conf_given given[] = {{"", "peers", peers, 2},
+                                              {"node", "data", data, 1},
+                                              {"listen", "http", off, 1},
+                                              {"limits", "memory", memory, 1}};
+    struct buf faults = BUF_INIT;
+    struct conf *c = NULL;
+    const char *text = "peers = { \"a:1\", \"b:1\", \"c:1\" }\n node { name = x data = y }";
+    ck_assert_int_eq(conf_parse_with("f", slice_str(text), given, 4, &faults, &c), GRID_OK);
+    ck_assert_str_eq(c->name, "x");
+    ck_assert_str_eq(c->data, "/d");
+    ck_assert_ptr_null(conf_door(c->http));
+    ck_assert_str_eq(c->resp, "127.0.0.1:7403");
+    ck_assert_int_eq(c->memory, 1 << 30);
+    ck_assert_uint_eq(c->peers_len, 2);
+    ck_assert_str_eq(c->peers[1], "127.0.0.1:2");
     conf_free(c);
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_what_is_given_is_told_without_a_line)
+{
+    static const char *const labels[] = {"a=1", "zone"}, *const client[] = {"0.0.0.0:7400"},
+                             *const name[] = {"two words"};
+    static const struct conf_given given[] = {
+        {"node", "labels", labels, 2}, {"listen", "client", client, 1}, {"node", "name", name, 1}};
+    static const char *const told[] = {"f: node: labels: \"zone\" is not NAME=VALUE\n",
+                                       "f: listen: client: \"0.0.0.0:7400\" is not loopback",
+                                       "f: node: name: \"two words\" is not a name"};
+    struct buf faults = BUF_INIT;
+    struct conf *c = NULL;
+    const char *text = "\n\nlisten { client = \"localhost:1\" }";
+    ck_assert_int_eq(conf_parse_with("f", slice_str(text), given, 3, &faults, &c),
+                     GRID_EBAD_REQUEST);
+    buf_add_u8(&faults, 0);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_msg(strstr((const char *)faults.data, told[i]), "%s", (const char *)faults.data);
+    buf_release(&faults);
 }
 END_TEST
 
@@ -371,4 +405,5 @@ UNIT_MAIN("conf/conf", what_is_wrong_is_told_with_its_line_and_nothing_else,
           a_hundred_unknown_keys_end_in_a_bounded_list,
           a_file_that_is_missing_a_folder_or_too_large_is_told,
           differences_name_what_a_running_node_cannot_take_over,
-          a_dev_grid_is_on_loopback_ports_in_a_row)
+          what_is_given_takes_the_place_of_what_the_text_says,
+          what_is_wrong_with_what_is_given_is_told_without_a_line)
