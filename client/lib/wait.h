@@ -4,8 +4,7 @@
 
 #include "wire.h"
 
-/* A line; what is kept of all that a server says: of a task that failed, several. */
-enum { DETAIL_BYTES = 256, ERROR_BYTES = 4096 + 1 };
+enum { DETAIL_BYTES = 256 };
 
 struct request;
 
@@ -16,7 +15,7 @@ struct wait {
     enum grid_err err;
     enum grid_err (*take)(struct wait *w, const struct wire_response *response);
     void *to;
-    char *detail; /* of ERROR_BYTES; gc_wait()'s */
+    char detail[DETAIL_BYTES];
 };
 /* The value's bytes and media type are copied. False: no memory. */
 bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media);

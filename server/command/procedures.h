@@ -12,6 +12,7 @@ struct procedure_info {
     int8_t arity; /* with the name; negative: at least */
     int8_t first, last, step;
     bool makes_steps; /* call_do(); its keys are those of its caller: one at least */
+    bool finds_keys;  /* call_find(); one key */
 };
 
 /* NULL: there is none. */

@@ -153,24 +153,34 @@ static uint64_t clock_us(void *ctx)
     return call_mono_us(s->call);
 }
 
-void script_run(struct script *s, struct vm_run *run)
+bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
+                    struct vm_fault *ret_fault)
 {
     struct call *c = s->call;
     struct vm *vm = machine(c);
     struct call_limits limits = call_limits(c);
-    if (!vm) {
-        reply_error(c, "OOM there is no memory for scripts");
-        return;
-    }
+    if (!vm)
+        return false;
     run->steps = limits.steps;
     run->time_us = limits.time_us;
     run->now_us = clock_us;
     run->seed = call_random(c);
-    run->error = take_error;
     run->ctx = s;
-    struct vm_fault fault;
     s->out = c->raw;
-    enum vm_end end = vm_run(vm, run, &fault);
+    *ret_end = vm_run(vm, run, ret_fault);
+    return true;
+}
+
+void script_run(struct script *s, struct vm_run *run)
+{
+    struct call *c = s->call;
+    struct vm_fault fault;
+    enum vm_end end;
+    run->error = take_error;
+    if (!script_execute(s, run, &end, &fault)) {
+        reply_error(c, "OOM there is no memory for scripts");
+        return;
+    }
     if (likely(end == VM_DONE || end == VM_FAILED))
         reply_raw(c);
     else if (s->halted)
@@ -257,10 +267,10 @@ void command_evalsha_ro(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {command_eval, 67, true, -3, 0, 0, 0, true},
-        {command_eval_ro, 68, false, -3, 0, 0, 0, true},
-        {command_evalsha, 69, true, -3, 0, 0, 0, true},
-        {command_evalsha_ro, 70, false, -3, 0, 0, 0, true},
+        {command_eval, 67, true, -3, 0, 0, 0, true, false},
+        {command_eval_ro, 68, false, -3, 0, 0, 0, true, false},
+        {command_evalsha, 69, true, -3, 0, 0, 0, true, false},
+        {command_evalsha_ro, 70, false, -3, 0, 0, 0, true, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

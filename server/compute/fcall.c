@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { EXTRA = 1, FUNCTION = 1, FIRST_KEY = 3, CODE_KEY_BYTES = 9 };
+enum { EXTRA = 1, FUNCTION = 1, FIRST_KEY = 3 };
 
 static const char kept_function; /* place of the registry: what is called in this run */
 
@@ -18,7 +18,7 @@ void redis_keep_function(lua_State *L)
 }
 
 /* The first level has no arguments, and the environment none of a script before. */
-static int push_nothing(lua_State *L, void *ctx)
+int library_push(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
     lua_pushnil(L);
@@ -29,15 +29,20 @@ static int push_nothing(lua_State *L, void *ctx)
     return 0;
 }
 
-static void call_function(lua_State *L, void *ctx)
+void library_function(lua_State *L, struct script *s)
 {
-    struct script *s = ctx;
     s->loading = false;
     redis_show_register(L, false);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_function) != LUA_TFUNCTION)
         redis_raise(L, slice_str("ERR the library did not register it this time"));
     lua_pushnil(L);
     redis_keep_function(L);
+}
+
+static void call_function(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    library_function(L, s);
     script_push_list(L, s->keys, s->keys_len);
     script_push_list(L, s->values, s->values_len);
     lua_call(L, 2, 1);
@@ -57,6 +62,11 @@ int64_t library_keys(const struct slice *args, uint32_t args_len, bool extra,
     return *ret_fault ? -1 : n;
 }
 
+bool library_up_to_date(const struct call *c)
+{
+    return load_u64(c->args[c->args_len - 1].data) <= call_catalog(c)->modules_revision;
+}
+
 /* The shard knows all that the door knew; else the call is answered: as one that came to the wrong
  * node is, which routers ask again by and by. */
 static bool up_to_date(struct call *c)
@@ -66,7 +76,7 @@ static bool up_to_date(struct call *c)
         reply_error(c, library_no_function);
         return false;
     }
-    if (likely(load_u64(extra.data) <= call_catalog(c)->modules_revision))
+    if (likely(library_up_to_date(c)))
         return true;
     if (call_refuse(c, GRID_ENOT_PRIMARY))
         reply_null(c); /* nobody sees it */
@@ -75,10 +85,19 @@ static bool up_to_date(struct call *c)
     return false;
 }
 
+struct vm_code library_code_of(const struct module_info *info, char key[LIBRARY_KEY_BYTES])
+{
+    key[0] = 'm';
+    store_u64((uint8_t *)key + 1, info->version);
+    return (struct vm_code){.key = slice_make(key, LIBRARY_KEY_BYTES),
+                            .text = library_code(info->source),
+                            .name = info->name};
+}
+
 static void run(struct call *c, const struct module *m, const struct module_function *f,
                 uint32_t keys)
 {
-    char code_key[CODE_KEY_BYTES] = "m";
+    char key[LIBRARY_KEY_BYTES];
     struct script s = {.call = c,
                        .keys = c->args + FIRST_KEY,
                        .keys_len = keys,
@@ -88,12 +107,8 @@ static void run(struct call *c, const struct module *m, const struct module_func
                        .library = true,
                        .reads_only = f->flags & MODULE_NO_WRITES,
                        .client_resp3 = resp3(c)};
-    store_u64((uint8_t *)code_key + 1, m->info.version);
-    struct vm_run r = {.code = {.key = slice_make(code_key, CODE_KEY_BYTES),
-                                .text = library_code(m->info.source),
-                                .name = m->info.name},
-                       .push = push_nothing,
-                       .take = call_function};
+    struct vm_run r = {
+        .code = library_code_of(&m->info, key), .push = library_push, .take = call_function};
     script_run(&s, &r);
 }
 
@@ -132,8 +147,8 @@ void command_fcall_ro(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {command_fcall, 71, true, -3, 0, 0, 0, true},
-        {command_fcall_ro, 72, false, -3, 0, 0, 0, true},
+        {command_fcall, 71, true, -3, 0, 0, 0, true, false},
+        {command_fcall_ro, 72, false, -3, 0, 0, 0, true, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

@@ -1,9 +1,11 @@
-/* library.h - libraries of functions, which modules of the grid hold (control/module.h): what their
- * source says of itself, and the procedures that call them in a shard (shard/call.h).
+/* library.h - libraries of functions and tasks, which modules of the grid hold (control/module.h):
+ * what their source says of itself, and the procedures that call functions in a shard
+ * (shard/call.h); those of tasks: task.h.
  *
- * The first level of a library runs with every call, and tells by redis.register_function() what
- * there is; then the function runs. So nothing is left from one call to the next, and all nodes
- * have the same. What is expensive is kept: the compiled code, by the module's version. */
+ * The first level of a library runs with every call, and tells by redis.register_function() and
+ * grid.task() what there is; then the function runs. So nothing is left from one call to the next,
+ * and all nodes have the same. What is expensive is kept: the compiled code, by the module's
+ * version. */
 #ifndef GRIDD_COMPUTE_LIBRARY_H
 #define GRIDD_COMPUTE_LIBRARY_H
 

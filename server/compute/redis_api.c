@@ -204,6 +204,8 @@ static int do_call(lua_State *L, bool raises)
     size_t bytes = 0;
     if (script_of(L)->loading)
         return luaL_error(L, "Script attempted to access nonexistent global variable 'call'");
+    if (script_of(L)->task)
+        return luaL_error(L, "redis.call is not for tasks: they have `grid`");
     if (!len)
         return raise(L, "ERR Please specify at least one argument for this redis lib call");
     if (len > ARGS_SMALL)
@@ -417,4 +419,5 @@ void redis_open(lua_State *L)
     lua_setfield(L, -2, "redis");
     redis_open_json(L);
     redis_open_bit(L);
+    grid_open(L);
 }

@@ -177,7 +177,7 @@ static void encode(lua_State *L, struct text *b, int at, int depth)
     luaL_error(L, "Cannot serialise %s: type not supported", luaL_typename(L, at));
 }
 
-static int json_encode(lua_State *L)
+int redis_json_encode(lua_State *L)
 {
     luaL_argcheck(L, lua_gettop(L) == 1, 1, "expected 1 argument");
     lua_pushnil(L);
@@ -404,7 +404,7 @@ static void decode(struct reader *r, int depth)
         expected(r, "value");
 }
 
-static int json_decode(lua_State *L)
+int redis_json_decode(lua_State *L)
 {
     size_t len;
     const char *s = luaL_checklstring(L, 1, &len);
@@ -419,7 +419,8 @@ static int json_decode(lua_State *L)
 
 void redis_open_json(lua_State *L)
 {
-    static const luaL_Reg ours[] = {{"encode", json_encode}, {"decode", json_decode}, {NULL, NULL}};
+    static const luaL_Reg ours[] = {
+        {"encode", redis_json_encode}, {"decode", redis_json_decode}, {NULL, NULL}};
     lua_newtable(L);
     vm_functions(L, ours);
     lua_pushlightuserdata(L, NULL);

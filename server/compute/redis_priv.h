@@ -5,9 +5,18 @@
 #include "command/command_priv.h"
 #include "compute/vm_priv.h"
 
+struct module_function;
+struct module_info;
+
 enum { SCRIPT_RESULT_MAX = 64 << 20, SCRIPT_NESTING = 1000, SCRIPT_FAULT_MAX = 512 };
 
-struct reading; /* library.c */
+/* What a source has registered so far: room for MODULE_FUNCTIONS_MAX. */
+struct reading {
+    struct module_function *functions;
+    size_t len;
+    struct buf *fault;
+};
+struct task; /* task_priv.h */
 
 /* One run. */
 struct script {
@@ -16,6 +25,7 @@ struct script {
     uint32_t keys_len, values_len;
     struct slice name; /* in errors: the digest of the text, or the function that is called */
     bool library;      /* a function of one, else a text */
+    struct task *task; /* the function is a task, and this is what it does; or NULL */
     bool loading;      /* its first level runs */
     struct reading *reading;
     bool reads_only;
@@ -32,8 +42,11 @@ static inline struct script *script_of(lua_State *L)
     return vm_of(L)->run->ctx;
 }
 
-/* eval.c: run it in the call's shard and leave the reply. What is not set of `run`, the script's
- * bounds among it, is filled in. */
+/* eval.c: run it on the shard's machine. What is not set of `run`, but who takes errors, is filled
+ * in, the script's bounds among it. False: there is no memory for a machine. */
+bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
+                    struct vm_fault *ret_fault);
+/* The same, and leave the reply that Redis would. */
 void script_run(struct script *s, struct vm_run *run);
 /* As a table. */
 void script_push_list(lua_State *L, const struct slice *list, uint32_t len);
@@ -42,9 +55,19 @@ void script_hide_arguments(lua_State *L);
 /* Append who called the code that failed, if anybody did: from a trace of the machine. */
 void script_trace(struct buf *out, const char *trace);
 
-/* library.c, fcall.c: redis.register_function(), and what it found for this run, at -1. */
+/* register.c: redis.register_function(), grid.task(). */
 int redis_register_function(lua_State *L);
+int grid_register_task(lua_State *L);
+/* fcall.c: what they found for this run, at -1. */
 void redis_keep_function(lua_State *L);
+/* vm_run.push of what a library registers; then the function is pushed, which it registered. */
+int library_push(lua_State *L, void *ctx);
+void library_function(lua_State *L, struct script *s);
+/* The code of a module. `key`, which is filled in, is to stay for the run. */
+enum { LIBRARY_KEY_BYTES = 9 };
+struct vm_code library_code_of(const struct module_info *info, char key[LIBRARY_KEY_BYTES]);
+/* The shard knows as much of modules as the door did: the last argument. */
+bool library_up_to_date(const struct call *c);
 /* Whether it is there: while the first level of a library runs. */
 void redis_show_register(lua_State *L, bool show);
 
@@ -60,8 +83,12 @@ void redis_push_reply(lua_State *L, const struct reply *reply);
 /* The value at -1 as the reply, appended to script.out. */
 void redis_write_value(lua_State *L);
 
-/* redis_json.c, redis_bit.c: each adds its library to the table at -1. */
+/* redis_json.c, redis_bit.c, grid_api.c: each adds its library to the table at -1. */
 void redis_open_json(lua_State *L);
 void redis_open_bit(lua_State *L);
+void grid_open(lua_State *L);
+/* Functions that Lua can call. */
+int redis_json_encode(lua_State *L);
+int redis_json_decode(lua_State *L);
 
 #endif

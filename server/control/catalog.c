@@ -164,12 +164,28 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
 {
     for (size_t i = 0; i < c->modules_len; i++) {
         const struct module_function *f = module_function_named(c->modules[i], name);
-        if (!f)
+        if (!f || f->kind != MODULE_FUNCTION)
             continue;
         *ret_module = c->modules[i];
         return f;
     }
     return NULL;
+}
+
+const struct module_function *catalog_task(const struct catalog *c, struct slice name,
+                                           const struct module **ret_module)
+{
+    const uint8_t *dot = name.len ? memchr(name.data, '.', name.len) : NULL;
+    size_t len = dot ? (size_t)(dot - name.data) : 0;
+    const struct module *m = catalog_module_named(c, slice_make(name.data, len));
+    if (!m || !dot)
+        return NULL;
+    struct slice task = slice_make(dot + 1, name.len - len - 1);
+    const struct module_function *f = module_function_named(m, task);
+    if (!f || f->kind != MODULE_TASK || !slice_eq(slice_str(f->name), task))
+        return NULL;
+    *ret_module = m;
+    return f;
 }
 
 static void modules_check(const struct catalog *c)
@@ -181,7 +197,9 @@ static void modules_check(const struct catalog *c)
         CHECK(m->info.version >= 1 && m->info.version <= c->modules_revision);
         CHECK(i == 0 || strcmp(c->modules[i - 1]->info.name, m->info.name) < 0);
         for (size_t k = 0; k < m->info.functions_len; k++)
-            CHECK(catalog_function(c, slice_str(m->info.functions[k].name), &owner) && owner == m);
+            CHECK(
+                m->info.functions[k].kind != MODULE_FUNCTION ||
+                (catalog_function(c, slice_str(m->info.functions[k].name), &owner) && owner == m));
         bytes += module_bytes(&m->info);
     }
     CHECK(c->modules_len <= MODULES_MAX && bytes <= MODULES_BYTES_MAX);

@@ -4,7 +4,7 @@
  * reads its own pointer without locks. A change makes a new catalog with revision + 1. Ids are
  * never used again.
  * Invariant (catalog_check): ids and names are unique; each cache's context exists; of all modules
- * one at most has a function of a name; revision only grows. */
+ * one at most has a function (not a task) of a name; revision only grows. */
 #ifndef GRIDD_CONTROL_CATALOG_H
 #define GRIDD_CONTROL_CATALOG_H
 
@@ -99,9 +99,12 @@ bool catalog_dropped(const struct catalog *c, uint32_t context_id, uint32_t cach
 /* The value of a setting by its index (enum setting_index of settings.h). */
 int64_t catalog_setting(const struct catalog *c, unsigned index);
 const struct module *catalog_module_named(const struct catalog *c, struct slice name);
-/* In any case of letters; NULL: no module has it. */
+/* In any case of letters; NULL: no module has it, or it is a task. */
 const struct module_function *catalog_function(const struct catalog *c, struct slice name,
                                                const struct module **ret_module);
+/* `name` is MODULE.TASK, as they are written. NULL: there is none. */
+const struct module_function *catalog_task(const struct catalog *c, struct slice name,
+                                           const struct module **ret_module);
 
 /* Changes, on an unpublished copy only; the caller adds to the revision when it publishes. On an
  * error nothing is changed and `why` (size WHY_BYTES) says what was wrong, for the user.

@@ -222,7 +222,8 @@ static enum grid_err functions_judge(const struct catalog *c, const struct modul
     const struct module *owner;
     for (size_t i = 0; i < want->functions_len; i++) {
         const char *name = want->functions[i].name;
-        if (catalog_function(c, slice_str(name), &owner) &&
+        if (want->functions[i].kind == MODULE_FUNCTION &&
+            catalog_function(c, slice_str(name), &owner) &&
             strcmp(owner->info.name, want->name) != 0)
             return refuse(why, GRID_EEXISTS, "Function %s already exists", name);
     }

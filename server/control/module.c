@@ -83,6 +83,13 @@ bool module_name_good(struct slice name)
     return true;
 }
 
+static bool flags_good(const struct module_function *f)
+{
+    unsigned kind = (unsigned)f->kind; /* it may come from outside */
+    unsigned may = kind == MODULE_TASK ? (unsigned)MODULE_NO_WRITES : (unsigned)MODULE_FLAGS_ALL;
+    return kind < MODULE_KINDS && !(f->flags & ~may);
+}
+
 const char *module_fault(const struct module_info *info)
 {
     if (!module_name_good(slice_str(info->name)))
@@ -92,11 +99,13 @@ const char *module_fault(const struct module_info *info)
     if (!info->source.len || info->source.len > MODULE_SOURCE_MAX)
         return "the source of a module is 1 to 262144 bytes";
     if (!info->functions_len || info->functions_len > MODULE_FUNCTIONS_MAX)
-        return "a module has 1 to 128 functions";
+        return "a module has 1 to 128 functions and tasks";
     for (size_t i = 0; i < info->functions_len; i++) {
         const struct module_function *f = &info->functions[i];
-        if (!module_name_good(slice_str(f->name)) || f->flags & ~(unsigned)MODULE_FLAGS_ALL)
+        if (!module_name_good(slice_str(f->name)))
             return "a function is named by 1 to 64 letters, digits and _";
+        if (!flags_good(f))
+            return "no such kind of function, or none of its flags";
         for (size_t k = 0; k < i; k++)
             if (function_compare(f, &info->functions[k]) == 0)
                 return "a function is there twice";
@@ -118,4 +127,9 @@ const char *module_flag_text(unsigned flag)
         if (flags[i].flag == flag)
             return flags[i].text;
     return "?";
+}
+
+const char *module_kind_text(enum module_kind kind)
+{
+    return kind == MODULE_TASK ? "task" : "function";
 }

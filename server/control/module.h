@@ -1,4 +1,4 @@
-/* module.h - users' code that is deployed to the grid: a library of functions under a name. Part of
+/* module.h - users' code that is deployed to the grid: functions and tasks under a name. Part of
  * the catalog; immutable and reference-counted (atomically), so that catalogs share it.
  * Its version is the revision of all modules that it was deployed by: versions grow, and none is
  * used again, so a version names its code for ever. */
@@ -20,6 +20,12 @@ enum {
 
 enum module_engine { MODULE_LUA = 1 };
 
+enum module_kind {
+    MODULE_FUNCTION = 0, /* Redis clients call it, by its own name */
+    MODULE_TASK = 1,     /* clients run it, by MODULE.TASK */
+    MODULE_KINDS
+};
+
 /* X(NAME, bit, text): what a function says of itself. */
 #define MODULE_FLAGS(X)                                                                            \
     X(NO_WRITES, 1, "no-writes")                                                                   \
@@ -38,7 +44,8 @@ enum module_flag {
 struct module_function {
     char name[MODULE_NAME_MAX + 1];
     char help[MODULE_HELP_MAX + 1]; /* one line, or "" */
-    unsigned flags;                 /* enum module_flag, or-ed */
+    unsigned flags;                 /* enum module_flag, or-ed; of a task: NO_WRITES or none */
+    enum module_kind kind;
 };
 
 struct module_info {
@@ -60,7 +67,7 @@ struct module {
 struct module *module_new(const struct module_info *info);
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is fine */
-/* In any case of letters; NULL: it has none of that name. */
+/* Of any kind, in any case of letters; NULL: it has none of that name. */
 const struct module_function *module_function_named(const struct module *m, struct slice name);
 /* What counts against MODULES_BYTES_MAX. */
 size_t module_bytes(const struct module_info *info);
@@ -71,5 +78,6 @@ const char *module_fault(const struct module_info *info);
 unsigned module_flag_named(struct slice text);
 /* Of one flag. */
 const char *module_flag_text(unsigned flag);
+const char *module_kind_text(enum module_kind kind); /* "function", "task" */
 
 #endif

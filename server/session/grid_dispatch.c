@@ -2,6 +2,7 @@
  * on the spot.
  *
  *   request --table--> single:   one op                     -> result -> response
+ *                      run:      one op that is a call      -> result -> response
  *                      batch:    one op with many changes   -> result -> response
  *                      many:     an op for each item        -> collector -> response
  *                      count:    an op for each shard       -> collector -> response
@@ -41,7 +42,7 @@ static struct fault check_once(const struct grid_session *g, const struct wire_r
 static void set_once(const struct grid_session *g, const struct wire_request *r, struct op *op,
                      uint64_t number)
 {
-    op->has_session = r->op.session.lowest != 0 && op_writes(op->kind);
+    op->has_session = r->op.session.lowest != 0 && op_changes(op);
     if (!op->has_session)
         return;
     op->session.id = g->id;
@@ -56,6 +57,19 @@ static void do_single(struct grid_session *g, struct wire_request *r)
 {
     struct fault f = session_place(&g->base, &r->op);
     if (likely(!f.err) && r->op.kind != OP_GET)
+        f = check_once(g, r, 1);
+    if (unlikely(f.err)) {
+        fail(g, r, f);
+        return;
+    }
+    set_once(g, r, &r->op, r->number);
+    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+static void do_run(struct grid_session *g, struct wire_request *r)
+{
+    struct fault f = session_task(&g->base, &r->op, r->name);
+    if (likely(!f.err))
         f = check_once(g, r, 1);
     if (unlikely(f.err)) {
         fail(g, r, f);
@@ -300,21 +314,14 @@ static void do_admin(struct grid_session *g, struct wire_request *r)
 /* --- the table -------------------------------------------------------------------------------- */
 
 static void (*const handlers[])(struct grid_session *, struct wire_request *) = {
-    [OP_GET] = do_single,
-    [OP_PUT] = do_single,
-    [OP_DELETE] = do_single,
-    [OP_INCR] = do_single,
-    [OP_EXPIRE] = do_single,
-    [OP_BATCH] = do_batch,
-    [OP_SCAN] = do_scan,
-    [OP_COUNT] = do_count,
-    [WIRE_GET_MANY] = do_many,
-    [WIRE_PUT_MANY] = do_many,
-    [WIRE_DELETE_MANY] = do_many,
-    [WIRE_PING] = do_ping,
-    [WIRE_OPEN_CACHE] = do_open_cache,
-    [WIRE_LOCATE] = do_locate,
-    [WIRE_ADMIN] = do_admin,
+    [OP_GET] = do_single,      [OP_PUT] = do_single,
+    [OP_DELETE] = do_single,   [OP_INCR] = do_single,
+    [OP_EXPIRE] = do_single,   [OP_BATCH] = do_batch,
+    [OP_SCAN] = do_scan,       [OP_COUNT] = do_count,
+    [WIRE_RUN] = do_run,       [WIRE_GET_MANY] = do_many,
+    [WIRE_PUT_MANY] = do_many, [WIRE_DELETE_MANY] = do_many,
+    [WIRE_PING] = do_ping,     [WIRE_OPEN_CACHE] = do_open_cache,
+    [WIRE_LOCATE] = do_locate, [WIRE_ADMIN] = do_admin,
 };
 
 /* A node that is not in its grid knows neither caches nor who has what: the client asks another, or

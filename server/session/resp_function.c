@@ -166,15 +166,25 @@ static void function_say(struct buf *out, const struct module_function *f, bool 
     flags_say(out, f->flags, resp3);
 }
 
+/* Its tasks are none to Redis clients, who cannot call them. */
+static size_t functions_of(const struct module_info *m)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < m->functions_len; i++)
+        len += m->functions[i].kind == MODULE_FUNCTION;
+    return len;
+}
+
 static void module_say(struct buf *out, const struct module_info *m, bool code, bool resp3)
 {
     resp_map(out, code ? 4 : 3, resp3);
     pair(out, "library_name", slice_str(m->name));
     pair(out, "engine", slice_str("LUA"));
     resp_bulk(out, slice_str("functions"));
-    resp_array(out, m->functions_len);
+    resp_array(out, functions_of(m));
     for (size_t i = 0; i < m->functions_len; i++)
-        function_say(out, &m->functions[i], resp3);
+        if (m->functions[i].kind == MODULE_FUNCTION)
+            function_say(out, &m->functions[i], resp3);
     if (code)
         pair(out, "library_code", m->source);
 }
@@ -234,7 +244,7 @@ void resp_function_stats(struct resp_session *r, const struct resp_request *q, s
     size_t functions = 0;
     (void)q;
     for (size_t i = 0; i < c->modules_len; i++)
-        functions += c->modules[i]->info.functions_len;
+        functions += functions_of(&c->modules[i]->info);
     resp_map(out, 2, r->resp3);
     resp_bulk(out, slice_str("running_script"));
     resp_null(out, r->resp3);

@@ -216,5 +216,9 @@ uint32_t session_count_parts(const struct session *s, const struct context_info 
 struct op session_count_op(const struct session *s, uint32_t cache, uint32_t i);
 /* Check an op on one key (cache, key, affinity and value are set) and give it its partition. */
 struct fault session_place(struct session *s, struct op *op);
+/* task.c: the same for one that runs a task, which is `name`, and its value what that is given;
+ * both stay until the arena of the turn is reset. It becomes a call. An answer of GRID_ETASK has
+ * text, for people, as its value. GRID_ENO_TASK, GRID_EBUSY. */
+struct fault session_task(struct session *s, struct op *op, struct slice name);
 
 #endif

@@ -4,8 +4,11 @@
  *                                         |-> none: reply when what it looked at is committed (R6)
  *
  * A procedure is pure, so when room had to be made for its changes it runs again: what it looked
- * at may have left. Transactions: call_steps.c. Scripts: call_do.c. */
+ * at may have left. Transactions: call_steps.c. Scripts: call_do.c. Tasks, which find their keys as
+ * they run: call_find.c. */
 #include "shard/shard_priv.h"
+
+#include "base/hash.h"
 
 enum {
     KEYS_AHEAD = 64,   /* keys that are fetched together: see ahead.c */
@@ -29,7 +32,7 @@ struct slice call_key(const struct call *c, uint32_t key)
 void call_key_look(struct job *j, struct key_state *k)
 {
     const struct entry *e =
-        content_get(j->partition->content, cache_number(j->op->cache), k->key, k->hash);
+        content_get(j->partition->content, cache_number(k->cache->id), k->key, k->hash);
     k->seen = e ? entry_version(e) : 0;
     k->stored = e && !entry_is_tombstone(e) ? e : NULL;
     k->live = k->stored && !entry_expired(k->stored, j->now) ? k->stored : NULL;
@@ -85,7 +88,7 @@ static struct effect *effect_add(const struct call *c, const struct key_state *k
 {
     struct effect *e = call_effect_new(&c->job->s->call);
     *e = (struct effect){
-        .kind = kind, .cache = cache_number(c->job->op->cache), .key = k->key, .hash = k->hash};
+        .kind = kind, .cache = cache_number(k->cache->id), .key = k->key, .hash = k->hash};
     return e;
 }
 
@@ -105,12 +108,19 @@ static void put_need(struct call_memory *m, const struct key_state *k, const str
     m->need += size > old ? size - old : 0;
 }
 
+static bool leads_here(const struct job *j, struct slice key)
+{
+    return slot_partition(hash_slot(key), j->context->info->partitions) == j->op->partition;
+}
+
 /* What a key that is there was placed by stays; a new one is placed as the op was. */
 static struct slice affinity_of(const struct job *j, const struct key_state *k)
 {
     if (k->live)
         return entry_affinity(k->live);
     struct slice a = j->op->affinity;
+    if (unlikely(j->op->finds_keys) && !a.len && !leads_here(j, k->key))
+        a = j->op->key;
     return likely(!a.len) || slice_eq(a, k->key) ? slice_make(NULL, 0) : a;
 }
 
@@ -165,10 +175,10 @@ void call_remove(struct call *c, uint32_t key)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-enum grid_err call_key_name(struct key_state *k, const struct op *op, struct slice key,
+enum grid_err call_key_name(struct key_state *k, const struct job *j, struct slice key,
                             uint64_t hash)
 {
-    *k = (struct key_state){.op = op, .key = key, .hash = hash};
+    *k = (struct key_state){.op = j->op, .key = key, .cache = j->cache, .hash = hash};
     if (unlikely(key.len == 0))
         return GRID_EBAD_REQUEST;
     return unlikely(key.len > KEY_BYTES_MAX) ? GRID_ETOO_LARGE : GRID_OK;
@@ -194,13 +204,13 @@ static enum grid_err keys_name(struct job *j)
     if (likely(op->keys_len <= 1)) {
         j->keys = &j->key;
         j->keys_len = 1;
-        return call_key_name(&j->key, op, op->key, job_hash(j));
+        return call_key_name(&j->key, j, op->key, job_hash(j));
     }
     j->keys = scratch_keys(j->s, op->keys_len);
     j->keys_len = op->keys_len;
     for (uint32_t i = 0; i < op->keys_len; i++) {
         uint64_t hash = content_hash(content, cache_number(op->cache), op->keys[i]);
-        enum grid_err err = call_key_name(&j->keys[i], op, op->keys[i], hash);
+        enum grid_err err = call_key_name(&j->keys[i], j, op->keys[i], hash);
         if (err)
             return err;
     }
@@ -263,10 +273,20 @@ static const struct entry *reply_entry(const struct job *j, const struct reply *
     return NULL;
 }
 
+/* What is told; a task that failed has a status. */
+static struct answer answer_of(const struct call *c)
+{
+    const struct reply *r = &c->reply;
+    if (unlikely(c->job->op->finds_keys) && r->kind == REPLY_ERROR)
+        return (struct answer){.status = (enum grid_err)r->number, .bytes = r->bytes};
+    return (struct answer){.number = r->number, .reply = r->kind, .bytes = r->bytes};
+}
+
 void call_answer(struct job *j, const struct call *c)
 {
+    struct answer a = answer_of(c);
     struct result res = {
-        .reply = c->reply.kind, .number = c->reply.number, .value = c->reply.bytes};
+        .status = a.status, .reply = a.reply, .number = a.number, .value = a.bytes};
     if (likely(!replica_pending(&j->partition->replica, j->depends)))
         job_reply(j, &res);
     else
@@ -277,7 +297,7 @@ static void changes_record(struct job *j, const struct call *c)
 {
     struct call_memory *m = &j->s->call;
     struct record rec = {.time_ms = j->now, .effects = m->effects, .effects_len = m->effects_len};
-    struct answer a = {.number = c->reply.number, .reply = c->reply.kind, .bytes = c->reply.bytes};
+    struct answer a = answer_of(c);
     if (unlikely(j->op->has_session))
         session_store(j->op, &a, &rec);
     if (a.bytes.len && a.reply != REPLY_RAW) /* it may lie in what is replaced now */
@@ -290,20 +310,46 @@ static void changes_record(struct job *j, const struct call *c)
         job_fail(j, err);
 }
 
+/* It cannot go on: something has to be fetched first, or it refused. */
+static bool halted(struct job *j)
+{
+    if (likely(!j->wanted && !j->range_cache && !j->refused))
+        return false;
+    if (j->wanted)
+        call_fetch_wanted(j);
+    else if (j->range_cache)
+        call_fetch_range(j);
+    else
+        job_fail(j, j->refused);
+    return true;
+}
+
+/* Bytes that an answer takes that is kept. */
+static size_t answer_need(const struct job *j, const struct call *c)
+{
+    return j->op->finds_keys && j->op->has_session ? c->reply.bytes.len : 0;
+}
+
 static void single_run(struct job *j, struct call *c)
 {
     struct call_memory *m = &j->s->call;
+    bool finds = j->op->finds_keys;
     /* What comes from the cold store evicts nothing: it could be what it waited for. */
     for (bool again = !job_was_cold(j);; again = false) {
         if (!call_look(j))
             return;
         m->effects_len = m->need = 0;
+        if (unlikely(finds))
+            call_find_begin(c);
         call_procedure(c, j->op->procedure);
+        if (unlikely(finds) && halted(j))
+            return;
         if (!m->effects_len && !call_recorded(j->op)) {
             call_answer(j, c);
             return;
         }
-        enum room room = memory_room(j->s, j->partition, m->need, again);
+        size_t need = m->need + answer_need(j, c);
+        enum room room = memory_room(j->s, j->partition, need, again);
         if (room == ROOM_FULL) {
             job_fail(j, GRID_EFULL);
             return;
@@ -320,6 +366,8 @@ void call_run(struct job *j)
     const struct op *op = j->op;
     struct call_memory *m = &j->s->call;
     if (unlikely(op->has_session) && session_answered(j))
+        return;
+    if (unlikely(j->parked && j->parked->page) && !call_range_take(j))
         return;
     enum grid_err err = keys_name(j);
     if (unlikely(err)) {

@@ -16,6 +16,9 @@
 #include "data/entry.h"
 #include "shard/op.h"
 
+struct cache_info;
+struct catalog;
+struct context_info;
 struct job;
 struct key_state;
 
@@ -88,6 +91,35 @@ enum grid_err call_do(struct call *c, procedure_fn *procedure, const struct slic
 bool call_again(const struct call *c);
 /* The op has changed something so far. */
 bool call_changed(const struct call *c);
+
+/* --- for procedures that find their keys as they run (tasks): op.finds_keys ------------------- */
+
+/* Such an op names one key, number 0, by which it is placed. Its procedure may look at any key of
+ * its context: what is there is what lies in its partition, whatever it was placed by. A new one is
+ * placed as the op was, but where its own key leads to the partition, too. Nothing is changed
+ * before it returns, so it may begin again until then.
+ *
+ * Its reply is kept with its bytes (R13), up to SESSION_ANSWER_MAX. REPLY_ERROR: `number` is the
+ * status that is answered, nothing is changed, and that is kept, too. */
+
+/* The number of a key of a cache of the op's context, always the same one for it, for call_entry()
+ * and the like. GRID_EBAD_REQUEST: it is empty. GRID_ETOO_LARGE: it is too long. GRID_EFULL: they
+ * are too many. GRID_EBUSY: it has to be fetched, see call_again(). */
+MUST_USE
+enum grid_err call_find(struct call *c, const struct cache_info *cache, struct slice key,
+                        uint32_t *ret_key);
+/* The same without looking: UINT32_MAX: it was not found so far. */
+uint32_t call_found(const struct call *c, const struct cache_info *cache, struct slice key);
+/* Live entries of a cache with that prefix, some buckets of the partition at a time: `cursor` 0
+ * starts, *ret_cursor 0 says done; they are borrowed until the next call. GRID_EBUSY: they are to
+ * be fetched, see call_again(). */
+MUST_USE
+enum grid_err call_scan(struct call *c, const struct cache_info *cache, struct slice prefix,
+                        uint64_t cursor, uint64_t *ret_cursor, const struct entry *const **ret_list,
+                        size_t *ret_len);
+/* The op's own. */
+const struct cache_info *call_cache(const struct call *c);
+const struct context_info *call_context(const struct call *c);
 
 /* What the shard knows of the grid; may be older than what the caller knows. */
 const struct catalog *call_catalog(const struct call *c);

@@ -33,12 +33,12 @@ static bool is_named(const struct job *j, struct slice key, struct key_state *re
     return false;
 }
 
-/* It was asked for before, in vain. */
-static bool known_absent(const struct job *j, const struct key_state *k)
+bool call_key_absent(const struct job *j, const struct key_state *k)
 {
     uint32_t at;
     const struct parked *w = j->parked;
-    const struct more_key *m = w ? parked_more_find(w, k->key, k->hash, &at) : NULL;
+    uint32_t cache = cache_number(k->cache->id);
+    const struct more_key *m = w ? parked_more_find(w, cache, k->key, k->hash, &at) : NULL;
     return m && m->absent && content_left(j->partition->content) <= w->absent_clean;
 }
 
@@ -51,12 +51,12 @@ static enum grid_err key_take(struct job *j, struct key_state *k, struct slice k
     if (slot_partition(hash_slot(key), j->context->info->partitions) != op->partition)
         return GRID_ECROSS_PARTITION;
     uint64_t hash = content_hash(j->partition->content, cache_number(op->cache), key);
-    enum grid_err err = call_key_name(k, op, key, hash);
+    enum grid_err err = call_key_name(k, j, key, hash);
     if (unlikely(err))
         return err;
     k->key = call_memory_keep(m, key); /* effects refer to it until the call's end */
     call_key_look(j, k);
-    if (likely(k->seen || content_complete(j->partition->content) || known_absent(j, k)))
+    if (likely(k->seen || content_complete(j->partition->content) || call_key_absent(j, k)))
         return GRID_OK;
     j->wanted = m->effects_len ? NULL : k;
     return GRID_EBUSY;
@@ -86,7 +86,7 @@ enum grid_err call_do(struct call *c, procedure_fn *procedure, const struct slic
 
 bool call_again(const struct call *c)
 {
-    return c->job->wanted != NULL;
+    return c->job->wanted || c->job->range_cache;
 }
 
 bool call_changed(const struct call *c)
@@ -100,10 +100,11 @@ bool call_changed(const struct call *c)
 static bool wanted_place(struct job *j, const struct key_state *k, uint32_t *ret_at)
 {
     struct parked *w = j->parked;
-    if (parked_more_find(w, k->key, k->hash, ret_at))
+    uint32_t cache = cache_number(k->cache->id);
+    if (parked_more_find(w, cache, k->key, k->hash, ret_at))
         return ++w->rounds <= COLD_ROUNDS_MAX;
     w->rounds += !w->rounds;
-    return parked_more_add(j->s, w, k->key, k->hash, ret_at);
+    return parked_more_add(j->s, w, cache, k->key, k->hash, ret_at);
 }
 
 void call_fetch_wanted(struct job *j)
@@ -118,7 +119,7 @@ void call_fetch_wanted(struct job *j)
         job_fail(j, GRID_EBUSY);
         return;
     }
-    cold_ask_key(j->s, j->partition, cache_number(j->op->cache), k->key, k->hash, j->parked, at);
+    cold_ask_key(j->s, j->partition, cache_number(k->cache->id), k->key, k->hash, j->parked, at);
 }
 
 const struct catalog *call_catalog(const struct call *c)

@@ -82,7 +82,7 @@ struct effect *call_effect_new(struct call_memory *m)
 
 static bool same_key(const struct effect *a, const struct effect *b)
 {
-    return a->hash == b->hash && slice_eq(a->key, b->key);
+    return a->hash == b->hash && a->cache == b->cache && slice_eq(a->key, b->key);
 }
 
 /* Open addressing over the hashes; `seen` holds indexes + 1. */

@@ -24,6 +24,9 @@ struct call_memory {
     size_t effects_made; /* of a transaction: these are applied */
     size_t need;         /* bytes of memory that the changes take, beyond what they replace */
     size_t bytes;        /* of a transaction: bytes of the record so far, at most */
+    uint32_t keys_cap;   /* of a procedure that finds its keys: room for them */
+    uint32_t *places;    /* ... and where they are, by hash: numbers + 1; 0: nothing is there */
+    uint32_t places_len; /* a power of two, or 0 */
     struct buf raw;
     struct prng prng;
     struct call_kept kept;
@@ -47,7 +50,7 @@ void call_effects_once(struct call_memory *m, size_t first);
 struct key_state;
 /* GRID_EBAD_REQUEST, GRID_ETOO_LARGE: it is no key. */
 MUST_USE
-enum grid_err call_key_name(struct key_state *k, const struct op *op, struct slice key,
+enum grid_err call_key_name(struct key_state *k, const struct job *j, struct slice key,
                             uint64_t hash);
 /* Look at the key as it is now. */
 void call_key_look(struct job *j, struct key_state *k);
@@ -74,7 +77,24 @@ enum grid_err call_step_run(struct call *c, procedure_fn *procedure);
 
 /* --- call_do.c -------------------------------------------------------------------------------- */
 
+/* It was asked for before, in vain. */
+bool call_key_absent(const struct job *j, const struct key_state *k);
 /* Park the op until the key that its procedure wanted is here, too. */
 void call_fetch_wanted(struct job *j);
+
+/* --- call_find.c ------------------------------------------------------------------------------ */
+
+/* A procedure that finds its keys begins. */
+void call_find_begin(struct call *c);
+
+/* --- call_range.c ----------------------------------------------------------------------------- */
+
+/* Whether all that is live of the range is in memory. */
+bool call_range_here(const struct job *j, const struct cache_info *cache, struct slice prefix);
+/* Park the op until it is: job.range_cache. */
+void call_fetch_range(struct job *j);
+/* A part of it came. False: the op waits for the next, or was answered. */
+MUST_USE
+bool call_range_take(struct job *j);
 
 #endif

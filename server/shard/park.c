@@ -78,17 +78,18 @@ void parked_free(struct shard *s, struct parked *w)
     for (uint32_t i = 0; i < w->more_len; i++)
         free(w->more[i]);
     free(w->more);
+    free(w->range);
     free(w);
 }
 
 /* --- keys that an op does not name ------------------------------------------------------------ */
 
-struct more_key *parked_more_find(const struct parked *w, struct slice key, uint64_t hash,
-                                  uint32_t *ret_at)
+struct more_key *parked_more_find(const struct parked *w, uint32_t cache, struct slice key,
+                                  uint64_t hash, uint32_t *ret_at)
 {
     for (uint32_t i = 0; i < w->more_len; i++) {
         struct more_key *k = w->more[i];
-        if (k->hash != hash || !slice_eq(slice_make(k->key, k->len), key))
+        if (k->hash != hash || k->cache != cache || !slice_eq(slice_make(k->key, k->len), key))
             continue;
         *ret_at = w->keys + i;
         return k;
@@ -96,8 +97,8 @@ struct more_key *parked_more_find(const struct parked *w, struct slice key, uint
     return NULL;
 }
 
-bool parked_more_add(struct shard *s, struct parked *w, struct slice key, uint64_t hash,
-                     uint32_t *ret_at)
+bool parked_more_add(struct shard *s, struct parked *w, uint32_t cache, struct slice key,
+                     uint64_t hash, uint32_t *ret_at)
 {
     size_t bytes = sizeof(struct more_key) + sizeof(struct more_key *) + key.len;
     if (w->more_len == MORE_KEYS_MAX || s->parked_bytes + bytes > PARKED_BYTES_MAX)
@@ -106,7 +107,7 @@ bool parked_more_add(struct shard *s, struct parked *w, struct slice key, uint64
     w->bytes += bytes;
     w->more = xrealloc(w->more, w->more_len + 1, sizeof *w->more);
     struct more_key *k = xalloc(sizeof *k + key.len);
-    *k = (struct more_key){.hash = hash, .len = (uint16_t)key.len};
+    *k = (struct more_key){.hash = hash, .cache = cache, .len = (uint16_t)key.len};
     memcpy(k->key, key.data, key.len);
     *ret_at = w->keys + w->more_len;
     w->more[w->more_len++] = k;

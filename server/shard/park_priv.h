@@ -25,8 +25,9 @@ struct parked {
     unsigned rounds;             /* how often it was parked */
     struct more_key **more;      /* keys that its op does not name (call_do.c) */
     uint32_t more_len;
+    struct more_range *range;     /* what its procedure goes through (call_range.c); or NULL */
     enum grid_err err;            /* of a cold read */
-    const struct cold_page *page; /* what a SCAN asked for, while it runs */
+    const struct cold_page *page; /* what a SCAN asked for, or a call, while it runs */
     uint64_t absent_clean;        /* absent[] holds while nothing later than this has left memory */
     uint32_t keys;
     uint8_t *absent; /* per key of the op: known to be nowhere */
@@ -35,9 +36,20 @@ struct parked {
 /* What the cold store was asked for, beside the op's own keys: number `keys` and on. */
 struct more_key {
     uint64_t hash;
-    bool absent; /* as struct parked.absent[] */
+    uint32_t cache; /* number within the context */
+    bool absent;    /* as struct parked.absent[] */
     uint16_t len;
     uint8_t key[];
+};
+
+/* A part of a cache that is brought into memory: keys that begin with `prefix`, so far up to
+ * `after`. All of it is here when it is done and nothing has left memory since it was begun. */
+struct more_range {
+    uint32_t cache; /* number within the context */
+    bool done;
+    uint64_t evictions;
+    uint16_t prefix_len, after_len;
+    uint8_t prefix[KEY_BYTES_MAX], after[KEY_BYTES_MAX];
 };
 
 /* A result that waits for a commit (R6). */
@@ -58,11 +70,11 @@ void parked_free(struct shard *s, struct parked *w);
 void parked_absent(struct parked *w, uint32_t at, uint64_t clean);
 void parked_forget(struct parked *w);
 /* Its place among the keys that the op does not name; NULL: it has none. */
-struct more_key *parked_more_find(const struct parked *w, struct slice key, uint64_t hash,
-                                  uint32_t *ret_at);
+struct more_key *parked_more_find(const struct parked *w, uint32_t cache, struct slice key,
+                                  uint64_t hash, uint32_t *ret_at);
 /* Make one. False: it has too many, or too much is parked. */
-bool parked_more_add(struct shard *s, struct parked *w, struct slice key, uint64_t hash,
-                     uint32_t *ret_at);
+bool parked_more_add(struct shard *s, struct parked *w, uint32_t cache, struct slice key,
+                     uint64_t hash, uint32_t *ret_at);
 /* Do the op, as far as that goes now. */
 void parked_run(struct shard *s, struct parked *w, msec_t now);
 /* Do all that is in shard.ready. */

@@ -177,8 +177,7 @@ static struct page page_new(struct job *j)
 
 /* --- the DISK pass ---------------------------------------------------------------------------- */
 
-/* The greatest key before all that begin with `prefix`, or close to it: keys after it are read. */
-static struct slice before_prefix(struct slice prefix, uint8_t *out)
+struct slice scan_before(struct slice prefix, uint8_t *out)
 {
     if (!prefix.len)
         return prefix;
@@ -201,7 +200,7 @@ static void disk_ask(struct job *j, const struct scan *c)
                                .limit = j->op->limit,
                                .bytes = SCAN_BYTES_MAX};
     if (!range.after.len)
-        range.after = before_prefix(j->op->prefix, first);
+        range.after = scan_before(j->op->prefix, first);
     j->parked->missing = 1;
     cold_ask_range(j->s, j->partition, &range, j->parked);
 }
@@ -226,7 +225,7 @@ static void page_cold(struct page *g, const struct cold_entry *e)
     page_add(g, &item);
 }
 
-static bool beyond_prefix(struct slice key, struct slice prefix)
+bool scan_beyond(struct slice key, struct slice prefix)
 {
     return !slice_has_prefix(key, prefix) && slice_cmp(key, prefix) > 0;
 }
@@ -238,7 +237,7 @@ static void disk_page(struct job *j, const struct cold_page *cold)
     size_t i = 0;
     for (; i < cold->len && !page_full(&g); i++) {
         next.after = cold->entries[i].key;
-        if (beyond_prefix(next.after, j->op->prefix)) {
+        if (scan_beyond(next.after, j->op->prefix)) {
             page_reply(&g, NULL);
             return;
         }

@@ -18,6 +18,11 @@ struct scan {
 /* From the start. */
 struct scan scan_start(const struct partition *p);
 
+/* Among keys in their order: the greatest before all that begin with `prefix`, or close to it, in
+ * `out` (KEY_BYTES_MAX); whether one is behind all of them. */
+struct slice scan_before(struct slice prefix, uint8_t *out);
+bool scan_beyond(struct slice key, struct slice prefix);
+
 /* --- scan_number.c: cursors that are numbers -------------------------------------------------- */
 
 /* Where a scan stands that cannot be told by a number. */

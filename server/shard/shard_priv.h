@@ -121,10 +121,12 @@ struct job {
     struct key_state *keys;
     uint32_t keys_len;
     struct key_state key;
-    uint64_t depends;               /* version a refusal, or a reply, depends on */
-    bool transaction;               /* CALL: its steps are applied one by one */
-    const struct key_state *wanted; /* CALL: a key that must be fetched before it can go on */
-    enum grid_err refused;          /* CALL: by its procedure */
+    uint64_t depends;                     /* version a refusal, or a reply, depends on */
+    bool transaction;                     /* CALL: its steps are applied one by one */
+    const struct key_state *wanted;       /* CALL: a key that must be fetched before it can go on */
+    const struct cache_info *range_cache; /* CALL: ... and a range of a cache; NULL: none */
+    struct slice range_prefix;
+    enum grid_err refused; /* CALL: by its procedure */
     uint32_t failed_at;
 };
 

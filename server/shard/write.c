@@ -229,7 +229,8 @@ static int64_t result_store(const struct op *op, const struct answer *a)
 }
 
 /* Of a call its kind of reply is kept in the place of the status, for a call that was done has
- * GRID_OK; the bytes of the reply, if any, are not. */
+ * GRID_OK; the bytes of the reply, if any, only of one that finds its keys (a task), which may have
+ * a status, too. */
 enum { STORED_REPLY = 0x80 };
 
 static void session_fill(const struct op *op, enum grid_err status, const struct answer *a,
@@ -243,14 +244,22 @@ static void session_fill(const struct op *op, enum grid_err status, const struct
 
 void session_store(const struct op *op, const struct answer *a, struct record *rec)
 {
-    session_fill(op, (enum grid_err)(STORED_REPLY | a->reply), a, rec);
+    session_fill(op, a->status ? a->status : (enum grid_err)(STORED_REPLY | a->reply), a, rec);
+    if (op->finds_keys)
+        rec->session.answer = a->bytes;
 }
 
 static struct result call_restore(const struct session_answer *stored)
 {
     struct result res = {.repeated = true, .version = stored->version, .number = stored->result};
+    res.value = stored->answer;
+    if (!((unsigned)stored->status & STORED_REPLY)) {
+        res.status = stored->status;
+        res.version = 0;
+        return res;
+    }
     res.reply = (enum reply_kind)((unsigned)stored->status & ~(unsigned)STORED_REPLY);
-    if (res.reply == REPLY_NONE || res.reply > REPLY_INTEGER) {
+    if (res.reply == REPLY_NONE || (res.reply > REPLY_INTEGER && !stored->answer.len)) {
         res.reply = REPLY_NONE;
         res.status = GRID_EIN_DOUBT; /* it was done, but what it answered is not known */
     }

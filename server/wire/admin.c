@@ -112,6 +112,7 @@ static void fill_functions(struct arena *a, Grid__ModuleInfo *to, const struct m
         grid__function_info__init(&rows[i]);
         rows[i].name = wire_text(f->name);
         rows[i].help = wire_text(f->help);
+        rows[i].kind = wire_text(module_kind_text(f->kind));
         rows[i].flags = wire_take(a, (size_t)__builtin_popcount(f->flags), sizeof(char *));
         for (unsigned flag = 1; flag <= f->flags; flag <<= 1)
             if (f->flags & flag)

@@ -9,6 +9,7 @@
 #define X(name, code, text, writes) SAME_CODE(OP_##name, GRID__OP__##name);
 #include "shard/op.def"
 #undef X
+SAME_CODE(WIRE_RUN, GRID__OP__RUN);
 SAME_CODE(WIRE_GET_MANY, GRID__OP__GET_MANY);
 SAME_CODE(WIRE_PUT_MANY, GRID__OP__PUT_MANY);
 SAME_CODE(WIRE_DELETE_MANY, GRID__OP__DELETE_MANY);
@@ -270,6 +271,7 @@ static void fill_request(const Grid__Request *m, struct wire_request *r)
     r->one_partition = m->one_partition;
     r->media = wire_bytes(m->media);
     r->type = m->type;
+    r->name = slice_str(m->name);
     fill_op(m, &r->op);
 }
 
@@ -292,11 +294,8 @@ static enum grid_err fill_rest(const Grid__Request *m, struct wire_request *r, s
         return fill_items(r, m, arena);
     if (r->code == WIRE_ADMIN && m->admin)
         return fill_admin(r, m->admin, arena);
-    if (r->code == WIRE_OPEN_CACHE) {
-        if (!wire_text_ok(m->name))
-            refuse(r, GRID_EBAD_REQUEST, "the name is no text");
-        r->name = slice_str(m->name);
-    }
+    if (r->code == WIRE_OPEN_CACHE && !wire_text_ok(m->name))
+        refuse(r, GRID_EBAD_REQUEST, "the name is no text");
     return GRID_OK;
 }
 

@@ -24,9 +24,10 @@ struct wire_hello {
     bool topology; /* wants it pushed */
 };
 
-/* Operations that no single partition answers; codes of enum Op in client.proto. Those of one
- * partition: enum op_kind. */
+/* Operations that are none of enum op_kind; codes of enum Op in client.proto. But for RUN, which is
+ * an OP_CALL, no single partition answers them. */
 enum wire_op {
+    WIRE_RUN = 9,
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
     WIRE_DELETE_MANY = 18,
@@ -52,7 +53,7 @@ struct wire_request {
     struct op op;
     struct op *items; /* BATCH, *_MANY: kind set, cache the request's where an item names none */
     uint32_t items_len;
-    struct slice name;                 /* OPEN_CACHE: UTF-8 */
+    struct slice name;                 /* OPEN_CACHE: UTF-8; RUN: any bytes */
     const struct admin_request *admin; /* ADMIN; NULL: none was sent */
 };
 

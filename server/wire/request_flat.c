@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum form { LEFT, NUMBER, NUMBER32, SIGNED, FLAG, BYTES };
+enum form { LEFT, NUMBER, NUMBER32, SIGNED, FLAG, BYTES, TEXT };
 enum { FIELDS = 27, VARINT_BYTES_MAX = 10, VARINT = 0, DELIMITED = 2 };
 
 #define AT(member) offsetof(struct wire_request, member)
@@ -35,6 +35,7 @@ static const struct {
     [17] = {AT(op.prefix), BYTES, DELIMITED},
     [18] = {AT(op.cursor), BYTES, DELIMITED},
     [19] = {AT(op.keys_only), FLAG, VARINT},
+    [20] = {AT(name), TEXT, DELIMITED},
     [22] = {AT(topology), NUMBER, VARINT},
     [23] = {AT(one_partition), FLAG, VARINT},
     [24] = {AT(media), BYTES, DELIMITED},
@@ -102,8 +103,8 @@ bool request_flat(struct slice body, struct wire_request *r)
         if (unlikely(!at))
             return false;
         void *to = (uint8_t *)r + fields[field].at;
-        if (form == BYTES) {
-            if (unlikely(v > (size_t)(end - at)))
+        if (form == BYTES || form == TEXT) {
+            if (unlikely(v > (size_t)(end - at) || (form == TEXT && v && memchr(at, 0, v))))
                 return false;
             struct slice bytes = v ? slice_make(at, v) : slice_make(NULL, 0);
             memcpy(to, &bytes, sizeof bytes);

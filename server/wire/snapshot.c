@@ -73,6 +73,7 @@ void wire_fill_module(struct arena *a, Control__Module *to, const struct module_
         functions[i].name = wire_text(from->functions[i].name);
         functions[i].help = wire_text(from->functions[i].help);
         functions[i].flags = from->functions[i].flags;
+        functions[i].kind = (uint32_t)from->functions[i].kind;
         to->functions[i] = &functions[i];
     }
 }
@@ -183,8 +184,10 @@ bool wire_take_module(const Control__Module *m, struct arena *a, struct module_i
     for (size_t i = 0; i < m->n_functions; i++) {
         const Control__Function *from = m->functions[i];
         functions[i].flags = from->flags;
+        functions[i].kind = (enum module_kind)from->kind;
         if (!wire_text_copy(functions[i].name, sizeof functions[i].name, from->name) ||
-            !wire_text_copy(functions[i].help, sizeof functions[i].help, from->help))
+            !wire_text_copy(functions[i].help, sizeof functions[i].help, from->help) ||
+            from->kind >= MODULE_KINDS)
             return false;
     }
     info.functions = functions;

@@ -383,7 +383,8 @@ static void save_controls(const struct catalog *c)
     struct node_info info = {.id = "a", .boot_id = "b", .name = "n", .weight = 1, .shards = 2};
     static const bool voter[] = {true};
     struct part_change part = {PART_SHRINK, 1, 3, 5, {1, 1}};
-    struct module_function function = {.name = "f", .help = "h", .flags = MODULE_NO_WRITES};
+    struct module_function function = {
+        .name = "f", .help = "h", .flags = MODULE_NO_WRITES, .kind = MODULE_TASK};
     struct module_info module = {.name = "m",
                                  .engine = MODULE_LUA,
                                  .source = slice_str("s"),

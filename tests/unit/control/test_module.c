@@ -101,15 +101,21 @@ START_TEST(what_no_module_can_be_is_refused)
         refused(c, &want, GRID_EBAD_REQUEST);
     }
     struct module_function twice[] = {{.name = "f"}, {.name = "F"}},
-                           odd = {.name = "f", .flags = 64};
+                           odd = {.name = "f", .flags = 64},
+                           odd_kind = {.name = "f", .kind = (enum module_kind)2},
+                           odd_task = {.name = "f", .flags = MODULE_ALLOW_OOM, .kind = MODULE_TASK};
     want = wanted("lib", "f");
     want.functions = twice;
     want.functions_len = 2;
     refused(c, &want, GRID_EBAD_REQUEST);
     want.functions_len = 0;
     refused(c, &want, GRID_EBAD_REQUEST);
-    want.functions = &odd;
     want.functions_len = 1;
+    want.functions = &odd;
+    refused(c, &want, GRID_EBAD_REQUEST);
+    want.functions = &odd_kind;
+    refused(c, &want, GRID_EBAD_REQUEST);
+    want.functions = &odd_task;
     refused(c, &want, GRID_EBAD_REQUEST);
     want = wanted("lib", "f");
     want.engine = (enum module_engine)2;
@@ -119,6 +125,32 @@ START_TEST(what_no_module_can_be_is_refused)
     refused(c, &want, GRID_EBAD_REQUEST);
     want.source.len = MODULE_SOURCE_MAX + 1;
     refused(c, &want, GRID_EBAD_REQUEST);
+    catalog_unref(c);
+}
+END_TEST
+
+START_TEST(a_task_is_named_with_its_module_and_is_no_function)
+{
+    struct catalog *c = catalog_new();
+    const struct module *owner = NULL;
+    struct module_function both[] = {{.name = "Pay", .kind = MODULE_TASK}, {.name = "f"}};
+    struct module_info want = wanted("bank", "f");
+    want.functions = both;
+    want.functions_len = 2;
+    ck_assert_int_eq(catalog_module_deploy(c, &want, false, why), GRID_OK);
+    const struct module_function *f = catalog_task(c, slice_str("bank.Pay"), &owner);
+    ck_assert(f && f->kind == MODULE_TASK && owner == c->modules[0]);
+    ck_assert_ptr_null(catalog_function(c, slice_str("Pay"), &owner));
+    static const char *const none[] = {"bank.pay", "Bank.Pay",  "bank.f", "bank",
+                                       "Pay",      "bank.",     ".Pay",   "",
+                                       ".",        "bank.Pay.", "b.Pay"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ck_assert_msg(!catalog_task(c, slice_str(none[i]), &owner), "%s", none[i]);
+    both[1].name[0] = 'g'; /* a task of that name in another module is no matter */
+    snprintf(want.name, sizeof want.name, "shop");
+    ck_assert_int_eq(catalog_module_deploy(c, &want, false, why), GRID_OK);
+    ck_assert(catalog_task(c, slice_str("shop.Pay"), &owner) && owner == c->modules[1]);
+    catalog_check(c);
     catalog_unref(c);
 }
 END_TEST
@@ -174,6 +206,7 @@ START_TEST(one_is_removed_or_all_are)
 END_TEST
 
 UNIT_MAIN("control/module", a_module_is_found_by_its_name_and_its_functions_in_any_case,
+          a_task_is_named_with_its_module_and_is_no_function,
           versions_grow_and_are_never_used_again, a_function_is_in_one_module_only,
           what_no_module_can_be_is_refused, all_modules_together_are_bounded,
           one_is_removed_or_all_are)

@@ -25,8 +25,8 @@ static struct buf encoded(const struct grid_state *s)
     return b;
 }
 
-static const struct module_function two_functions[] = {{"a", "", 0},
-                                                       {"b", "what it does", MODULE_NO_WRITES}};
+static const struct module_function two_functions[] = {
+    {"a", "", 0, MODULE_TASK}, {"b", "what it does", MODULE_NO_WRITES, MODULE_FUNCTION}};
 static const struct module_info one_module = {.name = "lib",
                                               .engine = MODULE_LUA,
                                               .source = {(const uint8_t *)"\0\xff", 2},

@@ -1,0 +1,190 @@
+/* task.c - atomic tasks as procedures: the first level of the module runs, then the task that it
+ * registered; what that made of keys is the call's changes when it is done (task_keys.c). */
+#include "base/json.h"
+#include "command/procedures.h"
+#include "compute/library.h"
+#include "compute/task_priv.h"
+
+#include <ctype.h>
+
+enum { NAME, ARGUMENT, REVISION };
+
+/* --- the result ------------------------------------------------------------------------------- */
+
+/* The table that it is given. */
+static void push_given(lua_State *L, const struct task *t)
+{
+    struct call *c = t->call;
+    const struct {
+        const char *name;
+        struct slice value;
+    } fields[] = {
+        {"key", call_key(c, 0)},
+        {"arg", c->args[ARGUMENT]},
+        {"cache", slice_str(call_cache(c)->name)},
+    };
+    lua_createtable(L, 0, sizeof fields / sizeof *fields);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        struct slice v = fields[i].value;
+        lua_pushlstring(L, v.len ? (const char *)v.data : "", v.len);
+        lua_setfield(L, -2, fields[i].name);
+    }
+}
+
+void task_answer_add(lua_State *L, int at, bool line)
+{
+    const struct task *t = script_of(L)->task;
+    struct buf *out = t->call->raw;
+    size_t len;
+    int type = lua_type(L, at);
+    if (type == LUA_TTABLE || type == LUA_TBOOLEAN || type == LUA_TNUMBER) {
+        lua_pushcfunction(L, redis_json_encode);
+        lua_pushvalue(L, at);
+        lua_call(L, 1, 1);
+        lua_replace(L, at);
+    } else if (type != LUA_TSTRING) {
+        luaL_error(L, "a result is a string, a table, a number or a boolean, not a %s",
+                   lua_typename(L, type));
+    }
+    const char *s = lua_tolstring(L, at, &len);
+    if (len + line > t->result_max - out->len)
+        luaL_error(L, "the result is larger than %I bytes", (lua_Integer)t->result_max);
+    vm_charge(L, 1 + len / 64);
+    buf_add(out, s, len);
+    if (line)
+        buf_add_u8(out, '\n');
+}
+
+static void call_task(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    library_function(L, s);
+    push_given(L, s->task);
+    lua_call(L, 1, 1);
+    if (!lua_isnil(L, -1))
+        task_answer_add(L, lua_gettop(L), false);
+}
+
+/* --- why it failed ---------------------------------------------------------------------------- */
+
+/* People read it: what is no UTF-8 is shown as that. */
+static void detail_clean(struct buf *out)
+{
+    bool good = utf8_valid(buf_slice(out));
+    for (size_t i = 0; i < out->len; i++) {
+        uint8_t c = out->data[i];
+        if ((c >= 0x80 && !good) || (c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+            out->data[i] = '?';
+    }
+}
+
+static void detail_say(struct script *s, struct slice text, const char *trace)
+{
+    struct buf *out = s->out;
+    out->len = 0;
+    buf_printf(out, "%.*s\ntraceback of %.*s:",
+               text.len < SCRIPT_FAULT_MAX ? (int)text.len : SCRIPT_FAULT_MAX,
+               (const char *)text.data, (int)s->task->name.len, (const char *)s->task->name.data);
+    for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
+        buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
+    detail_clean(out);
+}
+
+/* The error that it raised: a text, or anything, which is shown as JSON. */
+static void take_error(lua_State *L, void *ctx)
+{
+    size_t len;
+    if (lua_type(L, -1) == LUA_TTABLE) {
+        lua_pushcfunction(L, redis_json_encode);
+        lua_insert(L, -2);
+        if (lua_pcall(L, 1, 1, 0)) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "(an error that is a table)");
+        }
+    }
+    const char *text = luaL_tolstring(L, -1, &len);
+    detail_say(ctx, slice_make(text, len), vm_of(L)->trace);
+}
+
+/* --- the procedure ---------------------------------------------------------------------------- */
+
+static void refuse(struct call *c, enum grid_err err)
+{
+    bool refused = call_refuse(c, err);
+    CHECK(refused); /* no task is a step */
+    reply_null(c);  /* nobody sees it */
+}
+
+/* `recorded`: its answer may be kept, which has bounds then. */
+static void run(struct call *c, const struct module *m, const struct module_function *f,
+                bool recorded)
+{
+    char key[LIBRARY_KEY_BYTES];
+    struct task t = {.call = c,
+                     .name = c->args[NAME],
+                     .reads_only = f->flags & MODULE_NO_WRITES,
+                     .result_max = recorded ? (size_t)TASK_RESULT_MAX : call_value_max(c)};
+    struct script s = {
+        .call = c, .name = slice_str(f->name), .library = true, .task = &t, .reads_only = true};
+    struct vm_run r = {.code = library_code_of(&m->info, key),
+                       .push = library_push,
+                       .take = call_task,
+                       .error = take_error};
+    struct vm_fault fault;
+    enum vm_end end;
+    if (!script_execute(&s, &r, &end, &fault)) {
+        refuse(c, GRID_EBUSY);
+        return;
+    }
+    if (unlikely(s.halted)) {
+        reply_null(c); /* nobody sees it: it begins again */
+        return;
+    }
+    if (unlikely(end)) {
+        if (end != VM_FAILED)
+            detail_say(&s, slice_str(fault.text), fault.trace);
+        c->reply = (struct reply){REPLY_ERROR, GRID_ETASK, buf_slice(c->raw)};
+        return;
+    }
+    task_make(&t);
+    c->reply = (struct reply){c->raw->len ? REPLY_BULK : REPLY_OK, 0, buf_slice(c->raw)};
+}
+
+static void task(struct call *c, bool reads_only)
+{
+    const struct module *m;
+    if (c->args_len != TASK_ARGS || c->args[REVISION].len != LIBRARY_EXTRA_BYTES) {
+        refuse(c, GRID_EBAD_REQUEST);
+        return;
+    }
+    if (!library_up_to_date(c)) {
+        refuse(c, GRID_ENOT_PRIMARY); /* so it is asked again, until it is */
+        return;
+    }
+    const struct module_function *f = catalog_task(call_catalog(c), c->args[NAME], &m);
+    if (!f)
+        refuse(c, GRID_ENO_TASK);
+    else if (reads_only && !(f->flags & MODULE_NO_WRITES))
+        refuse(c, GRID_EBUSY);
+    else
+        run(c, m, f, !reads_only);
+}
+
+void command_task(struct call *c)
+{
+    task(c, false);
+}
+
+void command_task_ro(struct call *c)
+{
+    task(c, true);
+}
+
+__attribute__((constructor)) static void procedures_make(void)
+{
+    static const struct procedure_info ours[] = {
+        {command_task, 73, true, TASK_ARGS, 0, 0, 0, false, true},
+        {command_task_ro, 74, false, TASK_ARGS, 0, 0, 0, false, true},
+    };
+    procedures_add(ours, sizeof ours / sizeof *ours);
+}
