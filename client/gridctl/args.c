@@ -348,6 +348,10 @@ static bool complete(struct parser *p)
         if (!p->args->args[i].set && !command->args[i].optional)
             return wrong(p, "%s is missing; see gridctl %s --help", command->args[i].name,
                          command->path);
+    for (size_t i = 0; i < OPTIONS_MAX && command->options[i].name; i++)
+        if (!p->args->options[i].set && command->options[i].required)
+            return wrong(p, "--%s is missing; see gridctl %s --help", command->options[i].name,
+                         command->path);
     return true;
 }
 

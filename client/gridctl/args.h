@@ -38,7 +38,8 @@ struct arg_spec {
     const char *choices; /* ARG_CHOICE: "sync|async|memory" */
     const char *env;     /* global options: the variable that sets it too */
     char letter;         /* also -k */
-    bool optional;       /* arguments; options always are */
+    bool optional;       /* arguments */
+    bool required;       /* options */
     bool repeats;        /* at most one of a command, an argument the last one */
 };
 

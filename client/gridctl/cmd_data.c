@@ -54,23 +54,6 @@ static void set_ttl(struct grid_write *how, const struct arg_value *ttl)
     how->ttl_ms = ttl->number;
 }
 
-static int read_value(struct ctl *c, struct text *value)
-{
-    enum { VALUE_MAX = 64 << 20 };
-    for (;;) {
-        text_reserve(value, 65536);
-        size_t n = fread(value->data + value->len, 1, value->size - value->len - 1, c->in);
-        value->len += n;
-        value->data[value->len] = '\0';
-        if (value->len > VALUE_MAX)
-            return ctl_error(c, EXIT_USAGE, "standard input: more than 64 MiB, no grid takes that");
-        if (ferror(c->in))
-            return ctl_error(c, EXIT_USAGE, "standard input: %s", strerror(errno));
-        if (n == 0)
-            return 0;
-    }
-}
-
 static int put_value(struct ctl *c, const struct args *a, struct grid_bytes value)
 {
     static const struct out_column columns[] = {{"version", OUT_NUMBER, false}};
@@ -107,10 +90,8 @@ int cmd_put(struct ctl *c, const struct args *a)
         return ctl_error(c, EXIT_USAGE, "--if-absent and --if-version exclude each other");
     if (strcmp(value, "-") != 0)
         return put_value(c, a, ctl_bytes(value));
-    if (c->in_shell)
-        return ctl_error(c, EXIT_USAGE, "- reads standard input, which is the shell's here");
     struct text read = {0};
-    int code = read_value(c, &read);
+    int code = ctl_read(c, "-", VALUE_BYTES_MAX, &read);
     if (code == 0)
         code = put_value(c, a, (struct grid_bytes){read.data, read.len});
     text_release(&read);

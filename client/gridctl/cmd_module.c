@@ -1,48 +1,24 @@
-/* cmd_module.c - libraries of functions: deployed, listed, shown, removed. */
+/* cmd_module.c - libraries of functions and tasks: deployed, listed, shown, removed. */
 #include "commands.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "text.h"
 
 enum { SOURCE_MAX = 256 << 10 }; /* the grid takes no more */
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
 
 static const struct out_column module_columns[] = {
-    {"name", OUT_TEXT, false},        {"engine", OUT_TEXT, false},
-    {"version", OUT_NUMBER, false},   {"size", OUT_SIZE, false},
-    {"functions", OUT_TEXT, false},   {"flags", OUT_TEXT, true},
-    {"descriptions", OUT_TEXT, true}, {"digest", OUT_TEXT, true},
+    {"name", OUT_TEXT, false}, {"engine", OUT_TEXT, false},      {"version", OUT_NUMBER, false},
+    {"size", OUT_SIZE, false}, {"functions", OUT_TEXT, false},   {"kinds", OUT_TEXT, true},
+    {"flags", OUT_TEXT, true}, {"descriptions", OUT_TEXT, true}, {"digest", OUT_TEXT, true},
 };
 static const struct out_column function_columns[] = {
     {"function", OUT_TEXT, false},
+    {"kind", OUT_TEXT, false},
     {"flags", OUT_TEXT, false},
     {"description", OUT_TEXT, false},
 };
 
 /* --- deploy ----------------------------------------------------------------------------------- */
-
-/* The caller's, and as much as there is, but no more than one byte too much. NULL: errno. */
-static char *file_read(struct ctl *c, const char *path, size_t *ret_len)
-{
-    bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? c->in : fopen(path, "re");
-    if (!file)
-        return NULL;
-    char *data = calloc(1, SOURCE_MAX + 1);
-    if (!data)
-        abort();
-    *ret_len = fread(data, 1, SOURCE_MAX + 1, file);
-    int fault = ferror(file) ? errno : 0;
-    if (!standard)
-        fclose(file);
-    if (!fault)
-        return data;
-    free(data);
-    errno = fault;
-    return NULL;
-}
 
 static void module_row(struct out *o, const struct grid_module_info *m)
 {
@@ -51,37 +27,37 @@ static void module_row(struct out *o, const struct grid_module_info *m)
     out_number(o, m->version);
     out_number(o, m->size);
     out_list(o, m->functions->name, sizeof *m->functions, m->functions_len);
+    out_list(o, m->functions->kind, sizeof *m->functions, m->functions_len);
     out_list(o, m->functions->flags, sizeof *m->functions, m->functions_len);
     out_list(o, m->functions->help, sizeof *m->functions, m->functions_len);
     out_text(o, m->digest);
 }
 
+static int deploy(struct ctl *c, const struct args *a, struct grid_bytes source)
+{
+    struct grid_module_info *module;
+    int code = ctl_connect(c, 0);
+    if (code)
+        return code;
+    enum grid_err err = grid_module_deploy(c->grid, args_text(a, "--name"), source, &module);
+    if (err)
+        return ctl_fail(c, err, args_text(a, "FILE"));
+    if (out_json(c->out)) {
+        out_begin(c->out, OUT_RECORD, COLUMNS(module_columns));
+        module_row(c->out, module);
+        out_end(c->out);
+    }
+    grid_free(module);
+    return EXIT_DONE;
+}
+
 int cmd_module_deploy(struct ctl *c, const struct args *a)
 {
-    const char *path = args_text(a, "FILE");
-    struct grid_module_info *module;
-    size_t len;
-    char *data = file_read(c, path, &len);
-    if (!data)
-        return ctl_error(c, EXIT_USAGE, "%s: %s", path, strerror(errno));
-    if (len > SOURCE_MAX) {
-        free(data);
-        return ctl_error(c, EXIT_USAGE, "%s: a module has at most %d bytes", path, SOURCE_MAX);
-    }
-    int code = ctl_connect(c, 0);
-    if (!code) {
-        enum grid_err err = grid_module_deploy(c->grid, args_text(a, "--name"),
-                                               (struct grid_bytes){data, len}, &module);
-        code = err ? ctl_fail(c, err, path) : EXIT_DONE;
-        if (!err && out_json(c->out)) {
-            out_begin(c->out, OUT_RECORD, COLUMNS(module_columns));
-            module_row(c->out, module);
-            out_end(c->out);
-        }
-        if (!err)
-            grid_free(module);
-    }
-    free(data);
+    struct text source = {0};
+    int code = ctl_read(c, args_text(a, "FILE"), SOURCE_MAX, &source);
+    if (!code)
+        code = deploy(c, a, (struct grid_bytes){source.data, source.len});
+    text_release(&source);
     return code;
 }
 
@@ -111,6 +87,7 @@ static void functions_print(struct out *o, const struct grid_module_info *m)
     out_begin(o, OUT_TABLE, COLUMNS(function_columns));
     for (size_t i = 0; i < m->functions_len; i++) {
         out_text(o, m->functions[i].name);
+        out_text(o, m->functions[i].kind);
         out_text(o, m->functions[i].flags);
         out_text(o, m->functions[i].help);
     }

@@ -153,8 +153,8 @@ const struct command commands[] = {
     },
     {
         .path = "module deploy",
-        .help = "give all nodes a library of functions, which Redis clients call by FCALL; one of "
-                "its name is replaced",
+        .help = "give all nodes a library of functions, which Redis clients call by FCALL, and of "
+                "tasks; one of its name is replaced",
         .args = {{.name = "FILE", .type = ARG_FILE, .help = "Lua; - is standard input"}},
         .options = {{.name = "name",
                      .type = ARG_TEXT,
@@ -166,7 +166,7 @@ const struct command commands[] = {
     {.path = "module list", .help = "list the modules", .run = cmd_module_list},
     {
         .path = "module show",
-        .help = "print one module and its functions",
+        .help = "print one module, its functions and tasks",
         .args = {{.name = "NAME", .type = ARG_TEXT, .help = "of the module"}},
         .options = {{.name = "source", .help = "print its source, and nothing else"}},
         .examples = {"gridctl module show stock --source > stock.lua"},
@@ -179,6 +179,31 @@ const struct command commands[] = {
         .args = {{.name = "NAME", .type = ARG_TEXT, .help = "of the module"}},
         .run = cmd_module_remove,
         .names_subject = true,
+    },
+    {
+        .path = "run",
+        .help = "run a task of a module on the node that leads the key's partition, and print its "
+                "result as it is",
+        .args = {{.name = "TASK", .type = ARG_TEXT, .help = "MODULE.TASK"}},
+        .options = {{.name = "cache",
+                     .type = ARG_CACHE,
+                     .help = "CONTEXT/NAME, that the task begins in",
+                     .required = true},
+                    {.name = "key",
+                     .type = ARG_KEY,
+                     .help = "that the task is about; it need not be there",
+                     .required = true},
+                    AFFINITY,
+                    {.name = "arg",
+                     .type = ARG_ANY,
+                     .metavar = "JSON",
+                     .help = "what the task is told: JSON, or any text; default nothing"},
+                    {.name = "arg-file",
+                     .type = ARG_FILE,
+                     .help = "that has it, to the byte; - is standard input"}},
+        .examples = {"gridctl run bank.transfer --cache bank/accounts --key ann --affinity "
+                     "branch7 --arg '{\"to\": \"bob\", \"amount\": 5}'"},
+        .run = cmd_run,
     },
     {
         .path = "put",

@@ -8,6 +8,8 @@ typedef int command_fn(struct ctl *c, const struct args *a);
 
 /* cmd_data.c */
 command_fn cmd_put, cmd_get, cmd_del, cmd_incr, cmd_expire, cmd_scan, cmd_count, cmd_locate;
+/* cmd_task.c */
+command_fn cmd_run;
 /* cmd_load.c */
 command_fn cmd_load, cmd_dump;
 /* cmd_admin.c */

@@ -90,7 +90,12 @@ static void bash_values(FILE *f)
             const struct arg_spec *s = &commands[i].options[k];
             if (s->type == ARG_FLAG)
                 continue;
-            fprintf(f, "    ' %s --%s') COMPREPLY=(", commands[i].path, s->name);
+            fprintf(f, "    ' %s --%s') ", commands[i].path, s->name);
+            if (s->type == ARG_FILE) {
+                fputs(BASH_FILES "; return ;;\n", f);
+                continue;
+            }
+            fputs("COMPREPLY=(", f);
             if (s->type == ARG_CHOICE) {
                 fputs("$(compgen -W '", f);
                 print_choices(f, s);
@@ -151,17 +156,18 @@ void help_bash(FILE *f)
     bash_words(f);
     fputs("    global=\"", f);
     option_words(global_options, GLOBALS_MAX, print_word, f);
-    fputs("\"\n"
-          "    if [[ $current == -* ]]; then\n"
-          "        COMPREPLY=($(compgen -W \"$options $global\" -- \"$current\"))\n"
-          "    elif [[ $words ]]; then\n"
-          "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-          "    elif [[ $path == ' load' || $path == ' cert '* ]]; then\n"
-          "        " BASH_FILES "\n"
-          "    fi\n"
-          "}\n"
-          "complete -F _gridctl gridctl\n",
-          f);
+    fputs(
+        "\"\n"
+        "    if [[ $current == -* ]]; then\n"
+        "        COMPREPLY=($(compgen -W \"$options $global\" -- \"$current\"))\n"
+        "    elif [[ $words ]]; then\n"
+        "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+        "    elif [[ $path == ' load' || $path == ' module deploy' || $path == ' cert '* ]]; then\n"
+        "        " BASH_FILES "\n"
+        "    fi\n"
+        "}\n"
+        "complete -F _gridctl gridctl\n",
+        f);
 }
 
 /* --- the shell --- */

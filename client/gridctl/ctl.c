@@ -2,6 +2,7 @@
 #include "ctl.h"
 #include "help.h"
 #include "text.h"
+#include "value.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,19 +75,35 @@ int ctl_error(struct ctl *c, int code, const char *format, ...)
     return code;
 }
 
-int ctl_fail(struct ctl *c, enum grid_err err, const char *what)
+static void print_line(FILE *f, const char *indent, const char *line, size_t len)
 {
     struct text safe = {0};
+    escape_add(&safe, line, len);
+    if (len)
+        fprintf(f, "%s%s\n", indent, text_str(&safe));
+    text_release(&safe);
+}
+
+int ctl_fail(struct ctl *c, enum grid_err err, const char *what)
+{
     const char *detail = c->grid ? grid_error(c->grid) : "";
     const char *text = grid_err_text(err);
-    bool more = *detail && !strstr(detail, text) && err != GRID_ENOT_FOUND;
-    escape_add(&safe, detail, strlen(detail));
-    if (*detail && strstr(detail, text))
-        text = text_str(&safe);
+    size_t len = strcspn(detail, "\n");
+    /* Of a malformed request, or a module's source, the detail says what is wrong with it. */
+    bool whole = len && (err == GRID_EBAD_REQUEST || strstr(detail, text));
+    bool more = len && !whole && err != GRID_ENOT_FOUND;
     begin_message(c);
-    fprintf(c->err, "%s%s%s%s%s\n", what ? what : "", what ? ": " : "", text, more ? ": " : "",
-            more ? text_str(&safe) : "");
-    text_release(&safe);
+    fprintf(c->err, "%s%s", what ? what : "", what ? ": " : "");
+    if (!whole)
+        fprintf(c->err, "%s%s", text, more ? ": " : "\n");
+    if (whole || more)
+        print_line(c->err, "", detail, len);
+    for (const char *at = detail + len; *at;) {
+        at += 1 + strspn(at + 1, " \t");
+        len = strcspn(at, "\n");
+        print_line(c->err, "    ", at, len);
+        at += len;
+    }
     bool subject = c->args && c->args->command && c->args->command->names_subject;
     return ctl_exit_code(err, subject);
 }
@@ -178,14 +195,18 @@ int ctl_connect(struct ctl *c, uint32_t timeout_ms)
     return code == EXIT_IN_DOUBT || code == EXIT_NOT_MET ? EXIT_UNREACHABLE : code;
 }
 
-int ctl_cache(struct ctl *c, struct grid_cache **ret_cache)
+int ctl_open(struct ctl *c, const char *path, struct grid_cache **ret_cache)
 {
-    const char *path = args_text(c->args, "CACHE");
     int code = ctl_connect(c, 0);
     if (code)
         return code;
     enum grid_err err = grid_cache_open(c->grid, path, ret_cache);
     return err == GRID_OK ? 0 : ctl_fail(c, err, path);
+}
+
+int ctl_cache(struct ctl *c, struct grid_cache **ret_cache)
+{
+    return ctl_open(c, args_text(c->args, "CACHE"), ret_cache);
 }
 
 int ctl_read_cache(struct ctl *c, struct grid_cache **ret_cache)
@@ -199,6 +220,40 @@ int ctl_read_cache(struct ctl *c, struct grid_cache **ret_cache)
 struct grid_bytes ctl_bytes(const char *text)
 {
     return (struct grid_bytes){text, text ? strlen(text) : 0};
+}
+
+/* Up to one byte too much. 0, or errno. */
+static int read_all(FILE *file, size_t bytes_max, struct text *to)
+{
+    for (;;) {
+        text_reserve(to, 65536);
+        size_t room = to->size - to->len - 1, left = bytes_max + 1 - to->len;
+        size_t n = fread(to->data + to->len, 1, room < left ? room : left, file);
+        to->len += n;
+        to->data[to->len] = '\0';
+        if (ferror(file))
+            return errno;
+        if (n == 0)
+            return 0;
+    }
+}
+
+int ctl_read(struct ctl *c, const char *path, size_t bytes_max, struct text *to)
+{
+    char size[VALUE_TEXT_BYTES];
+    bool standard = strcmp(path, "-") == 0;
+    if (standard && c->in_shell)
+        return ctl_error(c, EXIT_USAGE, "- reads standard input, which is the shell's here");
+    FILE *file = standard ? c->in : fopen(path, "re");
+    int fault = file ? read_all(file, bytes_max, to) : errno;
+    if (file && !standard)
+        fclose(file);
+    path = standard ? "standard input" : path;
+    if (fault)
+        return ctl_error(c, EXIT_USAGE, "%s: %s", path, strerror(fault));
+    if (to->len > bytes_max)
+        return ctl_error(c, EXIT_USAGE, "%s: more than %s", path, value_size_text(size, bytes_max));
+    return 0;
 }
 
 bool ctl_release(struct ctl *c)

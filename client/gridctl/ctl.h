@@ -20,6 +20,8 @@ enum exit_code {
     EXIT_IN_DOUBT = 5     /* may or may not have been done */
 };
 
+struct text;
+
 struct ctl {
     FILE *in, *out_file, *err;
     bool out_is_terminal, err_is_terminal;
@@ -46,16 +48,23 @@ int ctl_connect(struct ctl *c, uint32_t timeout_ms);
 /* GRIDCTL_PASSWORD, or what is typed on the terminal without echo, or, when that may be `piped`, a
  * line of standard input. False: there is none, or it is too long. The caller wipes `buf`. */
 bool ctl_password(struct ctl *c, bool piped, char *buf, int size);
-/* Connect and open the command's argument CACHE. */
+/* Connect and open a cache; the command's argument CACHE. */
+int ctl_open(struct ctl *c, const char *path, struct grid_cache **ret_cache);
 int ctl_cache(struct ctl *c, struct grid_cache **ret_cache);
 /* The same for what it reads, by --local or not. */
 int ctl_read_cache(struct ctl *c, struct grid_cache **ret_cache);
 struct grid_bytes ctl_bytes(const char *text); /* NULL: empty */
+/* Read a file, "-": standard input, behind what `to` holds, up to `bytes_max` of it in all. 0, or
+ * the exit code after a message. */
+int ctl_read(struct ctl *c, const char *path, size_t bytes_max, struct text *to);
+/* More than any grid takes as a value. */
+enum { VALUE_BYTES_MAX = 64 << 20 };
 
 /* Print "gridctl: COMMAND: ..." on stderr and return `code`. */
 int ctl_error(struct ctl *c, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for the outcome of a call on the grid: "WHAT: text: detail"; `what` may be NULL. */
+/* The same for the outcome of a call on the grid: "WHAT: text: detail"; `what` may be NULL. Further
+ * lines of the detail come below, indented. */
 int ctl_fail(struct ctl *c, enum grid_err err, const char *what);
 /* The exit code of an outcome; names_subject as in struct command. */
 int ctl_exit_code(enum grid_err err, bool names_subject);

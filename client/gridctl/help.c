@@ -21,6 +21,15 @@ static bool below(const struct command *command, const char *path)
                                              (command->path[len] == ' ' || !command->path[len])));
 }
 
+static void add_option(struct text *t, const struct arg_spec *s)
+{
+    if (s->letter)
+        text_addf(t, "-%c, ", s->letter);
+    text_addf(t, "--%s", s->name);
+    if (s->type != ARG_FLAG)
+        text_addf(t, " %s", arg_metavar(s));
+}
+
 static void add_usage(struct text *t, const struct command *command)
 {
     text_add_str(t, command->path);
@@ -37,15 +46,12 @@ static void add_usage(struct text *t, const struct command *command)
         }
         text_release(&name);
     }
-}
-
-static void add_option(struct text *t, const struct arg_spec *s)
-{
-    if (s->letter)
-        text_addf(t, "-%c, ", s->letter);
-    text_addf(t, "--%s", s->name);
-    if (s->type != ARG_FLAG)
-        text_addf(t, " %s", arg_metavar(s));
+    for (size_t i = 0; i < specs_len(command->options, OPTIONS_MAX); i++) {
+        if (!command->options[i].required)
+            continue;
+        text_add_str(t, " ");
+        add_option(t, &command->options[i]);
+    }
 }
 
 /* "  left   help", the help in a column of its own. */
@@ -196,6 +202,11 @@ void help_mdoc(FILE *f)
         for (size_t k = 0; k < specs_len(command->args, ARGS_MAX); k++) {
             const struct arg_spec *s = &command->args[k];
             fprintf(f, " %sAr %s", s->optional ? "Op " : "", s->name);
+        }
+        for (size_t k = 0; k < options; k++) {
+            const struct arg_spec *s = &command->options[k];
+            if (s->required)
+                fprintf(f, " Fl \\-%s Ar %s", s->name, arg_metavar(s));
         }
         putc('\n', f);
         mdoc_sentence(f, command->help);

@@ -215,6 +215,21 @@ GRID_API GRID_MUST_USE enum grid_err grid_expire(struct grid_cache *c, struct gr
                                                  const struct grid_write *how,
                                                  uint64_t *ret_version);
 
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+/* Run an atomic task of a deployed module, "module.task", where `key` is kept, whether it is there
+ * or not: in the partition of `affinity`, or of the key when that is empty. The task is told `key`,
+ * `argument` and the cache, and sees and changes keys of that partition, in all caches of the
+ * context. All that it changes is done at once, exactly once, with its result; the bytes of that are
+ * as those of grid_get(), of no type. ret_result may be NULL.
+ * GRID_ETASK: it failed and changed nothing; grid_error() says why, with module and line, then where
+ * it was called from, in several lines. GRID_ENO_TASK: there is none of that name. */
+GRID_API GRID_MUST_USE enum grid_err grid_task_run(struct grid_cache *c, const char *name,
+                                                   struct grid_bytes key,
+                                                   struct grid_bytes affinity,
+                                                   struct grid_bytes argument,
+                                                   struct grid_value *ret_result);
+
 /* --- many keys -------------------------------------------------------------------------------- */
 
 enum grid_op { GRID_PUT = 2, GRID_DELETE = 3, GRID_INCR = 4, GRID_EXPIRE = 5 };
@@ -278,16 +293,16 @@ GRID_API GRID_MUST_USE enum grid_err grid_count(struct grid_cache *c, uint64_t *
 /* The outcome of one asynchronous request; borrowed until the completion returns. */
 struct grid_result {
     enum grid_err err;
-    struct grid_bytes value; /* get */
+    struct grid_bytes value; /* get; task: its result */
     uint64_t version;
     uint64_t deadline_ms;
     int64_t number;     /* incr: the new number; delete: 1 */
-    const char *detail; /* for people; "" when nothing */
+    const char *detail; /* for people, as grid_error(); "" when nothing */
     enum grid_type type;
     struct grid_bytes media;
 };
 typedef void grid_done_fn(void *arg, const struct grid_result *result);
-/* Key, value and affinity are copied before the call returns. `done` is called exactly once, never
+/* Key, value, affinity and name are copied before the call returns. `done` is called exactly once, never
  * before the call returns, from grid_poll(), the caller's event loop, a blocking call or
  * grid_close(). It may start requests; it must not block or close. */
 GRID_API void grid_get_async(struct grid_cache *c, struct grid_bytes key,
@@ -300,6 +315,9 @@ GRID_API void grid_incr_async(struct grid_cache *c, struct grid_bytes key, int64
                               const struct grid_write *how, grid_done_fn *done, void *arg);
 GRID_API void grid_expire_async(struct grid_cache *c, struct grid_bytes key,
                                 const struct grid_write *how, grid_done_fn *done, void *arg);
+GRID_API void grid_task_run_async(struct grid_cache *c, const char *name, struct grid_bytes key,
+                                  struct grid_bytes affinity, struct grid_bytes argument,
+                                  grid_done_fn *done, void *arg);
 /* Send what is queued, wait up to timeout_ms (-1: until something happens, 0: not at all), run
  * completions. Returns the number of requests still unanswered. */
 GRID_API size_t grid_poll(struct grid *g, int timeout_ms);
@@ -397,6 +415,7 @@ struct grid_status {
 };
 struct grid_function_info { /* of a module */
     char name[GRID_NAME_BYTES];
+    char kind[16]; /* function: of Redis clients; task: grid_task_run() */
     char help[256];
     char flags[96]; /* "no-writes,allow-oom" */
 };
@@ -461,7 +480,7 @@ GRID_API GRID_MUST_USE enum grid_err grid_partition_list(struct grid *g, const c
                                                          size_t *ret_len);
 /* Deploy a library of functions, in the place of one of its name. `name` NULL: what its first line
  * says ("#!lua name=NAME"). Where it is no such library, nothing is deployed, and
- * grid_error_detail() says why, with its name and line. One module in *ret_module. */
+ * grid_error() says why, with its name and line. One module in *ret_module. */
 GRID_API GRID_MUST_USE enum grid_err grid_module_deploy(struct grid *g, const char *name,
                                                         struct grid_bytes source,
                                                         struct grid_module_info **ret_module);

@@ -364,6 +364,7 @@ static void take_functions(struct heap *h, struct grid_module_info *to,
         const Grid__FunctionInfo *f = from->functions[i];
         struct grid_function_info *info = &to->functions[i];
         SET_TEXT(info->name, f->name);
+        SET_TEXT(info->kind, *f->kind ? f->kind : "function");
         SET_TEXT(info->help, f->help);
         for (size_t k = 0, at = 0; k < f->n_flags && at < sizeof info->flags; k++)
             at += (size_t)snprintf(info->flags + at, sizeof info->flags - at, "%s%s", k ? "," : "",

@@ -121,6 +121,15 @@ void grid_incr_async(struct grid_cache *c, struct grid_bytes key, int64_t by,
     start(c, GRID__OP__INCR, &k, done, arg);
 }
 
+void grid_task_run_async(struct grid_cache *c, const char *name, struct grid_bytes key,
+                         struct grid_bytes affinity, struct grid_bytes argument, grid_done_fn *done,
+                         void *arg)
+{
+    struct wire_key k = {
+        .key = key, .value = argument, .affinity = affinity, .name = {name, strlen(name)}};
+    start(c, GRID__OP__RUN, &k, done, arg);
+}
+
 void grid_expire_async(struct grid_cache *c, struct grid_bytes key, const struct grid_write *how,
                        grid_done_fn *done, void *arg)
 {

@@ -14,7 +14,7 @@ static void on_waited(struct request *r, const struct outcome *o)
         if (!w->err)
             w->err = taken;
     }
-    snprintf(w->detail, sizeof w->detail, "%s", o->detail);
+    snprintf(w->detail, ERROR_BYTES, "%s", o->detail);
 }
 
 enum grid_err gc_may_block(struct grid *g)
@@ -27,6 +27,7 @@ enum grid_err gc_may_block(struct grid *g)
 
 enum grid_err gc_wait(struct grid *g, struct request *r, struct wait *w)
 {
+    char detail[ERROR_BYTES];
     enum grid_err err = gc_may_block(g);
     if (err) {
         free(r);
@@ -35,12 +36,13 @@ enum grid_err gc_wait(struct grid *g, struct request *r, struct wait *w)
     if (!r)
         return gc_fail(g, GRID_ENOMEM, "");
     w->done = false;
+    w->detail = detail;
     r->finish = on_waited;
     r->to = w;
     gc_request_submit(r);
     while (!w->done)
         gc_turn(g, -1);
-    return gc_fail(g, w->err, w->detail);
+    return gc_fail(g, w->err, detail);
 }
 
 void grid_value_release(struct grid_value *v)
@@ -69,7 +71,7 @@ static enum grid_err take_value(struct wait *w, const struct wire_response *a)
 {
     struct grid_value v = {
         .version = a->version, .deadline_ms = a->deadline_ms, .type = (enum grid_type)a->type};
-    if (a->status)
+    if (a->status || !w->to)
         return GRID_OK;
     if (!gc_value_take(&v, a->value, a->media))
         return GRID_ENOMEM;
@@ -141,6 +143,16 @@ enum grid_err grid_expire(struct grid_cache *c, struct grid_bytes key, const str
     struct wire_key k = {.key = key, .affinity = affinity_of(how), .how = how};
     struct wait w = {.take = take_version, .to = ret_version};
     return gc_wait(c->grid, gc_key_request(c, GRID__OP__EXPIRE, &k), &w);
+}
+
+enum grid_err grid_task_run(struct grid_cache *c, const char *name, struct grid_bytes key,
+                            struct grid_bytes affinity, struct grid_bytes argument,
+                            struct grid_value *ret_result)
+{
+    struct wire_key k = {
+        .key = key, .value = argument, .affinity = affinity, .name = {name, strlen(name)}};
+    struct wait w = {.take = take_value, .to = ret_result};
+    return gc_wait(c->grid, gc_key_request(c, GRID__OP__RUN, &k), &w);
 }
 
 enum grid_err grid_ping(struct grid *g)

@@ -64,7 +64,7 @@ struct grid {
     unsigned depth;                 /* inside completions */
     bool connected, closing, dirty; /* grid_connect() is done; grid_close(); some is to be sent */
     bool read_local;
-    char error[DETAIL_BYTES], detail[DETAIL_BYTES], rest_why[DETAIL_BYTES];
+    char error[ERROR_BYTES], detail[ERROR_BYTES], rest_why[DETAIL_BYTES];
 
     struct event_base *base; /* the caller's; NULL: none */
     struct event *timer, *soon;

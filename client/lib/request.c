@@ -305,9 +305,8 @@ static void answer_error(struct request *r, const struct wire_response *a)
     }
     if (r->changes && r->doubt && gc_status_says_nothing_of_before(status)) {
         char said[DETAIL_BYTES];
-        snprintf(said, sizeof said, "%s", *detail ? detail : grid_err_text(status));
-        snprintf(g->detail, sizeof g->detail, "an earlier sending got no answer; now: %.200s",
-                 said);
+        snprintf(said, sizeof said, "%.200s", *detail ? detail : grid_err_text(status));
+        snprintf(g->detail, sizeof g->detail, "an earlier sending got no answer; now: %s", said);
         finish(r, GRID_EIN_DOUBT, NULL, g->detail);
         return;
     }

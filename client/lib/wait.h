@@ -4,7 +4,8 @@
 
 #include "wire.h"
 
-enum { DETAIL_BYTES = 256 };
+/* A line; what is kept of all that a server says: of a task that failed, several. */
+enum { DETAIL_BYTES = 256, ERROR_BYTES = 4096 + 1 };
 
 struct request;
 
@@ -15,7 +16,7 @@ struct wait {
     enum grid_err err;
     enum grid_err (*take)(struct wait *w, const struct wire_response *response);
     void *to;
-    char detail[DETAIL_BYTES];
+    char *detail; /* of ERROR_BYTES; gc_wait()'s */
 };
 /* The value's bytes and media type are copied. False: no memory. */
 bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media);

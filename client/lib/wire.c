@@ -164,12 +164,12 @@ static uint8_t *put_key(uint8_t *at, const struct wire_key *k, struct key_form f
 
 size_t gc_wire_key_len(const struct wire_key *k)
 {
-    return key_len(k, in_request);
+    return key_len(k, in_request) + bytes_len(REQUEST_NAME, k->name.len);
 }
 
 uint8_t *gc_wire_put_key(uint8_t *at, const struct wire_key *k)
 {
-    return put_key(at, k, in_request);
+    return put_bytes(put_key(at, k, in_request), REQUEST_NAME, k->name);
 }
 
 enum { REQUEST_ITEMS = 14, ITEM_OP = 1, ITEM_CACHE = 2 };

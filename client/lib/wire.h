@@ -38,6 +38,7 @@ struct wire_key {
     struct grid_bytes key, value, affinity;
     const struct grid_write *how; /* its affinity is ignored; NULL: all defaults */
     int64_t delta;
+    struct grid_bytes name; /* requests only: of a task */
 };
 size_t gc_wire_key_len(const struct wire_key *k);
 uint8_t *gc_wire_put_key(uint8_t *at, const struct wire_key *k);

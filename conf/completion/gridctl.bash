@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' run' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -32,6 +32,11 @@ _gridctl()
     ' context alter --when-full') COMPREPLY=($(compgen -W 'refuse evict' -- "$current")); return ;;
     ' cache create --ttl') COMPREPLY=(); return ;;
     ' module deploy --name') COMPREPLY=(); return ;;
+    ' run --cache') COMPREPLY=(); return ;;
+    ' run --key') COMPREPLY=(); return ;;
+    ' run --affinity') COMPREPLY=(); return ;;
+    ' run --arg') COMPREPLY=(); return ;;
+    ' run --arg-file') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
     ' put --affinity') COMPREPLY=(); return ;;
     ' put --ttl') COMPREPLY=(); return ;;
     ' put --if-version') COMPREPLY=(); return ;;
@@ -57,7 +62,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache module put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache module run put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -67,6 +72,7 @@ _gridctl()
     ' module') words=" deploy list show remove" ;;
     ' module deploy') options=" --name" ;;
     ' module show') options=" --source" ;;
+    ' run') options=" --cache --key --affinity --arg --arg-file" ;;
     ' put') options=" --affinity --ttl --if-absent --if-version" ;;
     ' get') options=" --affinity --version --local" ;;
     ' del') options=" --affinity" ;;
@@ -95,7 +101,7 @@ _gridctl()
         COMPREPLY=($(compgen -W "$options $global" -- "$current"))
     elif [[ $words ]]; then
         COMPREPLY=($(compgen -W "$words" -- "$current"))
-    elif [[ $path == ' load' || $path == ' cert '* ]]; then
+    elif [[ $path == ' load' || $path == ' module deploy' || $path == ' cert '* ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames
     fi
 }

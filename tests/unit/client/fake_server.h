@@ -3,7 +3,7 @@
  * encoding is checked by another.
  * The n-th request that is not OPEN_CACHE takes the n-th step of the script; after the script all
  * are answered. Answers without a script: GET: the key as value; PUT, EXPIRE: version = number;
- * INCR: delta; DELETE: 1. */
+ * INCR: delta; DELETE: 1; RUN: "TASK(ARGUMENT)". */
 #ifndef GRIDD_TESTS_FAKE_SERVER_H
 #define GRIDD_TESTS_FAKE_SERVER_H
 
@@ -64,7 +64,7 @@ struct fake_seen {
     uint64_t number, lowest, age_ms, ttl_ms, version;
     uint32_t op, cache, connection, shard, items, partition, condition;
     bool local;
-    char key[64];
+    char key[64], affinity[64];
 };
 
 enum { FAKE_SEEN_MAX = 20000, FAKE_CONNECTIONS_MAX = 256 };
@@ -258,6 +258,14 @@ static bool fake_greet(struct fake_connection *c)
     return ok && !reply.status;
 }
 
+static void fake_text(char *to, size_t size, ProtobufCBinaryData from)
+{
+    size_t len = from.len < size ? from.len : size - 1;
+    if (len)
+        memcpy(to, from.data, len);
+    to[len] = '\0';
+}
+
 static void fake_note(struct fake_connection *c, const Grid__Request *q)
 {
     struct fake *f = c->fake;
@@ -276,9 +284,8 @@ static void fake_note(struct fake_connection *c, const Grid__Request *q)
                             .partition = q->partition,
                             .condition = (uint32_t)q->condition,
                             .local = q->read_local};
-    size_t len = q->key.len < sizeof s->key ? q->key.len : sizeof s->key - 1;
-    if (len)
-        memcpy(s->key, q->key.data, len);
+    fake_text(s->key, sizeof s->key, q->key);
+    fake_text(s->affinity, sizeof s->affinity, q->affinity);
     pthread_cond_broadcast(&f->changed);
 }
 
@@ -321,6 +328,15 @@ static void fake_scan(const struct fake_conf *conf, const Grid__Request *q, Grid
         a->cursor = fake_copy(&next, 1);
 }
 
+static ProtobufCBinaryData fake_call(const Grid__Request *q)
+{
+    char text[256];
+    int len = snprintf(text, sizeof text, "%s(%.*s)", q->name, (int)q->value.len,
+                       q->value.len ? (const char *)q->value.data : "");
+    fake_need(len < (int)sizeof text, "room for a call");
+    return fake_copy(text, (size_t)len);
+}
+
 static void fake_one(const struct fake_conf *conf, const Grid__Request *q, Grid__Response *a)
 {
     switch (q->op) {
@@ -334,6 +350,9 @@ static void fake_one(const struct fake_conf *conf, const Grid__Request *q, Grid_
         break;
     case GRID__OP__INCR:
         a->result = q->delta;
+        break;
+    case GRID__OP__RUN:
+        a->value = fake_call(q);
         break;
     case GRID__OP__DELETE:
         a->result = 1;

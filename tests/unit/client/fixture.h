@@ -11,6 +11,7 @@ enum {
     GET = GRID__OP__GET,
     PUT = GRID__OP__PUT,
     INCR = GRID__OP__INCR,
+    RUN = GRID__OP__RUN,
     OPEN = GRID__OP__OPEN_CACHE,
 };
 

@@ -49,7 +49,7 @@ static struct {
     int64_t setting;
     uint32_t partition, backups; /* that the context has; 0: all */
     bool unhealthy, differs, read_local;
-    char text[256]; /* what was deployed: name and source */
+    char text[256]; /* what was deployed: name and source; what was run: key, affinity key */
 } fake;
 
 static struct grid fake_grid;
@@ -502,7 +502,7 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context, uint64
 static enum grid_err fake_modules(struct grid_module_info **ret_list)
 {
     static const struct grid_function_info function = {
-        .name = "f", .help = "h", .flags = "no-writes"};
+        .name = "f", .kind = "function", .help = "h", .flags = "no-writes"};
     struct {
         struct grid_module_info module;
         struct grid_function_info function;
@@ -545,6 +545,28 @@ enum grid_err grid_module_remove(struct grid *g, const char *name)
 {
     (void)g;
     return strcmp(name, "lib") == 0 ? fake.err : GRID_ENOT_FOUND;
+}
+
+/* "TASK(ARGUMENT)" */
+enum grid_err grid_task_run(struct grid_cache *c, const char *name, struct grid_bytes key,
+                            struct grid_bytes affinity, struct grid_bytes argument,
+                            struct grid_value *ret_result)
+{
+    (void)c;
+    char *text = malloc(strlen(name) + argument.len + 3);
+    if (!text)
+        abort();
+    size_t len = (size_t)sprintf(text, "%s(", name);
+    if (argument.len)
+        memcpy(text + len, argument.data, argument.len);
+    text[len + argument.len] = ')';
+    snprintf(fake.text, sizeof fake.text, "%.*s@%.*s", (int)key.len, (const char *)key.data,
+             (int)affinity.len, affinity.len ? (const char *)affinity.data : "");
+    if (fake.err)
+        free(text);
+    else
+        *ret_result = (struct grid_value){.data = text, .len = len + argument.len + 1};
+    return fake.err;
 }
 
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,

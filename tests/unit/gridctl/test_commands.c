@@ -282,13 +282,72 @@ START_TEST(modules)
     };
     PLAY(steps);
     ck_assert_int_eq(run("module show lib"), 0);
-    ck_assert_ptr_nonnull(
-        strstr(out, "FUNCTION  FLAGS      DESCRIPTION\nf         no-writes  h\n"));
+    ck_assert_ptr_nonnull(strstr(
+        out, "FUNCTION  KIND      FLAGS      DESCRIPTION\nf         function  no-writes  h\n"));
     ck_assert_int_eq(run("--json module show lib"), 0);
     ck_assert_ptr_nonnull(strstr(out, "\"functions\": [\"f\"]"));
+    ck_assert_ptr_nonnull(strstr(out, "\"kinds\": [\"function\"]"));
     ck_assert_ptr_nonnull(strstr(out, "\"flags\": [\"no-writes\"]"));
     ck_assert_int_eq(run("module show lib --source"), 0);
     ck_assert_mem_eq(out, "x\n\0z", 4);
+}
+END_TEST
+
+START_TEST(a_fault_in_a_module_is_told_by_itself)
+{
+    fake.err = GRID_EBAD_REQUEST;
+    fake.detail = "stock:2: unexpected symbol near '='";
+    ck_assert_int_eq(run_with("module deploy -", "local x = = 1"), 3);
+    ck_assert_str_eq(err, "gridctl: module deploy: -: stock:2: unexpected symbol near '='\n");
+    fake.detail = "";
+    ck_assert_int_eq(run_with("module deploy -", "x"), 3);
+    ck_assert_str_eq(err, "gridctl: module deploy: -: text\n");
+}
+END_TEST
+
+#define TASK_RUN "run bank.transfer --cache default/default --key k"
+
+START_TEST(a_task_is_told_where_and_what_and_its_result_comes_out_to_the_byte)
+{
+    static const struct step steps[] = {
+        {TASK_RUN, 0, "bank.transfer()", ""},
+        {TASK_RUN " --arg '{\"a\": 5}'", 0, "bank.transfer({\"a\": 5})", ""},
+        {TASK_RUN " --arg ''", 0, "bank.transfer()", ""},
+        {"--json " TASK_RUN " --arg x", 0, "{\"result\": \"bank.transfer(x)\"}\n", ""},
+        {TASK_RUN " --arg x --arg-file y", 2, "", "exclude each other"},
+        {TASK_RUN " --arg-file /nonexistent/a", 2, "", "/nonexistent/a: No such file"},
+        {TASK_RUN " --arg-file /", 2, "", "/: Is a directory"},
+        {"run --cache default/default --key k", 2, "", "run: TASK is missing"},
+        {"run a.b --key k", 2, "", "run: --cache is missing; see gridctl run --help"},
+        {"run a.b --cache default/default", 2, "", "run: --key is missing"},
+        {"run a.b --cache default/default --key ''", 2, "", "a key of 1 to 480 bytes"},
+        {"run a.b --cache default --key k", 2, "", "a cache: CONTEXT/NAME"},
+        {"run a.b --cache default/nope --key k", 3, "", "default/nope"},
+    };
+    PLAY(steps);
+    ck_assert_int_eq(run(TASK_RUN " --affinity branch"), 0);
+    ck_assert_str_eq(fake.text, "k@branch");
+    ck_assert_int_eq(run_with(TASK_RUN " --arg-file -", "a\n\xff\n"), 0);
+    ck_assert_str_eq(out, "bank.transfer(a\n\xff\n)");
+    ck_assert_int_eq(run_with("shell", TASK_RUN " --arg-file -\n"), 2);
+}
+END_TEST
+
+START_TEST(a_task_that_failed_is_told_with_all_its_lines)
+{
+    fake.err = GRID_ETASK;
+    fake.detail = "bank:7: only 5 \033[31m\nstack traceback:\n\tbank:7: in f\n";
+    ck_assert_int_eq(run(TASK_RUN), 3);
+    ck_assert_str_eq(out, "");
+    ck_assert_str_eq(err, "gridctl: run: bank.transfer: text: bank:7: only 5 \\x1b[31m\n"
+                          "    stack traceback:\n"
+                          "    bank:7: in f\n");
+    fake.err = GRID_ENO_TASK;
+    fake.detail = "no module bank";
+    ck_assert_int_eq(run(TASK_RUN), 1);
+    ck_assert_str_eq(err, "gridctl: run: bank.transfer: text: no module bank\n");
+    fake.err = GRID_EIN_DOUBT;
+    ck_assert_int_eq(run(TASK_RUN), 5);
 }
 END_TEST
 
@@ -531,6 +590,8 @@ START_TEST(help_names_every_command)
     ck_assert_ptr_null(strstr(out, "cache create"));
     ck_assert_int_eq(run("put --help"), 0);
     ck_assert_ptr_nonnull(strstr(out, "usage: gridctl put CACHE KEY VALUE|- [options]"));
+    ck_assert_int_eq(run("run --help"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "usage: gridctl run TASK --cache CACHE --key KEY [options]"));
     ck_assert_int_eq(run("help nope"), 2);
     ck_assert_int_eq(run(""), 2);
     ck_assert_str_eq(out, "");
@@ -599,30 +660,34 @@ int main(void)
 {
     Suite *suite = suite_create("gridctl/commands");
     TCase *tcase = tcase_create("gridctl/commands");
-    const TTest *const tests[] = {one_key_from_put_to_del,
-                                  reads_are_local_where_that_is_said_and_there_alone,
-                                  a_ttl_is_milliseconds_on_the_wire,
-                                  a_value_from_standard_input_is_taken_as_it_is,
-                                  scan_escapes_and_json_keeps_bytes,
-                                  outcomes_have_their_exit_codes,
-                                  not_connecting_is_never_in_doubt,
-                                  certificates_are_checked_before_connecting,
-                                  contexts_and_caches,
-                                  modules,
-                                  a_context_shows_how_many_of_its_copies_there_can_be,
-                                  settings_take_units,
-                                  locate_and_partitions,
-                                  status_says_what_is_wrong_and_exits_1,
-                                  verify_tells_which_copies_differ_and_exits_1,
-                                  json_is_one_document_for_every_list,
-                                  load_reads_a_dump_back,
-                                  load_stops_at_the_first_bad_line_and_keeps_what_was_before,
-                                  load_names_the_line_that_was_refused,
-                                  load_refuses_files_and_options_that_make_no_sense,
-                                  a_script_stops_at_the_first_error_unless_told,
-                                  help_names_every_command,
-                                  completion_knows_what_may_follow,
-                                  the_installed_completion_and_the_manual_are_made_from_the_table};
+    const TTest *const tests[] = {
+        one_key_from_put_to_del,
+        reads_are_local_where_that_is_said_and_there_alone,
+        a_ttl_is_milliseconds_on_the_wire,
+        a_value_from_standard_input_is_taken_as_it_is,
+        scan_escapes_and_json_keeps_bytes,
+        outcomes_have_their_exit_codes,
+        not_connecting_is_never_in_doubt,
+        certificates_are_checked_before_connecting,
+        contexts_and_caches,
+        modules,
+        a_fault_in_a_module_is_told_by_itself,
+        a_task_is_told_where_and_what_and_its_result_comes_out_to_the_byte,
+        a_task_that_failed_is_told_with_all_its_lines,
+        a_context_shows_how_many_of_its_copies_there_can_be,
+        settings_take_units,
+        locate_and_partitions,
+        status_says_what_is_wrong_and_exits_1,
+        verify_tells_which_copies_differ_and_exits_1,
+        json_is_one_document_for_every_list,
+        load_reads_a_dump_back,
+        load_stops_at_the_first_bad_line_and_keeps_what_was_before,
+        load_names_the_line_that_was_refused,
+        load_refuses_files_and_options_that_make_no_sense,
+        a_script_stops_at_the_first_error_unless_told,
+        help_names_every_command,
+        completion_knows_what_may_follow,
+        the_installed_completion_and_the_manual_are_made_from_the_table};
     tcase_add_checked_fixture(tcase, setup, teardown);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
