@@ -16,35 +16,12 @@ static const char OCTETS[] = "application/octet-stream";
 
 /* --- making an op ----------------------------------------------------------------------------- */
 
-static bool key_of(struct http_session *h, struct http_request *r, struct slice *ret_key)
-{
-    struct slice raw = r->params[2];
-    *ret_key = raw;
-    if (likely(!memchr(raw.data, '%', raw.len)))
-        return true;
-    uint8_t *to = http_alloc(h, r->pending, raw.len);
-    if (!to)
-        return false;
-    if (percent_decode(raw, false, to, &ret_key->len)) {
-        ret_key->data = to;
-        return true;
-    }
-    http_problem(h, r->pending, GRID_EBAD_REQUEST, "a malformed %XX in the key");
-    return false;
-}
-
-static bool affinity_of(struct http_session *h, struct http_request *r, struct slice *ret_affinity)
-{
-    *ret_affinity = r->headers[HEADER_AFFINITY];
-    return ret_affinity->data || http_query(h, r, "affinity", ret_affinity);
-}
-
 /* An op on the key of the path, in the turn's arena. NULL: answered. */
 static struct op *op_of(struct http_session *h, struct http_request *r, enum op_kind kind)
 {
     struct slice key, affinity;
     uint32_t cache = http_cache(h, r);
-    if (!cache || !key_of(h, r, &key) || !affinity_of(h, r, &affinity))
+    if (!cache || !http_segment(h, r, 2, &key) || !http_affinity(h, r, &affinity))
         return NULL;
     struct op *op = http_alloc(h, r->pending, sizeof *op);
     if (op)
@@ -257,16 +234,22 @@ void http_get(struct http_session *h, struct http_request *r)
 
 /* --- PUT, DELETE ------------------------------------------------------------------------------ */
 
+bool http_plain(struct http_session *h, struct http_request *r)
+{
+    struct slice coding = r->headers[HEADER_CONTENT_ENCODING];
+    if (likely(!coding.data || word_is(coding, "identity")))
+        return true;
+    http_refuse(h, r->pending, 415, "a Content-Encoding would be lost", NULL);
+    return false;
+}
+
 /* The stored form (value.h) of the body with its Content-Type. */
 static bool value_of(struct http_session *h, struct http_request *r, struct op *op)
 {
     struct slice media = r->headers[HEADER_CONTENT_TYPE];
-    struct slice coding = r->headers[HEADER_CONTENT_ENCODING];
     op->value = r->body;
-    if (coding.data && !word_is(coding, "identity")) {
-        http_refuse(h, r->pending, 415, "a Content-Encoding would be lost", NULL);
+    if (!http_plain(h, r))
         return false;
-    }
     if (!media.len || word_is(media, OCTETS))
         return true;
     if (media.len > MEDIA_BYTES_MAX) {

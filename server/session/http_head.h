@@ -23,6 +23,7 @@ enum {
     X(CONTENT_ENCODING, "content-encoding")                                                        \
     X(CONTENT_TYPE, "content-type")                                                                \
     X(EXPECT, "expect")                                                                            \
+    X(IDEMPOTENCY_KEY, "idempotency-key")                                                          \
     X(IF_MATCH, "if-match")                                                                        \
     X(IF_NONE_MATCH, "if-none-match")                                                              \
     X(ORIGIN, "origin")                                                                            \

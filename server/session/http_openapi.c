@@ -36,14 +36,14 @@ static const char *method_name(enum http_method method)
 /* --- parameters ------------------------------------------------------------------------------- */
 
 static void add_param(struct buf *out, const char *name, size_t len, const char *in,
-                      const char *schema, const char *summary)
+                      const char *schema, const char *summary, bool needed)
 {
     json_add_comma(out);
     buf_add_u8(out, '{');
     json_add_name(out, "name");
     json_add_string(out, slice_make(name, len));
     add_text(out, "in", in);
-    if (strcmp(in, "path") == 0)
+    if (needed)
         add_raw(out, "required", "true");
     add_raw(out, "schema", schema);
     if (summary)
@@ -57,10 +57,11 @@ static void add_params(struct buf *out, const struct http_route *r)
     buf_add_u8(out, '[');
     for (const char *at = r->path; (at = strchr(at, '{')); at++)
         add_param(out, at + 1, (size_t)(strchr(at, '}') - at - 1), "path", "{\"type\":\"string\"}",
-                  NULL);
+                  NULL, true);
     for (size_t i = 0; r->params && r->params[i]; i++) {
         const struct http_param *p = r->params[i];
-        add_param(out, p->name, strlen(p->name), p->in, p->schema, p->summary);
+        add_param(out, p->name, strlen(p->name), p->in, p->schema, p->summary,
+                  i < r->params_needed);
     }
     buf_add_u8(out, ']');
 }

@@ -63,6 +63,7 @@ struct http_route {
     bool open; /* nobody is asked who he is */
     const char *name, *summary;
     const struct http_param *const *params; /* up to a NULL; NULL: none */
+    size_t params_needed;                   /* so many, the first ones, have to be given */
     const char *request;                    /* schema (JSON) of BODY_JSON */
     const struct http_outcome *outcomes;    /* up to a status of 0 */
 };
@@ -187,8 +188,13 @@ void http_everywhere(struct http_session *h, struct http_pending *p, const struc
  * answered. */
 void *http_alloc(struct http_session *h, struct http_pending *p, size_t bytes);
 
-/* A parameter of the query, percent-decoded into the turn's arena; data NULL: not there. False: it
- * is malformed or there is no memory, and the request is answered. */
+/* params[at], percent-decoded into the turn's arena. False: it is malformed or there is no memory,
+ * and the request is answered. */
+bool http_segment(struct http_session *h, struct http_request *r, unsigned at,
+                  struct slice *ret_part);
+/* A parameter of the query, likewise; data NULL: not there. _needed: that is answered, too. */
+bool http_query_needed(struct http_session *h, struct http_request *r, const char *name,
+                       struct slice *ret_value);
 bool http_query(struct http_session *h, struct http_request *r, const char *name,
                 struct slice *ret_value);
 /* A number from the query; *ret_number stays when it is not there. False as above. */
@@ -199,12 +205,18 @@ bool http_query_flag(struct http_session *h, struct http_request *r, const char 
                      bool *ret_flag);
 /* read=local or read=primary from the query; not there: primary. False as above. */
 bool http_query_local(struct http_session *h, struct http_request *r, bool *ret_local);
-/* The cache of params[0]/params[1]. 0: there is none, and the request is answered. */
+/* The affinity key of a header field or the query. False as above. */
+bool http_affinity(struct http_session *h, struct http_request *r, struct slice *ret_affinity);
+/* The body is as it is. False: it has a coding, and the request is answered. */
+bool http_plain(struct http_session *h, struct http_request *r);
+/* The cache of params[0]/params[1]; that of the query. 0: none, and the request is answered. */
 uint32_t http_cache(struct http_session *h, struct http_request *r);
+uint32_t http_query_cache(struct http_session *h, struct http_request *r);
 
 /* --- handlers --------------------------------------------------------------------------------- */
 
 http_handler http_get, http_put, http_delete, http_incr, http_expire; /* http_cache.c */
+http_handler http_run;                                                /* http_task.c */
 http_handler http_list;                                               /* http_list.c */
 http_handler http_get_many, http_put_many, http_delete_many;          /* http_many.c */
 http_handler http_caches, http_status;                                /* http_admin.c */

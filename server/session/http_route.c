@@ -43,6 +43,24 @@ void http_route_find(enum http_method method, struct slice path, struct http_mat
     }
 }
 
+bool http_segment(struct http_session *h, struct http_request *r, unsigned at,
+                  struct slice *ret_part)
+{
+    struct slice raw = r->params[at];
+    *ret_part = raw;
+    if (likely(!memchr(raw.data, '%', raw.len)))
+        return true;
+    uint8_t *to = http_alloc(h, r->pending, raw.len);
+    if (!to)
+        return false;
+    if (percent_decode(raw, false, to, &ret_part->len)) {
+        ret_part->data = to;
+        return true;
+    }
+    http_problem(h, r->pending, GRID_EBAD_REQUEST, "a malformed %XX in the path");
+    return false;
+}
+
 /* --- the query -------------------------------------------------------------------------------- */
 
 static bool query_find(struct slice query, const char *name, struct slice *ret_value)
@@ -79,6 +97,25 @@ bool http_query(struct http_session *h, struct http_request *r, const char *name
     }
     http_problem(h, r->pending, GRID_EBAD_REQUEST, "a malformed %XX in the query");
     return false;
+}
+
+bool http_query_needed(struct http_session *h, struct http_request *r, const char *name,
+                       struct slice *ret_value)
+{
+    char why[64];
+    if (!http_query(h, r, name, ret_value))
+        return false;
+    if (likely(ret_value->data))
+        return true;
+    snprintf(why, sizeof why, "%s is missing", name);
+    http_problem(h, r->pending, GRID_EBAD_REQUEST, why);
+    return false;
+}
+
+bool http_affinity(struct http_session *h, struct http_request *r, struct slice *ret_affinity)
+{
+    *ret_affinity = r->headers[HEADER_AFFINITY];
+    return ret_affinity->data || http_query(h, r, "affinity", ret_affinity);
 }
 
 bool http_query_number(struct http_session *h, struct http_request *r, const char *name,
@@ -144,30 +181,39 @@ static bool cache_path(const struct http_request *r, char *to, size_t room, size
     return true;
 }
 
+/* NULL: there is none, and the request is answered. */
+static const struct cache_info *cache_named(struct http_session *h, struct http_request *r,
+                                            struct slice path)
+{
+    const struct catalog *c = session_catalog(&h->base);
+    const struct cache_info *found = path.len ? catalog_cache_named(c, path) : NULL;
+    if (likely(found))
+        return found;
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    size_t context = slash ? (size_t)(slash - path.data) : 0;
+    bool known = catalog_context_named(c, slice_make(path.data, context)) != NULL;
+    http_problem(h, r->pending, known ? GRID_ENO_CACHE : GRID_ENO_CONTEXT, NULL);
+    return NULL;
+}
+
 static const struct cache_info *cache_find(struct http_session *h, struct http_request *r,
                                            struct slice written)
 {
-    const struct catalog *c = session_catalog(&h->base);
     char path[6 * NAME_BYTES_MAX + 2];
     size_t len = 0;
-    const struct cache_info *found = NULL;
-    if (cache_path(r, path, sizeof path, &len))
-        found = catalog_cache_named(c, slice_make(path, len));
-    if (found) {
-        h->cache.revision = c->revision;
-        h->cache.id = found->id;
-        h->cache.len = 0;
-        if (written.len <= sizeof h->cache.path) {
-            memcpy(h->cache.path, written.data, written.len);
-            h->cache.len = (uint8_t)written.len;
-        }
-        return found;
+    if (!cache_path(r, path, sizeof path, &len))
+        len = 0;
+    const struct cache_info *found = cache_named(h, r, slice_make(path, len));
+    if (!found)
+        return NULL;
+    h->cache.revision = session_catalog(&h->base)->revision;
+    h->cache.id = found->id;
+    h->cache.len = 0;
+    if (written.len <= sizeof h->cache.path) {
+        memcpy(h->cache.path, written.data, written.len);
+        h->cache.len = (uint8_t)written.len;
     }
-    const uint8_t *slash = len ? memchr(path, '/', len) : NULL;
-    size_t context = slash ? (size_t)(slash - (const uint8_t *)path) : 0;
-    bool known = catalog_context_named(c, slice_make(path, context)) != NULL;
-    http_problem(h, r->pending, known ? GRID_ENO_CACHE : GRID_ENO_CONTEXT, NULL);
-    return NULL;
+    return found;
 }
 
 uint32_t http_cache(struct http_session *h, struct http_request *r)
@@ -179,5 +225,14 @@ uint32_t http_cache(struct http_session *h, struct http_request *r)
                memcmp(h->cache.path, from, written.len) == 0))
         return h->cache.id;
     const struct cache_info *found = cache_find(h, r, written);
+    return found ? found->id : 0;
+}
+
+uint32_t http_query_cache(struct http_session *h, struct http_request *r)
+{
+    struct slice path;
+    if (!http_query_needed(h, r, "cache", &path))
+        return 0;
+    const struct cache_info *found = cache_named(h, r, path);
     return found ? found->id : 0;
 }

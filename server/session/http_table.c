@@ -41,6 +41,16 @@ static const struct http_param read_from = {
 static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"default\":1}",
                                      "what is added; may be negative"};
 
+static const struct http_param of_cache = {"cache", "query", STRING,
+                                           "context/cache that the task begins in"};
+static const struct http_param of_key = {
+    "key", "query", STRING, "what the task is about, be it there or not; it says which partition"};
+static const struct http_param idempotency_key = {
+    "Idempotency-Key", "header", STRING,
+    "up to 128 bytes of the client's choice: the task is done for this key with them once, "
+    "wherever it is asked again within session_ttl (1 h), whatever failed meanwhile; and its "
+    "result is answered each time"};
+
 #define PARAMS(...)                                                                                \
     (const struct http_param *const[])                                                             \
     {                                                                                              \
@@ -187,6 +197,20 @@ const struct http_route http_routes[] = {
      .summary = "remove many keys, each for itself",
      .request = KEYS,
      .outcomes = IN_ORDER},
+    {.method = HTTP_POST,
+     .path = "/v1/tasks/{task}",
+     .handle = http_run,
+     .body = BODY_VALUE,
+     .name = "run",
+     .summary = "run MODULE.TASK where the key is, and answer its result; the body is its argument",
+     .params = PARAMS(&of_cache, &of_key, &affinity, &affinity_field, &idempotency_key),
+     .params_needed = 2,
+     .outcomes = OUTCOMES({200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}",
+                           "the result; all that the task wrote is done"},
+                          {404, "application/problem+json", NULL, "no such task, cache or context"},
+                          {413, "application/problem+json", NULL, "larger than max_value"},
+                          {422, "application/problem+json", NULL,
+                           "the task failed, and wrote nothing; detail: where and why, in lines"})},
     {.method = HTTP_GET,
      .path = "/v1/caches",
      .handle = http_caches,
