@@ -3,11 +3,11 @@ E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many servi
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
 E2E += tests/e2e/netns-selftest
 # What claims nothing about time runs beside other tests; `make test` saves a minute by that.
-E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules copies rejoin)
+E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules tasks copies rejoin)
 E2E_BESIDE += $(BUILD)/e2e/embed
 E2E += $(E2E_BESIDE)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
-E2E_PROGRAMS := $(BUILD)/e2e/load $(BUILD)/e2e/recorder
+E2E_PROGRAMS := $(addprefix $(BUILD)/e2e/,load recorder transfers)
 $(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
