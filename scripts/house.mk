@@ -47,7 +47,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
-MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man7/gridd-http.7 man8/gridd.8
+MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man7/gridd-http.7 man7/gridd-modules.7 man8/gridd.8
 MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(LIBDIR)/libgridclient.a $(LIBDIR)/libgridclient.so $(LIBDIR)/libgridclient.so.0 \
