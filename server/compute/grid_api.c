@@ -405,6 +405,8 @@ static int grid_scan(lua_State *L)
                           luaL_typename(L, 2));
     const char *prefix = lua_tolstring(L, 2, &len);
     s.prefix = slice_make(prefix, len);
+    if (len > KEY_BYTES_MAX)
+        return refuse_key(L, "scan", GRID_ETOO_LARGE);
     if (lua_type(L, 3) != LUA_TNIL)
         s.limit = integer_at(L, 3, 1, "scan", "the limit");
     if (s.limit > SCAN_LIMIT_MAX)

@@ -155,7 +155,8 @@ static void grid_result(struct session *s, uint64_t number, uint32_t part, const
 {
     (void)part;
     struct grid_session *g = grid_of(s);
-    if (unlikely((res->value.len || res->items_len) && session_too_much(s, res->value.len + 1)))
+    bool large = (res->value.len || res->items_len) && !session_changed(res);
+    if (unlikely(large && session_too_much(s, res->value.len + 1)))
         grid_fail(g, number, GRID_EBUSY, "too many unread answers");
     else
         give(g, number, res);

@@ -397,7 +397,8 @@ static void http_result(struct session *s, uint64_t number, uint32_t part, const
     (void)part;
     struct http_session *h = http_of(s);
     struct http_pending *p = http_pending_find(h, number);
-    if (unlikely(res->value.len && session_too_much(s, res->value.len + h->held)))
+    bool large = res->value.len && !session_changed(res);
+    if (unlikely(large && session_too_much(s, res->value.len + h->held)))
         http_problem(h, p, GRID_EBUSY, "too many unread answers");
     else
         p->result(h, p, res);

@@ -145,10 +145,16 @@ enum grid_err session_authenticate(struct session *s, const char *user, const ch
 /* Keep what fits of what the client calls itself, whole characters only. */
 void session_set_client(struct session *s, struct slice name);
 /* An answer of this many bytes would be more than a client that does not read may have waiting:
- * answer GRID_EBUSY instead. The answer to a write is small and always given. */
+ * answer GRID_EBUSY instead. The answer to a write is small and always given. So is that of a task
+ * that changed something: session_changed(). */
 static inline bool session_too_much(const struct session *s, size_t bytes)
 {
     return bytes && session_unsent(s) + s->collected + bytes > s->limits.output_max;
+}
+
+static inline bool session_changed(const struct result *res)
+{
+    return res->reply && res->version;
 }
 
 static inline struct ticket session_ticket(struct session *s, uint64_t number, uint32_t part)

@@ -48,15 +48,14 @@ static void page_ask(struct job *j)
 
 void call_fetch_range(struct job *j)
 {
-    if (j->range_prefix.len > KEY_BYTES_MAX || !job_park(j)) {
-        if (j->range_prefix.len > KEY_BYTES_MAX)
-            job_fail(j, GRID_ETOO_LARGE);
+    if (!job_park(j))
+        return;
+    struct more_range *r = parked_range(j->s, j->parked);
+    if (!r) {
+        j->kept = false;
+        job_fail(j, GRID_EBUSY);
         return;
     }
-    struct parked *w = j->parked;
-    if (!w->range)
-        w->range = xalloc(sizeof *w->range);
-    struct more_range *r = w->range;
     *r = (struct more_range){.cache = cache_number(j->range_cache->id),
                              .evictions = j->partition->evictions};
     r->prefix_len = (uint16_t)slice_into(r->prefix, j->range_prefix).len;

@@ -114,6 +114,15 @@ bool parked_more_add(struct shard *s, struct parked *w, uint32_t cache, struct s
     return true;
 }
 
+struct more_range *parked_range(struct shard *s, struct parked *w)
+{
+    if (w->range || s->parked_bytes + sizeof *w->range > PARKED_BYTES_MAX)
+        return w->range;
+    s->parked_bytes += sizeof *w->range;
+    w->bytes += sizeof *w->range;
+    return w->range = xalloc(sizeof *w->range);
+}
+
 /* --- results ---------------------------------------------------------------------------------- */
 
 static void slice_move(struct slice *s, uint8_t **at)

@@ -75,6 +75,8 @@ struct more_key *parked_more_find(const struct parked *w, uint32_t cache, struct
 /* Make one. False: it has too many, or too much is parked. */
 bool parked_more_add(struct shard *s, struct parked *w, uint32_t cache, struct slice key,
                      uint64_t hash, uint32_t *ret_at);
+/* The range that its procedure goes through, made at first use. NULL: too much is parked. */
+struct more_range *parked_range(struct shard *s, struct parked *w);
 /* Do the op, as far as that goes now. */
 void parked_run(struct shard *s, struct parked *w, msec_t now);
 /* Do all that is in shard.ready. */

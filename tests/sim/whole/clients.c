@@ -143,6 +143,7 @@ void clients_op(struct simshard *h, const struct event *e)
 {
     struct world *w = h->node->w;
     char key[24], value[24];
+    struct slice args[TASK_ARGS_LEN];
     if (e->client == FILLER) {
         filler_op(h, e);
         return;
@@ -169,6 +170,8 @@ void clients_op(struct simshard *h, const struct event *e)
     if (c->op.kind != HISTORY_PUT && c->op.kind != HISTORY_PUT_IF_ABSENT &&
         c->op.kind != HISTORY_PUT_IF_VERSION)
         op.value = slice_make(NULL, 0);
+    if (task_counts(w, c))
+        task_fill(c, &op, args);
     route_submit(h, &op);
 }
 
@@ -206,6 +209,8 @@ void clients_answer(struct world *w, const struct ticket *to, const struct resul
         memcpy(text, res->value.data, res->value.len);
         e->reply.value = strtoll(text, NULL, 10);
     }
+    if (res->reply == REPLY_BULK)
+        e->reply.number = e->reply.value;
 }
 
 /* When all copies went down at once, the history of what they had ends: of what was under way then,
@@ -271,7 +276,11 @@ void clients_reply(struct world *w, const struct event *e)
         done(w, c, r, HISTORY_NO);
     } else if (r->err == GRID_ENOT_FOUND || r->err == GRID_ECONDITION) {
         done(w, c, r, HISTORY_NO);
+    } else if (r->err == GRID_ETASK) {
+        tally.wrong_times++;
+        done(w, c, r, HISTORY_FAILED);
     } else if (r->err == GRID_EBAD_REQUEST || r->err == GRID_ENOT_NUMBER ||
+               r->err == GRID_ECORRUPT ||
                (r->err == GRID_ESTALE &&
                 !w->contexts[c->context].tainted[clients_partition(w, c->context, c->key)])) {
         world_fail(w, "client %u was told %s", e->client, err_name(r->err));

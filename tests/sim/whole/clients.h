@@ -79,6 +79,11 @@ bool clients_idle(const struct world *w);
 void clients_end(struct world *w); /* what is open is in doubt */
 void clients_read_all(struct world *w);
 
+/* tasks.c */
+enum { TASK_ARGS_LEN = 2 };
+bool task_counts(const struct world *w, const struct client *c);
+void task_fill(const struct client *c, struct op *op, struct slice args[TASK_ARGS_LEN]);
+
 /* ways.c */
 msec_t way_ms(struct world *w); /* when what is sent now arrives */
 struct simnode *way_any(struct world *w);

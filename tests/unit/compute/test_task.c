@@ -130,6 +130,8 @@ static const struct {
      "grid.scan: the cache must be a string, not a number"},
     {"return select(2, pcall(grid.scan, nil, 1))",
      "grid.scan: the prefix must be a string, not a number"},
+    {"return select(2, pcall(grid.scan, nil, ('x'):rep(481)))",
+     "grid.scan: a key has at most 480 bytes"},
     {"return select(2, pcall(grid.scan, nil, nil, 0))", "grid.scan: the limit must be 1 at least"},
     {"return select(2, pcall(grid.emit))", "grid.emit: wanted is one row"},
     {"return select(2, pcall(redis.call, 'GET', 'k'))",

@@ -75,6 +75,32 @@ START_TEST(why_it_was_not_deployed_is_said)
 }
 END_TEST
 
+START_TEST(tasks_of_a_module_are_no_functions)
+{
+    static const struct module_function functions[] = {{.name = "f"},
+                                                       {.name = "t", .kind = MODULE_TASK}};
+    struct module_info info = {.name = "lib",
+                               .engine = MODULE_LUA,
+                               .source = slice_str("src"),
+                               .functions = functions,
+                               .functions_len = 2};
+    char why[WHY_BYTES];
+    struct fake *f = fake_resp();
+    ck_assert_int_eq(catalog_module_deploy(f->catalog, &info, true, why), GRID_OK);
+    info.functions = functions + 1;
+    info.functions_len = 1;
+    snprintf(info.name, sizeof info.name, "only");
+    ck_assert_int_eq(catalog_module_deploy(f->catalog, &info, true, why), GRID_OK);
+    fake_ask(f, "FUNCTION LIST");
+    ck_says(f, "*2|*6|$12|library_name|$3|lib|$6|engine|$3|LUA|$9|functions|*1|*6|$4|name|$1|f|"
+               "$11|description|$-1|$5|flags|*0|*6|$12|library_name|$4|only|$6|engine|$3|LUA|"
+               "$9|functions|*0|");
+    fake_ask(f, "FUNCTION STATS");
+    ck_assert_ptr_nonnull(strstr(fake_said(f), "functions_count|:1|"));
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(one_or_all_are_removed)
 {
     struct fake *f = fake_resp();
@@ -177,8 +203,9 @@ START_TEST(what_is_under_way_is_answered_once_when_the_node_stops)
 }
 END_TEST
 
-UNIT_MAIN("session/resp_function", a_library_is_deployed_and_what_follows_waits_for_it,
-          why_it_was_not_deployed_is_said, one_or_all_are_removed, what_there_is_is_listed,
+UNIT_MAIN("session/resp_function", tasks_of_a_module_are_no_functions,
+          a_library_is_deployed_and_what_follows_waits_for_it, why_it_was_not_deployed_is_said,
+          one_or_all_are_removed, what_there_is_is_listed,
           a_call_says_how_much_the_door_knows_of_modules,
           a_function_that_is_not_known_is_asked_for_where_its_keys_are,
           libraries_are_not_changed_in_a_transaction,
