@@ -171,7 +171,9 @@ static void member_notice(void *ctx, const struct grid_notice *notice)
     case GRID_NOTICE_GONE:
         m->self = (struct replica_member){0, 0};
         waits_set(m, "it was taken for dead, and enters again");
-        log_warn("grid", "the grid took this node for dead: it enters again, as after a restart");
+        if (!m->node->stopping) /* it says itself that it leaves */
+            log_warn("grid",
+                     "the grid took this node for dead: it enters again, as after a restart");
         break;
     case GRID_NOTICE_REFUSED:
         log_error("grid", "not let into the grid: %s", notice->why);

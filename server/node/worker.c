@@ -550,5 +550,7 @@ void worker_release(struct worker *w)
     gate_free(w->gate);
     catalog_unref(w->catalog);
     free(w->ops);
+    for (size_t i = 0; i < w->done_len; i++)
+        free(w->done[i]);
     free(w->done);
 }

@@ -10,6 +10,7 @@ struct errands *errands_new(void)
 {
     struct errands *e = xcalloc(1, sizeof *e);
     list_init(&e->sessions);
+    list_init(&e->waiting);
     return e;
 }
 
@@ -18,6 +19,8 @@ void errands_free(struct errands *e)
     if (!e)
         return;
     CHECK(list_empty(&e->sessions));
+    for (struct list *it; (it = list_pop_front(&e->waiting));) /* answers that never came */
+        session_free(list_entry(it, struct session, here));
     resp_channels_free(e->channels);
     resp_knobs_free(e->knobs);
     free(e);

@@ -35,7 +35,8 @@ struct errand {
 
 struct meters;
 struct errands *errands_new(void);
-void errands_free(struct errands *e); /* after the sessions; NULL is fine */
+/* After the sessions; those that are closed and wait for answers are freed, too. NULL is fine. */
+void errands_free(struct errands *e);
 /* What the sessions of this thread count; of the thread's. */
 struct meters *errands_meters(struct errands *e);
 /* Find what to run by the kind. False: there is no such kind, or what came from another node does

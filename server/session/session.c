@@ -37,7 +37,7 @@ static void session_arrive(struct session *s, const struct session_ports *ports)
 
 static void session_leave(struct session *s)
 {
-    if (!list_empty(&s->here))
+    if (!list_empty(&s->here) && !s->closed)
         s->meters->doors[s->meter / METER_OPERATIONS].sessions--;
     list_remove(&s->here);
 }
@@ -311,9 +311,10 @@ void session_close(struct session *s)
         session_free(s);
         return;
     }
+    session_leave(s);
     s->closed = true;
     s->sent = 0;
-    session_leave(s);
+    list_push_back(&s->ports->errands->waiting, &s->here);
     if (s->door->release)
         s->door->release(s);
     buf_release(&s->out);

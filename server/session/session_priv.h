@@ -57,7 +57,7 @@ struct session {
     struct session_limits limits;
     struct session_peer peer;
     void *owner;
-    struct list here;   /* in errands.sessions of its thread, or linked to itself */
+    struct list here;   /* in errands.sessions (or .waiting) of its thread, or linked to itself */
     bool closed;        /* the connection is gone: answers are dropped */
     uint32_t in_flight; /* ops, admin requests, errands; parts of collectors included */
     size_t collected;   /* bytes of values in collectors */
@@ -100,6 +100,7 @@ void resp_knobs_free(struct resp_knobs *k);
 struct errands {
     struct meters meters;
     struct list sessions; /* that are alive on this thread */
+    struct list waiting;  /* that are closed, and still wait for answers */
     uint64_t clients;     /* Redis clients there were on this thread so far */
     struct slow_request slow[SLOWLOG_LEN];
     uint64_t slow_first, slow_next; /* numbers of those that are kept */
