@@ -54,6 +54,7 @@ LIB_SRC := $(sort $(wildcard client/lib/*.c))
 LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o
 LIB_PIC := $(LIB_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
 CTL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard client/gridctl/*.c)))
+SERVER_EXAMPLES := $(patsubst server/examples/%.c,$(BUILD)/server-examples/%,$(sort $(wildcard server/examples/*.c)))
 EXAMPLES := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard client/examples/*.c)))
 
 .PHONY: all
@@ -83,10 +84,15 @@ $(BUILD)/libgridd.so: $(EMBED_PIC)
 	$(CC) $(LDFLAGS) -shared -Wl,-soname,libgridd.so.0 -o $@ $^ $(SERVER_LIBS)
 
 .PHONY: examples
-examples: $(EXAMPLES)
+examples: $(EXAMPLES) $(SERVER_EXAMPLES)
 $(BUILD)/examples/%: client/examples/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
+
+$(BUILD)/server-examples/%: server/examples/%.c $(BUILD)/libgridd.so $(BUILD)/libgridclient.a
+	@mkdir -p $(@D)
+	ln -sf libgridd.so $(BUILD)/libgridd.so.0
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $^ $(CLIENT_LIBS)
 
 # --- compiling -------------------------------------------------------------------------------
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto

@@ -47,26 +47,29 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
-MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man5/gridd.conf.5 man7/gridd-http.7 man7/gridd-modules.7 man8/gridd.8
+MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man3/gridd.h.3 man5/gridd.conf.5 man7/gridd-http.7 \
+             man7/gridd-modules.7 man8/gridd.8
 MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
-             $(LIBDIR)/libgridclient.a $(LIBDIR)/libgridclient.so $(LIBDIR)/libgridclient.so.0 \
-             $(LIBDIR)/pkgconfig/gridclient.pc $(DESTDIR)$(PREFIX)/include/grid.h \
+             $(foreach l,gridclient gridd,$(LIBDIR)/lib$(l).a $(LIBDIR)/lib$(l).so $(LIBDIR)/lib$(l).so.0) \
+             $(LIBDIR)/pkgconfig/gridclient.pc $(LIBDIR)/pkgconfig/gridd.pc \
+             $(DESTDIR)$(PREFIX)/include/grid.h $(DESTDIR)$(PREFIX)/include/gridd.h \
              $(LIBDIR)/systemd/system/gridd.service $(LIBDIR)/sysusers.d/gridd.conf \
              $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%) \
              $(MONITORING:conf/%=$(SHARE)/gridd/%)
 # An existing gridd.conf is never touched.
 install: all
 	install -D -t $(BIN) $(BUILD)/gridd $(BUILD)/gridctl
-	install -D -m 644 -t $(LIBDIR) $(BUILD)/libgridclient.a
-	install -D $(BUILD)/libgridclient.so $(LIBDIR)/libgridclient.so.0
-	ln -sf libgridclient.so.0 $(LIBDIR)/libgridclient.so
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h
+	install -D -m 644 -t $(LIBDIR) $(BUILD)/libgridclient.a $(BUILD)/libgridd.a
+	for l in gridclient gridd; do install -D $(BUILD)/lib$$l.so $(LIBDIR)/lib$$l.so.0 && \
+	    ln -sf lib$$l.so.0 $(LIBDIR)/lib$$l.so || exit 1; done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h server/gridd.h
 	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
 	install -D -m 644 -t $(SHARE)/gridd/monitoring $(MONITORING)
 	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf
 	install -d $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system $(addprefix $(MAN)/man,1 3 5 7 8) $(CONF)
 	$(FILL) client/gridclient.pc.in >$(LIBDIR)/pkgconfig/gridclient.pc
+	$(FILL) server/gridd.pc.in >$(LIBDIR)/pkgconfig/gridd.pc
 	$(FILL) conf/systemd/gridd.service >$(LIBDIR)/systemd/system/gridd.service
 	for page in $(MAN_PAGES); do \
 	    $(FILL) $$(ls client/man/$${page##*/} conf/man/$${page##*/} 2>/dev/null) >$(MAN)/$$page; done
@@ -88,7 +91,7 @@ coverage-table: all unit $(FUZZ_REPLAY)
 
 help:
 	@sed -n 's/^#? //p' scripts/house.mk
-#? make             build/gridd, build/gridctl, build/libgridclient.{a,so}; CC=clang WERROR=-Werror BUILD=folder
+#? make             build/gridd, build/gridctl, build/lib{gridclient,gridd}.{a,so}; CC=clang WERROR=-Werror BUILD=folder
 #? make test        install what is missing, build, run all tests; SAN=address,undefined or SAN=thread, COVERAGE=1
 #? make unit-ROOM   the unit tests of one room; make fuzz-replay
 #? make e2e         real processes, a few stories of a grid under faults (root, iptables) among them
