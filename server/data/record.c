@@ -45,17 +45,25 @@ enum { KINDS = sizeof shapes / sizeof *shapes };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+size_t record_session_size_max(const struct record_session *s)
+{
+    return SESSION_BYTES_MAX + s->answer.len;
+}
+
+size_t effect_size_max(const struct effect *e)
+{
+    return EFFECT_BYTES_MAX + e->key.len + e->affinity.len + e->value.len;
+}
+
 size_t record_size_max(const struct record *r)
 {
-    size_t n = HEAD_BYTES_MAX + (r->has_session ? SESSION_BYTES_MAX + r->session.answer.len : 0);
-    for (size_t i = 0; i < r->effects_len; i++) {
-        const struct effect *e = &r->effects[i];
-        n += EFFECT_BYTES_MAX + e->key.len + e->affinity.len + e->value.len;
-    }
+    size_t n = HEAD_BYTES_MAX + (r->has_session ? record_session_size_max(&r->session) : 0);
+    for (size_t i = 0; i < r->effects_len; i++)
+        n += effect_size_max(&r->effects[i]);
     return n;
 }
 
-static uint8_t *session_write(uint8_t *p, const struct record_session *s)
+uint8_t *record_session_write(uint8_t *p, const struct record_session *s)
 {
     memcpy(p, s->id.bytes, SESSION_ID_BYTES);
     p = write_varint(p + SESSION_ID_BYTES, s->number);
@@ -65,7 +73,7 @@ static uint8_t *session_write(uint8_t *p, const struct record_session *s)
     return s->answer.len ? write_slice(p, s->answer) : p;
 }
 
-static uint8_t *effect_write(uint8_t *p, const struct effect *e)
+uint8_t *effect_write(uint8_t *p, const struct effect *e)
 {
     const struct shape *shape = &shapes[e->kind];
     unsigned flags = e->created ? EFFECT_CREATED : 0;
@@ -100,7 +108,7 @@ void record_encode(const struct record *r, struct buf *out)
     p = write_u64(p, r->version);
     p = write_u64(p, r->time_ms);
     if (r->has_session)
-        p = session_write(p, &r->session);
+        p = record_session_write(p, &r->session);
     p = write_varint(p, r->effects_len);
     for (size_t i = 0; i < r->effects_len; i++)
         p = effect_write(p, &r->effects[i]);
@@ -132,7 +140,8 @@ static bool value_well(const struct effect *e)
                                   : value_valid(e->type, e->value);
 }
 
-static void effect_read(struct reader *r, struct effect *e)
+/* Its values are not looked at. */
+static void effect_parse(struct reader *r, struct effect *e)
 {
     unsigned head = read_u8(r), kind = head & 15, flags = head >> 4;
     if (kind == 0 || kind >= KINDS || flags & ~(unsigned)shapes[kind].may ||
@@ -152,9 +161,50 @@ static void effect_read(struct reader *r, struct effect *e)
         e->value = read_slice(r, 0, UINT32_MAX - 1);
     e->deadline = flags & EFFECT_HAS_DEADLINE ? read_u64(r) : 0;
     e->number = shapes[kind].number ? read_u64(r) : 0;
-    if ((flags & EFFECT_HAS_TYPE && !e->type) || (flags & EFFECT_HAS_DEADLINE && !e->deadline) ||
-        (!r->bad && shapes[kind].value && !value_well(e)))
+    if ((flags & EFFECT_HAS_TYPE && !e->type) || (flags & EFFECT_HAS_DEADLINE && !e->deadline))
         r->bad = true;
+}
+
+static void effect_read(struct reader *r, struct effect *e)
+{
+    effect_parse(r, e);
+    if (!r->bad && shapes[e->kind].value && !value_well(e))
+        r->bad = true;
+}
+
+static struct reader reader_of(struct slice in)
+{
+    return (struct reader){in.data, in.data + in.len, false};
+}
+
+void record_session_get(struct slice written, struct record_session *ret_session)
+{
+    struct reader r = reader_of(written);
+    *ret_session = (struct record_session){.number = 0};
+    session_read(&r, ret_session, false);
+    if (read_left(&r))
+        ret_session->answer = read_slice(&r, 1, SESSION_ANSWER_MAX);
+    CHECK(!r.bad && !read_left(&r));
+}
+
+void effect_get(struct slice written, struct effect *ret_effect)
+{
+    struct reader r = reader_of(written);
+    effect_parse(&r, ret_effect);
+    CHECK(!r.bad && !read_left(&r));
+}
+
+enum effect_kind effect_kind_of(struct slice written)
+{
+    return (enum effect_kind)(*written.data & 15);
+}
+
+struct slice effect_key(struct slice written)
+{
+    struct reader r = reader_of(written);
+    read_u8(&r);
+    read_varint(&r, UINT16_MAX);
+    return read_slice(&r, 1, KEY_BYTES_MAX);
 }
 
 /* Whether the record may have such an effect there. */
@@ -184,7 +234,7 @@ static void head_read(struct reader *r, struct record *rec)
 
 bool record_peek(struct slice in, struct record *ret_record)
 {
-    struct reader r = {in.data, in.data + in.len, false};
+    struct reader r = reader_of(in);
     *ret_record = (struct record){.effects = NULL};
     if (in.len)
         head_read(&r, ret_record);
@@ -193,7 +243,7 @@ bool record_peek(struct slice in, struct record *ret_record)
 
 bool record_glance(struct slice in, struct record *ret_record, struct effect *ret_first)
 {
-    struct reader r = {in.data, in.data + in.len, false};
+    struct reader r = reader_of(in);
     *ret_record = (struct record){.effects = NULL};
     *ret_first = (struct effect){.key = {NULL, 0}};
     head_read(&r, ret_record);
@@ -212,7 +262,7 @@ enum grid_err record_decode(struct slice in, struct effect *effects, size_t effe
 {
     if (!in.len)
         return GRID_ECORRUPT;
-    struct reader r = {in.data, in.data + in.len, false};
+    struct reader r = reader_of(in);
     struct record rec = {.effects = effects};
     head_read(&r, &rec);
     rec.effects_len = (size_t)read_varint(&r, RECORD_EFFECTS_MAX);

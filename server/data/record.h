@@ -121,9 +121,13 @@ static inline bool effect_has_key(const struct effect *e)
     return e->kind <= EFFECT_ADOPT && e->kind != EFFECT_SESSION_END;
 }
 /* It changes what must be there. */
+static inline bool effect_kind_changes(enum effect_kind kind)
+{
+    return kind == EFFECT_EDIT || kind == EFFECT_DEADLINE;
+}
 static inline bool effect_changes(const struct effect *e)
 {
-    return e->kind == EFFECT_EDIT || e->kind == EFFECT_DEADLINE;
+    return effect_kind_changes(e->kind);
 }
 static inline bool record_wipes(const struct record *r)
 {
@@ -150,5 +154,17 @@ bool record_peek(struct slice in, struct record *ret_record);
 bool record_glance(struct slice in, struct record *ret_record, struct effect *ret_first);
 /* Upper bound of the bytes record_encode() will add. */
 size_t record_size_max(const struct record *r);
+
+/* An effect, or the session, by itself as it is in a record, for who keeps some: to memory of at
+ * least so many bytes; the end. A session begins with its id. */
+size_t effect_size_max(const struct effect *e);
+size_t record_session_size_max(const struct record_session *s);
+uint8_t *effect_write(uint8_t *to, const struct effect *e);
+uint8_t *record_session_write(uint8_t *to, const struct record_session *s);
+/* Of what those wrote; values are not looked at again. Slices borrow. */
+void effect_get(struct slice written, struct effect *ret_effect);
+void record_session_get(struct slice written, struct record_session *ret_session);
+enum effect_kind effect_kind_of(struct slice written);
+struct slice effect_key(struct slice written); /* of one that has a key */
 
 #endif

@@ -15,9 +15,10 @@ enum {
     RETRY_MS = 1000,
     REST_MS = 10000,
     RATE_RECORDS_MIN = 1000,
-    FOLD_BYTES_MIN = 64 << 20, /* of a transaction, which keeps its records in memory */
+    FOLD_BYTES_MIN = 16 << 20, /* of a transaction, which keeps its records in memory */
     FOLD_BYTES_MAX = 256 << 20,
-    CHANGE_BYTES = 128, /* of a short record */
+    FOLD_SHARE = 4,    /* of the shard's memory */
+    CHANGE_BYTES = 64, /* of a short record */
 };
 
 void folding_wake(struct worker *w)
@@ -157,14 +158,19 @@ static void fold_begin(struct round *r)
     r->upto = foldable(r->w);
 }
 
-/* What starts a checkpoint goes into one transaction, if it may: each page is written once. */
+static uint64_t clamp(uint64_t n, uint64_t min, uint64_t max)
+{
+    return n < min ? min : n > max ? max : n;
+}
+
+/* What starts a checkpoint goes into one transaction, if memory allows: pages are written once. */
 static struct checkpoint_limits fold_limits(const struct round *r)
 {
     struct checkpoint_limits limits = r->limits;
-    int64_t bytes = catalog_setting(r->catalog, SETTING_checkpoint_bytes);
-    limits.bytes_max = bytes < FOLD_BYTES_MIN   ? (size_t)FOLD_BYTES_MIN
-                       : bytes > FOLD_BYTES_MAX ? (size_t)FOLD_BYTES_MAX
-                                                : (size_t)bytes;
+    const struct node *node = r->w->node;
+    uint64_t share = clamp(node->memory_bytes / node->shards / FOLD_SHARE, 0, FOLD_BYTES_MAX);
+    uint64_t bytes = (uint64_t)catalog_setting(r->catalog, SETTING_checkpoint_bytes);
+    limits.bytes_max = (size_t)clamp(bytes < share ? bytes : share, FOLD_BYTES_MIN, FOLD_BYTES_MAX);
     limits.changes_max = limits.bytes_max / CHANGE_BYTES;
     return limits;
 }

@@ -79,7 +79,7 @@ enum grid_err checkpoint_run(struct checkpoint *cp, struct wal_reader *reader, u
                              const struct checkpoint_limits *limits,
                              struct checkpoint_report *report);
 
-/* Give back the memory that checkpoint_run() keeps for its next transaction (some three times the
+/* Give back the memory that checkpoint_run() keeps for its next transaction (up to twice the
  * bytes of the largest): no more will come for a while. */
 void checkpoint_rest(struct checkpoint *cp);
 

@@ -6,13 +6,12 @@
  * transaction; what it keeps is in memory that the next one uses again. Heads are read when a
  * partition is first met. Records of a damaged partition are folded in like others: what is
  * readable is kept for the operator who gives the rest up. */
-#include "store/checkpoint_priv.h"
+#include "store/notes_priv.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/prefetch.h"
 #include "data/fields.h"
-#include "data/sessions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,16 +27,6 @@ enum {
 /* What hangs on a partition besides its head. */
 static const enum kv_table wiped_tables[] = {KV_ENTRIES, KV_PARTS, KV_SESSIONS};
 
-/* What a record did to one session. */
-struct folded {
-    uint32_t place; /* context, partition */
-    bool end;       /* what was before is nothing, or `stored` */
-    bool changed;   /* by `change` */
-    struct session_id id;
-    struct slice stored;
-    struct session_change change;
-};
-
 struct fold_head {
     uint32_t key; /* context, partition */
     bool used;
@@ -51,21 +40,17 @@ struct fold {
     struct kv *kv;
     const struct checkpoint_limits *limits;
     struct kv_txn *txn;
-    struct change *changes;
-    size_t changes_len, changes_cap;
-    size_t common; /* bytes that the keys of all changes begin with */
-    struct folded *sessions;
-    size_t sessions_len, sessions_cap;
-    struct sorted *sorted;
-    size_t sorted_cap;
+    struct notes changes, sessions;
     struct fold_head *heads; /* by hash, linear probing */
     size_t heads_len, heads_cap;
-    struct kept payloads;
+    struct kept kept; /* what they note */
     struct effect *effects;
     struct rows rows;
     struct bases bases;
-    const struct change **run; /* changes of one key */
+    struct change *run; /* changes of one key */
     size_t run_cap;
+    struct session_change *session_run; /* of one session */
+    size_t session_run_cap;
     uint64_t parts_place; /* where the last change was; UINT64_MAX: nowhere */
     bool parts_there;     /* and whether entries there have parts */
     uint64_t lsn;
@@ -77,13 +62,13 @@ struct fold {
 /* Ready for another transaction: its memory stays. */
 static void fold_clear(struct fold *f)
 {
-    kept_clear(&f->payloads);
+    kept_clear(&f->kept);
     for (size_t i = 0; i < f->heads_cap; i++)
         head_row_release(&f->heads[i].row);
     if (f->heads_cap)
         memset(f->heads, 0, f->heads_cap * sizeof *f->heads);
     bases_clear(&f->bases);
-    f->heads_len = f->changes_len = f->sessions_len = 0;
+    f->heads_len = f->changes.len = f->sessions.len = 0;
     f->records = 0;
 }
 
@@ -92,15 +77,15 @@ void fold_free(struct fold *f)
     if (!f)
         return;
     fold_clear(f);
-    kept_release(&f->payloads);
-    free(f->changes);
-    free(f->sessions);
-    free(f->sorted);
+    kept_release(&f->kept);
+    notes_release(&f->changes);
+    notes_release(&f->sessions);
     free(f->heads);
     free(f->effects);
     rows_release(&f->rows);
     free(f->bases.slots);
     free(f->run);
+    free(f->session_run);
     free(f);
 }
 
@@ -174,15 +159,6 @@ static bool alive(const struct fold *f, uint32_t context, uint32_t cache)
     return !f->limits->alive || f->limits->alive(f->limits->ctx, context, cache);
 }
 
-static struct folded *session_add(struct fold *f, const struct record *r)
-{
-    f->sessions = array_grow(f->sessions, f->sessions_len, &f->sessions_cap, sizeof *f->sessions);
-    struct folded *s = &f->sessions[f->sessions_len];
-    *s = (struct folded){.place = r->context << 16 | r->partition};
-    f->sessions_len++;
-    return s;
-}
-
 static void count_effect(struct head_row *h, const struct effect *e)
 {
     uint64_t *count = head_row_count(h, e->cache);
@@ -190,20 +166,6 @@ static void count_effect(struct head_row *h, const struct effect *e)
         *count += e->created;
     else if (!effect_changes(e) && *count)
         --*count;
-}
-
-static void common_shorten(struct fold *f, struct slice key)
-{
-    if (!f->changes_len) {
-        f->common = key.len;
-        return;
-    }
-    struct slice first = f->changes[0].effect.key;
-    size_t n = f->common < key.len ? f->common : key.len;
-    if (memcmp(first.data, key.data, n) != 0)
-        for (n = 0; first.data[n] == key.data[n];)
-            n++;
-    f->common = n;
 }
 
 /* Before anything of the record is gathered: it may fail. */
@@ -238,27 +200,24 @@ static enum grid_err counts_look(struct fold *f, struct fold_head *h)
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
 }
 
+static uint64_t place_of(const struct record *r, uint32_t cache)
+{
+    return (uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | cache;
+}
+
 static void gather_effect(struct fold *f, struct fold_head *h, const struct record *r,
                           const struct effect *e)
 {
-    if (e->kind == EFFECT_SESSION_END || e->kind == EFFECT_SESSION) {
-        struct folded *s = session_add(f, r);
-        s->end = true;
-        s->stored = e->value;
-        memcpy(s->id.bytes, e->key.data, SESSION_ID_BYTES);
-        return;
-    }
+    if (e->kind == EFFECT_SESSION_END || e->kind == EFFECT_SESSION)
+        note_session_end(&f->sessions, &f->kept, place_of(r, 0), e);
     if (e->kind == EFFECT_COPIED)
         h->row.copying = false;
     if (!effect_has_key(e) || !alive(f, r->context, e->cache))
         return;
     if (!h->looked)
         count_effect(&h->row, e);
-    f->changes = array_grow(f->changes, f->changes_len, &f->changes_cap, sizeof *f->changes);
-    common_shorten(f, e->key);
-    f->changes[f->changes_len++] =
-        (struct change){(uint64_t)r->context << 32 | (uint64_t)r->partition << 16 | e->cache,
-                        e->kind == EFFECT_ADOPT ? e->number : r->version, *e};
+    note_change(&f->changes, &f->kept, place_of(r, e->cache),
+                e->kind == EFFECT_ADOPT ? e->number : r->version, e);
 }
 
 static bool record_sane(const struct record *r, const struct wal_item *item)
@@ -274,27 +233,13 @@ static bool record_sane(const struct record *r, const struct wal_item *item)
     return true;
 }
 
-/* Forget what was gathered of a partition. */
-static void gathered_forget(struct fold *f, uint32_t place)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < f->changes_len; i++)
-        if (f->changes[i].place >> 16 != place)
-            f->changes[n++] = f->changes[i];
-    f->changes_len = n;
-    n = 0;
-    for (size_t i = 0; i < f->sessions_len; i++)
-        if (f->sessions[i].place != place)
-            f->sessions[n++] = f->sessions[i];
-    f->sessions_len = n;
-}
-
 /* Nothing is left of a partition, its damage neither; a copy follows. */
 static enum grid_err place_wipe(struct fold *f, struct fold_head *h)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
     struct slice prefix = head_key(bytes, h->key >> 16, (uint16_t)h->key);
-    gathered_forget(f, h->key);
+    notes_forget(&f->changes, h->key);
+    notes_forget(&f->sessions, h->key);
     enum grid_err err = GRID_OK;
     for (size_t i = 0; i < sizeof wiped_tables / sizeof *wiped_tables && !err; i++)
         err = rows_wipe(f->kv, f->txn, wiped_tables[i], prefix);
@@ -313,7 +258,7 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
     enum grid_err err = head_of(f, item->context, item->partition, &head);
     if (err)
         return err;
-    err = record_decode(kept_copy(&f->payloads, item->payload), f->effects, RECORD_EFFECTS_MAX, &r);
+    err = record_decode(item->payload, f->effects, RECORD_EFFECTS_MAX, &r);
     if (err || !record_sane(&r, item)) {
         head_lost(head, item->known);
         return GRID_OK;
@@ -337,66 +282,21 @@ static enum grid_err gather(struct fold *f, const struct wal_item *item)
         gather_effect(f, head, &r, &r.effects[i]);
     if (!r.has_session)
         return GRID_OK;
-    struct folded *s = session_add(f, &r);
-    s->id = r.session.id;
-    s->changed = true;
-    s->change = (struct session_change){r.session, r.version, r.time_ms};
+    struct session_change change = {r.session, r.version, r.time_ms};
+    note_session(&f->sessions, &f->kept, place_of(&r, 0), &change);
     return GRID_OK;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* As much again is behind it, to sort with. */
-static struct sorted *sorted_room(struct fold *f, size_t len)
+static uint32_t context_of(const struct note *n)
 {
-    if (len > f->sorted_cap) {
-        f->sorted = xrealloc(f->sorted, 2 * len, sizeof *f->sorted);
-        f->sorted_cap = len;
-    }
-    return f->sorted;
+    return (uint32_t)(n->place >> 32);
 }
 
-/* The first 8 bytes as a number; what is missing counts as 0. */
-static uint64_t start_of(const uint8_t *data, size_t len)
+static uint16_t partition_of(const struct note *n)
 {
-    uint8_t bytes[8] = {0};
-    memcpy(bytes, data, len < sizeof bytes ? len : sizeof bytes);
-    return load_be64(bytes);
-}
-
-/* By place and key, in the order of the log. */
-static int change_order(const void *a, const void *b, void *ctx)
-{
-    const struct sorted *x = a, *y = b;
-    const struct fold *f = ctx;
-    if (x->place != y->place)
-        return x->place < y->place ? -1 : 1;
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    int c = slice_cmp(f->changes[x->at].effect.key, f->changes[y->at].effect.key);
-    return c ? c : (x->at > y->at) - (x->at < y->at);
-}
-
-static void changes_sort(struct fold *f)
-{
-    struct sorted *to = sorted_room(f, f->changes_len);
-    for (size_t i = 0; i < f->changes_len; i++) {
-        const struct change *c = &f->changes[i];
-        uint64_t start = start_of(c->effect.key.data + f->common, c->effect.key.len - f->common);
-        to[i] = (struct sorted){c->place, start, (uint32_t)i};
-    }
-    if (f->changes_len)
-        sorted_sort(to, to + f->changes_len, f->changes_len, change_order, f);
-}
-
-static const struct change *change_at(const struct fold *f, const struct sorted *s)
-{
-    return &f->changes[s->at];
-}
-
-static bool same_key(const struct change *a, const struct change *b)
-{
-    return a->place == b->place && slice_eq(a->effect.key, b->effect.key);
+    return (uint16_t)(n->place >> 16);
 }
 
 /* A row of the partition cannot be read. */
@@ -442,125 +342,86 @@ static bool row_there(const struct fold *f, struct slice key)
 }
 
 /* The row of `key` is, or is not, there any more. */
-static enum grid_err row_count(struct fold *f, const struct change *c, struct slice key,
-                               bool before)
+static enum grid_err row_count(struct fold *f, const struct note *n, struct slice key, bool before)
 {
     struct fold_head *h;
-    enum grid_err err = head_of(f, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16), &h);
+    enum grid_err err = head_of(f, context_of(n), partition_of(n), &h);
     if (err || !h->looked)
         return err;
-    uint64_t *count = head_row_count(&h->row, (uint16_t)c->place);
+    uint64_t *count = head_row_count(&h->row, (uint16_t)n->place);
     bool after = row_there(f, key);
     if (after != before)
         *count += after ? 1 : *count ? UINT64_MAX : 0;
     return GRID_OK;
 }
 
-static bool looked(struct fold *f, const struct change *c)
+static bool looked(struct fold *f, const struct note *n)
 {
     struct fold_head *h;
-    return !head_of(f, (uint32_t)(c->place >> 32), (uint16_t)(c->place >> 16), &h) && h->looked;
+    return !head_of(f, context_of(n), partition_of(n), &h) && h->looked;
 }
 
-static enum grid_err run_write(struct fold *f, size_t n)
+/* What counts of the changes of a key is in f->run: so many. */
+static size_t run_read(struct fold *f, const struct note *notes, size_t n)
+{
+    size_t len = 0;
+    for (size_t i = note_base(notes, n); i < n; i++) {
+        f->run = array_grow(f->run, len, &f->run_cap, sizeof *f->run);
+        note_change_get(&notes[i], &f->run[len++]);
+    }
+    return len;
+}
+
+static enum grid_err run_write(struct fold *f, const struct note *notes, size_t n)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
-    const struct change *c = f->run[0];
-    uint32_t context = (uint32_t)(c->place >> 32);
-    uint16_t partition = (uint16_t)(c->place >> 16);
-    struct slice key = entry_key(bytes, context, partition, (uint16_t)c->place, c->effect.key);
-    enum grid_err err = parts_look(f, key, c->place);
-    bool look = looked(f, c), before = look && row_there(f, key);
+    size_t len = run_read(f, notes, n);
+    struct slice key = entry_key(bytes, context_of(notes), partition_of(notes),
+                                 (uint16_t)notes->place, f->run->effect.key);
+    enum grid_err err = parts_look(f, key, notes->place);
+    bool look = looked(f, notes), before = look && row_there(f, key);
     if (!err)
-        err = key_write(&f->rows, key, f->run, n, f->parts_there);
+        err = key_write(&f->rows, key, f->run, len, f->parts_there);
     if (!err && look)
-        err = row_count(f, c, key, before);
+        err = row_count(f, notes, key, before);
     if (err == GRID_ENOT_FOUND)
-        err = place_lacks(f, context, partition);
-    return err == GRID_ECORRUPT ? place_hurt(f, context, partition) : err;
+        err = place_lacks(f, context_of(notes), partition_of(notes));
+    return err == GRID_ECORRUPT ? place_hurt(f, context_of(notes), partition_of(notes)) : err;
 }
 
 /* In the order of the keys they lie anywhere: let those that come be on their way from memory. */
-static void changes_fetch(const struct fold *f, size_t i)
-{
-    if (i + 2 * AHEAD < f->changes_len) {
-        const char *later = (const char *)change_at(f, &f->sorted[i + 2 * AHEAD]);
-        prefetch(later);
-        prefetch(later + sizeof(struct change) - 1);
-    }
-    if (i + AHEAD < f->changes_len) {
-        const struct effect *e = &change_at(f, &f->sorted[i + AHEAD])->effect;
-        prefetch(e->key.data);
-        if (e->value.len)
-            prefetch(e->value.data + e->value.len - 1);
-    }
-}
-
 static enum grid_err changes_write(struct fold *f, uint64_t *changes)
 {
+    const struct notes *c = &f->changes;
     enum grid_err err = GRID_OK;
-    changes_sort(f);
+    notes_sort_changes(&f->changes);
     f->parts_place = UINT64_MAX;
-    for (size_t i = 0, n = 0; i < f->changes_len && !err; i++) {
-        changes_fetch(f, i);
-        const struct change *c = change_at(f, &f->sorted[i]);
-        f->run = array_grow(f->run, n, &f->run_cap, sizeof(struct change *));
-        f->run[n++] = c;
-        if (i + 1 < f->changes_len && same_key(c, change_at(f, &f->sorted[i + 1])))
-            continue;
-        err = run_write(f, n);
-        n = 0;
+    for (size_t i = 0, n; i < c->len && !err; i += n) {
+        for (n = 0; !n || (i + n < c->len && notes_same_key(c, i, i + n)); n++)
+            notes_fetch(c, i + n + AHEAD);
+        err = run_write(f, &c->items[i], n);
         ++*changes;
     }
     return err;
 }
 
-/* Two that begin alike may alternate: then each run of one is folded into its row for itself. */
-static int session_order(const void *a, const void *b, void *ctx)
-{
-    const struct sorted *x = a, *y = b;
-    (void)ctx;
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-static void sessions_sort(struct fold *f)
-{
-    struct sorted *to = sorted_room(f, f->sessions_len);
-    for (size_t i = 0; i < f->sessions_len; i++) {
-        const struct folded *s = &f->sessions[i];
-        to[i] = (struct sorted){s->place, start_of(s->id.bytes, SESSION_ID_BYTES), (uint32_t)i};
-    }
-    if (f->sessions_len)
-        sorted_sort(to, to + f->sessions_len, f->sessions_len, session_order, f);
-}
-
-static bool same_session(const struct folded *a, const struct folded *b)
-{
-    return a->place == b->place && memcmp(a->id.bytes, b->id.bytes, SESSION_ID_BYTES) == 0;
-}
-
 /* Fold all that happened to one session, after its last end, into its row. */
-static enum grid_err session_write(struct fold *f, const struct sorted *run, size_t n)
+static enum grid_err session_write(struct fold *f, const struct note *notes, size_t n)
 {
     uint8_t bytes[KV_KEY_BYTES_MAX];
-    const struct folded *first = &f->sessions[run->at];
-    struct slice key = session_key(bytes, first->place >> 16, (uint16_t)first->place, &first->id);
     struct slice row, stored = {NULL, 0};
-    struct session_change *changes = xcalloc(n, sizeof *changes);
     size_t len = 0;
     bool ended = false;
     for (size_t i = 0; i < n; i++) {
-        const struct folded *s = &f->sessions[run[i].at];
-        ended |= s->end;
-        if (s->end) {
-            stored = s->stored;
-            len = 0;
-        }
-        if (s->changed)
-            changes[len++] = s->change;
+        f->session_run =
+            array_grow(f->session_run, len, &f->session_run_cap, sizeof *f->session_run);
+        bool changed = note_session_get(&notes[i], &f->session_run[len], &stored);
+        ended |= !changed;
+        len = changed ? len + 1 : 0;
     }
+    struct session_id id;
+    note_session_id(notes, &id);
+    struct slice key = session_key(bytes, context_of(notes), partition_of(notes), &id);
     enum grid_err err = ended ? GRID_OK : f->kv->ops->get(f->txn, KV_SESSIONS, key, &row);
     if (!err && !ended)
         err = row_open(key, row, &stored);
@@ -568,7 +429,7 @@ static enum grid_err session_write(struct fold *f, const struct sorted *run, siz
         err = GRID_OK;
     if (!err && (len || stored.len)) {
         row_begin(&f->rows.row);
-        err = sessions_fold(stored, changes, len, &f->rows.row);
+        err = sessions_fold(stored, f->session_run, len, &f->rows.row);
         if (!err) {
             row_seal(key, &f->rows.row);
             err = f->kv->ops->put(f->txn, KV_SESSIONS, key, buf_slice(&f->rows.row));
@@ -577,31 +438,23 @@ static enum grid_err session_write(struct fold *f, const struct sorted *run, siz
         err = f->kv->ops->del(f->txn, KV_SESSIONS, key);
         err = err == GRID_ENOT_FOUND ? GRID_OK : err;
     }
-    free(changes);
     return err;
 }
 
-static void sessions_fetch(const struct fold *f, size_t i)
-{
-    if (i + AHEAD >= f->sessions_len)
-        return;
-    const char *later = (const char *)&f->sessions[f->sorted[i + AHEAD].at];
-    prefetch(later);
-    prefetch(later + sizeof(struct folded) - 1);
-}
-
+/* Two that begin alike may alternate: then each run of one is folded into its row for itself. */
 static enum grid_err sessions_write(struct fold *f, uint64_t *changes)
 {
+    const struct notes *s = &f->sessions;
     enum grid_err err = GRID_OK;
-    sessions_sort(f);
-    for (size_t i = 0, n; i < f->sessions_len && !err; i += n) {
-        const struct sorted *run = &f->sorted[i];
-        const struct folded *first = &f->sessions[run->at];
-        for (n = 1; i + n < f->sessions_len && same_session(first, &f->sessions[run[n].at]); n++)
-            sessions_fetch(f, i + n);
-        err = session_write(f, run, n);
+    notes_sort(&f->sessions, NULL);
+    for (size_t i = 0, n; i < s->len && !err; i += n) {
+        const struct note *first = &s->items[i];
+        for (n = 0; !n || (i + n < s->len && note_same_session(first, &first[n])); n++)
+            if (i + n + AHEAD < s->len)
+                prefetch(first[n + AHEAD].what);
+        err = session_write(f, first, n);
         if (err == GRID_ECORRUPT)
-            err = place_hurt(f, first->place >> 16, (uint16_t)first->place);
+            err = place_hurt(f, context_of(first), partition_of(first));
         ++*changes;
     }
     return err;
@@ -697,8 +550,8 @@ static enum grid_err gather_some(struct fold *f, struct wal_reader *reader,
     size_t bytes_max = f->limits->bytes_max ? f->limits->bytes_max : BYTES_DEFAULT;
     struct wal_item item;
     enum grid_err err = GRID_OK;
-    while (!err && f->changes_len < changes_max && f->sessions_len < changes_max &&
-           f->payloads.bytes < bytes_max && f->bases.bytes / BASES_SHARE < bytes_max) {
+    while (!err && f->changes.len < changes_max && f->sessions.len < changes_max &&
+           f->kept.bytes < bytes_max && f->bases.bytes / BASES_SHARE < bytes_max) {
         err = wal_reader_next(reader, why, &item);
         if (err)
             break;

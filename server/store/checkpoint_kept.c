@@ -1,12 +1,12 @@
 /* checkpoint_kept.c - the memory of a fold's transaction. What one needed the next one needs again:
  * it is not given back and taken anew, for the system clears what it gives. */
-#include "store/checkpoint_priv.h"
+#include "store/notes_priv.h"
 
 #include "base/alloc.h"
 
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 1 << 20 };
+enum { BLOCK_BYTES = 1 << 20, ALIGN = 8 };
 
 void *array_grow(void *p, size_t len, size_t *cap, size_t bytes)
 {
@@ -16,9 +16,10 @@ void *array_grow(void *p, size_t len, size_t *cap, size_t bytes)
     return xrealloc(p, *cap, bytes);
 }
 
-static uint8_t *large_new(struct kept *k, size_t len)
+static void *large_new(struct kept *k, size_t len)
 {
     k->large = array_grow(k->large, k->large_len, &k->large_cap, sizeof(uint8_t *));
+    k->taken_large = true;
     return k->large[k->large_len++] = xalloc(len);
 }
 
@@ -32,24 +33,32 @@ static void block_begin(struct kept *k)
     k->left = BLOCK_BYTES;
 }
 
-static uint8_t *small_new(struct kept *k, size_t len)
+void *kept_room(struct kept *k, size_t len)
 {
+    if (len > BLOCK_BYTES)
+        return large_new(k, len);
+    k->taken_large = false;
     if (len > k->left)
         block_begin(k);
-    uint8_t *at = k->blocks[k->blocks_len - 1] + BLOCK_BYTES - k->left;
-    k->left -= len;
-    return at;
+    return k->blocks[k->blocks_len - 1] + BLOCK_BYTES - k->left;
 }
 
-struct slice kept_copy(struct kept *k, struct slice payload)
+void kept_take(struct kept *k, size_t len)
 {
-    if (!payload.len)
-        return payload;
-    uint8_t *copy =
-        payload.len > BLOCK_BYTES ? large_new(k, payload.len) : small_new(k, payload.len);
-    memcpy(copy, payload.data, payload.len);
-    k->bytes += payload.len;
-    return slice_make(copy, payload.len);
+    size_t whole = (len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    k->bytes += whole;
+    if (!k->taken_large)
+        k->left -= whole;
+}
+
+struct slice kept_copy(struct kept *k, struct slice bytes)
+{
+    if (!bytes.len)
+        return bytes;
+    uint8_t *copy = kept_room(k, bytes.len);
+    memcpy(copy, bytes.data, bytes.len);
+    kept_take(k, bytes.len);
+    return slice_make(copy, bytes.len);
 }
 
 void kept_clear(struct kept *k)

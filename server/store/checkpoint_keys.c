@@ -102,12 +102,12 @@ static struct entry_row base_of(const struct effect *e)
 }
 
 /* The deadline is changed, edits are collected. */
-static enum grid_err changes_sort_out(struct checkpoint_entry *e, const struct change *const *run,
+static enum grid_err changes_sort_out(struct checkpoint_entry *e, const struct change *run,
                                       size_t n, struct slice *edits, size_t *ret_edits)
 {
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
-        const struct effect *change = &run[i]->effect;
+        const struct effect *change = &run[i].effect;
         if (change->kind == EFFECT_DEADLINE)
             e->deadline = change->deadline;
         else if (change->type == e->type)
@@ -133,7 +133,7 @@ static enum grid_err whole_edit(struct rows *r, struct checkpoint_entry *e,
 
 /* Changes that build on `row`. `had_parts`: as for entry_write(). */
 static enum grid_err changes_apply(struct rows *r, struct slice key, struct entry_row *row,
-                                   const struct change *const *run, size_t n, bool had_parts)
+                                   const struct change *run, size_t n, bool had_parts)
 {
     struct slice *edits = xcalloc(n + 1, sizeof *edits);
     size_t len = 0;
@@ -146,15 +146,15 @@ static enum grid_err changes_apply(struct rows *r, struct slice key, struct entr
     return err || row->parts ? err : entry_write(r, key, &row->entry, had_parts);
 }
 
-enum grid_err key_write(struct rows *r, struct slice key, const struct change *const *run, size_t n,
+enum grid_err key_write(struct rows *r, struct slice key, const struct change *run, size_t n,
                         bool had_parts)
 {
     struct entry_row row;
     enum grid_err err = GRID_OK;
     size_t from = n;
-    while (from && effect_changes(&run[from - 1]->effect))
+    while (from && effect_changes(&run[from - 1].effect))
         from--;
-    const struct effect *base = from ? &run[from - 1]->effect : NULL;
+    const struct effect *base = from ? &run[from - 1].effect : NULL;
     if (base && !effect_puts(base))
         return from < n ? GRID_ENOT_FOUND : entry_remove(r, key, had_parts);
     if (base)
@@ -164,7 +164,7 @@ enum grid_err key_write(struct rows *r, struct slice key, const struct change *c
     had_parts &= base != NULL;
     if (err)
         return err;
-    row.entry.version = run[n - 1]->version;
+    row.entry.version = run[n - 1].version;
     return from < n ? changes_apply(r, key, &row, run + from, n - from, had_parts)
                     : entry_write(r, key, &row.entry, had_parts);
 }

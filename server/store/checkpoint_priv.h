@@ -3,6 +3,7 @@
 #define GRIDD_STORE_CHECKPOINT_PRIV_H
 
 #include "data/fields.h"
+
 #include "store/checkpoint.h"
 
 #include <endian.h>
@@ -139,15 +140,15 @@ enum grid_err parts_give_up(struct rows *r, struct slice prefix);
 
 /* What a record did to one key. */
 struct change {
-    uint64_t place; /* context, partition, cache */
     uint64_t version;
     struct effect effect;
 };
 
-/* All changes of one key, in the order of the log. GRID_ENOT_FOUND: what they build on is missing;
+/* The changes of one key, in the order of the log; those before the last that builds on nothing may
+ * be left out. GRID_ENOT_FOUND: what they build on is missing;
  * GRID_ECORRUPT: it is unreadable or of another type. */
 MUST_USE
-enum grid_err key_write(struct rows *r, struct slice key, const struct change *const *run, size_t n,
+enum grid_err key_write(struct rows *r, struct slice key, const struct change *run, size_t n,
                         bool had_parts);
 
 /* Rows that the changes of a transaction build on: it writes them, or their parts, besides its
@@ -162,37 +163,6 @@ MUST_USE
 enum grid_err bases_count(struct bases *b, const struct rows *r, struct slice key,
                           const struct effect *e);
 void bases_clear(struct bases *b);
-
-/* --- checkpoint_sort.c ------------------------------------------------------------------------ */
-
-/* Names a change, or what was done to a session: most comparisons are decided here. */
-struct sorted {
-    uint64_t place; /* context, partition, cache */
-    uint64_t start; /* of the key behind what all keys begin with, or of the id; big-endian */
-    uint32_t at;
-};
-typedef int sorted_order_fn(const void *a, const void *b, void *ctx);
-/* By place; within one by `order`, of struct sorted. `spare`: room for as many, not within them. */
-void sorted_sort(struct sorted *items, struct sorted *spare, size_t len, sorted_order_fn *order,
-                 void *ctx);
-
-/* --- checkpoint_kept.c: the memory of a transaction ------------------------------------------- */
-
-/* Payloads of its records. Clear with {0}. */
-struct kept {
-    uint8_t **blocks; /* those from blocks_len on are empty */
-    size_t blocks_len, blocks_made, blocks_cap;
-    size_t left;     /* bytes free at the end of the last */
-    uint8_t **large; /* payloads that are more than a block */
-    size_t large_len, large_cap;
-    size_t bytes; /* of all payloads */
-};
-struct slice kept_copy(struct kept *k, struct slice payload);
-void kept_clear(struct kept *k); /* the blocks stay */
-void kept_release(struct kept *k);
-
-/* Room for one more: the array, which may have moved. */
-void *array_grow(void *p, size_t len, size_t *cap, size_t bytes);
 
 /* --- checkpoint_fold.c ------------------------------------------------------------------------ */
 

@@ -1,37 +1,60 @@
-/* checkpoint_sort.c - the order of a fold: by place first, byte by byte, then each place for
- * itself, which is so little that it stays in the first cache. */
-#include "store/checkpoint_priv.h"
+/* checkpoint_sort.c - the order of a fold: by place, byte by byte; then each place for itself,
+ * which is so little that it stays in the first caches, by how its keys begin. What is alike stays
+ * in the order of the log. */
+#include "store/notes_priv.h"
+
+#include "base/alloc.h"
 
 #include <stdlib.h>
 
-enum { BYTE_VALUES = 256 };
+enum { BYTE_VALUES = 256, WORD_BITS = 64, FEW = 24 };
 
-/* By one byte of the place; what is alike stays in its order. */
-static void byte_sort(const struct sorted *from, struct sorted *to, size_t len, unsigned shift)
+static inline uint64_t word_of(const struct note *n, bool start)
+{
+    return start ? n->start : n->place;
+}
+
+static void byte_sort(const struct note *from, struct note *to, size_t len, bool start,
+                      unsigned shift)
 {
     size_t at[BYTE_VALUES] = {0};
     for (size_t i = 0; i < len; i++)
-        at[from[i].place >> shift & 0xff]++;
+        at[word_of(&from[i], start) >> shift & 0xff]++;
     for (size_t value = 0, before = 0; value < BYTE_VALUES; value++) {
         size_t n = at[value];
         at[value] = before;
         before += n;
     }
     for (size_t i = 0; i < len; i++)
-        to[at[from[i].place >> shift & 0xff]++] = from[i];
+        to[at[word_of(&from[i], start) >> shift & 0xff]++] = from[i];
 }
 
-static void places_sort(struct sorted *items, struct sorted *spare, size_t len)
+static void few_sort(struct note *items, size_t len, bool start)
+{
+    for (size_t i = 1; i < len; i++) {
+        struct note n = items[i];
+        size_t at = i;
+        for (; at && word_of(&items[at - 1], start) > word_of(&n, start); at--)
+            items[at] = items[at - 1];
+        items[at] = n;
+    }
+}
+
+static void word_sort(struct note *items, struct note *spare, size_t len, bool start)
 {
     uint64_t differ = 0;
-    struct sorted *from = items, *to = spare;
+    struct note *from = items, *to = spare;
+    if (len < FEW) {
+        few_sort(items, len, start);
+        return;
+    }
     for (size_t i = 1; i < len; i++)
-        differ |= items[i].place ^ items[0].place;
-    for (unsigned shift = 0; shift < 64; shift += 8) {
+        differ |= word_of(&items[i], start) ^ word_of(items, start);
+    for (unsigned shift = 0; shift < WORD_BITS; shift += 8) {
         if (!(differ >> shift & 0xff))
             continue;
-        byte_sort(from, to, len, shift);
-        struct sorted *swap = from;
+        byte_sort(from, to, len, start, shift);
+        struct note *swap = from;
         from = to;
         to = swap;
     }
@@ -39,15 +62,55 @@ static void places_sort(struct sorted *items, struct sorted *spare, size_t len)
         memcpy(items, from, len * sizeof *items);
 }
 
-void sorted_sort(struct sorted *items, struct sorted *spare, size_t len, sorted_order_fn *order,
-                 void *ctx)
+/* Two halves, both in order. */
+static void merge(struct note *items, struct note *spare, size_t half, size_t len,
+                  note_order_fn *order)
 {
-    places_sort(items, spare, len);
-    for (size_t i = 0, n; i < len; i += n) {
-        n = 1;
-        while (i + n < len && items[i + n].place == items[i].place)
-            n++;
-        if (n > 1)
-            qsort_r(items + i, n, sizeof *items, order, ctx);
+    memcpy(spare, items, half * sizeof *items);
+    size_t a = 0, b = half, at = 0;
+    while (a < half)
+        items[at++] = b < len && order(&items[b], &spare[a]) < 0 ? items[b++] : spare[a++];
+}
+
+static void order_sort(struct note *items, struct note *spare, size_t len, note_order_fn *order)
+{
+    if (len < 2)
+        return;
+    size_t half = len / 2;
+    order_sort(items, spare, half, order);
+    order_sort(items + half, spare, len - half, order);
+    if (order(&items[half], &items[half - 1]) < 0)
+        merge(items, spare, half, len, order);
+}
+
+/* How many from `items` on are alike. */
+static size_t alike(const struct note *items, size_t len, bool start)
+{
+    size_t n = 1;
+    while (n < len && word_of(&items[n], start) == word_of(items, start))
+        n++;
+    return n;
+}
+
+static void place_sort(struct note *items, struct note *spare, size_t len, note_order_fn *order)
+{
+    word_sort(items, spare, len, true);
+    for (size_t i = 0, n; order && i < len; i += n) {
+        n = alike(items + i, len - i, true);
+        order_sort(items + i, spare, n, order);
+    }
+}
+
+void notes_sort(struct notes *n, note_order_fn *order)
+{
+    if (n->len > n->spare_cap) {
+        free(n->spare);
+        n->spare = xcalloc(n->cap, sizeof *n->spare);
+        n->spare_cap = n->cap;
+    }
+    word_sort(n->items, n->spare, n->len, false);
+    for (size_t i = 0, len; i < n->len; i += len) {
+        len = alike(n->items + i, n->len - i, false);
+        place_sort(n->items + i, n->spare, len, order);
     }
 }

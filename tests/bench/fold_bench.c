@@ -92,11 +92,13 @@ static double thread_s(void)
 
 static void fold(struct bench *b, const char *what)
 {
+    static const struct checkpoint_limits whole = {.changes_max = SIZE_MAX,
+                                                   .bytes_max = SIZE_MAX / 8};
     struct checkpoint_report report;
     double cpu = thread_s();
     uint64_t at = clock_mono_ns();
     struct wal_reader *reader = wal_reader_new(b->wal, checkpoint_applied(b->checkpoint));
-    if (checkpoint_run(b->checkpoint, reader, b->lsn, NULL, &report))
+    if (checkpoint_run(b->checkpoint, reader, b->lsn, &whole, &report))
         die(report.text);
     wal_reader_free(reader);
     cpu = thread_s() - cpu;
