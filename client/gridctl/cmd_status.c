@@ -125,6 +125,7 @@ static json_t *json_node(const struct grid_node_info *node)
     json_object_set_new(j, "copies", json_u64(node->copies));
     json_object_set_new(j, "joining", json_u64(node->joining));
     json_object_set_new(j, "kept", json_u64(node->kept));
+    json_object_set_new(j, "level", json_u64(node->level));
     json_object_set_new(j, "labels", json_strings(node->labels, node->labels_len));
     json_object_set_new(j, "metrics", metrics);
     return j;
@@ -156,12 +157,22 @@ static void status_json(struct out *o, const struct grid_status *s, uint64_t rat
     json_object_set_new(j, "bytes_per_second", json_u64(rate));
     json_object_set_new(j, "misplaced", json_u64(s->misplaced));
     json_object_set_new(j, "rebalance_paused", json_boolean(s->rebalance_paused));
+    json_object_set_new(j, "level", json_u64(s->level));
     json_object_set_new(j, "nodes", nodes);
     json_dumpf(j, out_file(o), JSON_INDENT(2));
     putc('\n', out_file(o));
     json_decref(j);
 }
 
+static bool levels_differ(const struct grid_status *s)
+{
+    for (size_t i = 0; i < s->nodes_len; i++)
+        if (s->nodes[i].level != s->level)
+            return true;
+    return false;
+}
+
+/* In text, levels are shown where they differ. */
 static void print_nodes(struct out *o, const struct grid_status *s)
 {
     static const struct out_column text_columns[] = {
@@ -170,16 +181,17 @@ static void print_nodes(struct out *o, const struct grid_status *s)
         {"shards", OUT_NUMBER, false},    {"role", OUT_TEXT, false},
         {"primaries", OUT_NUMBER, false}, {"copies", OUT_NUMBER, false},
         {"joining", OUT_NUMBER, false},   {"version", OUT_TEXT, false},
-        {"labels", OUT_TEXT, false}};
+        {"labels", OUT_TEXT, false},      {"level", OUT_NUMBER, false}};
     static const struct out_column json_columns[] = {
         {"name", OUT_TEXT, false},        {"state", OUT_TEXT, false},
         {"address", OUT_TEXT, false},     {"uptime_ms", OUT_DURATION, false},
         {"shards", OUT_NUMBER, false},    {"role", OUT_TEXT, false},
         {"primaries", OUT_NUMBER, false}, {"copies", OUT_NUMBER, false},
         {"joining", OUT_NUMBER, false},   {"version", OUT_TEXT, false},
-        {"labels", OUT_TEXT, false},      {"id", OUT_TEXT, false}};
-    bool json = out_json(o);
-    out_begin(o, OUT_TABLE, json ? json_columns : text_columns, json ? 12 : 11);
+        {"labels", OUT_TEXT, false},      {"level", OUT_NUMBER, false},
+        {"id", OUT_TEXT, false}};
+    bool json = out_json(o), levels = json || levels_differ(s);
+    out_begin(o, OUT_TABLE, json ? json_columns : text_columns, json ? 13 : levels ? 12 : 11);
     for (size_t i = 0; i < s->nodes_len; i++) {
         const struct grid_node_info *node = &s->nodes[i];
         out_text(o, node->name);
@@ -196,6 +208,8 @@ static void print_nodes(struct out *o, const struct grid_status *s)
         out_number(o, node->joining);
         out_text(o, node->version);
         out_list(o, node->labels, 0, node->labels_len);
+        if (levels)
+            out_number(o, node->level);
         if (json)
             out_text(o, node->id);
     }

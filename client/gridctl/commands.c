@@ -83,7 +83,12 @@ const struct command commands[] = {
         .help = "health of the grid on one screen; exit 1 when it has problems",
         .run = cmd_status,
     },
-    {.path = "nodes", .help = "list the nodes", .run = cmd_nodes},
+    {
+        .path = "nodes",
+        .help = "list the nodes; while their feature levels differ, those, too "
+                "(gridd(8), Upgrading)",
+        .run = cmd_nodes,
+    },
     {
         .path = "top",
         .help = "live view of what the nodes do; q ends it",

@@ -394,6 +394,7 @@ struct grid_node_info {
     uint32_t number, primaries, copies, joining; /* partitions; number 0: it is alone */
     uint32_t kept; /* of copies: it is drained, and there are too few other nodes to take them */
     bool voter, leader;
+    uint32_t level; /* the highest feature level it knows; 0: its version tells none */
 };
 struct grid_status {
     char grid[GRID_NAME_BYTES];
@@ -412,6 +413,7 @@ struct grid_status {
     uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced;
     uint64_t unplaced; /* copies that contexts ask, and for which there are too few nodes */
     bool rebalance_paused;
+    uint32_t level; /* feature level that all nodes know: what needs a higher one is refused */
 };
 struct grid_function_info { /* of a module */
     char name[GRID_NAME_BYTES];

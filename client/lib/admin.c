@@ -156,6 +156,7 @@ static void take_node(struct heap *h, struct grid_node_info *to, const Grid__Nod
     to->copies = from->copies;
     to->joining = from->joining;
     to->kept = from->kept;
+    to->level = from->level;
     to->labels = take_texts(h, from->labels, from->n_labels);
     to->labels_len = from->n_labels;
     to->metrics = heap_take(h, from->n_metrics * sizeof *to->metrics);
@@ -204,6 +205,7 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
     s->bytes_left = from->bytes_left;
     s->misplaced = from->misplaced;
     s->rebalance_paused = from->rebalance_paused;
+    s->level = from->level;
     *(struct grid_status **)to = s;
     return GRID_OK;
 }

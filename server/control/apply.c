@@ -3,6 +3,7 @@
 #include "control/state_priv.h"
 
 #include "base/alloc.h"
+#include "control/level.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,16 @@ static void table_adopt(struct grid_state *s, const struct context_info *info, u
         grid_table_set(grid_state_table(s, info->id), i, &r);
 }
 
+static uint32_t lowest_level(const struct grid_command *c)
+{
+    uint32_t lowest = UINT32_MAX;
+    for (size_t i = 0; i < c->u.found.founders_len; i++) {
+        uint32_t level = node_info_level(&c->u.found.founders[i]);
+        lowest = level < lowest ? level : lowest;
+    }
+    return lowest;
+}
+
 static enum grid_err apply_found(struct apply *a)
 {
     const struct grid_command *c = a->c;
@@ -100,6 +111,7 @@ static enum grid_err apply_found(struct apply *a)
         grid_nodes_insert(s, &n);
     }
     const struct catalog *adopt = c->u.found.adopt;
+    s->level = lowest_level(c);
     grid_state_catalog_set(s, adopt ? catalog_copy(adopt) : catalog_new());
     for (size_t i = 0; i < s->catalog->contexts_len; i++) {
         if (adopt)
@@ -290,6 +302,8 @@ static enum grid_err dispatch(struct apply *a)
         return apply_voters(a);
     case GRID_POLICY:
         return apply_policy(a);
+    case GRID_LEVELS:
+        return apply_levels(a);
     case GRID_CONTEXT_CREATE:
     case GRID_CONTEXT_ALTER:
     case GRID_CONTEXT_DROP:

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "control/level.h"
 
 #include <stdlib.h>
 
@@ -246,6 +247,10 @@ enum grid_err apply_enter(struct apply *a)
             "this node was removed from the grid for ever (it was number %u); with "
             "an empty data directory it may enter as a new one",
             grid_state_removed(a->s, info->id));
+    if (node_info_level(info) < a->s->level) {
+        grid_level_too_old(a->s, info, a->out->why);
+        return GRID_EUNSUPPORTED;
+    }
     if (known && memcmp(known->info.boot_id, info->boot_id, GRID_ID_BYTES) == 0 &&
         known->state == NODE_UP) {
         a->out->member = (struct replica_member){known->number, known->boot};
@@ -341,5 +346,30 @@ enum grid_err apply_voters(struct apply *a)
         grid_nodes_own(a->s)[i].voter = voter;
         a->same = false;
     }
+    return GRID_OK;
+}
+
+/* The list says of each node what it knows: what the state has of it may be less, for an older
+ * version that wrote the snapshot left it out. */
+enum grid_err apply_levels(struct apply *a)
+{
+    const struct grid_state *s = a->s;
+    size_t len = a->c->u.levels.len;
+    const struct node_level *list = a->c->u.levels.list;
+    bool all = len == s->nodes_len;
+    uint32_t lowest = UINT32_MAX;
+    for (size_t i = 0; all && i < len; i++) {
+        all = list[i].member.node == s->nodes[i].number && list[i].member.boot == s->nodes[i].boot;
+        lowest = list[i].level < lowest ? list[i].level : lowest;
+    }
+    if (!all)
+        return grid_apply_refuse(a, GRID_ESTALE, "nodes came or went since levels were compared");
+    a->same = lowest <= s->level;
+    if (a->same)
+        return GRID_OK;
+    struct grid_node *own = grid_nodes_own(a->s);
+    for (size_t i = 0; i < len; i++)
+        own[i].info.level = list[i].level;
+    a->s->level = lowest;
     return GRID_OK;
 }

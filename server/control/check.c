@@ -2,6 +2,7 @@
 #include "control/state_priv.h"
 
 #include "base/alloc.h"
+#include "control/level.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,8 @@ static const char *nodes_fault(const struct grid_state *s)
             return "nodes are not in order";
         if (n->state > NODE_DOWN || node_info_check(&a, &n->info))
             return "a node is described badly";
+        if (node_info_level(&n->info) < s->level)
+            return "a node does not know the level of the grid";
         if (grid_state_node_by_id(s, n->info.id) != n || grid_state_removed(s, n->info.id) ||
             grid_state_node_named(s, slice_str(n->info.name)) != n)
             return "two nodes have one id or name";
@@ -113,8 +116,8 @@ const char *grid_state_fault(const struct grid_state *s)
         return s->nodes_len || s->removed->len || s->tables_len || s->sessions->len || s->catalog
                    ? "something is there before the founding"
                    : NULL;
-    if (!s->catalog || !control_name_good(slice_str(s->grid)))
-        return "a grid has a name and a catalog";
+    if (!s->catalog || !control_name_good(slice_str(s->grid)) || !s->level)
+        return "a grid has a name, a catalog and a level";
     const char *fault = nodes_fault(s);
     if (!fault)
         fault = tables_fault(s);

@@ -31,6 +31,7 @@ enum grid_command_kind {
     GRID_SETTING_SET = 15,
     GRID_MODULE_DEPLOY = 16,
     GRID_MODULE_REMOVE = 17,
+    GRID_LEVELS = 18,
 };
 
 /* Changes of one partition, by compare-and-set on its epoch. GRID_ESTALE: the epoch is another;
@@ -67,6 +68,11 @@ struct part_change {
     struct replica_member member; /* whom it is about; RESET: nobody */
 };
 
+struct node_level {
+    struct replica_member member;
+    uint32_t level; /* the highest that it knows, 1.. */
+};
+
 struct grid_command {
     enum grid_command_kind kind;
     uint64_t session; /* of the proposer, random; 0: applied whenever it is met */
@@ -89,7 +95,8 @@ struct grid_command {
          * (see GONE). Where it is the last one in sync, it leads again in its new boot; where an
          * unled partition waits for several, its boot is replaced in place (R10).
          * Said again with the same boot: GRID_OK and nothing changes. GRID_EDENIED: it was removed;
-         * GRID_ESTALE: this boot is gone; GRID_EEXISTS: another node has the name; _EFULL.
+         * GRID_ESTALE: this boot is gone; GRID_EEXISTS: another node has the name; _EFULL;
+         * GRID_EUNSUPPORTED: it does not know the level of the grid.
          * Where that one is down, and has the last copy of nothing, and this one is new, it takes
          * the place of that one, which is removed (as REMOVE has it).
          * Propose it for a node that is up in another boot only after a GONE that names that boot
@@ -146,6 +153,12 @@ struct grid_command {
             const struct module_info *info;
             bool replace;
         } module;
+        /* The grid's level becomes the lowest of these, if it is higher than today's. They are all
+         * nodes, by number, in their last lives: GRID_ESTALE when others came meanwhile. */
+        struct {
+            const struct node_level *list;
+            size_t len;
+        } levels;
     } u;
 };
 

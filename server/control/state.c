@@ -144,6 +144,7 @@ struct grid_state *grid_state_copy(const struct grid_state *s)
     c->catalog = s->catalog ? catalog_ref(s->catalog) : NULL;
     nodes_set(c, s->nodes_shared);
     c->node_next = s->node_next;
+    c->level = s->level;
     c->rebalance_paused = s->rebalance_paused;
     c->tables = xcalloc(s->tables_len ? s->tables_len : 1, sizeof *c->tables);
     c->tables_len = s->tables_len;

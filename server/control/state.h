@@ -19,7 +19,8 @@
  * Invariants (grid_state_check): numbers and boots are never used again; living nodes have
  * different ids and names; a table of each context, with a row for each partition; who leads, and
  * who is in sync where somebody leads, and who is joining, is a node that is up, in its present
- * boot; unled or lost means that nobody is joining; epochs only grow (seen from outside). */
+ * boot; unled or lost means that nobody is joining; no node knows less than the level of the grid;
+ * epochs and the level only grow (seen from outside). */
 #ifndef GRIDD_CONTROL_STATE_H
 #define GRIDD_CONTROL_STATE_H
 
@@ -51,6 +52,7 @@ struct node_info {
     char address[ADDRESSES][GRID_ADDRESS_BYTES_MAX + 1]; /* HOST:PORT as others reach it, or "" */
     uint32_t weight;                                     /* capacity beside the others, 1.. */
     uint32_t shards;                                     /* 1.. */
+    uint32_t level; /* the highest feature level it knows (level.h); 0: it told none */
 };
 
 struct grid_node {
@@ -83,6 +85,7 @@ struct grid_state {
     const struct grid_node *nodes; /* living: up or down, by number */
     size_t nodes_len;
     uint32_t node_next;         /* number the next node gets */
+    uint32_t level;             /* feature level of the grid (level.h), 1..; all nodes know it */
     bool rebalance_paused;      /* by an operator: redundancy is restored, nothing else moves */
     struct grid_table **tables; /* one per context of the catalog, in its order */
     size_t tables_len;

@@ -141,6 +141,7 @@ enum grid_err apply_drain(struct apply *a);
 enum grid_err apply_remove(struct apply *a);
 enum grid_err apply_parts(struct apply *a);
 enum grid_err apply_voters(struct apply *a);
+enum grid_err apply_levels(struct apply *a);
 enum grid_err node_info_check(struct apply *a, const struct node_info *info);
 
 #endif

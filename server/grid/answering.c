@@ -32,13 +32,46 @@ static void drop(struct grid_member *m, struct asked *a)
     free(a);
 }
 
+static void answer(struct grid_member *m, const struct asked *a, uint64_t revision,
+                   const struct grid_outcome *o, size_t parts_len)
+{
+    if (id_eq(a->origin, m->info.id))
+        return; /* told already */
+    const struct grid_peer *p = known_by_id(m, a->origin);
+    if (!p)
+        return;
+    struct grid_message msg;
+    member_message(m, &msg, GRID_MSG_OUTCOME);
+    msg.u.answer.session = a->session;
+    msg.u.answer.number = a->number;
+    msg.u.answer.revision = revision;
+    msg.u.answer.outcome = o;
+    msg.u.answer.parts_len = (uint32_t)parts_len;
+    member_send(m, p, &msg);
+}
+
+/* A node that knows levels asks for nothing too high (asking.c); one that does not is told. */
+static bool too_high(struct grid_member *m, const uint8_t *origin, const struct grid_command *c)
+{
+    struct grid_outcome *o = xcalloc(1, sizeof *o);
+    struct asked a = {.session = c->session, .number = c->number};
+    id_copy(a.origin, origin);
+    bool refused = levels_refuse(m, m->applied, c, o);
+    if (refused)
+        answer(m, &a, m->state->revision, o, 0);
+    free(o);
+    return refused;
+}
+
 /* Whether it is a command that a node may ask for, and what its message says it is. */
-static bool sound(struct grid_member *m, uint64_t session, uint64_t number, struct slice bytes)
+static bool sound(struct grid_member *m, const uint8_t *origin, uint64_t session, uint64_t number,
+                  struct slice bytes)
 {
     struct grid_command c;
     if (!session || !number || m->codec.command_decode(m->codec.ctx, bytes, &c) != GRID_OK)
         return false;
-    bool good = c.kind != GRID_FOUND && c.session == session && c.number == number;
+    bool leaders = c.kind == GRID_FOUND || c.kind == GRID_ENTER || c.kind == GRID_LEVELS;
+    bool good = !leaders && c.session == session && c.number == number && !too_high(m, origin, &c);
     m->codec.command_release(m->codec.ctx, &c);
     return good;
 }
@@ -47,7 +80,7 @@ void answering_take(struct grid_member *m, const uint8_t *origin, uint64_t sessi
                     struct slice command)
 {
     if (!m->leading || m->asked_len >= ASKED_MAX || find(m, session, number) ||
-        !sound(m, session, number, command))
+        !sound(m, origin, session, number, command))
         return;
     struct asked *a = xcalloc(1, sizeof *a);
     a->session = session;
@@ -109,24 +142,6 @@ void answering_step(struct grid_member *m)
 {
     while (m->lead && submit_some(m))
         ;
-}
-
-static void answer(struct grid_member *m, const struct asked *a, uint64_t revision,
-                   const struct grid_outcome *o, size_t parts_len)
-{
-    if (id_eq(a->origin, m->info.id))
-        return; /* told already */
-    const struct grid_peer *p = known_by_id(m, a->origin);
-    if (!p)
-        return;
-    struct grid_message msg;
-    member_message(m, &msg, GRID_MSG_OUTCOME);
-    msg.u.answer.session = a->session;
-    msg.u.answer.number = a->number;
-    msg.u.answer.revision = revision;
-    msg.u.answer.outcome = o;
-    msg.u.answer.parts_len = (uint32_t)parts_len;
-    member_send(m, p, &msg);
 }
 
 void answering_applied(struct grid_member *m, const struct grid_command *c, uint64_t revision,

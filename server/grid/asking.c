@@ -3,7 +3,10 @@
  *
  *   propose --> waiting --(in the window)--> sent --OUTCOME--> answered --(state is here)--> done
  *                                             ^  |
- *                                             +--+ again: silence, another leader */
+ *                                             +--+ again: silence, another leader
+ *
+ * What needs a higher level than the grid's is answered here: a leader of an older version could
+ * not read it. The level only rises, so what is let through here is no surprise anywhere. */
 #include "base/alloc.h"
 #include "grid/parts_priv.h"
 
@@ -67,7 +70,14 @@ enum grid_err grid_member_propose(struct grid_member *m, const struct grid_comma
     if (m->proposals_len + m->changes_len >= GRID_PROPOSALS_MAX)
         return GRID_EBUSY;
     struct grid_command copy = *c;
-    add(m, &copy, deadline, 1)->tickets[0] = ticket;
+    struct grid_outcome *refused = xcalloc(1, sizeof *refused);
+    struct proposal *p = add(m, &copy, deadline, 1);
+    p->tickets[0] = ticket;
+    p->answered = levels_refuse(m, m->state, c, refused);
+    if (p->answered)
+        p->outcome = refused;
+    else
+        free(refused);
     m->submit_wanted = true;
     return GRID_OK;
 }
@@ -131,6 +141,7 @@ static void send_one(struct grid_member *m, struct proposal *p)
 void asking_step(struct grid_member *m)
 {
     changes_flush(m);
+    asking_published(m);
     list_for_each_safe (it, &m->proposals) {
         struct proposal *p = proposal_of(it);
         if (!p->answered && p->deadline <= m->now)

@@ -71,6 +71,7 @@ void beacon_send(struct grid_member *m, struct grid_peer *p, bool probe)
     b->probe = probe;
     b->released = m->released;
     b->stops = m->step_down;
+    b->level = m->info.level;
     b->follow = stream_wanted(m, p);
     b->restart = m->piece_bad;
     if (p->number == m->leader && m->phase == GRID_IN) {
@@ -218,6 +219,7 @@ void member_on_beacon(struct grid_member *m, struct grid_peer *p, const struct g
     p->life = life;
     p->heard = m->now;
     p->stops = b->stops;
+    p->level = b->level;
     hold(m, p, b);
     grant(m, p, b);
     if (m->lead) {

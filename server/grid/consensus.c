@@ -26,7 +26,8 @@ bool consensus_takes_part(const struct grid_member *m)
 
 static void broken(struct grid_member *m, const char *what, enum grid_err err)
 {
-    member_why(m, "%s: %s", what, err_text(err));
+    member_why(m, "%s: %s%s", what, err_text(err),
+               err == GRID_ENEWER ? "; start a newer version of gridd" : "");
     member_notice(m, GRID_NOTICE_BROKEN, m->why);
 }
 

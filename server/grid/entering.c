@@ -22,8 +22,7 @@ static void enter(struct grid_member *m, const struct node_info *info)
 {
     struct grid_command c = {.kind = GRID_ENTER, .now = m->wall};
     c.u.enter = info;
-    uint64_t index;
-    (void)lead_submit(m, &c, &index);
+    (void)lead_submit(m, &c, &m->lead->enter_index);
 }
 
 void entering_step(struct grid_member *m, bool may_enter)

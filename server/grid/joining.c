@@ -8,6 +8,7 @@
  *   HELLO (echo of sent) --------> the leader: ENTER is committed
  *   <------------------ WELCOME (number, boot), the stream, or the log */
 #include "base/alloc.h"
+#include "control/level.h"
 #include "grid/parts_priv.h"
 
 #include <stdio.h>
@@ -179,6 +180,10 @@ static const char *no_entry(const struct grid_member *m, const struct grid_peer 
         snprintf(why, WHY_BYTES,
                  "it was removed from the grid (as node %u): only an empty data directory may join",
                  was);
+        return why;
+    }
+    if (node_info_level(msg->u.hello.info) < m->state->level) {
+        grid_level_too_old(m->state, msg->u.hello.info, why);
         return why;
     }
     return p->refused[0] ? p->refused : NULL;

@@ -192,6 +192,8 @@ static void carry_out(struct grid_member *m)
     if (m->lead)
         entering_step(m, m->lead->out->may_enter);
     if (m->lead)
+        levels_step(m);
+    if (m->lead)
         voters_step(m, m->lead->out->voter_add, m->lead->out->voter_drop);
 }
 

@@ -158,8 +158,9 @@ void grid_member_peers(struct grid_member *m, const char *const *peers, size_t l
 void grid_member_alter(struct grid_member *m, const struct node_info *info);
 
 /* Propose; the outcome comes by done() with this ticket. `deadline` (as now): give up with
- * GRID_EIN_DOUBT. session, number and now of the command are the member's to fill in. GRID_EBUSY:
- * too many wait. */
+ * GRID_EIN_DOUBT. session, number and now of the command are the member's to fill in. Where it
+ * needs a higher level than the grid's, the outcome is GRID_EUNSUPPORTED. GRID_EBUSY: too many
+ * wait. */
 MUST_USE
 enum grid_err grid_member_propose(struct grid_member *m, const struct grid_command *c,
                                   msec_t deadline, uint64_t ticket);
@@ -205,6 +206,8 @@ void grid_member_status(const struct grid_member *m, msec_t now,
 /* Others may know more: this life is over, or neither the leader was heard lately nor most of the
  * nodes that are up. Clients are better off elsewhere. */
 bool grid_member_astray(const struct grid_member *m, msec_t now);
+/* The highest feature level that a node of the published state knows, as far as is known here. */
+uint32_t grid_member_level(const struct grid_member *m, const struct grid_node *n);
 void grid_member_check(const struct grid_member *m);
 
 #endif

@@ -61,6 +61,7 @@ struct grid_peer {
     msec_t newest;              /* its `sent`: granted, to be echoed */
     uint64_t revision;          /* of its state */
     bool stops;                 /* in order: it is given nothing more */
+    uint32_t level;             /* the highest feature level it knows; 0: it tells none */
     msec_t held;                /* a lease it gave that waits for our state: our `sent` */
     uint64_t held_revision;
     msec_t hurry_until; /* its leases ran short */
@@ -124,6 +125,8 @@ struct lead { /* only while this node leads the log */
     struct news reports;    /* of all nodes */
     struct news progress;
     uint64_t voters_index; /* VOTERS is under way up to here */
+    uint64_t enter_index;  /* ENTER likewise */
+    uint64_t levels_index; /* LEVELS likewise */
     msec_t transfer_at;
     bool settled;
     uint32_t misplaced;

@@ -80,6 +80,7 @@ struct grid_beacon {
     bool restart;          /* of `follow`: what came is of no use, send a snapshot */
     bool stops;            /* the sender is about to leave: give it nothing more */
     bool gone;             /* the life `to` is over: begin another */
+    uint32_t level;        /* the highest feature level that the sender knows; 0: it tells none */
     const uint32_t *quiet; /* to the leader: nodes that are up but have not been heard for long */
     size_t quiet_len;
 };

@@ -6,7 +6,8 @@
  *   beacons.c   signs of life, R7              stream.c    states by pieces and deltas
  *   asking.c    proposals of this node         answering.c those that come to the leader
  *   lead.c      the leader's plan              entering.c  who enters, who votes
- *   news.c      reports and progress           pairs.c     links that are broken */
+ *   news.c      reports and progress           pairs.c     links that are broken
+ *   levels.c    what all nodes know */
 #ifndef GRIDD_GRID_PARTS_PRIV_H
 #define GRIDD_GRID_PARTS_PRIV_H
 
@@ -118,6 +119,12 @@ void entering_step(struct grid_member *m, bool may_enter);
 void entering_applied(struct grid_member *m, const struct grid_command *c,
                       const struct grid_outcome *o);
 void voters_step(struct grid_member *m, uint32_t add, uint32_t drop);
+
+/* levels.c */
+void levels_step(struct grid_member *m);
+/* Whether the command needs a higher level than that of `s`; *ret_outcome says so, and why. */
+bool levels_refuse(const struct grid_member *m, const struct grid_state *s,
+                   const struct grid_command *c, struct grid_outcome *ret_outcome);
 
 /* pairs.c */
 void pairs_heard(struct grid_member *m, uint32_t from, const uint32_t *quiet, size_t len);

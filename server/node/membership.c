@@ -106,6 +106,8 @@ static void failovers_count(struct membership *m, const struct grid_state *now)
 static void member_publish(void *ctx, struct grid_state *state)
 {
     struct membership *m = ctx;
+    if (m->last && m->last->level < state->level)
+        log_info("grid", "all nodes know feature level %u: it may be used", state->level);
     failovers_count(m, state);
     grid_state_unref(m->news);
     m->news = grid_state_ref(state);
@@ -498,6 +500,11 @@ bool membership_trouble(const struct node *n, size_t index, struct peers_trouble
 bool membership_twin(const struct node *n, size_t index, struct peers_twin *ret_twin)
 {
     return peers_twin(n->membership->peers, index, ret_twin);
+}
+
+uint32_t membership_level(const struct node *n, const struct grid_node *of)
+{
+    return grid_member_level(n->membership->member, of);
 }
 
 struct grid_leases *membership_leases(const struct node *n)

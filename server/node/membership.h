@@ -70,5 +70,7 @@ struct peers_twin;
 bool membership_trouble(const struct node *n, size_t index, struct peers_trouble *ret_trouble);
 bool membership_twin(const struct node *n, size_t index, struct peers_twin *ret_twin);
 struct grid_leases *membership_leases(const struct node *n);
+/* Of a node of membership_state(): see grid_member_level(). */
+uint32_t membership_level(const struct node *n, const struct grid_node *of);
 
 #endif

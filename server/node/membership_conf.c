@@ -1,5 +1,6 @@
 /* membership_conf.c - what gridd.conf says of this node as one of several: where others are found,
  * labels, weight, certificates of links; at the start, and read anew. */
+#include "control/level.h"
 #include "node/membership_priv.h"
 
 #include <stdio.h>
@@ -69,6 +70,7 @@ enum grid_err membership_info(struct membership *m, char *why)
     CHECK(getrandom(info->boot_id, sizeof info->boot_id, 0) == sizeof info->boot_id);
     snprintf(info->name, sizeof info->name, "%s", n->conf.name);
     info->shards = n->shards;
+    info->level = GRID_LEVEL;
     enum grid_err err = info_of(&n->conf, info, why);
     return err ? err : doors_addresses(n, info, m->listener, why);
 }

@@ -3,6 +3,7 @@
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
+#include "control/level.h"
 #include "node/membership.h"
 #include "node/peers.h"
 
@@ -379,6 +380,7 @@ static void node_look(struct job *j, const struct admin_node *here, struct admin
         to->state = view->loads[i].copies || view->loads[i].joining ? "draining" : "drained";
     to->number = from->number;
     to->voter = from->voter;
+    to->level = membership_level(j->node, from);
     to->primaries = view->loads[i].primaries;
     to->copies = view->loads[i].copies;
     to->joining = view->loads[i].joining;
@@ -517,6 +519,29 @@ static void unplaced_look(const struct grid_state *s, struct lines *notes)
     }
 }
 
+/* What is known to older nodes alone holds the others up. */
+static void levels_look(const struct grid_state *s, const struct grid_view *view,
+                        struct lines *notes)
+{
+    char text[PROBLEM_BYTES];
+    uint32_t highest = s->level, older = 0;
+    for (size_t i = 0; i < s->nodes_len; i++)
+        highest = view->nodes[i].level > highest ? view->nodes[i].level : highest;
+    for (size_t i = 0; i < s->nodes_len; i++) {
+        const struct admin_node *n = &view->nodes[i];
+        if (n->level == highest || ++older > NODES_NAMED)
+            continue;
+        snprintf(text, sizeof text,
+                 "its version of gridd knows feature level %u, others %u: what needs more than %u "
+                 "is refused until it is upgraded or removed",
+                 n->level, highest, s->level);
+        line_add(notes, n->name, text);
+    }
+    if (older > NODES_NAMED)
+        count_add(notes, older - NODES_NAMED, "more node is older: see gridctl nodes",
+                  "more nodes are older: see gridctl nodes");
+}
+
 static void grid_look(struct job *j, const struct admin_node *here, struct admin_status *status,
                       struct grid_view *view, struct lines *problems, struct lines *notes)
 {
@@ -546,9 +571,11 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     status->joining = sum.joining;
     status->rebalance_paused = s->rebalance_paused;
     status->revision = s->revision;
+    status->level = s->level;
     nodes_down(s, view->loads, problems);
     grid_problems(s, problems);
     unplaced_look(s, notes);
+    levels_look(s, view, notes);
 }
 
 static const char *own_state(const struct node *n)
@@ -594,7 +621,8 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                               .shards = n->shards,
                               .labels = n->conf.labels,
                               .labels_len = n->conf.labels_len,
-                              .state = own_state(n)};
+                              .state = own_state(n),
+                              .level = GRID_LEVEL};
     struct admin_metric *metrics = measures_admin(buf_slice(&samples), &names, &node.metrics_len);
     node.metrics = metrics;
     struct admin_status status = {.grid = n->view.grid,
@@ -606,7 +634,8 @@ static void status_reply(struct job *j, struct admin_reply *reply)
                                   .bytes_left = sum->stats.bytes_left,
                                   .partitions = sum->stats.partitions,
                                   .partitions_damaged = sum->stats.partitions_damaged,
-                                  .revision = j->catalog->revision};
+                                  .revision = j->catalog->revision,
+                                  .level = GRID_LEVEL};
     if (n->membership) {
         struct grid_member_status member;
         membership_status(n, &member);

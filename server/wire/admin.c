@@ -207,6 +207,7 @@ static void fill_node(struct arena *a, Grid__NodeInfo *to, const struct admin_no
     to->copies = from->copies;
     to->joining = from->joining;
     to->kept = from->kept;
+    to->level = from->level;
     Grid__Metric *rows;
     TAKE_LIST(a, Grid__Metric, from->metrics_len, &rows, &to->metrics);
     for (size_t i = 0; i < from->metrics_len; i++) {
@@ -252,6 +253,7 @@ static void fill_status(struct arena *a, Grid__AdminReply *m, const struct admin
     to->rebalance_paused = from->rebalance_paused;
     to->bytes = from->bytes;
     to->misplaced = from->misplaced;
+    to->level = from->level;
     m->status = to;
 }
 

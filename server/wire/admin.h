@@ -145,6 +145,7 @@ struct admin_node {
     uint32_t number; /* from here on: in a grid of several */
     bool voter, leader;
     uint32_t primaries, copies, joining, kept;
+    uint32_t level; /* feature level that it knows */
 };
 
 struct admin_status {
@@ -165,6 +166,7 @@ struct admin_status {
     uint64_t bytes; /* in memory */
     uint64_t unled, lost, short_of_copies, below_min, joining, bytes_left, misplaced, unplaced;
     bool rebalance_paused;
+    uint32_t level; /* feature level of the grid */
 };
 
 /* What an operation does not give stays zero. Strings are UTF-8; NULL is "". */

@@ -58,6 +58,7 @@ static void add_node(struct buf *out, const struct admin_node *n)
     add_number(out, "copies", n->copies);
     add_number(out, "joining", n->joining);
     add_number(out, "kept", n->kept);
+    add_number(out, "level", n->level);
     add_texts(out, "labels", n->labels, n->labels_len);
     json_add_name(out, "metrics");
     buf_add_u8(out, '{');
@@ -88,6 +89,7 @@ static void add_status(struct buf *out, const struct admin_status *s)
     add_number(out, "bytes_left", s->bytes_left);
     add_number(out, "misplaced", s->misplaced);
     add_flag(out, "rebalance_paused", s->rebalance_paused);
+    add_number(out, "level", s->level);
     json_add_name(out, "nodes");
     buf_add_u8(out, '[');
     for (size_t i = 0; i < s->nodes_len; i++) {

@@ -14,8 +14,8 @@ enum { CONTROL_FORMAT = 1, CONTROL_COMMAND_BYTES_MAX = 4 << 20 };
  * not more than some 10,000 caches. */
 void wire_command_encode(const struct grid_command *c, struct buf *out);
 /* What the command borrows is in `arena`, and in `in`. GRID_ECORRUPT: malformed, or too large for
- * the arena; GRID_ENEWER: of a kind this version does not know. A catalog to adopt is the caller's:
- * unref it through wire_command_release(). */
+ * the arena; GRID_ENEWER: of a kind or level this version does not know. A catalog to adopt is
+ * the caller's: unref it through wire_command_release(). */
 MUST_USE
 enum grid_err wire_command_decode(struct slice in, struct arena *arena,
                                   struct grid_command *ret_command);
@@ -23,7 +23,8 @@ void wire_command_release(struct grid_command *c);
 
 /* Append the whole state to `out`: a snapshot. */
 void wire_state_encode(const struct grid_state *s, struct buf *out);
-/* *ret_state is the caller's. GRID_ENEWER: written in a later format; GRID_ECORRUPT. */
+/* *ret_state is the caller's. GRID_ENEWER: in a later format, or of a grid whose level this version
+ * does not know; GRID_ECORRUPT. */
 MUST_USE
 enum grid_err wire_state_decode(struct slice in, struct grid_state **ret_state);
 

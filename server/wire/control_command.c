@@ -1,8 +1,9 @@
 /* control_command.c - commands of the control log. A kind has its fields of one flat message; those
  * of others are not looked at. */
+#include "control/level.h"
 #include "wire/control_priv.h"
 
-enum { PART_WORDS = 6 };
+enum { PART_WORDS = 6, LEVEL_WORDS = 3 };
 
 static ProtobufCBinaryData id_of(const uint8_t *id)
 {
@@ -34,11 +35,12 @@ void wire_fill_node_info(struct arena *a, Control__NodeInfo *to, const struct no
     to->n_addresses = ADDRESSES;
     to->weight = from->weight;
     to->shards = from->shards;
+    to->level = from->level;
 }
 
 bool wire_take_node_info(const Control__NodeInfo *m, struct node_info *ret_info)
 {
-    struct node_info info = {.weight = m->weight, .shards = m->shards};
+    struct node_info info = {.weight = m->weight, .shards = m->shards, .level = m->level};
     if (!id_take(m->id, info.id) || !id_take(m->boot_id, info.boot_id) ||
         !wire_text_copy(info.name, sizeof info.name, m->name) ||
         !wire_text_copy(info.labels, sizeof info.labels, m->labels))
@@ -101,6 +103,17 @@ static void fill_voters(struct arena *a, Control__Command *m, const struct grid_
     m->voters = wire_take(a, m->n_voters, sizeof *m->voters);
     if (m->n_voters)
         memcpy(m->voters, c->u.voters.list, m->n_voters * sizeof *m->voters);
+}
+
+static void fill_levels(struct arena *a, Control__Command *m, const struct grid_command *c)
+{
+    m->n_levels = LEVEL_WORDS * c->u.levels.len;
+    m->levels = wire_take(a, m->n_levels, sizeof *m->levels);
+    for (size_t i = 0; i < c->u.levels.len; i++) {
+        const struct node_level *l = &c->u.levels.list[i];
+        uint32_t words[LEVEL_WORDS] = {l->member.node, l->member.boot, l->level};
+        memcpy(m->levels + LEVEL_WORDS * i, words, sizeof words);
+    }
 }
 
 static char *text_of(struct arena *a, struct slice s)
@@ -181,6 +194,9 @@ static void fill(struct arena *a, Control__Command *m, const struct grid_command
         break;
     case GRID_POLICY:
         m->flag = c->u.policy.rebalance_paused;
+        break;
+    case GRID_LEVELS:
+        fill_levels(a, m, c);
         break;
     default:
         fill_catalog_change(a, m, c);
@@ -275,6 +291,23 @@ static enum grid_err take_parts(struct arena *a, const Control__Command *m, stru
     return GRID_OK;
 }
 
+static enum grid_err take_levels(struct arena *a, const Control__Command *m, struct grid_command *c)
+{
+    size_t len = m->n_levels / LEVEL_WORDS;
+    struct node_level *list = arena_calloc(a, len, sizeof *list);
+    uint32_t lowest = UINT32_MAX;
+    if (!list || !len || m->n_levels % LEVEL_WORDS || len > GRID_NODES_MAX)
+        return GRID_ECORRUPT;
+    for (size_t i = 0; i < len; i++) {
+        const uint32_t *w = m->levels + LEVEL_WORDS * i;
+        list[i] = (struct node_level){{w[0], w[1]}, w[2]};
+        lowest = w[2] < lowest ? w[2] : lowest;
+    }
+    c->u.levels.list = list;
+    c->u.levels.len = len;
+    return lowest > GRID_LEVEL ? GRID_ENEWER : GRID_OK;
+}
+
 static enum grid_err take_context(struct arena *a, const Control__Command *m,
                                   struct grid_command *c)
 {
@@ -355,6 +388,8 @@ static enum grid_err take(struct arena *a, const Control__Command *m, struct gri
     case GRID_POLICY:
         c->u.policy.rebalance_paused = m->flag;
         return GRID_OK;
+    case GRID_LEVELS:
+        return take_levels(a, m, c);
     default:
         return take_catalog_change(a, m, c);
     }

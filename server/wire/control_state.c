@@ -5,6 +5,7 @@
  *   head:     0x80 | n        led, n in sync, nobody else                     (n < 64)
  *             led | lost << 1, then in sync, eligible, joining, away: a byte each
  *   numbers:  seven bits a byte, least first, the last without 0x80 (as in protobuf) */
+#include "control/level.h"
 #include "control/restore.h"
 #include "wire/control_priv.h"
 
@@ -216,6 +217,7 @@ void wire_state_encode(const struct grid_state *s, struct buf *out)
         m.catalog = wire_fill_catalog(a, s->catalog);
         m.node_next = s->node_next;
         m.rebalance_paused = s->rebalance_paused;
+        m.level = s->level > GRID_LEVEL_FIRST ? s->level : 0;
         fill_nodes(a, &m, s);
         fill_removed(a, &m, s);
         fill_tables(a, &m, s);
@@ -325,6 +327,7 @@ static enum grid_err take_state(struct grid_state *s, const Control__State *m, s
     s->revision = m->revision;
     s->node_next = m->node_next;
     s->rebalance_paused = m->rebalance_paused;
+    s->level = m->level ? m->level : GRID_LEVEL_FIRST;
     return take_tables(s, m) && take_sessions(s, m) ? GRID_OK : GRID_ECORRUPT;
 }
 
@@ -336,9 +339,9 @@ enum grid_err wire_state_decode(struct slice in, struct grid_state **ret_state)
     struct grid_state *s = grid_state_new();
     const Control__State *m =
         (const Control__State *)(void *)wire_unpack(&control__state__descriptor, in, a);
-    enum grid_err err = !m || !m->format             ? GRID_ECORRUPT
-                        : m->format > CONTROL_FORMAT ? GRID_ENEWER
-                                                     : take_state(s, m, a);
+    enum grid_err err = !m || !m->format                                      ? GRID_ECORRUPT
+                        : m->format > CONTROL_FORMAT || m->level > GRID_LEVEL ? GRID_ENEWER
+                                                                              : take_state(s, m, a);
     if (!err && grid_state_fault(s))
         err = GRID_ECORRUPT;
     if (err)

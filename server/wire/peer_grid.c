@@ -43,6 +43,7 @@ static Peer__NodeInfo *info(struct arena *a, const struct node_info *from)
         to->address[i] = wire_text(from->address[i]);
     to->weight = from->weight;
     to->shards = from->shards;
+    to->level = from->level;
     return to;
 }
 
@@ -111,6 +112,7 @@ static void put_beacon(Peer__Grid *g, const struct grid_message *m, struct arena
     to->restart = from->restart;
     to->gone = from->gone;
     to->stops = from->stops;
+    to->level = from->level;
     to->quiet = wire_take(a, from->quiet_len, sizeof *to->quiet);
     if (from->quiet_len)
         memcpy(to->quiet, from->quiet, from->quiet_len * sizeof *to->quiet);

@@ -38,6 +38,7 @@ static bool get_info(const struct node_info **to, const Peer__NodeInfo *from, st
         return false;
     n->weight = from->weight;
     n->shards = from->shards;
+    n->level = from->level;
     *to = n;
     return true;
 }
@@ -107,6 +108,7 @@ static bool get_beacon(struct grid_message *m, const Peer__Grid *g, struct arena
         .restart = from->restart,
         .gone = from->gone,
         .stops = from->stops,
+        .level = from->level,
         .quiet = from->quiet,
         .quiet_len = from->n_quiet,
     };

@@ -1,6 +1,8 @@
 /* check.c - what must hold whatever happens, judged from outside. */
 #include "tests/sim/grid/world.h"
 
+#include "control/level.h"
+
 #include <stdio.h>
 
 static uint64_t mix_in(uint64_t h, uint64_t v)
@@ -23,11 +25,14 @@ static uint64_t digest_of(const struct grid_state *s)
     uint64_t h = mix_in(s->revision, s->catalog->revision);
     h = mix_bytes(h, s->grid_id, GRID_ID_BYTES);
     h = mix_in(h, s->node_next);
+    h = mix_in(h, s->level << 8 | s->catalog->modules_len);
     for (size_t i = 0; i < s->nodes_len; i++) {
         const struct grid_node *n = &s->nodes[i];
         h = mix_in(h, (uint64_t)n->number << 32 | n->boot);
         h = mix_bytes(h, n->info.id, GRID_ID_BYTES);
         h = mix_bytes(h, n->info.boot_id, GRID_ID_BYTES);
+        if (s->level > GRID_LEVEL_FIRST) /* until then older nodes may have left it out */
+            h = mix_in(h, n->info.level);
         h = mix_in(h, (uint64_t)n->state << 2 | (uint64_t)n->draining << 1 | n->voter);
     }
     for (size_t i = 0; i < s->catalog->contexts_len; i++)
@@ -67,6 +72,36 @@ static void check_boots(struct world *w, const struct grid_state *s)
     }
 }
 
+/* Whoever is in the grid knows its level, which never falls. */
+static void check_level(struct world *w, const struct grid_state *s)
+{
+    if (s->level < w->level)
+        world_fail(w, "the level falls from %u to %u", w->level, s->level);
+    w->level = s->level;
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        const struct simnode *n = &w->nodes[i];
+        const struct grid_node *k = grid_state_node_by_id(s, n->info.id);
+        if (k && memcmp(k->info.boot_id, n->info.boot_id, GRID_ID_BYTES) == 0 &&
+            n->info.level < s->level)
+            world_fail(w, "node %u is in a grid of level %u and knows %u", i, s->level,
+                       n->info.level);
+    }
+}
+
+/* Who was made older again, or was removed, may meet what it cannot read; nobody else. */
+void check_broken(struct world *w, struct simnode *n, const char *why)
+{
+    bool newer = strstr(why, err_text(GRID_ENEWER)) != NULL;
+    bool removed = n->removed;
+    for (unsigned i = 0; i < w->nodes_len && !removed; i++)
+        removed = w->nodes[i].run == RUNNING && w->nodes[i].member &&
+                  grid_state_removed(grid_member_state(w->nodes[i].member), n->info.id);
+    if (!newer || (n->known <= n->info.level && !removed))
+        world_fail(w, "node %u: %s", n->index, why);
+    n->broken = true;
+    tally.broken++;
+}
+
 void check_published(struct world *w, struct simnode *n, const struct grid_state *s)
 {
     if (s->revision >= REVISIONS)
@@ -88,6 +123,7 @@ void check_published(struct world *w, struct simnode *n, const struct grid_state
     if (s->revision > w->newest) {
         w->newest = s->revision;
         check_boots(w, s);
+        check_level(w, s);
     }
 }
 
@@ -209,6 +245,13 @@ bool world_converged(struct world *w, const char **ret_why)
     if (!leader)
         return false;
     const struct grid_state *state = grid_member_state(leader->member);
+    uint32_t level = GRID_LEVEL;
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        if (!w->nodes[i].removed && w->nodes[i].info.level < level)
+            level = w->nodes[i].info.level;
+    snprintf(why, sizeof why, "the level of the grid is %u, and should be %u", state->level, level);
+    if (state->level != level)
+        return false;
     for (unsigned i = 0; i < w->nodes_len; i++) {
         const struct simnode *n = &w->nodes[i];
         snprintf(why, sizeof why, "node %u lags behind", i);

@@ -2,6 +2,8 @@
  * most goes wrong. At the end all faults stop, and all must be well. */
 #include "tests/sim/grid/world.h"
 
+#include "control/level.h"
+
 #include <stdio.h>
 
 enum { STEP_MS = 10 };
@@ -9,6 +11,17 @@ enum { STEP_MS = 10 };
 static unsigned some(struct world *w, unsigned most)
 {
     return below(w, 2) ? 0 : (unsigned)below(w, most + 1);
+}
+
+/* A rolling upgrade, and back at times. */
+static void start(struct world *w, struct simnode *n)
+{
+    if (n->run != DOWN)
+        return;
+    bool older = chance(w, n->known < GRID_LEVEL ? w->mix.old : w->mix.old / 8) && !w->quiet;
+    n->info.level = older ? GRID_LEVEL_FIRST : GRID_LEVEL;
+    tally.old += older;
+    node_start(w, n);
 }
 
 void faults_draw(struct world *w)
@@ -31,6 +44,7 @@ void faults_draw(struct world *w)
     m->skew = below(w, 2);
     m->reorder = below(w, 4) == 0;
     m->spare = m->expect > 1 && below(w, 3) == 0;
+    m->old = below(w, 3) ? 0 : 1000 + (unsigned)below(w, 9000);
     m->length = 4000 + below(w, 16000);
     trace(w, "%u nodes, %u found, loss %u/1000, delay %lu, disk %lu%s%s%s", m->nodes, m->expect,
           m->loss, (unsigned long)m->delay_max, (unsigned long)m->disk_max, m->skew ? ", skew" : "",
@@ -42,7 +56,7 @@ void faults_draw(struct world *w)
         node_make(w, i, i < m->expect || (m->spare && i == len - 1) ? m->expect : 0);
     for (unsigned i = 0; i < len; i++)
         if (!m->spare || i + 1 < len)
-            node_start(w, &w->nodes[i]);
+            start(w, &w->nodes[i]);
     event_at(w, w->now + STEP_MS, EVENT_FAULT, 0);
 }
 
@@ -65,6 +79,17 @@ static bool may_start(const struct world *w, const struct simnode *n)
     return w->founded || !n->expect || candidates(w) < w->mix.expect;
 }
 
+struct grid_command deploy_command(void)
+{
+    static const struct module_function f = {.name = "f"};
+    static const struct module_info info = {.name = "m",
+                                            .engine = MODULE_LUA,
+                                            .source = {(const uint8_t *)"x", 1},
+                                            .functions = &f,
+                                            .functions_len = 1};
+    return (struct grid_command){.kind = GRID_MODULE_DEPLOY, .u.module = {&info, true}};
+}
+
 static void ask_something(struct world *w)
 {
     struct simnode *n = any(w);
@@ -72,10 +97,16 @@ static void ask_something(struct world *w)
         return;
     static char path[64];
     uint64_t ticket = ticket_new(w, n);
-    w->tickets[ticket - 1].cache = true;
-    struct grid_command c = {.kind = GRID_CACHE_CREATE};
-    snprintf(path, sizeof path, "default/c%lu", (unsigned long)ticket);
-    c.u.cache.path = slice_str(path);
+    bool deploy = w->mix.old && below(w, 4) == 0;
+    w->tickets[ticket - 1].cache = !deploy;
+    w->tickets[ticket - 1].deploy = deploy;
+    struct grid_command c = deploy_command();
+    if (!deploy) {
+        c.kind = GRID_CACHE_CREATE;
+        snprintf(path, sizeof path, "default/c%lu", (unsigned long)ticket);
+        c.u.cache.path = slice_str(path);
+        c.u.cache.ttl_ms = 0;
+    }
     msec_t deadline = node_clock(w, n) + 2000 + below(w, 30000);
     tally.asked++;
     if (grid_member_propose(n->member, &c, deadline, ticket) != GRID_OK)
@@ -201,7 +232,7 @@ void faults_step(struct world *w)
             node_stop(w, n, false);
         }
         if (n->run == DOWN && chance(w, w->founded ? 100 : 200) && may_start(w, n))
-            node_start(w, n);
+            start(w, n);
     }
 }
 
@@ -268,10 +299,16 @@ void faults_end(struct world *w)
             node_stop(w, n, false);
         n->stop_at = 0;
         node_resume(w, n);
+        if (n->info.level < GRID_LEVEL) /* the upgrade comes to its end */
+            node_stop(w, n, false);
     }
     if (!w->founded && w->mix.spare)
         choose_founders(w);
-    for (unsigned i = 0; i < w->nodes_len; i++)
-        if (!w->nodes[i].stays_down)
-            node_start(w, &w->nodes[i]);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        if (n->run == DOWN)
+            n->info.level = GRID_LEVEL;
+        if (!n->stays_down)
+            start(w, n);
+    }
 }

@@ -2,6 +2,7 @@
 #include "tests/sim/grid/world.h"
 
 #include "base/alloc.h"
+#include "control/level.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void port_send(void *ctx, const struct grid_to *to, const struct grid_mes
     struct port *p = ctx;
     struct world *w = p->world;
     struct simnode *n = target(w, to);
-    if (!n || n == p->node || w->cut[p->node->index][n->index])
+    if (!n || n == p->node || p->node->broken || w->cut[p->node->index][n->index])
         return;
     if (!w->quiet && below(w, 1000) < w->mix.loss)
         return;
@@ -65,6 +66,8 @@ static void port_persist(void *ctx, const struct grid_persist *job)
     struct port *p = ctx;
     struct world *w = p->world;
     struct simnode *n = p->node;
+    if (n->broken)
+        return;
     struct write *write = write_new(job);
     *n->writes_end = write;
     n->writes_end = &write->next;
@@ -81,6 +84,8 @@ static void port_persist(void *ctx, const struct grid_persist *job)
 static void port_publish(void *ctx, struct grid_state *state)
 {
     struct port *p = ctx;
+    if (p->node->broken)
+        return;
     check_published(p->world, p->node, state);
     msec_t at = p->world->now + below(p->world, 4);
     event_at(p->world, at, EVENT_ADOPT, p->node->index)->state = grid_state_ref(state);
@@ -107,6 +112,10 @@ static void port_done(void *ctx, const struct grid_done *d)
         shards_done(w, p->node, t, d);
         return;
     }
+    if (t->deploy && d->err == GRID_EUNSUPPORTED)
+        tally.too_high++;
+    if (t->deploy && !d->err)
+        tally.deployed++;
     if (d->err == GRID_EEXISTS && t->cache)
         world_fail(w, "a command was applied twice: %s", d->why);
     if (d->err == GRID_EIN_DOUBT)
@@ -148,7 +157,7 @@ static void port_notice(void *ctx, const struct grid_notice *notice)
         n->refused = true;
         break;
     case GRID_NOTICE_BROKEN:
-        world_fail(p->world, "node %u: %s", n->index, notice->why);
+        check_broken(p->world, n, notice->why);
         break;
     case GRID_NOTICE_LEADER:
         tally.leaders++;
@@ -171,6 +180,7 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     snprintf(n->info.name, sizeof n->info.name, "n%u", index);
     memcpy(n->info.address[ADDRESS_PEER], n->address, sizeof n->address);
     n->info.weight = n->info.shards = 1;
+    n->info.level = GRID_LEVEL;
     n->rate = 1;
     if (w->mix.skew)
         n->rate = 0.9 + (double)below(w, 2001) / 10000;
@@ -184,6 +194,10 @@ static void after(struct world *w, struct simnode *n)
 {
     if (!n->member || n->run != RUNNING)
         return;
+    if (n->broken) {
+        node_stop(w, n, false);
+        return;
+    }
     check_leaders(w, n);
     msec_t at = true_time(w, n, grid_member_next(n->member));
     if (n->wake > w->now && n->wake <= at)
@@ -200,7 +214,8 @@ void node_start(struct world *w, struct simnode *n)
     n->run = RUNNING;
     n->started = w->now;
     n->wake = 0;
-    n->in = n->refused = false;
+    n->in = n->refused = n->broken = false;
+    n->known = n->info.level > n->known ? n->info.level : n->known;
     shards_reset(w, n);
     store_u64(n->info.boot_id, prng_next(&w->prng));
     store_u64(n->info.boot_id + 8, prng_next(&w->prng));
@@ -226,11 +241,11 @@ void node_start(struct world *w, struct simnode *n)
                                     .seed = {prng_next(&w->prng), prng_next(&w->prng)}};
     struct grid_ports ports = {&port_of[n->index], port_send, port_persist, port_publish,
                                port_done,          port_ask,  port_notice};
-    struct grid_codec codec = sim_codec();
+    struct grid_codec codec = sim_codec(n);
     n->member = grid_member_new(&conf, &ports, &codec, node_clock(w, n), 1700000000000u + w->now);
     catalog_unref(catalog);
-    trace(w, "node %u starts (life %lu, number %u)", n->index, (unsigned long)n->life,
-          n->disk.identity.number);
+    trace(w, "node %u starts (life %lu, number %u, level %u)", n->index, (unsigned long)n->life,
+          n->disk.identity.number, n->info.level);
     after(w, n);
     event_at(w, w->now + 1 + below(w, 100), EVENT_SHARD, n->index);
 }

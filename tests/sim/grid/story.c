@@ -2,6 +2,7 @@
 #include "tests/sim/grid/world.h"
 
 #include "base/alloc.h"
+#include "control/level.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,6 +323,85 @@ static void a_removed_node_is_told_so(struct world *w)
     peace(w, 4000);
 }
 
+static uint64_t deploy_asked(struct world *w, struct simnode *n)
+{
+    struct grid_command c = deploy_command();
+    uint64_t ticket = ticket_new(w, n);
+    expect(w, !grid_member_propose(n->member, &c, node_clock(w, n) + 5000, ticket), "asked");
+    n->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, n->index);
+    world_run(w, w->now + 500);
+    expect(w, w->tickets[ticket - 1].answered, "it is answered at once");
+    return ticket - 1;
+}
+
+static void restart_as(struct world *w, struct simnode *n, uint32_t level)
+{
+    node_stop(w, n, false);
+    n->info.level = level;
+    node_start(w, n);
+}
+
+/* Nobody can use what the oldest node does not know, whoever leads, until it is upgraded, too. */
+static void an_old_node_holds_the_level(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        w->nodes[i].info.level = GRID_LEVEL_FIRST;
+    founds_and_settles(w);
+    world_run(w, w->now + 3000);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct simnode *n = &w->nodes[i];
+        expect(w, w->tickets[deploy_asked(w, n)].err == GRID_EUNSUPPORTED, "it is too high");
+        expect(w, w->level == GRID_LEVEL_FIRST, "an old node is there");
+        restart_as(w, n, GRID_LEVEL);
+        peace(w, 8000);
+        world_run(w, w->now + 2000);
+    }
+    expect(w, w->level == GRID_LEVEL, "the level rose by itself");
+    for (unsigned i = 0; i < w->nodes_len; i++)
+        expect(w, !w->tickets[deploy_asked(w, &w->nodes[i])].err, "it is done");
+}
+
+/* It may be back: only when it is removed, nobody waits for it. */
+static void an_old_node_that_is_down_holds_the_level(struct world *w)
+{
+    struct simnode *old = &w->nodes[w->nodes_len - 1];
+    old->info.level = GRID_LEVEL_FIRST;
+    founds_and_settles(w);
+    world_run(w, w->now + 3000);
+    node_stop(w, old, false);
+    world_run(w, w->now + 3000);
+    struct simnode *l = leader(w);
+    expect(w, w->tickets[deploy_asked(w, l)].err == GRID_EUNSUPPORTED, "it is too high");
+    struct grid_command c = {.kind = GRID_REMOVE};
+    c.u.remove.node = old->disk.identity.number;
+    uint64_t ticket = ticket_new(w, l);
+    expect(w, !grid_member_propose(l->member, &c, UINT64_MAX, ticket), "asked");
+    l->wake = w->now;
+    event_at(w, w->now, EVENT_WAKE, l->index);
+    world_run(w, w->now + 1000);
+    old->removed = true;
+    peace(w, 4000);
+    expect(w, !w->tickets[deploy_asked(w, l)].err, "it is done");
+}
+
+static void who_is_too_old_stays_out(struct world *w)
+{
+    struct simnode *old = &w->nodes[w->nodes_len - 1];
+    old->stays_down = true;
+    for (unsigned i = 0; i + 1 < w->nodes_len; i++)
+        node_start(w, &w->nodes[i]);
+    peace(w, 4000);
+    old->info.level = GRID_LEVEL_FIRST;
+    node_start(w, old);
+    world_run(w, w->now + 5000);
+    expect(w, old->refused && strstr(old->why, "level 2"), "it is told why");
+    expect(w, !in_state(w, old) && old->run == RUNNING, "and waits outside");
+    old->stays_down = false;
+    restart_as(w, old, GRID_LEVEL);
+    peace(w, 4000);
+}
+
 static struct simnode *lowest(struct world *w, unsigned of)
 {
     struct simnode *n = &w->nodes[0];
@@ -405,6 +485,10 @@ static const struct story {
     {"a_clean_stop_is_known_at_once", a_clean_stop_is_known_at_once, 3, 3, 0, 0},
     {"all_drain_and_one_leads", all_drain_and_one_leads, 3, 3, 0, RULE(HOT_POTATO)},
     {"a_removed_node_is_told_so", a_removed_node_is_told_so, 4, 4, 0, 0},
+    {"an_old_node_holds_the_level", an_old_node_holds_the_level, 4, 4, 0, RULE(UNASKED_LEVEL)},
+    {"an_old_node_that_is_down_holds_the_level", an_old_node_that_is_down_holds_the_level, 4, 4, 0,
+     RULE(BLIND_LEVEL)},
+    {"who_is_too_old_stays_out", who_is_too_old_stays_out, 4, 3, 0, 0},
 };
 enum { STORIES = sizeof stories / sizeof *stories, SEEDS_PER_STORY = 5 };
 

@@ -43,6 +43,8 @@ struct simnode {
     uint32_t expect;
     bool removed; /* by an operator, for ever */
     bool stays_down;
+    uint32_t known; /* the highest level that it ever knew: its disk may have what needs it */
+    bool broken;    /* it cannot read the log: it ends with the call */
     enum run run;
     uint64_t life; /* counts processes: events of earlier ones are void */
     msec_t started;
@@ -102,6 +104,7 @@ struct event {
 struct ticket {
     bool open;
     bool cache; /* CACHE_CREATE of a name of its own */
+    bool deploy;
     bool answered;
     enum grid_err err;
     uint64_t revision;
@@ -116,7 +119,8 @@ struct mix { /* what a seed has in store */
     unsigned loss;                                                             /* per 1,000 */
     msec_t delay_max, disk_max;
     bool skew, reorder;
-    bool spare; /* one more candidate than expected, in place of one that is down */
+    unsigned old; /* per 10,000: a node that starts is of an older version */
+    bool spare;   /* one more candidate than expected, in place of one that is down */
     msec_t length;
 };
 
@@ -142,6 +146,7 @@ struct world {
     uint32_t gone[NODES + 1]; /* by number: the highest boot known to be over */
     uint64_t gone_revision[NODES + 1];
     uint64_t newest; /* revision */
+    uint32_t level;  /* of the grid, then */
     bool trace;
     void (*on_gone)(struct world *w, uint32_t number); /* for stories */
     msec_t mark;
@@ -177,7 +182,7 @@ void node_arrive(struct world *w, struct simnode *n, unsigned from, struct packe
 void node_written(struct world *w, struct simnode *n, uint64_t job);
 void node_closed(struct world *w, struct simnode *n, unsigned other);
 msec_t node_clock(const struct world *w, const struct simnode *n);
-struct grid_codec sim_codec(void);
+struct grid_codec sim_codec(struct simnode *n);
 void codec_forget(void);
 uint64_t ticket_new(struct world *w, struct simnode *n);
 
@@ -195,11 +200,15 @@ void check_published(struct world *w, struct simnode *n, const struct grid_state
 void check_leaders(struct world *w, struct simnode *n);
 void check_reads(struct world *w);
 void check_grants(struct world *w, struct simnode *n);
+/* `n` cannot read the log. */
+void check_broken(struct world *w, struct simnode *n, const char *why);
 void check_identity(struct world *w, struct simnode *n);
 bool world_converged(struct world *w, const char **ret_why);
 
 /* faults.c */
 void faults_draw(struct world *w);
+/* Of a module: it needs a higher level than the first. */
+struct grid_command deploy_command(void);
 void faults_step(struct world *w);
 void faults_end(struct world *w);
 /* Whom the newest state calls removed stays away: what they are told is looked at in stories. */

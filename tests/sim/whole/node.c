@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "control/level.h"
 #include "wire/control.h"
 #include "wire/peer.h"
 
@@ -370,6 +371,7 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     snprintf(n->info.name, sizeof n->info.name, "n%u", index);
     memcpy(n->info.address[ADDRESS_PEER], n->address, sizeof n->address);
     n->info.weight = 1;
+    n->info.level = GRID_LEVEL;
     n->info.shards = w->mix.shards;
     n->rate = w->mix.skew ? RATE_MIN + (double)below(w, 2001) / 10000 : 1;
     n->offset = 1 + below(w, 1000000);

@@ -2,6 +2,7 @@
  * leases, leaving. Faults are the simulator's (tests/sim/grid).
  * LINK: grid control raft replica shard wire data base pb frame */
 #include "base/alloc.h"
+#include "control/level.h"
 #include "grid/member.h"
 #include "tests/lib/unit.h"
 #include "wire/control.h"
@@ -647,6 +648,79 @@ START_TEST(who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
 }
 END_TEST
 
+/* --- levels --- */
+
+static const struct grid_done *deploy(unsigned i)
+{
+    static const struct module_function f = {.name = "f"};
+    static const struct module_info info = {
+        .name = "m", .engine = MODULE_LUA, .source = {(const uint8_t *)"x", 1}, &f, 1};
+    struct grid_command c = {.kind = GRID_MODULE_DEPLOY, .u.module = {&info, true}};
+    size_t at = w.dones_len;
+    propose(i, &c, 7);
+    run(500);
+    ck_assert_uint_eq(w.dones_len, at + 1);
+    return &w.dones[at];
+}
+
+START_TEST(what_an_older_node_cannot_read_is_refused_by_its_name_until_it_is_upgraded)
+{
+    begin();
+    for (unsigned i = 0; i < 4; i++) {
+        w.nodes[i].info.level = i == 3 ? 0 : GRID_LEVEL;
+        start(i, 4);
+    }
+    run(4000);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct grid_done *d = deploy(i);
+        ck_assert_int_eq(d->err, GRID_EUNSUPPORTED);
+        ck_assert_str_eq(w.whys[d - w.dones],
+                         "this needs feature level 2, and the grid is at 1: upgrade or remove the "
+                         "older nodes: n3 (level 1)");
+        ck_assert_uint_eq(grid_member_level(w.nodes[i].member,
+                                            grid_state_node_by_id(state(i), w.nodes[3].info.id)),
+                          1);
+    }
+    stop(3);
+    run(3000);
+    ck_assert_int_eq(deploy(0)->err, GRID_EUNSUPPORTED); /* it may be back */
+    w.nodes[3].info.level = GRID_LEVEL;
+    memset(&w.nodes[3].identity.founder, 0, GRID_ID_BYTES);
+    start(3, 0);
+    run(3000);
+    ck_assert_uint_eq(w.nodes[3].ins, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(state(i)->level, GRID_LEVEL);
+        ck_assert_int_eq(deploy(i)->err, GRID_OK);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(who_does_not_know_the_level_of_the_grid_is_told_so_and_stays_out)
+{
+    begin();
+    for (unsigned i = 0; i < 3; i++) {
+        w.nodes[i].info.level = GRID_LEVEL;
+        start(i, 3);
+    }
+    run(2500);
+    start(3, 0);
+    run(5000);
+    ck_assert_uint_eq(w.nodes[3].refusals, 1);
+    ck_assert_str_eq(w.nodes[3].why, "the grid uses feature level 2, and this version of gridd "
+                                     "knows levels up to 1: start a newer version");
+    ck_assert_uint_eq(state(0)->nodes_len, 3);
+    stop(3);
+    w.nodes[3].info.level = GRID_LEVEL + 1; /* newer than all */
+    start(3, 0);
+    run(3000);
+    ck_assert_uint_eq(w.nodes[3].ins, 1);
+    ck_assert_uint_eq(state(3)->level, GRID_LEVEL);
+    end();
+}
+END_TEST
+
 UNIT_MAIN("grid/member", one_founds_at_once, one_asks_its_peers_for_a_grid_before_it_founds_one,
           three_agree_and_vote, a_grid_of_another_name_is_refused_by_name,
           the_data_of_another_grid_is_refused, a_name_that_is_taken_is_refused_until_it_is_free,
@@ -661,4 +735,6 @@ UNIT_MAIN("grid/member", one_founds_at_once, one_asks_its_peers_for_a_grid_befor
           a_lease_waits_for_the_state_it_was_granted_at,
           a_lease_is_held_all_the_time_over_a_long_way,
           who_leaves_is_gone_at_once_and_does_not_come_back,
-          who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not)
+          who_hears_nobody_is_astray_and_who_only_misses_the_leader_is_not,
+          what_an_older_node_cannot_read_is_refused_by_its_name_until_it_is_upgraded,
+          who_does_not_know_the_level_of_the_grid_is_told_so_and_stays_out)

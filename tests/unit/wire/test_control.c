@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/prng.h"
+#include "control/level.h"
 #include "control/restore.h"
 #include "tests/unit/control/grid.h"
 
@@ -50,7 +51,10 @@ static struct grid_state *example(void)
     gone(s, both, 2);
     enter(s, 1, 2);
     removed(s, 4, true);
-    enter(s, 5, 1);
+    struct node_info five = info_of(5, 1);
+    five.level = 2;
+    struct grid_command enters = {.kind = GRID_ENTER, .now = 2000, .u.enter = &five};
+    ck_assert_int_eq(apply(s, &enters), GRID_OK);
     drained(s, 3, true);
     for (uint32_t i = 0; i < 128; i++) {
         struct replica_config c = config(s, two, i);
@@ -66,6 +70,8 @@ START_TEST(a_state_comes_back_as_it_was)
     struct buf first = encoded(s);
     ck_assert_int_eq(wire_state_decode(buf_slice(&first), &d), GRID_OK);
     grid_state_check(d);
+    ck_assert_uint_eq(d->level, 1);
+    ck_assert_uint_eq(grid_state_node(d, 5)->info.level, 2);
     struct buf second = encoded(d);
     ck_assert(slice_eq(buf_slice(&first), buf_slice(&second)));
     ck_assert_uint_eq(d->revision, s->revision);
@@ -162,6 +168,7 @@ static struct part_change three_parts[] = {{PART_SHRINK, 1, 1023, 16777215, {1, 
                                            {PART_RESET, 65535, 0, 1, {0, 0}},
                                            {PART_PROMOTE, 2, 5, 300, {4000000000u, 9}}};
 static uint32_t voters[] = {1, 3, 5};
+static struct node_level two_levels[] = {{{1, 2}, 2}, {{3, 7}, 5}};
 
 static size_t examples(struct grid_command *c, struct node_info *info, struct context_info *ctx,
                        struct catalog *adopt)
@@ -196,6 +203,7 @@ static size_t examples(struct grid_command *c, struct node_info *info, struct co
         {.kind = GRID_MODULE_DEPLOY, .u.module = {&one_module, true}},
         {.kind = GRID_MODULE_REMOVE, .u.name = slice_str("lib")},
         {.kind = GRID_MODULE_REMOVE},
+        {.kind = GRID_LEVELS, .u.levels = {two_levels, 2}},
     };
     memcpy(c, list, sizeof list);
     return sizeof list / sizeof *list;
@@ -237,6 +245,7 @@ START_TEST(what_a_command_says_arrives)
     ck_assert_mem_eq(d.u.parts.list, three_parts, sizeof three_parts);
     struct node_info info = info_of(3, 4);
     strcpy(info.labels, "zone=a");
+    info.level = 9;
     c = (struct grid_command){.kind = GRID_ENTER, .u.enter = &info};
     b.len = 0;
     wire_command_encode(&c, &b);
@@ -254,6 +263,11 @@ START_TEST(a_command_of_a_later_version_is_told_from_damage)
     struct part_change part = {.kind = PART_KIND_MAX + 1, .context = 1, .epoch = 1};
     struct grid_command parts = {.kind = GRID_PARTS, .u.parts = {&part, 1}};
     wire_command_encode(&parts, &b);
+    ck_assert_int_eq(wire_command_decode(buf_slice(&b), scratch(), &d), GRID_ENEWER);
+    struct node_level level = {{1, 1}, GRID_LEVEL + 1}; /* the grid goes on without this version */
+    struct grid_command levels = {.kind = GRID_LEVELS, .u.levels = {&level, 1}};
+    b.len = 0;
+    wire_command_encode(&levels, &b);
     ck_assert_int_eq(wire_command_decode(buf_slice(&b), scratch(), &d), GRID_ENEWER);
     buf_release(&b);
     ck_assert_int_eq(wire_command_decode(slice_str("\x10\x01"), scratch(), &d), GRID_ECORRUPT);
