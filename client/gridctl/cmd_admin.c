@@ -327,6 +327,19 @@ static bool setting_value(const struct grid_setting_info *s, const char *text, i
     return true;
 }
 
+/* It is done all the same. */
+static void note_one_voter(struct ctl *c, const char *name, int64_t value)
+{
+    struct grid_status *s;
+    if (strcmp(name, "voters") != 0 || value != 1 || grid_get_status(c->grid, &s))
+        return;
+    if (s->nodes_len >= 3)
+        ctl_error(c, EXIT_DONE,
+                  "one voter: the grid stops when it is lost; of %zu nodes, three can vote",
+                  s->nodes_len);
+    grid_free(s);
+}
+
 int cmd_settings_set(struct ctl *c, const struct args *a)
 {
     struct grid_setting_info *list;
@@ -348,6 +361,8 @@ int cmd_settings_set(struct ctl *c, const struct args *a)
                          quote(shown, text, strlen(text)), s->min, s->max, s->unit);
     else
         code = ended(c, grid_setting_set(c->grid, name, value), name);
+    if (!code)
+        note_one_voter(c, name, value);
     grid_free(list);
     return code;
 }

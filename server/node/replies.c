@@ -519,6 +519,14 @@ static void unplaced_look(const struct grid_state *s, struct lines *notes)
     }
 }
 
+/* Three could keep the log, and lose one. */
+static void voters_look(const struct grid_state *s, struct lines *notes)
+{
+    if (s->nodes_len >= 3 && catalog_setting(s->catalog, SETTING_voters) == 1)
+        line_add(notes, "",
+                 "one voter: the grid stops when it is lost; gridctl settings set voters 3");
+}
+
 /* What is known to older nodes alone holds the others up. */
 static void levels_look(const struct grid_state *s, const struct grid_view *view,
                         struct lines *notes)
@@ -575,6 +583,7 @@ static void grid_look(struct job *j, const struct admin_node *here, struct admin
     nodes_down(s, view->loads, problems);
     grid_problems(s, problems);
     unplaced_look(s, notes);
+    voters_look(s, notes);
     levels_look(s, view, notes);
 }
 
