@@ -224,7 +224,7 @@ void gc_settle(struct grid *g);
 /* What the server said of itself in a Hello on `l`. */
 void gc_learn(struct grid *g, struct link *l, const struct wire_hello_reply *reply);
 void gc_learn_topology(struct grid *g, struct link *l, struct grid_bytes body);
-/* `home` is at a node that is astray: elsewhere, unless that was tried just now. */
+/* `home` is astray, or not in its grid: elsewhere, unless that was tried just now. */
 void gc_roam(struct grid *g);
 /* The link for `r`; that to the node which leads it, if there is one, else NULL. */
 struct link *gc_route(struct grid *g, const struct request *r);

@@ -284,7 +284,14 @@ static const char *detail_text(struct grid *g, struct grid_bytes detail)
     return g->detail;
 }
 
-static void answer_error(struct request *r, const struct wire_response *a)
+/* It can do nothing for anybody, and tells no topology: the next endpoint may. */
+static void outside(struct grid *g, const struct link *l)
+{
+    if ((l == g->home || !g->topology.revision) && (g->endpoints_len > 1 || g->topology.revision))
+        gc_roam(g);
+}
+
+static void answer_error(struct request *r, struct link *l, const struct wire_response *a)
 {
     struct grid *g = r->grid;
     enum grid_err status = (enum grid_err)a->status;
@@ -297,6 +304,8 @@ static void answer_error(struct request *r, const struct wire_response *a)
     }
     if (gc_status_retryable(status)) {
         rest(r, status, detail);
+        if (status == GRID_EENTERING)
+            outside(g, l);
         return;
     }
     if (no_cache && r->cache && !r->reopened) {
@@ -326,7 +335,7 @@ void gc_requests_answer(struct grid *g, struct link *l, const struct wire_respon
         g->rests = 0;
         finish(r, GRID_OK, a, "");
     } else {
-        answer_error(r, a);
+        answer_error(r, l, a);
     }
 }
 

@@ -145,6 +145,7 @@ void welcome_send(struct grid_member *m, struct grid_peer *p, const uint8_t *boo
     w->grid = m->grid;
     w->leader_address = "";
     w->refused = refused;
+    w->for_good = refused && refused != p->refused;
     id_copy(w->boot_id, boot_id);
     if (member_founded(m)) {
         const struct grid_node *n = grid_state_node_by_id(m->state, p->id);
@@ -250,6 +251,7 @@ static void refused(struct grid_member *m, struct grid_peer *p, const struct gri
     bool known = strncmp(m->refusal, w->refused, sizeof m->refusal - 1) == 0;
     snprintf(m->refusal, sizeof m->refusal, "%s", w->refused);
     member_why(m, "%s", w->refused);
+    m->for_good = w->for_good;
     if (m->phase == GRID_ENTERING)
         member_phase(m, GRID_REFUSED);
     if (!known)
@@ -323,6 +325,7 @@ void member_on_welcome(struct grid_member *m, struct grid_peer *p, const struct 
         return;
     m->welcomed_at = m->now;
     m->refusal[0] = 0;
+    m->for_good = false;
     if (m->phase == GRID_SEEKING || m->phase == GRID_REFUSED) {
         member_phase(m, GRID_ENTERING);
         member_why(m, "asks to enter the grid");

@@ -360,6 +360,7 @@ void grid_member_status(const struct grid_member *m, msec_t now, struct grid_mem
     memset(s, 0, sizeof *s);
     s->phase = m->phase;
     s->self = m->self;
+    s->for_good = m->phase != GRID_IN && m->for_good;
     s->leads = m->lead != NULL;
     s->leader = m->leader;
     s->term = m->term;

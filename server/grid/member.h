@@ -194,8 +194,9 @@ struct grid_member_status {
     bool voter;
     uint32_t leader; /* 0: not known */
     uint64_t term;
-    uint64_t index;                    /* of the log: applied here */
-    char why[WHY_BYTES];               /* what it waits for; empty when it is IN and all is well */
+    uint64_t index;      /* of the log: applied here */
+    char why[WHY_BYTES]; /* what it waits for; empty when it is IN and all is well */
+    bool for_good; /* it is not let in, and that does not pass by itself: removed, too old, ... */
     uint32_t suspects[GRID_QUIET_MAX]; /* nodes up in the state and not heard of for long */
     size_t suspects_len;
     bool settled;       /* of the leader: nothing is under way */

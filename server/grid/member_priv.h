@@ -157,6 +157,7 @@ struct grid_member {
     struct replica_member self;    /* boot 0: not entered */
     char why[WHY_BYTES];           /* what it waits for */
     char refusal[WHY_BYTES];       /* as told last */
+    bool for_good;                 /* likewise: it does not pass by itself */
     msec_t began_at, welcomed_at;
     bool has_data;
     bool met;     /* a grid of this name, which may have refused it: it never founds another one */

@@ -57,7 +57,8 @@ struct grid_welcome {
     uint8_t boot_id[GRID_ID_BYTES]; /* of the HELLO */
     struct replica_member you;      /* number, if the node is known; boot, if this boot entered */
     bool gone;                      /* this boot id is over: come with another */
-    const char *refused;            /* NULL, or why it never will be let in: for people */
+    const char *refused;            /* NULL, or why it is not let in: for people */
+    bool for_good;                  /* likewise: it does not pass by itself */
     msec_t sent;                    /* sender's clock; 0: the sender does not lead */
     uint32_t leader;                /* 0: not known */
     uint8_t leader_id[GRID_ID_BYTES];

@@ -26,6 +26,7 @@ static void removed(struct grid_member *m, const struct grid_state *s)
                "this node was removed from the grid (as node %u): only an empty data directory "
                "may join again",
                was);
+    m->for_good = true;
     member_phase(m, GRID_REFUSED);
     member_notice(m, GRID_NOTICE_REFUSED, m->why);
 }

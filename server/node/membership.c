@@ -340,8 +340,7 @@ static void waits_tell(struct membership *m)
     bool in = s.phase == GRID_IN && m->told.node;
     waits_set(m, in ? "" : s.why[0] ? s.why : "it enters the grid");
     /* Other refusals may be over soon: a node that starts anew is let in when its last life is. */
-    atomic_store(&m->node->removed, s.phase == GRID_REFUSED && m->last &&
-                                        grid_state_removed(m->last, m->node->view.node_id));
+    atomic_store(&m->node->refused, s.for_good);
 }
 
 bool membership_refused(struct node *n)

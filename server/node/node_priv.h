@@ -142,7 +142,7 @@ struct node {
     unsigned shards;
     atomic_uint links;   /* connections of clients, at all workers */
     atomic_uint tight;   /* workers that are; then no connection is read */
-    atomic_bool removed; /* from the grid: nothing is passed on to it */
+    atomic_bool refused; /* by the grid, for good: nothing is passed on to it */
     msec_t started_ms, started_wall_ms;
     bool stopping;
     bool recovered; /* all workers are, and their threads were started */

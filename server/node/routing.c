@@ -66,7 +66,7 @@ void routing_news(struct worker *w, const struct grid_state *state, struct repli
 void routing_reroute(void *ctx, const struct op *op)
 {
     struct worker *w = ctx;
-    if (unlikely(atomic_load_explicit(&w->node->removed, memory_order_relaxed))) {
+    if (unlikely(atomic_load_explicit(&w->node->refused, memory_order_relaxed))) {
         worker_reply(w, &op->ticket, &(struct result){.status = GRID_EENTERING});
         return;
     }

@@ -87,6 +87,7 @@ static void put_welcome(Peer__Grid *g, const struct grid_message *m, struct aren
     to->gone = from->gone;
     to->refuses = from->refused != NULL;
     to->refused = wire_text(from->refused);
+    to->for_good = from->for_good;
     to->sent = from->sent;
     to->leader = from->leader;
     to->leader_id = id_bytes(from->leader_id);

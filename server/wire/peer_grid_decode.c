@@ -79,6 +79,7 @@ static bool get_welcome(struct grid_message *m, const Peer__Grid *g, struct aren
     const Peer__Welcome *from = g->welcome;
     to->you = get_life(from->you);
     to->gone = from->gone;
+    to->for_good = from->for_good;
     to->sent = from->sent;
     to->leader = from->leader;
     bool ok = get_text(&to->grid, from->grid, NAME_BYTES_MAX) &&

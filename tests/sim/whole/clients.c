@@ -155,8 +155,10 @@ void clients_op(struct simshard *h, const struct event *e)
     const struct client *c = &e->sent; /* as it was then: it may have gone on since */
     const struct cache_info *cache = clients_cache(h->state, c->context);
     struct ticket to = {.number = e->number, .part = e->client};
-    if (!cache) {
-        clients_answer(w, &to, &(struct result){.status = GRID_ENO_CACHE});
+    bool outside = c->kind == CLIENT_FOLLOWS && !h->self.node; /* sessions see to that */
+    if (!cache || outside) {
+        enum grid_err err = outside ? GRID_EENTERING : GRID_ENO_CACHE;
+        clients_answer(w, &to, &(struct result){.status = err});
         return;
     }
     key_text(c->key, key);
@@ -290,6 +292,8 @@ void clients_reply(struct world *w, const struct event *e)
         done(w, c, r, r->err == GRID_EIN_DOUBT ? HISTORY_IN_DOUBT : HISTORY_FAILED);
     } else {
         tally.retries++;
+        if (r->err == GRID_EENTERING)
+            way_outside(w, c);
         c->attempt = 0;
         c->again_at = w->now + 1 + below(w, 30);
     }

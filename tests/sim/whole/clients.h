@@ -90,6 +90,7 @@ struct simnode *way_any(struct world *w);
 struct simnode *way_known(struct world *w, unsigned context, uint32_t partition);
 struct simnode *way_choose(struct world *w, const struct client *c, uint32_t partition);
 void way_failed(struct world *w, const struct client *c);
+void way_outside(struct world *w, const struct client *c);
 void ways_greet(struct simshard *h, const struct event *e);
 void ways_news(struct simshard *h);
 void ways_told(struct world *w, const struct event *e);

@@ -109,7 +109,12 @@ void route_submit(struct simshard *h, const struct op *op)
 void route_reroute(void *ctx, const struct op *op)
 {
     struct simshard *h = ctx;
-    router_take(h->router, op, mono(h));
+    struct grid_member_status s;
+    grid_member_status(h->node->member, mono(h), &s);
+    if (s.for_good)
+        shards_reply(h, &op->ticket, &(struct result){.status = GRID_EENTERING});
+    else
+        router_take(h->router, op, mono(h));
 }
 
 static void ops_free(struct simshard *h)

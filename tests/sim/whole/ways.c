@@ -111,6 +111,26 @@ static void again(struct world *w, struct client *c)
     c->again_at = w->now;
 }
 
+/* True: home is left, which is not done too often. */
+static bool roam(struct world *w, struct follower *f)
+{
+    if (w->now < f->roam_at)
+        return false;
+    f->roam_at = w->now + ((msec_t)ROAM_MS << f->roams);
+    f->roams += f->roams < ROAM_DOUBLINGS;
+    tally.roamed++;
+    leave_home(w, f);
+    return true;
+}
+
+/* Who was asked is not in the grid. */
+void way_outside(struct world *w, const struct client *c)
+{
+    struct follower *f = &w->followers[c - w->clients];
+    if (c->kind == CLIENT_FOLLOWS && c->asked == f->home)
+        (void)roam(w, f);
+}
+
 void ways_told(struct world *w, const struct event *e)
 {
     struct follower *f = &w->followers[e->client];
@@ -125,14 +145,9 @@ void ways_told(struct world *w, const struct event *e)
     const struct grid_node *g = grid_state_node_by_id(f->topology, w->nodes[c->asked].info.id);
     if (c->busy && c->attempt && (!g || g->state != NODE_UP))
         again(w, c);
-    if (!e->astray || w->now < f->roam_at)
-        return;
-    f->roam_at = w->now + ((msec_t)ROAM_MS << f->roams);
-    f->roams += f->roams < ROAM_DOUBLINGS;
-    tally.roamed++;
-    if (c->busy && c->attempt && c->asked == f->home)
+    bool at_home = c->asked == f->home;
+    if (e->astray && roam(w, f) && c->busy && c->attempt && at_home)
         again(w, c);
-    leave_home(w, f);
 }
 
 static struct simnode *followed(struct world *w, unsigned client, unsigned context,

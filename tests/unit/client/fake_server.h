@@ -51,6 +51,7 @@ struct fake_conf {
     const char *hello_detail;
     unsigned hang_ups; /* so many connections are closed as soon as they come */
     bool hello_silent, hello_garbage;
+    bool outside;         /* of its grid: whatever it is asked it answers ENTERING */
     unsigned caches_gone; /* so many OPEN_CACHE are answered NO_CACHE, beginning with the second */
     SSL_CTX *tls;
     Grid__AdminReply *admin;
@@ -396,6 +397,8 @@ static Grid__Response *fake_answer(struct fake *f, const Grid__Request *q)
         if (f->opened > 1 && f->opened <= 1 + conf->caches_gone)
             a->status = 8; /* NO_CACHE */
     }
+    if (conf->outside)
+        a->status = 37; /* ENTERING */
     if (q->op == GRID__OP__ADMIN)
         a->admin = conf->admin;
     if (q->op == GRID__OP__LOCATE)

@@ -421,6 +421,40 @@ START_TEST(a_node_that_has_lost_touch_is_asked_when_there_is_no_other)
 }
 END_TEST
 
+/* It was removed, say, and tells no topology. */
+START_TEST(a_node_that_is_not_in_its_grid_is_left_for_the_next_endpoint)
+{
+    static struct view whole;
+    static const struct fake_conf outside = {.outside = true};
+    char endpoints[NODES * 64];
+    for (uint32_t n = 1; n <= NODES; n++)
+        fake_start(&nodes[n], n < NODES ? &outside : NULL);
+    view_of(&whole, 11, NODES);
+    nodes[NODES].conf.topology = &whole.m;
+    snprintf(endpoints, sizeof endpoints, "%s,%s,%s", nodes[1].endpoint, nodes[2].endpoint,
+             nodes[3].endpoint);
+    connect_with((struct grid_options){.endpoints = endpoints, .timeout_ms = 4000});
+    ck_assert_int_eq(put("k"), GRID_OK);
+    ck_assert_uint_eq(fake_count(&nodes[NODES], PUT), 1);
+    end_nodes();
+}
+END_TEST
+
+START_TEST(a_node_that_is_not_in_its_grid_is_asked_again_when_there_is_no_other)
+{
+    static const struct fake_conf outside = {.outside = true};
+    char why[GRID_WHY_BYTES];
+    fake_start(&nodes[1], &outside);
+    struct grid_options options = {.endpoints = nodes[1].endpoint, .timeout_ms = 500};
+    ck_assert_int_eq(grid_connect(&options, &grid, why), GRID_OK);
+    ck_assert_int_eq(grid_cache_open(grid, "default/default", &cache), GRID_ETIMEOUT);
+    ck_assert_ptr_nonnull(strstr(grid_error(grid), "the node has not entered the grid yet"));
+    ck_assert_uint_eq(nodes[1].connections, 1);
+    grid_close(grid);
+    fake_stop(&nodes[1]);
+}
+END_TEST
+
 UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
           a_node_that_is_silent_is_avoided_by_who_waits_in_events,
           home_is_left_when_it_is_silent_and_news_come_from_another,
@@ -433,4 +467,6 @@ UNIT_MAIN("client/nodes", a_node_that_is_silent_is_avoided_and_tried_again,
           a_local_read_that_home_does_not_answer_is_asked_of_who_leads,
           who_leads_is_asked_once_it_was_told, home_is_left_when_it_has_lost_touch_with_the_grid,
           who_is_new_and_meets_a_node_that_has_lost_touch_goes_to_another,
-          a_node_that_has_lost_touch_is_asked_when_there_is_no_other)
+          a_node_that_has_lost_touch_is_asked_when_there_is_no_other,
+          a_node_that_is_not_in_its_grid_is_left_for_the_next_endpoint,
+          a_node_that_is_not_in_its_grid_is_asked_again_when_there_is_no_other)
