@@ -1,5 +1,6 @@
 /* plan_voters.c - who keeps the control log: as many as the setting says, in as many zones as there
- * are, alive. One change at a time, and a new one before an old one leaves. */
+ * are, alive. One change at a time, and a new one before an old one leaves; but who was removed for
+ * good leaves first: with two voters no other could come in when it is gone. */
 #include "control/plan_priv.h"
 
 #include "base/hash.h"
@@ -114,7 +115,7 @@ static bool is_removed(const struct bench *b, uint32_t number)
 static bool worth_dropping(const struct bench *b, uint32_t bad, size_t limit)
 {
     size_t all = b->in->voters ? b->in->voters_len : b->voters;
-    return bad && b->good_voters && (is_removed(b, bad) || b->good_voters >= limit || all % 2 == 0);
+    return bad && b->good_voters && (b->good_voters >= limit || all % 2 == 0);
 }
 
 void plan_voters(const struct plan_input *in, struct plan_output *out)
@@ -126,7 +127,9 @@ void plan_voters(const struct plan_input *in, struct plan_output *out)
     size_t wanted = b.good_all < limit ? b.good_all : limit;
     wanted -= wanted && wanted % 2 == 0;
     uint32_t add = most_wanted(&b, &joins), drop = least_wanted(&b, &leaves), bad = useless(&b);
-    if (b.good_voters < wanted)
+    if (b.good_voters && is_removed(&b, bad))
+        out->voter_drop = bad; /* it may be gone at once, and no change goes on without it */
+    else if (b.good_voters < wanted)
         out->voter_add = add;
     else if (worth_dropping(&b, bad, limit))
         out->voter_drop = bad;
