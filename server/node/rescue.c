@@ -1,7 +1,8 @@
 /* rescue.c - partitions of a grid that an operator has to decide about.
  *
  *   recover  those that wait for a node that is down: of the nodes that are up, the one whose copy
- *            has the last record leads with what it has. Who has what is asked first
+ *            has the last record leads with what it has, a whole copy before one that is damaged.
+ *            Who has what is asked first
  *   reset    those whose last copy is gone: they begin again, empty */
 #include "node/administration_priv.h"
 
@@ -90,17 +91,29 @@ static void reset_one(struct job *j, const struct context_info *info, uint32_t p
 
 /* --- recover ---------------------------------------------------------------------------------- */
 
-static uint64_t version_in(const struct admin_reply *r, const char *context, uint32_t partition)
+enum claim { CLAIM_NONE, CLAIM_AWAY, CLAIM_MEMBER };
+
+struct copy {
+    struct replica_member member; /* who has it; {0, 0}: nobody */
+    uint64_t version;
+    bool whole;
+    enum claim claim;
+};
+
+static void copy_in(const struct admin_reply *r, const char *context, uint32_t partition,
+                    struct copy *to)
 {
+    to->whole = true;
     for (size_t i = 0; i < r->partitions_len; i++)
         if (r->partitions[i].partition == partition &&
-            strcmp(r->partitions[i].context, context) == 0)
-            return r->partitions[i].version;
-    return 0;
+            strcmp(r->partitions[i].context, context) == 0) {
+            to->version = r->partitions[i].version;
+            to->whole = strcmp(r->partitions[i].state, "damaged") != 0;
+        }
 }
 
-static uint64_t version_here(const struct job *j, const struct context_info *wanted,
-                             uint32_t partition)
+static void copy_here(const struct job *j, const struct context_info *wanted, uint32_t partition,
+                      struct copy *to)
 {
     const struct share *share = &j->shares[partition % j->node->shards];
     size_t at = 0;
@@ -111,17 +124,16 @@ static uint64_t version_here(const struct job *j, const struct context_info *wan
         uint32_t first = partition % j->node->shards;
         uint32_t len =
             info->partitions > first ? (info->partitions - first - 1) / j->node->shards + 1 : 0;
-        if (info->id == wanted->id)
-            return share->partitions[at + partition / j->node->shards].version;
+        if (info->id == wanted->id) {
+            const struct shard_partition_info *p =
+                &share->partitions[at + partition / j->node->shards];
+            to->version = p->version;
+            to->whole = !p->damaged;
+        }
         at += len;
     }
-    return 0;
 }
 
-enum claim { CLAIM_NONE, CLAIM_AWAY, CLAIM_MEMBER };
-
-/* At the same version rather one that has the partition in sync than one that had it, and that one
- * rather than one that never did: who has nothing, and never had, has no copy. */
 static enum claim claim_of(const struct grid_state *s, uint32_t context, uint32_t partition,
                            const struct replica_config *c, uint32_t node)
 {
@@ -136,13 +148,22 @@ static enum claim claim_of(const struct grid_state *s, uint32_t context, uint32_
     return CLAIM_NONE;
 }
 
+/* At the same version rather a whole one; then that of who has the partition in sync before that of
+ * who had it, and that one before that of who never did. */
+static bool better(const struct copy *a, const struct copy *than)
+{
+    if (!than->member.node || a->version != than->version)
+        return !than->member.node || a->version > than->version;
+    if (a->whole != than->whole)
+        return a->whole;
+    return a->claim > than->claim;
+}
+
 static void recover_one(struct job *j, const struct context_info *info, uint32_t partition,
                         const struct replica_config *c)
 {
     const struct grid_state *s = membership_state(j->node);
-    struct replica_member best = {0, 0};
-    uint64_t best_version = 0;
-    enum claim best_claim = CLAIM_NONE;
+    struct copy best = {.claim = CLAIM_NONE};
     if (c->led || c->lost)
         return;
     for (size_t i = 0; i < s->nodes_len; i++) {
@@ -151,18 +172,17 @@ static void recover_one(struct job *j, const struct context_info *info, uint32_t
         const struct word *w = self ? NULL : census_word(j, n->number);
         if (n->state != NODE_UP || (!self && !w))
             continue;
-        uint64_t version =
-            self ? version_here(j, info, partition) : version_in(&w->reply, info->name, partition);
-        enum claim claim = claim_of(s, info->id, partition, c, n->number);
-        bool better = version > best_version || (version == best_version && claim > best_claim);
-        if (!best.node || better) {
-            best = (struct replica_member){n->number, n->boot};
-            best_version = version;
-            best_claim = claim;
-        }
+        struct copy copy = {.member = {n->number, n->boot},
+                            .claim = claim_of(s, info->id, partition, c, n->number)};
+        if (self)
+            copy_here(j, info, partition, &copy);
+        else
+            copy_in(&w->reply, info->name, partition, &copy);
+        if (better(&copy, &best))
+            best = copy;
     }
-    if (best_version || best_claim) {
-        change_ask(j, PART_RECOVER, info->id, partition, best);
+    if (best.version || best.claim) { /* who has nothing, and never had, has no copy */
+        change_ask(j, PART_RECOVER, info->id, partition, best.member);
     } else if (!j->err) {
         j->err = GRID_ECONDITION;
         snprintf(j->why, sizeof j->why, "no node that is up has a copy of partition %u of %s",
