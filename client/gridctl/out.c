@@ -143,7 +143,7 @@ static void text_row(struct out *o)
         o->kept = mem_grow(o->kept, o->kept_size, sizeof *o->kept);
     }
     memcpy(o->kept + o->kept_len, o->cells, o->columns_len * sizeof *o->cells);
-    memset(o->cells, 0, sizeof o->cells);
+    memset(o->cells, 0, o->columns_len * sizeof *o->cells);
     o->kept_len += o->columns_len;
 }
 
