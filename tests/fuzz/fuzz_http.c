@@ -28,7 +28,8 @@ struct node {
 static void on_submit(void *ctx, struct op *op)
 {
     struct node *n = ctx;
-    CHECK(op->kind >= OP_GET && op->kind <= OP_COUNT && op->partition < PARTITIONS_MAX);
+    CHECK((op->kind >= OP_GET && op->kind <= OP_COUNT) || op->kind == OP_CALL);
+    CHECK(op->partition < PARTITIONS_MAX && (op->kind != OP_CALL || op->keys_len == 1));
     CHECK(op->key.len <= KEY_BYTES_MAX && op->affinity.len <= KEY_BYTES_MAX);
     CHECK(op->kind != OP_SCAN || (op->limit && op->limit <= SCAN_LIMIT_MAX));
     CHECK(n->len < WAITING_MAX);
@@ -91,6 +92,11 @@ static void answer(struct node *n, const struct waiting *w)
         res.value = slice_make(bytes, (size_t)prng_below(&n->prng, sizeof bytes));
         if (res.type == VALUE_HASH)
             res.value = buf_slice(&packed);
+    }
+    if (w->kind == OP_CALL) {
+        res.status = res.status ? GRID_ETASK : GRID_OK;
+        res.reply = REPLY_BULK;
+        res.value = slice_make(bytes, (size_t)prng_below(&n->prng, sizeof bytes));
     }
     if (w->admin)
         session_admin_result(&w->to, res.status, slice_str("why"), slice_make(NULL, 0));

@@ -29,7 +29,8 @@ static void wait_for(struct node *n, struct ticket t, bool admin)
 
 static void on_submit(void *ctx, struct op *op)
 {
-    CHECK(op->kind >= OP_GET && op->kind <= OP_COUNT && op->partition < PARTITIONS_MAX);
+    CHECK((op->kind >= OP_GET && op->kind <= OP_COUNT) || op->kind == OP_CALL);
+    CHECK(op->partition < PARTITIONS_MAX && (op->kind != OP_CALL || op->keys_len == 1));
     CHECK(op->key.len <= KEY_BYTES_MAX && op->affinity.len <= KEY_BYTES_MAX);
     wait_for(ctx, op->ticket, false);
 }
@@ -65,6 +66,8 @@ static void answer_some(struct node *n, size_t count)
         struct result res = {.status = (enum grid_err)prng_below(&n->prng, 3),
                              .version = prng_next(&n->prng),
                              .value = slice_make(value, (size_t)prng_below(&n->prng, 3000))};
+        if (prng_below(&n->prng, 8) == 0)
+            res.status = GRID_ETASK; /* its value is text */
         if (admin)
             session_admin_result(&t, res.status, slice_str("why"), slice_make(NULL, 0));
         else

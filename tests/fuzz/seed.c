@@ -50,7 +50,7 @@ static void save_message(const char *target, const char *file, const ProtobufCMe
 }
 
 static char key[] = "{user}:17", value[] = "value", name[] = "default/default",
-            id[] = "0123456789abcdef";
+            id[] = "0123456789abcdef", task[] = "bank.transfer";
 
 static void save_hello(void)
 {
@@ -87,6 +87,7 @@ static void save_requests(void)
         {GRID__OP__OPEN_CACHE, "open_cache", false, false},
         {GRID__OP__LOCATE, "locate", false, false},
         {GRID__OP__GET, "get_local", false, true},
+        {GRID__OP__RUN, "run", false, false},
     };
     Grid__Item items[2], *list[] = {&items[0], &items[1]};
     for (size_t i = 0; i < 2; i++) {
@@ -111,7 +112,7 @@ static void save_requests(void)
         m.ttl = GRID__TTL__TTL_SET;
         m.ttl_ms = 60000;
         m.limit = 10;
-        m.name = name;
+        m.name = rows[i].op == GRID__OP__RUN ? task : name;
         m.items = list;
         m.n_items = rows[i].items ? 2 : 0;
         save_message("request", rows[i].name, &m.base);
@@ -151,10 +152,10 @@ static void save_reply(const char *file, struct buf *b)
 static void save_replies(const struct catalog *c)
 {
     struct buf b = BUF_INIT;
-    struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6, slice_str(key)};
+    struct scan_item scanned = {slice_str(key), slice_str(value), 5, 6, slice_str(key), 0};
     struct result get = {.version = 1ull << 41, .deadline = 99, .value = slice_str(value)};
     struct result scan = {.items = &scanned, .items_len = 1, .cursor = slice_str(id)};
-    struct wire_item item = {GRID_OK, 1, 2, -3, slice_str(value)};
+    struct wire_item item = {GRID_OK, 1, 2, -3, slice_str(value), 0};
     struct wire_location location = {.partition = 7,
                                      .epoch = 1,
                                      .primary = "a",
@@ -169,7 +170,7 @@ static void save_replies(const struct catalog *c)
                                      .node = "a",
                                      .grid = "shop"};
     const struct context_info *context = &c->contexts[0];
-    struct admin_context contexts = {context, 1, 2};
+    struct admin_context contexts = {context, 1, 2, 1};
     struct admin_reply admin = {.contexts = &contexts, .contexts_len = 1, .settings = c->settings};
     wire_hello_reply(&b, &hello);
     save_reply("hello", &b);
