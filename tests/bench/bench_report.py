@@ -11,6 +11,8 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("resp-set", 1, "rate", "redis", 1.1), ("resp-set", 16, "rate", "redis", 1.8),
     ("resp-mset", 1, "rate", "redis", 1.5),
     ("resp-hget", 16, "rate", "redis", 1.5), ("resp-hset", 16, "rate", "redis", 1.5),
+    *((name, depth, figure, "redis", 1.5)
+      for name in ("resp-evalsha", "resp-fcall") for depth in (1, 16) for figure in ("rate", "cpu")),
     ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
     ("http-get", 1, "rate", "nginx", 0.5),
     ("replicated-async", 16, "rate", "redis", 3.0), ("replicated-sync", 16, "rate", "redis", 4.0),

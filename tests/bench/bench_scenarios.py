@@ -25,6 +25,10 @@ LOADS = {  # name: title, peers, durability, TLS, share of PUTs, requests in fli
     "resp-hset": ("HSET, hashes of ten fields", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0, "hash"),
     "resp-durable": ("SET, on disk before it is answered, by a Redis client", ["gridd-resp", "redis"], "sync", False,
                      100, [1, 16], 0, "string"),
+    "resp-evalsha": ("EVALSHA of a script that reads, adds and writes", ["gridd-resp", "redis"], "memory", False, 100,
+                     [1, 16], 0, "evalsha"),
+    "resp-fcall": ("FCALL of a function that does the same", ["gridd-resp", "redis"], "memory", False, 100, [1, 16], 0,
+                   "fcall"),
     "resp-tls": ("GET over TLS, by a Redis client", ["gridd-resp", "redis"], "memory", True, 0, [1, 16], 0, "string"),
 }
 FIGURES = ("per_second", "server_cpu_us", "client_cpu_us", "server_busy", "client_busy")

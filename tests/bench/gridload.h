@@ -29,7 +29,7 @@ struct options {
     const char *distribution; /* uniform, zipf */
     const char *cache;        /* grid: context/cache */
     const char *durability;   /* grid: make the context with this when it is not there */
-    const char *shape;        /* resp: string, mset, hash */
+    const char *shape;        /* resp: string, mset, hash, evalsha, fcall */
     const char *server_pids;
     uint64_t port;
     uint64_t connections;

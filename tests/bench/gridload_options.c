@@ -46,7 +46,8 @@ static const struct switch_ switches[] = {
     {"durability", TEXT, AT(durability), NULL, 0, 0,
      "grid: make the context and cache so when they are not there: sync, async or memory"},
     {"shape", TEXT, AT(shape), "string", 0, 0,
-     "resp: string (GET, SET), mset (MSET of ten keys) or hash (HGET, HSET, ten fields a hash)"},
+     "resp: string (GET, SET), mset (MSET of ten keys), hash (HGET, HSET, ten fields a hash), "
+     "evalsha or fcall (a script reads, adds and writes)"},
     {"fill", FLAG, AT(fill), NULL, 0, 0, "write every key once, in order, and stop"},
     {"check", FLAG, AT(check), NULL, 0, 0, "compare the whole value that comes back"},
     {"probe", FLAG, AT(probe), NULL, 0, 0,
@@ -113,6 +114,15 @@ static const struct switch_ *switch_find(const char *arg)
     usage("unknown switch", arg);
 }
 
+static bool shape_known(const char *shape)
+{
+    static const char *const shapes[] = {"string", "mset", "hash", "evalsha", "fcall"};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strcmp(shape, shapes[i]) == 0)
+            return true;
+    return false;
+}
+
 void options_parse(int argc, char **argv, struct options *ret_options)
 {
     *ret_options = (struct options){0};
@@ -134,7 +144,6 @@ void options_parse(int argc, char **argv, struct options *ret_options)
         usage("unknown protocol", ret_options->protocol);
     if (strcmp(ret_options->distribution, "uniform") && strcmp(ret_options->distribution, "zipf"))
         usage("unknown distribution", ret_options->distribution);
-    if (strcmp(ret_options->shape, "string") && strcmp(ret_options->shape, "mset") &&
-        strcmp(ret_options->shape, "hash"))
+    if (!shape_known(ret_options->shape))
         usage("unknown shape", ret_options->shape);
 }

@@ -1,6 +1,10 @@
 /* gridload_resp.c - Redis, RESP2. A key of the key space is a string, or the field of a hash: ten
- * fields, named by the key's last digit, in a hash that is named by the others. */
+ * fields, named by the key's last digit, in a hash that is named by the others; or a number that a
+ * script reads, adds to and writes. */
 #include "tests/bench/gridload.h"
+
+#include "base/buf.h"
+#include "base/sha1.h"
 
 #include <stdio.h>
 
@@ -39,6 +43,33 @@ static size_t string_encode(const struct keys *keys, const struct request *r, ui
     return (size_t)(put_value(p, keys, r->key) - to);
 }
 
+/* EVALSHA and FCALL run the same lines: `keys` and `args` are what each calls them. */
+#define ADD(keys, args)                                                                            \
+    "local v = tonumber(redis.call('GET', " keys "[1]) or 0) + tonumber(" args "[1]); "            \
+    "redis.call('SET', " keys "[1], v); return v"
+static const char script[] = ADD("KEYS", "ARGV");
+static const char library[] =
+    "#!lua name=bench\nredis.register_function('add', function(keys, args) " ADD("keys",
+                                                                                 "args") " end)";
+
+/* A read is no request of theirs: it reads what was written. */
+static size_t script_encode(const struct keys *keys, const struct request *r, uint8_t *to)
+{
+    static char sha[SHA1_HEX];
+    if (r->op == LOAD_GET)
+        return string_encode(keys, r, to);
+    if (!sha[0])
+        sha1_hex(slice_make(script, sizeof script - 1), sha);
+    uint8_t *p = to;
+    if (keys->shape[0] == 'e') {
+        p = put(PUT_TEXT(p, "*5\r\n$7\r\nEVALSHA\r\n$40\r\n"), sha, sizeof sha);
+        p = PUT_TEXT(p, "\r\n$1\r\n1\r\n");
+    } else {
+        p = PUT_TEXT(p, "*5\r\n$5\r\nFCALL\r\n$3\r\nadd\r\n$1\r\n1\r\n");
+    }
+    return (size_t)(PUT_TEXT(put_key(p, r->key), "$1\r\n1\r\n") - to);
+}
+
 /* The ten keys that differ in the last digit. */
 static size_t mset_encode(const struct keys *keys, const struct request *r, uint8_t *to)
 {
@@ -74,33 +105,64 @@ static size_t resp_encode(const struct conn *c, const struct keys *keys, const s
         return mset_encode(keys, r, to);
     case 'h':
         return hash_encode(keys, r, to);
+    case 'e':
+    case 'f':
+        return script_encode(keys, r, to);
     default:
         return string_encode(keys, r, to);
     }
 }
 
+/* One command, and the first line of its answer, which is all that is there then. */
+static bool ask(struct conn *c, const char *const *words, size_t len, struct slice *ret_line)
+{
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "*%zu\r\n", len);
+    for (size_t i = 0; i < len; i++)
+        buf_printf(&b, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
+    bool sent = conn_send_all(c, buf_slice(&b));
+    buf_release(&b);
+    c->in_len = 0;
+    do
+        if (!sent || !conn_receive(c))
+            return false;
+    while (c->in[c->in_len - 1] != '\n');
+    *ret_line = slice_make(c->in, c->in_len);
+    c->in_len = 0;
+    return true;
+}
+
+static bool starts(struct slice line, const char *text)
+{
+    size_t len = strlen(text);
+    return line.len >= len && memcmp(line.data, text, len) == 0;
+}
+
+/* False: it is neither `good` nor `known` that is at the front of the answer. */
+static bool ask_for(struct conn *c, const char *const words[3], const char *good, const char *known)
+{
+    struct slice line;
+    bool answered = ask(c, words, words[2] ? 3 : 2, &line);
+    if (answered && (starts(line, good) || starts(line, known)))
+        return true;
+    fprintf(stderr, "gridload: %s: %.*s\n", words[0], answered ? (int)line.len : 0,
+            answered ? (const char *)line.data : "");
+    return false;
+}
+
 /* A gridd is told which cache is meant; a redis has one. */
 static bool resp_setup(struct conn *c, const struct options *o, struct keys *keys)
 {
-    char text[256];
-    (void)keys;
-    if (strcmp(o->cache, "default/default") == 0)
-        return true;
-    int len = snprintf(text, sizeof text, "*2\r\n$8\r\nGRID.USE\r\n$%zu\r\n%s\r\n",
-                       strlen(o->cache), o->cache);
-    if (len < 0 || (size_t)len >= sizeof text ||
-        !conn_send_all(c, slice_make((const uint8_t *)text, (size_t)len)))
+    const char *use[3] = {"GRID.USE", o->cache, NULL};
+    const char *script_load[3] = {"SCRIPT", "LOAD", script};
+    const char *library_load[3] = {"FUNCTION", "LOAD", library};
+    if (strcmp(o->cache, "default/default") != 0 && !ask_for(c, use, "+OK\r\n", "+OK\r\n"))
         return false;
-    do
-        if (!conn_receive(c))
-            return false;
-    while (c->in[c->in_len - 1] != '\n');
-    bool ok = c->in_len == 5 && memcmp(c->in, "+OK\r\n", 5) == 0;
-    if (!ok)
-        fprintf(stderr, "gridload: GRID.USE %s: %.*s", o->cache, (int)c->in_len,
-                (const char *)c->in);
-    c->in_len = 0;
-    return ok;
+    if (keys->shape[0] == 'e')
+        return ask_for(c, script_load, "$40\r\n", "$40\r\n");
+    if (keys->shape[0] == 'f')
+        return ask_for(c, library_load, "$5\r\nbench", "-ERR Library 'bench' already exists");
+    return true;
 }
 
 /* "$<length>\r\n<bytes>\r\n", "$-1\r\n" for a key that is not there. */
