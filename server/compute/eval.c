@@ -43,37 +43,32 @@ void script_push_list(lua_State *L, const struct slice *list, uint32_t len)
     }
 }
 
-static void set_list(lua_State *L, const char *name, const struct slice *list, uint32_t len)
-{
-    lua_pushstring(L, name);
-    script_push_list(L, list, len);
-    lua_rawset(L, -3);
-}
-
 /* KEYS and ARGV are put where scripts see them, behind the table that they cannot change. */
 static int push_arguments(lua_State *L, void *ctx)
 {
     const struct script *s = ctx;
-    lua_getupvalue(L, -1, 1);
-    CHECK(vm_protected(L, -1));
-    set_list(L, "KEYS", s->keys, s->keys_len);
-    set_list(L, "ARGV", s->values, s->values_len);
-    lua_pop(L, 2);
+    vm_of(L)->host |= SCRIPT_ARGUMENTS;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, VM_AT_SHOWN);
+    script_push_list(L, s->keys, s->keys_len);
+    lua_setfield(L, -2, "KEYS");
+    script_push_list(L, s->values, s->values_len);
+    lua_setfield(L, -2, "ARGV");
+    lua_pop(L, 1);
     redis_show_register(L, false); /* it may be left of a library that failed */
     return 0;
 }
 
 void script_hide_arguments(lua_State *L)
 {
-    static const char *const names[] = {"KEYS", "ARGV"};
-    lua_getupvalue(L, -1, 1);
-    CHECK(vm_protected(L, -1));
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_pushstring(L, names[i]);
-        lua_pushnil(L);
-        lua_rawset(L, -3);
-    }
-    lua_pop(L, 2);
+    if (!(vm_of(L)->host & SCRIPT_ARGUMENTS))
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, VM_AT_SHOWN);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "KEYS");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "ARGV");
+    lua_pop(L, 1);
+    vm_of(L)->host &= ~(unsigned)SCRIPT_ARGUMENTS;
 }
 
 static void take_value(lua_State *L, void *ctx)

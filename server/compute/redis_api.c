@@ -59,20 +59,24 @@ struct wanted {
     uint32_t args_len, keys_len;
 };
 
-/* Numbers become text in their places. False: it is neither. */
-static bool arg_read(lua_State *L, int at, struct slice *ret_arg)
+/* A string, or a number, which is written to `number`. False: it is neither. */
+static bool arg_read(lua_State *L, int at, char number[NUMBER_BYTES], struct slice *ret_arg)
 {
-    char text[NUMBER_BYTES];
     size_t len;
-    int type = lua_type(L, at);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    const char *s = number;
+    switch (lua_type(L, at)) {
+    case LUA_TSTRING:
+        s = lua_tolstring(L, at, &len);
+        break;
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, at))
+            len = integer_format(lua_tointeger(L, at), number);
+        else
+            len = (size_t)snprintf(number, NUMBER_BYTES, "%.17g", lua_tonumber(L, at));
+        break;
+    default:
         return false;
-    if (type == LUA_TNUMBER && !lua_isinteger(L, at)) {
-        int n = snprintf(text, sizeof text, "%.17g", lua_tonumber(L, at));
-        lua_pushlstring(L, text, (size_t)n);
-        lua_replace(L, at);
     }
-    const char *s = lua_tolstring(L, at, &len);
     *ret_arg = slice_make(s, len);
     return true;
 }
@@ -199,6 +203,7 @@ static bool run_plain(lua_State *L, const struct wanted *w)
 static int do_call(lua_State *L, bool raises)
 {
     struct slice small[2 * ARGS_SMALL];
+    char numbers_small[ARGS_SMALL][NUMBER_BYTES], (*numbers)[NUMBER_BYTES] = numbers_small;
     uint32_t len = (uint32_t)lua_gettop(L);
     struct wanted w = {.args = small, .args_len = len};
     size_t bytes = 0;
@@ -208,11 +213,13 @@ static int do_call(lua_State *L, bool raises)
         return luaL_error(L, "redis.call is not for tasks: they have `grid`");
     if (!len)
         return raise(L, "ERR Please specify at least one argument for this redis lib call");
-    if (len > ARGS_SMALL)
-        w.args = lua_newuserdatauv(L, 2 * len * sizeof *w.args, 0);
+    if (len > ARGS_SMALL) {
+        w.args = lua_newuserdatauv(L, len * (2 * sizeof *w.args + sizeof *numbers), 0);
+        numbers = (void *)(w.args + 2 * (size_t)len);
+    }
     w.keys = w.args + len;
     for (uint32_t i = 0; i < len; i++) {
-        if (!arg_read(L, (int)i + 1, &w.args[i]))
+        if (!arg_read(L, (int)i + 1, numbers[i], &w.args[i]))
             return raise(L, "ERR Lua redis lib command arguments must be strings or integers");
         bytes += w.args[i].len;
     }
@@ -342,15 +349,16 @@ static int redis_debug(lua_State *L)
 
 static int redis_acl_check_cmd(lua_State *L)
 {
+    char numbers[2][NUMBER_BYTES];
     struct slice name;
     if (!lua_gettop(L))
         return raise(L, "ERR Please specify at least one argument for this redis.acl_check_cmd() "
                         "call");
-    if (!arg_read(L, 1, &name))
+    if (!arg_read(L, 1, numbers[0], &name))
         return raise(L, "ERR redis.acl_check_cmd() require arguments to be strings or integers");
     struct slice second = {NULL, 0};
     if (lua_gettop(L) > 1)
-        (void)arg_read(L, 2, &second);
+        (void)arg_read(L, 2, numbers[1], &second);
     bool known = procedure_named(name, second) || is_known(name) || arg_is(name, "time") ||
                  arg_is(name, "ping") || arg_is(name, "echo");
     if (!known)
@@ -383,6 +391,10 @@ static const char shown; /* place of the registry: what is behind the table `red
 
 void redis_show_register(lua_State *L, bool show)
 {
+    struct vm *vm = vm_of(L);
+    if (likely(!(vm->host & SCRIPT_REGISTER) && !show))
+        return;
+    vm->host |= SCRIPT_REGISTER; /* before what may fail */
     lua_rawgetp(L, LUA_REGISTRYINDEX, &shown);
     lua_pushliteral(L, "register_function");
     if (show)
@@ -391,6 +403,8 @@ void redis_show_register(lua_State *L, bool show)
         lua_pushnil(L);
     lua_rawset(L, -3);
     lua_pop(L, 1);
+    if (!show)
+        vm->host &= ~(unsigned)SCRIPT_REGISTER;
 }
 
 void redis_open(lua_State *L)

@@ -18,6 +18,12 @@ struct reading {
 };
 struct task; /* task_priv.h */
 
+/* vm->host: what a run has left where the next one would find it. */
+enum {
+    SCRIPT_ARGUMENTS = 1 << 0, /* KEYS and ARGV */
+    SCRIPT_REGISTER = 1 << 1,  /* redis.register_function */
+};
+
 /* One run. */
 struct script {
     struct call *call; /* NULL: a library is read, and calls nothing */
@@ -50,7 +56,7 @@ bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
 void script_run(struct script *s, struct vm_run *run);
 /* As a table. */
 void script_push_list(lua_State *L, const struct slice *list, uint32_t len);
-/* KEYS and ARGV of the script before are not there any more; the code is at -1. */
+/* KEYS and ARGV of the script before are not there any more. */
 void script_hide_arguments(lua_State *L);
 /* Append who called the code that failed, if anybody did: from a trace of the machine. */
 void script_trace(struct buf *out, const char *trace);

@@ -18,23 +18,28 @@
 
 enum {
     KEPT_MAX = 1024,
+    BUCKET_BITS = 10,
     KEPT_SHARE = 4,    /* of the memory may be code that is kept */
     COLLECT_SHARE = 2, /* a run that leaves more behind is cleaned up after at once */
     SCAN_BYTES = 64,   /* of a full collection, for one step */
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
     GC_PAUSE = 600, /* a cycle begins at six times the live bytes: mostly the libraries */
+    SPARE_MAX = 128 << 10, /* bytes of blocks that are not given back */
+    REMEMBER = 1,          /* its place on the stack, for ever */
 };
 
 struct vm_kept {
     char key[VM_KEY_MAX];
     uint8_t key_len; /* 0: the place is free */
+    uint16_t next;   /* of the same bucket: place + 1 */
     size_t bytes;
     uint64_t used;
 };
 
-/* Places of the registry. */
-static const char environment, kept_functions, kept_places;
+struct vm_spare {
+    struct vm_spare *next;
+};
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -44,13 +49,72 @@ static void *refuse(struct vm *vm)
     return NULL;
 }
 
+/* A run takes about what the one before has left: blocks that are no larger than the last class are
+ * kept by their size. */
+static size_t class_of(size_t bytes)
+{
+    return (bytes - 1) / SPARE_UNIT;
+}
+
+static void block_free(struct vm *vm, void *from, size_t bytes)
+{
+    struct vm_spare *block = from;
+    size_t class = class_of(bytes);
+    if (class >= SPARE_CLASSES || vm->spare_bytes >= SPARE_MAX) {
+        free(from);
+        return;
+    }
+    block->next = vm->spare[class];
+    vm->spare[class] = block;
+    vm->spare_bytes += (class + 1) * SPARE_UNIT;
+}
+
+static void *block_alloc(struct vm *vm, size_t bytes)
+{
+    size_t class = class_of(bytes);
+    if (class >= SPARE_CLASSES)
+        return malloc(bytes);
+    struct vm_spare *block = vm->spare[class];
+    if (unlikely(!block))
+        return malloc((class + 1) * SPARE_UNIT);
+    vm->spare[class] = block->next;
+    vm->spare_bytes -= (class + 1) * SPARE_UNIT;
+    return block;
+}
+
+static void *block_move(struct vm *vm, void *from, size_t old, size_t bytes)
+{
+    size_t a = class_of(old), b = class_of(bytes);
+    if (a >= SPARE_CLASSES && b >= SPARE_CLASSES)
+        return realloc(from, bytes);
+    if (a == b)
+        return from;
+    void *to = block_alloc(vm, bytes);
+    if (likely(to)) {
+        memcpy(to, from, old < bytes ? old : bytes);
+        block_free(vm, from, old);
+    }
+    return to;
+}
+
+static void spare_release(struct vm *vm)
+{
+    for (size_t i = 0; i < SPARE_CLASSES; i++) {
+        for (struct vm_spare *block = vm->spare[i], *next; block; block = next) {
+            next = block->next;
+            free(block);
+        }
+    }
+}
+
 static void *allocate(void *ud, void *from, size_t old, size_t bytes)
 {
     struct vm *vm = ud;
     if (!from)
         old = 0;
     if (bytes == 0) {
-        free(from);
+        if (from)
+            block_free(vm, from, old);
         vm->bytes -= old;
         return NULL;
     }
@@ -60,7 +124,7 @@ static void *allocate(void *ud, void *from, size_t old, size_t bytes)
             return refuse(vm);
         vm->left -= (int64_t)(more / STEP_BYTES);
     }
-    void *to = realloc(from, bytes);
+    void *to = from ? block_move(vm, from, old, bytes) : block_alloc(vm, bytes);
     if (unlikely(!to))
         return bytes > old ? refuse(vm) : from;
     vm->bytes += bytes - old;
@@ -94,7 +158,12 @@ void vm_look_clock(lua_State *L)
 {
     struct vm *vm = vm_of(L);
     const struct vm_run *run = vm->run;
-    if (run && vm->until_us && run->now_us(run->ctx) > vm->until_us)
+    if (!run || !run->now_us || !run->time_us)
+        return;
+    uint64_t now = run->now_us(run->ctx);
+    if (!vm->until_us)
+        vm->until_us = now + run->time_us; /* what never looked took no time */
+    else if (now > vm->until_us)
         vm_stop(L, VM_TIME);
 }
 
@@ -166,43 +235,47 @@ static void text_of_end(struct vm *vm, enum vm_end end)
 
 /* --- code that is kept ------------------------------------------------------------------------ */
 
-/* Pushes the function. */
-static bool kept_find(lua_State *L, struct slice key)
+static uint16_t *bucket_of(const struct vm *vm, struct slice key)
 {
-    struct vm *vm = vm_of(L);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
-    lua_pushlstring(L, (const char *)key.data, key.len);
-    if (lua_rawget(L, -2) != LUA_TNUMBER) {
-        lua_pop(L, 2);
-        return false;
-    }
-    lua_Integer place = lua_tointeger(L, -1);
-    vm->kept[place].used = ++vm->uses;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
-    lua_rawgeti(L, -1, place);
-    lua_replace(L, -4);
-    lua_pop(L, 2);
-    return true;
+    uint64_t h = 0;
+    memcpy(&h, key.data, key.len < sizeof h ? key.len : sizeof h);
+    return &vm->buckets[(h + key.data[key.len - 1]) * UINT64_C(0x9e3779b97f4a7c15) >>
+                        (64 - BUCKET_BITS)];
 }
 
-static void kept_drop(lua_State *L, uint32_t place)
+static struct slice key_of(const struct vm_kept *k)
+{
+    return slice_make(k->key, k->key_len);
+}
+
+static struct vm_kept *kept_find(const struct vm *vm, struct slice key)
+{
+    uint16_t at = key.len ? *bucket_of(vm, key) : 0;
+    while (at && !slice_eq(key_of(&vm->kept[at - 1]), key))
+        at = vm->kept[at - 1].next;
+    return at ? &vm->kept[at - 1] : NULL;
+}
+
+static int place_of(const struct vm *vm, const struct vm_kept *k)
+{
+    return VM_AT_KEPT + (int)(k - vm->kept);
+}
+
+static void kept_drop(lua_State *L, struct vm_kept *k)
 {
     struct vm *vm = vm_of(L);
-    struct vm_kept *k = &vm->kept[place];
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
-    lua_pushlstring(L, k->key, k->key_len);
+    uint16_t *at = bucket_of(vm, key_of(k)), place = (uint16_t)(k - vm->kept + 1);
+    while (*at != place)
+        at = &vm->kept[*at - 1].next;
+    *at = k->next;
     lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, place);
-    lua_pop(L, 2);
+    lua_rawseti(L, LUA_REGISTRYINDEX, place_of(vm, k));
     vm->kept_bytes -= k->bytes;
     k->key_len = 0;
 }
 
 /* A free place, as those used least recently go. */
-static uint32_t kept_place(lua_State *L, size_t bytes)
+static struct vm_kept *kept_place(lua_State *L, size_t bytes)
 {
     struct vm *vm = vm_of(L);
     for (;;) {
@@ -215,8 +288,8 @@ static uint32_t kept_place(lua_State *L, size_t bytes)
         }
         bool fits = vm->kept_bytes + bytes <= vm->conf.memory_max / KEPT_SHARE;
         if (free_at < KEPT_MAX && (fits || oldest == KEPT_MAX))
-            return free_at;
-        kept_drop(L, oldest);
+            return &vm->kept[free_at];
+        kept_drop(L, &vm->kept[oldest]);
     }
 }
 
@@ -226,61 +299,65 @@ static void kept_add(lua_State *L, struct slice key, size_t bytes)
     struct vm *vm = vm_of(L);
     if (bytes > vm->conf.memory_max / KEPT_SHARE)
         return;
-    uint32_t place = kept_place(L, bytes);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_functions);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, place);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_places);
-    lua_pushlstring(L, (const char *)key.data, key.len);
-    lua_pushinteger(L, place);
-    struct vm_kept *k = &vm->kept[place];
+    struct vm_kept *k = kept_place(L, bytes);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, place_of(vm, k)); /* may fail: nothing is said of it yet */
+    uint16_t *bucket = bucket_of(vm, key);
     memcpy(k->key, key.data, key.len);
-    k->key_len = (uint8_t)key.len; /* before what may fail: a place that nobody finds is dropped */
+    k->key_len = (uint8_t)key.len;
+    k->next = *bucket;
+    *bucket = (uint16_t)(k - vm->kept + 1);
     k->bytes = bytes;
     k->used = ++vm->uses;
     vm->kept_bytes += bytes;
-    lua_rawset(L, -3);
-    lua_pop(L, 2);
+}
+
+/* Compiles it and pushes the function. */
+static void code_compile(lua_State *L, const struct vm_code *code)
+{
+    struct vm *vm = vm_of(L);
+    char name[64];
+    size_t before = vm->bytes;
+    snprintf(name, sizeof name, "@%s", code->name);
+    vm_charge(L, code->text.len);
+    const char *text = code->text.len ? (const char *)code->text.data : "";
+    int status = luaL_loadbufferx(L, text, code->text.len, name, "t");
+    if (status && !vm->over)
+        vm->over = status == LUA_ERRMEM ? VM_MEMORY : VM_SYNTAX;
+    if (status)
+        lua_error(L);
+    size_t bytes = vm->bytes > before ? vm->bytes - before : code->text.len;
+    if (code->key.len && code->key.len <= VM_KEY_MAX)
+        kept_add(L, code->key, bytes);
 }
 
 /* Pushes the function, with the environment. */
 static void code_push(lua_State *L, const struct vm_code *code)
 {
     struct vm *vm = vm_of(L);
-    bool keep = code->key.len && code->key.len <= VM_KEY_MAX;
-    char name[64];
-    if (!keep || !kept_find(L, code->key)) {
-        size_t before = vm->bytes;
-        snprintf(name, sizeof name, "@%s", code->name);
-        vm_charge(L, code->text.len);
-        const char *text = code->text.len ? (const char *)code->text.data : "";
-        int status = luaL_loadbufferx(L, text, code->text.len, name, "t");
-        if (status && !vm->over)
-            vm->over = status == LUA_ERRMEM ? VM_MEMORY : VM_SYNTAX;
-        if (status)
-            lua_error(L);
-        size_t bytes = vm->bytes > before ? vm->bytes - before : code->text.len;
-        if (keep)
-            kept_add(L, code->key, bytes);
+    struct vm_kept *k = kept_find(vm, code->key);
+    if (likely(k)) {
+        k->used = ++vm->uses;
+        lua_rawgeti(L, LUA_REGISTRYINDEX, place_of(vm, k));
+    } else {
+        code_compile(L, code);
     }
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &environment); /* the code may have set its _ENV */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, VM_AT_ENVIRONMENT); /* the code may have set its _ENV */
     if (!lua_setupvalue(L, -2, 1))
         lua_pop(L, 1);
 }
 
 bool vm_has(struct vm *vm, struct slice key)
 {
-    for (uint32_t i = 0; i < KEPT_MAX; i++)
-        if (vm->kept[i].key_len && slice_eq(slice_make(vm->kept[i].key, vm->kept[i].key_len), key))
-            return true;
-    return false;
+    return kept_find(vm, key) != NULL;
 }
 
 static int forget(lua_State *L)
 {
+    struct vm *vm = vm_of(L);
     for (uint32_t i = 0; i < KEPT_MAX; i++)
-        if (vm_of(L)->kept[i].key_len)
-            kept_drop(L, i);
+        if (vm->kept[i].key_len)
+            kept_drop(L, &vm->kept[i]);
     lua_gc(L, LUA_GCCOLLECT);
     return 0;
 }
@@ -290,7 +367,7 @@ void vm_forget(struct vm *vm)
     vm->over = VM_DONE;
     lua_pushcfunction(vm->L, forget);
     if (lua_pcall(vm->L, 0, 0, 0))
-        lua_settop(vm->L, 0);
+        lua_settop(vm->L, REMEMBER);
 }
 
 /* --- runs ------------------------------------------------------------------------------------- */
@@ -357,16 +434,14 @@ static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
     vm->calls = vm->closing = 0;
     vm->text[0] = vm->trace[0] = vm->source[0] = '\0';
     vm->line = 0;
-    lua_settop(L, 0);
     lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_STEPS);
-    lua_pushcfunction(L, remember);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, (void *)(uintptr_t)arg);
-    enum vm_end end = end_of(vm, lua_pcall(L, 1, 0, 1));
+    enum vm_end end = end_of(vm, lua_pcall(L, 1, 0, REMEMBER));
     if (unlikely(end))
         end = failed(vm, end, ret_fault);
     lua_sethook(L, NULL, 0, 0);
-    lua_settop(L, 0);
+    lua_settop(L, REMEMBER);
     vm->run = NULL;
     if (unlikely(end == VM_MEMORY))
         vm_forget(vm); /* it may be code that takes it */
@@ -381,7 +456,7 @@ enum vm_end vm_run(struct vm *vm, const struct vm_run *run, struct vm_fault *ret
 {
     vm->run = run;
     vm->left = run->steps < INT64_MAX / 2 ? (int64_t)run->steps : INT64_MAX / 2;
-    vm->until_us = run->now_us && run->time_us ? run->now_us(run->ctx) + run->time_us : 0;
+    vm->until_us = 0;
     vm->random = run->seed & ((UINT64_C(1) << 48) - 1);
     return protect(vm, runner, run, ret_fault);
 }
@@ -405,11 +480,9 @@ static int open_all(lua_State *L)
 {
     struct vm *vm = vm_of(L);
     lua_gc(L, LUA_GCINC, GC_PAUSE, 0, 0);
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_functions);
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_places);
     lua_newtable(L); /* what is shown */
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, VM_AT_SHOWN);
     lua_pushvalue(L, -1);
     lua_newtable(L);
     lua_pushcfunction(L, absent);
@@ -417,7 +490,7 @@ static int open_all(lua_State *L)
     lua_setmetatable(L, -2);
     vm_protect(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &environment);
+    lua_rawseti(L, LUA_REGISTRYINDEX, VM_AT_ENVIRONMENT);
     lua_setfield(L, -2, "_G");
     vm_open_base(L);
     vm_open_coroutine(L);
@@ -436,11 +509,14 @@ struct vm *vm_new(const struct vm_conf *conf)
     vm->left = INT64_MAX / 2;
     vm->L = lua_newstate(allocate, vm);
     if (!vm->L) {
+        spare_release(vm);
         free(vm);
         return NULL;
     }
     *(struct vm **)lua_getextraspace(vm->L) = vm;
     vm->kept = xcalloc(KEPT_MAX, sizeof *vm->kept);
+    vm->buckets = xcalloc(1 << BUCKET_BITS, sizeof *vm->buckets);
+    lua_pushcfunction(vm->L, remember);
     lua_pushcfunction(vm->L, open_all);
     if (lua_pcall(vm->L, 0, 0, 0)) {
         vm_free(vm);
@@ -454,6 +530,8 @@ void vm_free(struct vm *vm)
     if (!vm)
         return;
     lua_close(vm->L);
+    spare_release(vm);
+    free(vm->buckets);
     free(vm->kept);
     free(vm);
 }

@@ -16,6 +16,15 @@ enum {
     CLOSING_MAX = 64,
     FAULT_BYTES = 512,
     TRACE_BYTES = 1024,
+    SPARE_UNIT = 16,
+    SPARE_CLASSES = 16,
+};
+
+/* Places of the registry. */
+enum {
+    VM_AT_ENVIRONMENT = 8, /* what code sees */
+    VM_AT_SHOWN,           /* the table behind it */
+    VM_AT_KEPT = 16,       /* code, by its place */
 };
 
 struct vm {
@@ -28,10 +37,13 @@ struct vm {
     enum vm_end over; /* VM_DONE: not yet */
     unsigned calls, closing;
     uint64_t random;
+    struct vm_spare *spare[SPARE_CLASSES]; /* blocks of memory that nobody has */
+    size_t spare_bytes;
     struct vm_kept *kept; /* by place */
-    uint32_t kept_len;
+    uint16_t *buckets;    /* by key: place + 1 */
     size_t kept_bytes;
     uint64_t uses;
+    unsigned host; /* flags of its host's, from run to run */
     int line;
     char source[64];
     char text[FAULT_BYTES];
