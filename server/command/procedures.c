@@ -5,8 +5,6 @@
 #include "base/err.h"
 #include "command/command_priv.h"
 
-#include <ctype.h>
-
 enum { NUMBERS = 128, INDEX_BITS = 8, INDEX_LEN = 1 << INDEX_BITS, NAME_MAX_LEN = 24 };
 
 static const struct procedure_info rows[] = {
@@ -24,6 +22,12 @@ static const char *const names[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
+/* A name in lower case, with zeros behind it. */
+struct name {
+    uint64_t words[NAME_MAX_LEN / 8];
+};
+
+static struct name row_names[ROWS];
 static const struct procedure_info *numbered[NUMBERS], *places[INDEX_LEN];
 static uint8_t name_places[INDEX_LEN]; /* row + 1 */
 
@@ -33,11 +37,17 @@ static size_t place_of(procedure_fn *procedure)
     return (size_t)((address * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - INDEX_BITS));
 }
 
-static size_t name_place(const char *name, size_t len)
+static bool name_same(const struct name *a, const struct name *b)
 {
-    uint64_t h = len;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)name[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return !((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1]) |
+             (a->words[2] ^ b->words[2]));
+}
+
+static size_t name_place(const struct name *n)
+{
+    uint64_t h = n->words[0] * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ n->words[1]) * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ n->words[2]) * UINT64_C(0x9e3779b97f4a7c15);
     return (size_t)(h >> (64 - INDEX_BITS));
 }
 
@@ -59,7 +69,8 @@ __attribute__((constructor)) static void index_make(void)
     for (size_t i = 0; i < ROWS; i++) {
         if (rows[i].procedure == command_exec || rows[i].procedure == command_get_or_null)
             continue;
-        size_t at = name_place(names[i], strlen(names[i]));
+        memcpy(row_names[i].words, names[i], strlen(names[i]));
+        size_t at = name_place(&row_names[i]);
         while (name_places[at])
             at = (at + 1) % INDEX_LEN;
         name_places[at] = (uint8_t)(i + 1);
@@ -79,35 +90,35 @@ const struct procedure_info *procedure_info_of(procedure_fn *procedure)
     return NULL;
 }
 
-/* Appends `s` in lower case. False: it is longer than any name, or has what no name has. */
-static bool name_add(char *name, size_t *len, struct slice s)
+/* The command's name, or "name_subcommand", in lower case; only letters become letters by that.
+ * False: it is longer than any. */
+static bool name_read(struct slice name, struct slice second, struct name *ret_name)
 {
-    if (s.len == 0 || *len + s.len > NAME_MAX_LEN)
+    uint8_t *to = (uint8_t *)ret_name->words;
+    if (unlikely(name.len + (second.len ? second.len + 1 : 0) > NAME_MAX_LEN || !name.len))
         return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (!isalpha(s.data[i]))
-            return false;
-        name[(*len)++] = (char)tolower(s.data[i]);
-    }
+    *ret_name = (struct name){{0}};
+    for (size_t i = 0; i < name.len; i++)
+        to[i] = name.data[i] | 0x20;
+    if (likely(!second.len))
+        return true;
+    to[name.len] = '_';
+    for (size_t i = 0; i < second.len; i++)
+        to[name.len + 1 + i] = second.data[i] | 0x20;
     return true;
 }
 
 const struct procedure_info *procedure_named(struct slice name, struct slice second)
 {
-    char text[NAME_MAX_LEN + 1];
-    size_t len = 0;
-    if (!name_add(text, &len, name))
+    struct name n;
+    bool both = unlikely(name.len == 6) && (arg_is(name, "object") || arg_is(name, "memory"));
+    if (both && !second.len)
         return NULL;
-    if (unlikely(arg_is(name, "object") || arg_is(name, "memory"))) {
-        text[len++] = '_';
-        if (!name_add(text, &len, second))
-            return NULL;
-    }
-    for (size_t i = name_place(text, len); name_places[i]; i = (i + 1) % INDEX_LEN) {
-        size_t row = name_places[i] - 1u;
-        if (strlen(names[row]) == len && memcmp(names[row], text, len) == 0)
-            return &rows[row];
-    }
+    if (!name_read(name, both ? second : slice_make(NULL, 0), &n))
+        return NULL;
+    for (size_t i = name_place(&n); name_places[i]; i = (i + 1) % INDEX_LEN)
+        if (name_same(&row_names[name_places[i] - 1], &n))
+            return &rows[name_places[i] - 1];
     return NULL;
 }
 

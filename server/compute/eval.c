@@ -219,10 +219,7 @@ static void eval(struct call *c, bool by_digest, bool reads_only)
         return;
     }
     char sha[SHA1_HEX];
-    for (size_t i = 0; i < SHA1_HEX; i++) {
-        uint8_t b = digest.data[i];
-        sha[i] = (char)(b >= 'A' && b <= 'F' ? b + 32 : b);
-    }
+    script_sha_lower(sha, digest.data);
     struct script s = {.call = c,
                        .keys = c->args + FIRST_KEY,
                        .keys_len = (uint32_t)keys,

@@ -6,7 +6,6 @@
 #include "base/list.h"
 #include "compute/vm.h"
 
-#include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,17 +139,21 @@ bool scripts_add(struct scripts *s, struct slice text, char ret_sha[SHA1_HEX],
     return known;
 }
 
-bool scripts_get(struct scripts *s, struct slice sha, struct buf *ret_text)
+bool scripts_get(struct scripts *s, struct slice sha, scripts_memory *memory, void *ctx,
+                 struct slice *ret_text)
 {
     char lower[SHA1_HEX];
     if (sha.len != SHA1_HEX)
         return false;
-    for (size_t i = 0; i < SHA1_HEX; i++)
-        lower[i] = (char)tolower(sha.data[i]);
+    script_sha_lower(lower, sha.data);
     pthread_mutex_lock(&s->lock);
     const struct known *k = find(s, lower);
-    if (k && k->len && ret_text)
-        buf_add(ret_text, k->text, k->len);
+    if (k && memory) {
+        uint8_t *copy = memory(ctx, k->len + 1);
+        if (copy)
+            memcpy(copy, k->text, k->len);
+        *ret_text = slice_make(copy, copy ? k->len : 0);
+    }
     pthread_mutex_unlock(&s->lock);
     return k != NULL;
 }

@@ -8,8 +8,20 @@
 #include "base/slice.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 struct scripts; /* opaque */
+
+/* Digests in either case are the same; what is no letter stays what it is, or never was one. */
+static inline void script_sha_lower(char to[SHA1_HEX], const uint8_t *from)
+{
+    for (size_t i = 0; i < SHA1_HEX; i += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, from + i, sizeof word);
+        word |= (word & UINT64_C(0x4040404040404040)) >> 1;
+        memcpy(to + i, &word, sizeof word);
+    }
+}
 
 struct scripts *scripts_new(void);
 void scripts_free(struct scripts *s); /* NULL is fine */
@@ -17,8 +29,12 @@ void scripts_free(struct scripts *s); /* NULL is fine */
  * `ret_fault`, "ERR ...". */
 bool scripts_add(struct scripts *s, struct slice text, char ret_sha[SHA1_HEX],
                  struct buf *ret_fault);
-/* The text is appended to `ret_text`, which may be NULL. False: it is not known. */
-bool scripts_get(struct scripts *s, struct slice sha, struct buf *ret_text);
+/* Where a text is copied to; NULL: there is no room. */
+typedef void *scripts_memory(void *ctx, size_t bytes);
+/* False: it is not known. The text goes to memory of the caller's, data NULL when that has no room;
+ * `memory` may be NULL: it is only looked for. */
+bool scripts_get(struct scripts *s, struct slice sha, scripts_memory *memory, void *ctx,
+                 struct slice *ret_text);
 /* Forget all. */
 void scripts_flush(struct scripts *s);
 

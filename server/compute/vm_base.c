@@ -54,7 +54,7 @@ void vm_functions(lua_State *L, const luaL_Reg *functions)
     luaL_setfuncs(L, functions, 0);
 }
 
-static int charged(lua_State *L)
+int vm_charged_call(lua_State *L)
 {
     size_t bytes = 0;
     for (int i = 1; i <= lua_gettop(L); i++)
@@ -66,7 +66,7 @@ static int charged(lua_State *L)
 
 void vm_charged(lua_State *L)
 {
-    lua_pushcclosure(L, charged, 1);
+    lua_pushcclosure(L, vm_charged_call, 1);
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -222,6 +222,23 @@ static int base_xpcall(lua_State *L)
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
+/* Lua's own takes what has a base, or is no number. */
+static int base_tonumber(lua_State *L)
+{
+    size_t len;
+    if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TNUMBER)
+        return 1;
+    if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TSTRING) {
+        const char *s = lua_tolstring(L, 1, &len);
+        vm_charge(L, 1 + len / 4);
+        if (lua_stringtonumber(L, s) == len + 1)
+            return 1;
+        lua_pushnil(L);
+        return 1;
+    }
+    return vm_charged_call(L);
+}
+
 static int base_load(lua_State *L)
 {
     size_t len;
@@ -301,7 +318,7 @@ void vm_open_base(lua_State *L)
     lua_pop(L, 1);
     for (const char *const *name = counted; *name; name++) {
         lua_getfield(L, -1, *name);
-        vm_charged(L);
+        lua_pushcclosure(L, strcmp(*name, "tonumber") ? vm_charged_call : base_tonumber, 1);
         lua_setfield(L, -2, *name);
     }
     vm_functions(L, ours);

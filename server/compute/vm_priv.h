@@ -87,6 +87,7 @@ int vm_refuse_change(lua_State *L);
 void vm_functions(lua_State *L, const luaL_Reg *functions);
 /* A function of C at -1 becomes one that is charged by its arguments' bytes. */
 void vm_charged(lua_State *L);
+int vm_charged_call(lua_State *L); /* the function is its first upvalue */
 
 /* The environment: each adds to the table at -1. */
 void vm_open_base(lua_State *L);

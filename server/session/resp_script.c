@@ -27,10 +27,16 @@ static bool is_function(const struct resp_command *c)
     return c->procedure == command_fcall || c->procedure == command_fcall_ro;
 }
 
+static void *turn_memory(void *ctx, size_t bytes)
+{
+    struct resp_session *r = ctx;
+    return arena_alloc(r->base.arena, bytes);
+}
+
 /* A copy of the turn. NULL data: no room. */
 static struct slice turn_copy(struct resp_session *r, struct slice s)
 {
-    uint8_t *copy = arena_alloc(r->base.arena, s.len + 1);
+    uint8_t *copy = turn_memory(r, s.len + 1);
     if (copy && s.len)
         memcpy(copy, s.data, s.len);
     return slice_make(copy, copy ? s.len : 0);
@@ -43,12 +49,8 @@ static struct slice extra_of(struct resp_session *r, const struct resp_request *
     struct scripts *scripts = r->base.ports->scripts;
     struct slice extra = {NULL, 0};
     if (by_digest(q)) {
-        struct buf text = BUF_INIT;
-        if (scripts_get(scripts, q->args[TEXT], &text))
-            extra = turn_copy(r, buf_slice(&text));
-        else
+        if (!scripts_get(scripts, q->args[TEXT], turn_memory, r, &extra))
             buf_add(fault, eval_no_script, sizeof eval_no_script - 1);
-        buf_release(&text);
         return extra;
     }
     char sha[SHA1_HEX];
@@ -146,7 +148,7 @@ void resp_script_exists(struct resp_session *r, const struct resp_request *q, st
 {
     resp_array(out, q->args_len - 2);
     for (uint32_t i = 2; i < q->args_len; i++)
-        resp_integer(out, scripts_get(r->base.ports->scripts, q->args[i], NULL));
+        resp_integer(out, scripts_get(r->base.ports->scripts, q->args[i], NULL, NULL, NULL));
 }
 
 void resp_script_flush(struct resp_session *r, const struct resp_request *q, struct buf *out)

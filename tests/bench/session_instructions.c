@@ -1,12 +1,14 @@
 /* session_instructions.c - the path of a GET or PUT from the bytes of its request to the bytes of
  * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
  * callgrind by session_instructions.sh, which counts inside measured().
- *   session_instructions get|put|resp-get|resp-set|resp-mset: 10,000 requests with 100-byte values
- *   in turns of 16, a context in memory; the latter as a Redis client asks; resp-mset: keys, ten a
- *   request
+ *   session_instructions get|put|resp-get|resp-set|resp-mset|resp-evalsha|resp-fcall: 10,000
+ *   requests with 100-byte values in turns of 16, a context in memory; resp-*: as a Redis client
+ *   asks; resp-mset: keys, ten a request; the last two: a script reads a number, adds and writes
  * LINK: session compute wire command shard control replica data base frame pb */
 #include "base/buf.h"
 #include "client.pb-c.h"
+#include "compute/library.h"
+#include "compute/scripts.h"
 #include "proto/frame.h"
 #include "session/session.h"
 #include "shard/shard.h"
@@ -205,6 +207,47 @@ static void add_resp_mset(struct buf *b)
     }
 }
 
+#define ADD(keys, args)                                                                            \
+    "local v = tonumber(redis.call('GET', " keys "[1]) or 0) + tonumber(" args "[1]); "            \
+    "redis.call('SET', " keys "[1], v); return v"
+static const char script[] = ADD("KEYS", "ARGV");
+static const char library[] =
+    "#!lua name=bench\nredis.register_function('add', function(keys, args) " ADD("keys",
+                                                                                 "args") " end)";
+
+static void add_resp_script(struct buf *b, bool function)
+{
+    char sha[SHA1_HEX];
+    sha1_hex(slice_str(script), sha);
+    for (unsigned long i = 0; i < REQUESTS; i++) {
+        if (function)
+            buf_printf(b, "*5\r\n$5\r\nFCALL\r\n$3\r\nadd\r\n");
+        else
+            buf_printf(b, "*5\r\n$7\r\nEVALSHA\r\n$40\r\n%.40s\r\n", sha);
+        buf_printf(b, "$1\r\n1\r\n$16\r\nkey:%012lu\r\n$1\r\n1\r\n", i);
+    }
+}
+
+static struct scripts *make_scripts(void)
+{
+    char sha[SHA1_HEX];
+    struct buf fault = BUF_INIT;
+    struct scripts *s = scripts_new();
+    CHECK(scripts_add(s, slice_str(script), sha, &fault));
+    return s;
+}
+
+static void make_library(struct catalog *c)
+{
+    char why[WHY_BYTES];
+    struct module_info info;
+    struct buf fault = BUF_INIT;
+    struct library_limits limits = {.run = {.steps = 1000000, .memory = 32 << 20}};
+    CHECK(library_read(slice_str(library), slice_str(""), &limits, &info, &fault));
+    CHECK(catalog_module_deploy(c, &info, false, why) == GRID_OK);
+    free((void *)(uintptr_t)info.functions);
+}
+
 static void make_cache(struct rig *r)
 {
     char why[WHY_BYTES];
@@ -218,18 +261,21 @@ static void make_cache(struct rig *r)
 
 int main(int argc, char **argv)
 {
-    static const char *const what[] = {"get", "put", "resp-get", "resp-set", "resp-mset"};
+    static const char *const what[] = {"get",       "put",          "resp-get",  "resp-set",
+                                       "resp-mset", "resp-evalsha", "resp-fcall"};
     enum { KINDS = sizeof what / sizeof *what };
     unsigned at = 0;
     while (at < KINDS && (argc != 2 || strcmp(argv[1], what[at]) != 0))
         at++;
     if (at == KINDS) {
-        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set|resp-mset\n");
+        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set|resp-mset|"
+                        "resp-evalsha|resp-fcall\n");
         return 2;
     }
-    bool put = at % 2, resp = at >= 2;
+    bool put = at % 2, resp = at >= 2, runs = at >= 5;
     struct rig r = {.arena = arena_new(64 << 20)};
     make_cache(&r);
+    make_library(r.catalog);
     struct shard_ports shard_ports = {
         &r,          on_reply,     on_log_append,      on_log_has_room,
         on_cold_get, on_cold_scan, on_checkpoint_soon, NULL,
@@ -242,6 +288,7 @@ int main(int argc, char **argv)
                                   .move = on_move,
                                   .catalog = on_catalog,
                                   .now_us = on_now_us,
+                                  .scripts = make_scripts(),
                                   .errands = errands_new()};
     struct node_view view = {
         .grid = "bench", .node = "a", .address = "host:1", .version = "0", .shards = 1};
@@ -250,7 +297,10 @@ int main(int argc, char **argv)
     r.session = session_new(resp ? &resp_door : &grid_door, &ports, &view, &limits, &peer, NULL);
 
     struct buf warm = BUF_INIT, stream = BUF_INIT;
-    if (resp) {
+    if (runs) {
+        add_resp_script(&warm, at == 6);
+        add_resp_script(&stream, at == 6);
+    } else if (resp) {
         add_resp(&warm, true);
         add_resp(&warm, true);
         if (at == 4)
@@ -272,6 +322,7 @@ int main(int argc, char **argv)
     buf_release(&stream);
     session_close(r.session);
     errands_free(ports.errands);
+    scripts_free(ports.scripts);
     shard_free(r.shard);
     arena_free(r.arena);
     catalog_unref(r.catalog);
