@@ -5,6 +5,10 @@
  *                |  allocator:                            memory; bytes are steps, too
  *                '- functions of C:                       vm_charge()
  *
+ * Code that does each of its instructions once at most (vm_facts.c) pays for all of them ahead, and
+ * there is no hook: until it makes other code or a coroutine, or takes memory as it makes sense for
+ * the clock to look.
+ *
  * The end is an error that nobody catches: our pcall() and the like raise it again, and once it is
  * there the hook raises it at every instruction. Its value takes no memory. A hook that raises runs
  * message handlers without hooks, so those of the code are not called then (vm_base.c). */
@@ -22,9 +26,10 @@ enum {
     KEPT_SHARE = 4,    /* of the memory may be code that is kept */
     COLLECT_SHARE = 2, /* a run that leaves more behind is cleaned up after at once */
     SCAN_BYTES = 64,   /* of a full collection, for one step */
+    LARGE_BYTES = 4096,
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
-    GC_PAUSE = 600, /* a cycle begins at six times the live bytes: mostly the libraries */
+    GC_PAUSE = 600,        /* a cycle begins at six times the live bytes: mostly the libraries */
     SPARE_MAX = 128 << 10, /* bytes of blocks that are not given back */
     REMEMBER = 1,          /* its place on the stack, for ever */
 };
@@ -33,6 +38,7 @@ struct vm_kept {
     char key[VM_KEY_MAX];
     uint8_t key_len; /* 0: the place is free */
     uint16_t next;   /* of the same bucket: place + 1 */
+    struct vm_facts facts;
     size_t bytes;
     uint64_t used;
 };
@@ -107,6 +113,13 @@ static void spare_release(struct vm *vm)
     }
 }
 
+/* What takes much may take long. Lua allows it at any moment, as from a signal. */
+static void arm_soon(struct vm *vm)
+{
+    if (vm->run && vm->L)
+        vm_arm(vm->L);
+}
+
 static void *allocate(void *ud, void *from, size_t old, size_t bytes)
 {
     struct vm *vm = ud;
@@ -123,6 +136,8 @@ static void *allocate(void *ud, void *from, size_t old, size_t bytes)
         if (unlikely(vm->bytes + more > vm->conf.memory_max || (vm->over && more > LAST_BYTES)))
             return refuse(vm);
         vm->left -= (int64_t)(more / STEP_BYTES);
+        if (unlikely(!vm->armed && (more > LARGE_BYTES || vm->left <= 0)))
+            arm_soon(vm);
     }
     void *to = from ? block_move(vm, from, old, bytes) : block_alloc(vm, bytes);
     if (unlikely(!to))
@@ -143,9 +158,20 @@ static void hook(lua_State *L, lua_Debug *ar)
     vm_look_clock(L);
 }
 
+/* Without it there is one stack only. */
+void vm_arm(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (vm->armed)
+        return;
+    vm->armed = true;
+    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_STEPS);
+}
+
 void vm_stop(lua_State *L, enum vm_end why)
 {
     struct vm *vm = vm_of(L);
+    vm->armed = true;
     if (!vm->over)
         vm->over = why;
     lua_sethook(L, hook, LUA_MASKCOUNT, 1);
@@ -294,7 +320,7 @@ static struct vm_kept *kept_place(lua_State *L, size_t bytes)
 }
 
 /* The function at -1. */
-static void kept_add(lua_State *L, struct slice key, size_t bytes)
+static void kept_add(lua_State *L, struct slice key, size_t bytes, const struct vm_facts *facts)
 {
     struct vm *vm = vm_of(L);
     if (bytes > vm->conf.memory_max / KEPT_SHARE)
@@ -308,12 +334,20 @@ static void kept_add(lua_State *L, struct slice key, size_t bytes)
     k->next = *bucket;
     *bucket = (uint16_t)(k - vm->kept + 1);
     k->bytes = bytes;
+    k->facts = *facts;
     k->used = ++vm->uses;
     vm->kept_bytes += bytes;
 }
 
+static void environment_set(lua_State *L, int which)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, which);
+    if (!lua_setupvalue(L, -2, 1))
+        lua_pop(L, 1);
+}
+
 /* Compiles it and pushes the function. */
-static void code_compile(lua_State *L, const struct vm_code *code)
+static struct vm_facts code_compile(lua_State *L, const struct vm_code *code)
 {
     struct vm *vm = vm_of(L);
     char name[64];
@@ -327,24 +361,29 @@ static void code_compile(lua_State *L, const struct vm_code *code)
     if (status)
         lua_error(L);
     size_t bytes = vm->bytes > before ? vm->bytes - before : code->text.len;
+    environment_set(L, VM_AT_ENVIRONMENT);
+    struct vm_facts facts = vm_facts_of(L);
     if (code->key.len && code->key.len <= VM_KEY_MAX)
-        kept_add(L, code->key, bytes);
+        kept_add(L, code->key, bytes, &facts);
+    return facts;
 }
 
-/* Pushes the function, with the environment. */
-static void code_push(lua_State *L, const struct vm_code *code)
+/* Pushes the function, with the environment: the code may have set its _ENV. Code that keeps it may
+ * see the table that is behind it. */
+static struct vm_facts code_push(lua_State *L, const struct vm_code *code)
 {
     struct vm *vm = vm_of(L);
     struct vm_kept *k = kept_find(vm, code->key);
+    struct vm_facts facts;
     if (likely(k)) {
         k->used = ++vm->uses;
+        facts = k->facts;
         lua_rawgeti(L, LUA_REGISTRYINDEX, place_of(vm, k));
     } else {
-        code_compile(L, code);
+        facts = code_compile(L, code);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, VM_AT_ENVIRONMENT); /* the code may have set its _ENV */
-    if (!lua_setupvalue(L, -2, 1))
-        lua_pop(L, 1);
+    environment_set(L, facts.keeps_environment ? VM_AT_SHOWN : VM_AT_ENVIRONMENT);
+    return facts;
 }
 
 bool vm_has(struct vm *vm, struct slice key)
@@ -375,7 +414,11 @@ void vm_forget(struct vm *vm)
 static int runner(lua_State *L)
 {
     const struct vm_run *run = lua_touserdata(L, 1);
-    code_push(L, &run->code);
+    struct vm_facts facts = code_push(L, &run->code);
+    if (facts.straight && facts.steps)
+        vm_charge(L, facts.steps);
+    else
+        vm_arm(L);
     int args = run->push ? run->push(L, run->ctx) : 0;
     lua_call(L, args, 1);
     if (run->take)
@@ -385,7 +428,7 @@ static int runner(lua_State *L)
 
 static int compiler(lua_State *L)
 {
-    code_push(L, lua_touserdata(L, 1));
+    (void)code_push(L, lua_touserdata(L, 1));
     return 0;
 }
 
@@ -434,13 +477,14 @@ static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
     vm->calls = vm->closing = 0;
     vm->text[0] = vm->trace[0] = vm->source[0] = '\0';
     vm->line = 0;
-    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_STEPS);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, (void *)(uintptr_t)arg);
     enum vm_end end = end_of(vm, lua_pcall(L, 1, 0, REMEMBER));
     if (unlikely(end))
         end = failed(vm, end, ret_fault);
-    lua_sethook(L, NULL, 0, 0);
+    if (vm->armed)
+        lua_sethook(L, NULL, 0, 0);
+    vm->armed = false;
     lua_settop(L, REMEMBER);
     vm->run = NULL;
     if (unlikely(end == VM_MEMORY))
@@ -499,6 +543,7 @@ static int open_all(lua_State *L)
     vm_open_table(L);
     if (vm->conf.open)
         vm->conf.open(L);
+    vm->facts_trusted = vm_facts_trusted(L);
     return 0;
 }
 

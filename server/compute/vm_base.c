@@ -248,6 +248,7 @@ static int base_load(lua_State *L)
     if (len > VM_TEXT_MAX)
         return luaL_error(L, "the text is too large");
     vm_charge(L, 16 + 8 * len);
+    vm_arm(L);
     if (luaL_loadbufferx(L, text, len, name, "t")) {
         vm_go_on(L);
         lua_pushnil(L);
@@ -342,6 +343,7 @@ static int coroutine_create(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     vm_charge(L, COROUTINE_STEPS);
+    vm_arm(L);
     lua_State *co = lua_newthread(L);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);

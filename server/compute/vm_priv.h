@@ -27,6 +27,14 @@ enum {
     VM_AT_KEPT = 16,       /* code, by its place */
 };
 
+/* What code can do at most. */
+struct vm_facts {
+    uint32_t steps;         /* instructions, of functions within it, too; 0: nothing is known */
+    bool straight;          /* it makes no functions, and each instruction is done once at most */
+    bool keeps_environment; /* reads it by name and does nothing else with it */
+    bool sets_upvalues;
+};
+
 struct vm {
     lua_State *L;
     struct vm_conf conf;
@@ -35,6 +43,8 @@ struct vm {
     uint64_t until_us;
     const struct vm_run *run;
     enum vm_end over; /* VM_DONE: not yet */
+    bool armed;       /* the hook is set */
+    bool facts_trusted;
     unsigned calls, closing;
     uint64_t random;
     struct vm_spare *spare[SPARE_CLASSES]; /* blocks of memory that nobody has */
@@ -77,6 +87,12 @@ static inline void vm_go_on(lua_State *L)
     if (unlikely(vm->over))
         vm_stop(L, vm->over);
 }
+
+/* Count instructions from now on: code may go on for ever. */
+void vm_arm(lua_State *L);
+/* vm_facts.c: of the function of Lua at -1; whether this Lua is one that it can read. */
+struct vm_facts vm_facts_of(lua_State *L);
+bool vm_facts_trusted(lua_State *L);
 
 /* A table at -1 becomes one that shows the same and refuses changes. */
 void vm_protect(lua_State *L);

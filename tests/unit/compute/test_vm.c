@@ -3,6 +3,7 @@
  * LINK: compute command shard replica control data base */
 #include "compute/vm.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 
 #include "tests/lib/unit.h"
@@ -132,6 +133,16 @@ static const char *const endless[] = {
     "local mt = {__concat = function() while true do end end} return setmetatable({}, mt) .. 'x'",
     "local mt = {} mt.__index = setmetatable({}, {__index = function() while true do end end})"
     " return setmetatable({}, mt).x",
+    /* what has no loops may make code that has */
+    "load('while true do end')()",
+    "return setmetatable({}, {__index = load('while true do end')}).x",
+    "local co = coroutine.wrap(load) co('while true do end')()",
+    "local co = coroutine.wrap(pcall) co(load('while true do end'))",
+    "coroutine.wrap(load('while true do end'))()",
+    "table.sort({1, 2, 3}, load('while true do end'))",
+    "return ('x'):gsub('x', load('while true do end'))",
+    "local x <close> = setmetatable({}, {__close = load('while true do end')})",
+    "local t = {} t.f = load('local t = ... return t.f(t)') t.f(t)",
 };
 
 START_TEST(code_that_would_not_end_is_ended)
@@ -154,6 +165,30 @@ START_TEST(the_end_says_where)
     ck_assert_str_eq(f.fault.text, "t:2: too many steps");
     ck_assert_uint_eq(vm_left(f.vm), 0);
     still_works(&f);
+    vm_free(f.vm);
+}
+END_TEST
+
+/* Code without loops has its bounds, too: what it does at once, and how long it is. */
+START_TEST(code_without_loops_is_ended)
+{
+    struct fixture f = fixture();
+    struct buf text = BUF_INIT;
+    buf_printf(&text, "local s = ('x'):rep(100000) ");
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&text, "s = s .. 'y' ");
+    buf_add_u8(&text, 0);
+    ck_assert_int_eq(run(&f, (const char *)text.data), VM_STEPS);
+    still_works(&f);
+    text.len = 0;
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&text, "x = 1 ");
+    buf_add_u8(&text, 0);
+    f.steps = 500;
+    ck_assert_int_eq(run(&f, (const char *)text.data), VM_STEPS);
+    f.steps = STEPS;
+    still_works(&f);
+    buf_release(&text);
     vm_free(f.vm);
 }
 END_TEST
@@ -217,6 +252,18 @@ static const char *const greedy[] = {
     "x = 1",
     "_G.x = 1",
     "function f() end",
+    "_ENV.x = 1",
+    "_ENV.string = nil",
+    "string = nil",
+    "string.rep, math = nil",
+    "rawset(_ENV, 'string', nil)",
+    "local e = _ENV e.string = nil",
+    "(function() string = nil end)()",
+    "(function() local e = _ENV e.string = nil end)()",
+    "(function() return function() _ENV.string = nil end end)()()",
+    "local function f() setmetatable(_ENV, nil) end f()",
+    "load('string = nil')()",
+    "table.insert(_ENV, 1)",
     "table.insert(string, 1)",
     "return require",
     "return os.time()",
@@ -405,7 +452,7 @@ START_TEST(libraries_give_what_they_should)
 }
 END_TEST
 
-UNIT_MAIN("compute/vm", code_that_would_not_end_is_ended, the_end_says_where, the_clock_ends_it_too,
-          what_goes_too_far_is_an_error, a_run_leaves_nothing_to_the_next,
-          code_that_is_kept_is_bounded, syntax_errors_are_told_apart,
-          libraries_give_what_they_should)
+UNIT_MAIN("compute/vm", code_that_would_not_end_is_ended, the_end_says_where,
+          code_without_loops_is_ended, the_clock_ends_it_too, what_goes_too_far_is_an_error,
+          a_run_leaves_nothing_to_the_next, code_that_is_kept_is_bounded,
+          syntax_errors_are_told_apart, libraries_give_what_they_should)
