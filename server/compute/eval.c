@@ -71,7 +71,7 @@ void script_hide_arguments(lua_State *L)
     vm_of(L)->host &= ~(unsigned)SCRIPT_ARGUMENTS;
 }
 
-static void take_value(lua_State *L, void *ctx)
+void script_take_value(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
     s->out->len = 0;
@@ -146,6 +146,12 @@ static uint64_t clock_us(void *ctx)
 {
     const struct script *s = ctx;
     return call_mono_us(s->call);
+}
+
+bool script_kept(struct call *c, struct slice key)
+{
+    struct vm *vm = machine(c);
+    return vm && vm_has(vm, key);
 }
 
 bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
@@ -232,7 +238,7 @@ static void eval(struct call *c, bool by_digest, bool reads_only)
                                 .text = slice_make(text.data + head.bytes, text.len - head.bytes),
                                 .name = "user_script"},
                        .push = push_arguments,
-                       .take = take_value};
+                       .take = script_take_value};
     script_run(&s, &r);
 }
 

@@ -1,5 +1,6 @@
 /* fcall.c - functions of libraries as procedures: the first level of the library runs, then the
- * function that it registered. */
+ * function that it registered. One that stays as it is, whatever calls it (vm_keep()), is kept, and
+ * the first level does not run again: nobody could tell. */
 #include "base/codec.h"
 #include "command/procedures.h"
 #include "compute/library.h"
@@ -18,7 +19,7 @@ void redis_keep_function(lua_State *L)
 }
 
 /* The first level has no arguments, and the environment none of a script before. */
-int library_push(lua_State *L, void *ctx)
+static int push_nothing(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
     lua_pushnil(L);
@@ -29,25 +30,62 @@ int library_push(lua_State *L, void *ctx)
     return 0;
 }
 
-void library_function(lua_State *L, struct script *s)
+static void call_registered(lua_State *L, void *ctx)
 {
+    struct script *s = ctx;
     s->loading = false;
     redis_show_register(L, false);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_function) != LUA_TFUNCTION)
         redis_raise(L, slice_str("ERR the library did not register it this time"));
     lua_pushnil(L);
     redis_keep_function(L);
+    if (!lua_iscfunction(L, -1) && !s->resp3 && !s->logged)
+        vm_keep(L, slice_make(s->function_key, LIBRARY_KEY_BYTES));
+    lua_call(L, s->push(L, s), 1);
+    s->take(L, s);
 }
 
-static void call_function(lua_State *L, void *ctx)
+static int push_kept(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
-    library_function(L, s);
+    script_hide_arguments(L);
+    redis_show_register(L, false);
+    return s->push(L, s);
+}
+
+static struct slice key_make(char key[LIBRARY_KEY_BYTES], char what, const struct module *m,
+                             size_t function)
+{
+    key[0] = what;
+    store_u64((uint8_t *)key + 1, m->info.version);
+    key[LIBRARY_KEY_BYTES - 1] = (char)function;
+    return slice_make(key, LIBRARY_KEY_BYTES);
+}
+
+void library_run(struct script *s, const struct module *m, const struct module_function *f,
+                 struct vm_run *ret_run)
+{
+    size_t function = (size_t)(f - m->info.functions);
+    struct slice key = key_make(s->function_key, 'f', m, function);
+    s->library = true;
+    if (likely(script_kept(s->call, key))) {
+        *ret_run = (struct vm_run){
+            .code = {.key = key, .name = m->info.name}, .push = push_kept, .take = s->take};
+        return;
+    }
+    *ret_run = (struct vm_run){.code = {.key = key_make(s->code_key, 'm', m, 0),
+                                        .text = library_code(m->info.source),
+                                        .name = m->info.name},
+                               .push = push_nothing,
+                               .take = call_registered};
+}
+
+static int push_lists(lua_State *L, void *ctx)
+{
+    const struct script *s = ctx;
     script_push_list(L, s->keys, s->keys_len);
     script_push_list(L, s->values, s->values_len);
-    lua_call(L, 2, 1);
-    s->out->len = 0;
-    redis_write_value(L);
+    return 2;
 }
 
 int64_t library_keys(const struct slice *args, uint32_t args_len, bool extra,
@@ -85,30 +123,21 @@ static bool up_to_date(struct call *c)
     return false;
 }
 
-struct vm_code library_code_of(const struct module_info *info, char key[LIBRARY_KEY_BYTES])
-{
-    key[0] = 'm';
-    store_u64((uint8_t *)key + 1, info->version);
-    return (struct vm_code){.key = slice_make(key, LIBRARY_KEY_BYTES),
-                            .text = library_code(info->source),
-                            .name = info->name};
-}
-
 static void run(struct call *c, const struct module *m, const struct module_function *f,
                 uint32_t keys)
 {
-    char key[LIBRARY_KEY_BYTES];
     struct script s = {.call = c,
                        .keys = c->args + FIRST_KEY,
                        .keys_len = keys,
                        .values = c->args + FIRST_KEY + keys,
                        .values_len = c->args_len - FIRST_KEY - EXTRA - keys,
                        .name = slice_str(f->name),
-                       .library = true,
+                       .push = push_lists,
+                       .take = script_take_value,
                        .reads_only = f->flags & MODULE_NO_WRITES,
                        .client_resp3 = resp3(c)};
-    struct vm_run r = {
-        .code = library_code_of(&m->info, key), .push = library_push, .take = call_function};
+    struct vm_run r;
+    library_run(&s, m, f, &r);
     script_run(&s, &r);
 }
 

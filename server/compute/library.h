@@ -4,8 +4,8 @@
  *
  * The first level of a library runs with every call, and tells by redis.register_function() and
  * grid.task() what there is; then the function runs. So nothing is left from one call to the next,
- * and all nodes have the same. What is expensive is kept: the compiled code, by the module's
- * version. */
+ * and all nodes have the same. What is expensive is kept by the module's version: the compiled
+ * code, and the function, when nothing that it can reach ever changes. */
 #ifndef GRIDD_COMPUTE_LIBRARY_H
 #define GRIDD_COMPUTE_LIBRARY_H
 

@@ -315,6 +315,7 @@ static int redis_log(lua_State *L)
             snprintf(text + at, sizeof text - at, "%s%s", i > 2 ? " " : "", s);
     }
     log_line(levels[(int)level], "script", "%s", text);
+    script_of(L)->logged = true;
     return 0;
 }
 

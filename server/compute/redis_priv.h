@@ -24,6 +24,8 @@ enum {
     SCRIPT_REGISTER = 1 << 1,  /* redis.register_function */
 };
 
+enum { LIBRARY_KEY_BYTES = 10 };
+
 /* One run. */
 struct script {
     struct call *call; /* NULL: a library is read, and calls nothing */
@@ -33,6 +35,7 @@ struct script {
     bool library;      /* a function of one, else a text */
     struct task *task; /* the function is a task, and this is what it does; or NULL */
     bool loading;      /* its first level runs */
+    bool logged;       /* that has said something, so it is no matter of its function alone */
     struct reading *reading;
     bool reads_only;
     bool resp3;        /* what redis.call() answers in */
@@ -41,6 +44,10 @@ struct script {
     bool too_large;    /* the result */
     struct buf *out;
     const struct vm_fault *fault;
+    /* Of a library's function: what it is given, as of vm_run, and what becomes of its result. */
+    int (*push)(lua_State *L, void *script);
+    void (*take)(lua_State *L, void *script);
+    char code_key[LIBRARY_KEY_BYTES], function_key[LIBRARY_KEY_BYTES]; /* for who keeps them */
 };
 
 static inline struct script *script_of(lua_State *L)
@@ -54,6 +61,10 @@ bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
                     struct vm_fault *ret_fault);
 /* The same, and leave the reply that Redis would. */
 void script_run(struct script *s, struct vm_run *run);
+/* Whether the shard's machine keeps code of that key. */
+bool script_kept(struct call *c, struct slice key);
+/* The value at -1 as the reply. */
+void script_take_value(lua_State *L, void *ctx);
 /* As a table. */
 void script_push_list(lua_State *L, const struct slice *list, uint32_t len);
 /* KEYS and ARGV of the script before are not there any more. */
@@ -66,12 +77,11 @@ int redis_register_function(lua_State *L);
 int grid_register_task(lua_State *L);
 /* fcall.c: what they found for this run, at -1. */
 void redis_keep_function(lua_State *L);
-/* vm_run.push of what a library registers; then the function is pushed, which it registered. */
-int library_push(lua_State *L, void *ctx);
-void library_function(lua_State *L, struct script *s);
-/* The code of a module. `key`, which is filled in, is to stay for the run. */
-enum { LIBRARY_KEY_BYTES = 9 };
-struct vm_code library_code_of(const struct module_info *info, char key[LIBRARY_KEY_BYTES]);
+/* How that function of a module runs, which is its library's first level before it, or not: code,
+ * push and take of `ret_run` are set. */
+struct module;
+void library_run(struct script *s, const struct module *m, const struct module_function *f,
+                 struct vm_run *ret_run);
 /* The shard knows as much of modules as the door did: the last argument. */
 bool library_up_to_date(const struct call *c);
 /* Whether it is there: while the first level of a library runs. */

@@ -12,9 +12,10 @@ enum { NAME, ARGUMENT, REVISION };
 /* --- the result ------------------------------------------------------------------------------- */
 
 /* The table that it is given. */
-static void push_given(lua_State *L, const struct task *t)
+static int push_given(lua_State *L, void *ctx)
 {
-    struct call *c = t->call;
+    const struct script *script = ctx;
+    struct call *c = script->call;
     const struct {
         const char *name;
         struct slice value;
@@ -29,6 +30,7 @@ static void push_given(lua_State *L, const struct task *t)
         lua_pushlstring(L, v.len ? (const char *)v.data : "", v.len);
         lua_setfield(L, -2, fields[i].name);
     }
+    return 1;
 }
 
 void task_answer_add(lua_State *L, int at, bool line)
@@ -55,12 +57,9 @@ void task_answer_add(lua_State *L, int at, bool line)
         buf_add_u8(out, '\n');
 }
 
-static void call_task(lua_State *L, void *ctx)
+static void take_result(lua_State *L, void *ctx)
 {
-    struct script *s = ctx;
-    library_function(L, s);
-    push_given(L, s->task);
-    lua_call(L, 1, 1);
+    (void)ctx;
     if (!lua_isnil(L, -1))
         task_answer_add(L, lua_gettop(L), false);
 }
@@ -119,17 +118,19 @@ static void refuse(struct call *c, enum grid_err err)
 static void run(struct call *c, const struct module *m, const struct module_function *f,
                 bool recorded)
 {
-    char key[LIBRARY_KEY_BYTES];
     struct task t = {.call = c,
                      .name = c->args[NAME],
                      .reads_only = f->flags & MODULE_NO_WRITES,
                      .result_max = recorded ? (size_t)TASK_RESULT_MAX : call_value_max(c)};
-    struct script s = {
-        .call = c, .name = slice_str(f->name), .library = true, .task = &t, .reads_only = true};
-    struct vm_run r = {.code = library_code_of(&m->info, key),
-                       .push = library_push,
-                       .take = call_task,
-                       .error = take_error};
+    struct script s = {.call = c,
+                       .name = slice_str(f->name),
+                       .task = &t,
+                       .reads_only = true,
+                       .push = push_given,
+                       .take = take_result};
+    struct vm_run r;
+    library_run(&s, m, f, &r);
+    r.error = take_error;
     struct vm_fault fault;
     enum vm_end end;
     if (!script_execute(&s, &r, &end, &fault)) {

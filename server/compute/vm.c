@@ -37,6 +37,7 @@ enum {
 struct vm_kept {
     char key[VM_KEY_MAX];
     uint8_t key_len; /* 0: the place is free */
+    bool made;       /* a function that other code has made: its upvalues stay */
     uint16_t next;   /* of the same bucket: place + 1 */
     struct vm_facts facts;
     size_t bytes;
@@ -320,11 +321,12 @@ static struct vm_kept *kept_place(lua_State *L, size_t bytes)
 }
 
 /* The function at -1. */
-static void kept_add(lua_State *L, struct slice key, size_t bytes, const struct vm_facts *facts)
+static struct vm_kept *kept_add(lua_State *L, struct slice key, size_t bytes,
+                                const struct vm_facts *facts)
 {
     struct vm *vm = vm_of(L);
     if (bytes > vm->conf.memory_max / KEPT_SHARE)
-        return;
+        return NULL;
     struct vm_kept *k = kept_place(L, bytes);
     lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, place_of(vm, k)); /* may fail: nothing is said of it yet */
@@ -334,9 +336,16 @@ static void kept_add(lua_State *L, struct slice key, size_t bytes, const struct 
     k->next = *bucket;
     *bucket = (uint16_t)(k - vm->kept + 1);
     k->bytes = bytes;
+    k->made = false;
     k->facts = *facts;
     k->used = ++vm->uses;
     vm->kept_bytes += bytes;
+    return k;
+}
+
+static uint64_t random_of(const struct vm_run *run)
+{
+    return run->seed & ((UINT64_C(1) << 48) - 1);
 }
 
 static void environment_set(lua_State *L, int which)
@@ -364,8 +373,25 @@ static struct vm_facts code_compile(lua_State *L, const struct vm_code *code)
     environment_set(L, VM_AT_ENVIRONMENT);
     struct vm_facts facts = vm_facts_of(L);
     if (code->key.len && code->key.len <= VM_KEY_MAX)
-        kept_add(L, code->key, bytes, &facts);
+        (void)kept_add(L, code->key, bytes, &facts);
     return facts;
+}
+
+void vm_keep(lua_State *L, struct slice key)
+{
+    struct vm *vm = vm_of(L);
+    const struct vm_run *run = vm->run;
+    struct vm_facts facts;
+    const struct vm_kept *from = kept_find(vm, run->code.key);
+    if (!from || !from->facts.keeps_environment || key.len > VM_KEY_MAX || kept_find(vm, key) ||
+        vm->random != random_of(run))
+        return;
+    size_t bytes = from->bytes; /* it may be all that is left of that */
+    if (!vm_facts_stay(L, &facts))
+        return;
+    struct vm_kept *k = kept_add(L, key, bytes, &facts);
+    if (k)
+        k->made = true;
 }
 
 /* Pushes the function, with the environment: the code may have set its _ENV. Code that keeps it may
@@ -382,7 +408,8 @@ static struct vm_facts code_push(lua_State *L, const struct vm_code *code)
     } else {
         facts = code_compile(L, code);
     }
-    environment_set(L, facts.keeps_environment ? VM_AT_SHOWN : VM_AT_ENVIRONMENT);
+    if (!k || !k->made)
+        environment_set(L, facts.keeps_environment ? VM_AT_SHOWN : VM_AT_ENVIRONMENT);
     return facts;
 }
 
@@ -501,7 +528,7 @@ enum vm_end vm_run(struct vm *vm, const struct vm_run *run, struct vm_fault *ret
     vm->run = run;
     vm->left = run->steps < INT64_MAX / 2 ? (int64_t)run->steps : INT64_MAX / 2;
     vm->until_us = 0;
-    vm->random = run->seed & ((UINT64_C(1) << 48) - 1);
+    vm->random = random_of(run);
     return protect(vm, runner, run, ret_fault);
 }
 

@@ -208,6 +208,90 @@ struct vm_facts vm_facts_of(lua_State *L)
     return facts_of(L);
 }
 
+/* --- functions that stay as they are ---------------------------------------------------------- */
+
+struct looking {
+    int root;
+    bool calls; /* it can get at functions of Lua, itself among them */
+};
+
+static bool stays(lua_State *L, int at, struct looking *l, int depth, struct vm_facts *ret_facts);
+
+/* One that has no state, or only a function like that, or only what cannot be changed: iterators
+ * and wrapped coroutines are not like that. */
+static bool stays_of_c(lua_State *L, int at)
+{
+    if (!lua_getupvalue(L, at, 1))
+        return true;
+    bool one = !lua_getupvalue(L, at, 2);
+    if (!one)
+        lua_pop(L, 1);
+    bool good = one && lua_iscfunction(L, -1) && !lua_getupvalue(L, -1, 1);
+    if (one && !good && vm_protected(L, -1)) {
+        good = true;
+        lua_pop(L, 1);
+    }
+    lua_settop(L, at);
+    return good;
+}
+
+/* The value at -1. */
+static bool value_stays(lua_State *L, struct looking *l, int depth)
+{
+    struct vm_facts facts;
+    int at = lua_gettop(L);
+    switch (lua_type(L, at)) {
+    case LUA_TNIL:
+    case LUA_TBOOLEAN:
+    case LUA_TNUMBER:
+    case LUA_TSTRING:
+    case LUA_TLIGHTUSERDATA:
+        return true;
+    case LUA_TFUNCTION:
+        if (lua_iscfunction(L, at))
+            return stays_of_c(L, at);
+        l->calls = true;
+        return lua_rawequal(L, at, l->root) || stays(L, at, l, depth + 1, &facts);
+    case LUA_TTABLE:
+        lua_rawgeti(L, LUA_REGISTRYINDEX, VM_AT_SHOWN); /* seen by what keeps it */
+        if (lua_rawequal(L, at, -1) || vm_protected(L, at)) {
+            lua_settop(L, at);
+            return true;
+        }
+        lua_settop(L, at);
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* The function of Lua at `at`, which is the top. */
+static bool stays(lua_State *L, int at, struct looking *l, int depth, struct vm_facts *ret_facts)
+{
+    enum { NESTED_MAX = 8, SLOTS = 8 };
+    if (depth == NESTED_MAX || !lua_checkstack(L, SLOTS))
+        return false;
+    *ret_facts = vm_facts_of(L);
+    if (!ret_facts->steps || ret_facts->sets_upvalues)
+        return false;
+    for (int i = 1; lua_getupvalue(L, at, i); i++) {
+        bool good = value_stays(L, l, depth);
+        lua_settop(L, at);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+bool vm_facts_stay(lua_State *L, struct vm_facts *ret_facts)
+{
+    struct looking l = {.root = lua_gettop(L)};
+    if (!stays(L, l.root, &l, 0, ret_facts))
+        return false;
+    ret_facts->straight &= !l.calls;
+    return true;
+}
+
 /* --- whether this Lua is as it is read here --------------------------------------------------- */
 
 static const struct {

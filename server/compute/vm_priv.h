@@ -93,6 +93,13 @@ void vm_arm(lua_State *L);
 /* vm_facts.c: of the function of Lua at -1; whether this Lua is one that it can read. */
 struct vm_facts vm_facts_of(lua_State *L);
 bool vm_facts_trusted(lua_State *L);
+/* Whether the function of Lua at -1 is the same however often it is called: nothing that it can
+ * reach changes. */
+bool vm_facts_stay(lua_State *L, struct vm_facts *ret_facts);
+/* Keep the function of Lua at -1, made by the code that runs, as code with that key, if it stays as
+ * it is. That code, which may run again, keeps its environment, which they share, and has asked for
+ * no random numbers, which could have made another function. */
+void vm_keep(lua_State *L, struct slice key);
 
 /* A table at -1 becomes one that shows the same and refuses changes. */
 void vm_protect(lua_State *L);

@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "compute/eval.h"
+#include "compute/vm.h"
 #include "control/catalog.h"
+#include "shard/shard_priv.h"
 
 #include "tests/unit/command/cases.h"
 
@@ -238,8 +240,9 @@ START_TEST(functions_are_called_as_in_redis)
 {
     struct world *w = world_new();
     deploy(w, library);
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        FCALL(w, calls[i].words, calls[i].says);
+    for (int again = 0; again < 2; again++) /* functions that were kept, too */
+        for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+            FCALL(w, calls[i].words, calls[i].says);
     ck_assert_str_eq(call(w, command_fcall_ro, "f 1 a b"), "*4 *1 $1 a *1 $1 b :1 :1");
     ck_assert_str_eq(call(w, command_fcall_ro, "w 1 a b"),
                      "-ERR Can not execute a script with write flag using *_ro command.");
@@ -300,6 +303,61 @@ START_TEST(a_shard_that_knows_less_than_the_door_does_nothing)
 }
 END_TEST
 
+/* Whatever a function can reach begins anew: it is kept only when that makes no difference. */
+static const struct {
+    const char *code, *says;
+    bool kept;
+} locals[] = {
+    {"local x = 3 " R "('f', function() return x end)", ":3", true},
+    {"local s, t = 'a', type " R "('f', function(k, a) return s .. t(a) end)", "$6 atable", true},
+    {"local function g(n) return n + 1 end " R "('f', function() return g(1) end)", ":2", true},
+    {"local function f(n) if type(n) == 'table' then n = 3 end if n == 0 then return 7 end"
+     " return f(n - 1) end " R "('f', f)",
+     ":7", true},
+    {R "('f', function() local n = 0 for i = 1, 3 do n = n + i end return n end)", ":6", true},
+    {R "('f', function() local n = 0 local function up() n = n + 1 end up() return n end)", ":1",
+     false},
+    {"local n = 0 " R "('f', function() n = n + 1 return n end)", ":1", false},
+    {"local n = 0 local function up() n = n + 1 return n end " R
+     "('f', function() return up() end)",
+     ":1", false},
+    {"local t = {} " R "('f', function() t[#t + 1] = 1 return #t end)", ":1", false},
+    {"local t = {} local function g() return t end " R
+     "('f', function() g()[#t + 1] = 1 return #t end)",
+     ":1", false},
+    {"local it = ('abc'):gmatch('.') " R "('f', function() return it() end)", "$1 a", false},
+    {"local co = coroutine.wrap(function() for i = 1, 9 do coroutine.yield(i) end end) " R
+     "('f', function() return co() end)",
+     ":1", false},
+    {"local co = coroutine.create(function() for i = 1, 9 do coroutine.yield(i) end end) " R
+     "('f', function() return select(2, coroutine.resume(co)) end)",
+     ":1", false},
+    {"local f = load('n = (rawget(_ENV, \"n\") or 0) + 1 return n', 'x', 't', setmetatable({},"
+     " {__index = _G})) " R "('f', function() return f() end)",
+     ":1", false},
+    {"local r = math.random() " R "('f', function() return r < 1 end)", ":1", false},
+    {"redis.setresp(3) " R "('f', function() return {map={a=1}} end)", "*2 $1 a :1", false},
+    {"redis.log(redis.LOG_DEBUG, 'x') " R "('f', function() return 1 end)", ":1", false},
+};
+
+START_TEST(a_call_finds_nothing_that_another_left)
+{
+    for (size_t i = 0; i < sizeof locals / sizeof *locals; i++) {
+        struct world *w = world_new();
+        char source[1024], key[10] = "f";
+        snprintf(source, sizeof source, LIB "%s", locals[i].code);
+        deploy(w, source);
+        for (int again = 0; again < 3; again++)
+            FCALL(w, "f 0", locals[i].says);
+        store_u64((uint8_t *)key + 1, w->h->catalog->modules[0]->info.version);
+        ck_assert_msg(vm_has(w->h->s->call.kept.state, slice_make(key, sizeof key)) ==
+                          locals[i].kept,
+                      "%s", locals[i].code);
+        world_free(w);
+    }
+}
+END_TEST
+
 /* What a script before left in the environment is not there. */
 START_TEST(arguments_of_scripts_are_hidden_from_functions)
 {
@@ -321,6 +379,8 @@ START_TEST(arguments_of_scripts_are_hidden_from_functions)
     h_do(w->h, op);
     deploy(w, LIB R "('f', function() return rawget(_G, 'KEYS') end)");
     FCALL(w, "f 0", "$-1");
+    h_do(w->h, op);
+    FCALL(w, "f 0", "$-1");
     world_free(w);
 }
 END_TEST
@@ -340,4 +400,5 @@ UNIT_MAIN("compute/library", a_source_says_what_it_registers_or_why_not,
           a_source_that_is_too_large_is_not_read, functions_are_called_as_in_redis,
           a_call_is_one_record_and_none_when_it_changes_nothing, the_newest_version_is_called,
           a_shard_that_knows_less_than_the_door_does_nothing,
-          arguments_of_scripts_are_hidden_from_functions, resp3_is_answered)
+          a_call_finds_nothing_that_another_left, arguments_of_scripts_are_hidden_from_functions,
+          resp3_is_answered)
