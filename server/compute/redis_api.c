@@ -434,5 +434,7 @@ void redis_open(lua_State *L)
     lua_setfield(L, -2, "redis");
     redis_open_json(L);
     redis_open_bit(L);
+    redis_open_struct(L);
+    redis_open_msgpack(L);
     grid_open(L);
 }

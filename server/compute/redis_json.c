@@ -2,48 +2,16 @@
  * texts and its way to tell arrays from objects: keys 1..n, and not much more holes than values.
  * Depth is bounded; size by memory and steps. */
 #include "compute/redis_priv.h"
+#include "compute/redis_text.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 1000, SPARSE_RATIO = 2, SPARSE_SAFE = 10, NUMBER_BYTES = 64, TEXT_BYTES = 128 };
+enum { DEPTH_MAX = 1000, SPARSE_RATIO = 2, SPARSE_SAFE = 10, NUMBER_BYTES = 64 };
 
 /* --- encoding --------------------------------------------------------------------------------- */
-
-/* What is written: a userdata at place `at` of the stack, for a buffer of Lua's must be on top of
- * it, which walking tables does not allow. */
-struct text {
-    lua_State *L;
-    int at;
-    char *data;
-    size_t len, cap;
-};
-
-static void text_grow(struct text *b, size_t more)
-{
-    size_t cap = b->cap * 2 > b->len + more ? b->cap * 2 : b->len + more;
-    char *data = lua_newuserdatauv(b->L, cap, 0);
-    if (b->len)
-        memcpy(data, b->data, b->len);
-    lua_replace(b->L, b->at);
-    b->data = data;
-    b->cap = cap;
-}
-
-static void text_char(struct text *b, char c)
-{
-    if (unlikely(b->len == b->cap))
-        text_grow(b, TEXT_BYTES);
-    b->data[b->len++] = c;
-}
-
-static void text_string(struct text *b, const char *s)
-{
-    while (*s)
-        text_char(b, *s++);
-}
 
 static void encode(lua_State *L, struct text *b, int at, int depth);
 

@@ -99,9 +99,12 @@ void redis_push_reply(lua_State *L, const struct reply *reply);
 /* The value at -1 as the reply, appended to script.out. */
 void redis_write_value(lua_State *L);
 
-/* redis_json.c, redis_bit.c, grid_api.c: each adds its library to the table at -1. */
+/* redis_json.c, redis_bit.c, redis_struct.c, redis_msgpack.c, grid_api.c: each adds its library to
+ * the table at -1. */
 void redis_open_json(lua_State *L);
 void redis_open_bit(lua_State *L);
+void redis_open_struct(lua_State *L);
+void redis_open_msgpack(lua_State *L);
 void grid_open(lua_State *L);
 /* Functions that Lua can call. */
 int redis_json_encode(lua_State *L);

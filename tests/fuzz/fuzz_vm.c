@@ -1,18 +1,24 @@
 /* fuzz_vm.c - code for the machine, compiled and then kept: whatever it is, its run ends within its
  * bounds, the next one finds what the first one found, and it is read from its dump as it is.
  * LINK: compute command shard replica control data base */
-#include "compute/vm.h"
+#include "compute/redis_priv.h"
 
 #include "base/err.h"
 #include "tests/fuzz/fuzz.h"
-
-#include <lua.h>
 
 enum { MEMORY = 1 << 20, STEPS = 20000, TEXT_MAX = 4096 };
 
 static void take_number(lua_State *L, void *ctx)
 {
     *(lua_Integer *)ctx = lua_tointeger(L, -1);
+}
+
+static void open_libraries(lua_State *L)
+{
+    redis_open_json(L);
+    redis_open_bit(L);
+    redis_open_struct(L);
+    redis_open_msgpack(L);
 }
 
 /* How much of the environment there is. */
@@ -34,7 +40,7 @@ static lua_Integer environment(struct vm *vm)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    struct vm_conf conf = {.memory_max = MEMORY};
+    struct vm_conf conf = {.memory_max = MEMORY, .open = open_libraries};
     struct vm *vm = vm_new(&conf);
     struct vm_fault fault;
     CHECK(vm);

@@ -133,7 +133,37 @@ static const struct script_case cases[] = {
     {"return cjson.decode('[1,2,{]')", "0",
      "-ERR user_script:1: Expected object key string but found T_ARR_END at character 7" AT(1)},
     {"return bit.tohex(bit.bor(0xf0, bit.lshift(1, 31)))", "0", "$8 800000f0"},
+    {"return cmsgpack.unpack(cmsgpack.pack({a={1,'x'}})).a[2]", "0", "$1 x"},
+    {"return {struct.unpack('>i2Bc0', struct.pack('>i2Bc0', -2, 3, 'abc'))}", "0",
+     "*3 :-2 $3 abc :7"},
+    {"return cmsgpack.unpack(('\\145'):rep(100000))", "0",
+     "-ERR user_script:1: Bad data format in input." AT(1)},
+    {"return cmsgpack.unpack('\\221\\255\\255\\255\\255')", "0",
+     "-ERR user_script:1: Missing bytes in input." AT(1)},
+    {"return struct.unpack('c2147483647', 'x')", "0",
+     "-ERR user_script:1: bad argument #2 to 'unpack' (data string too short)" AT(1)},
 };
+
+/* Of the libraries: it would take for ever. */
+static const char *const endless[] = {
+    "local s = ('x'):rep(1 << 20) while true do cmsgpack.pack(s) end",
+    "local t = {} for i = 1, 10000 do t[i] = i end while true do cmsgpack.pack(t) end",
+    "local s = cmsgpack.pack(('x'):rep(1 << 20)) while true do cmsgpack.unpack(s) end",
+    "local s = ('x'):rep(1 << 20) while true do struct.pack('s', s) end",
+    "local f = ('x'):rep(1 << 20) while true do struct.size(f) end",
+    "local s = ('x'):rep(1 << 20) while true do struct.unpack('c1048576', s) end",
+};
+
+START_TEST(libraries_end_with_the_budget)
+{
+    struct world *w = world_new();
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        const char *reply = EVAL(w, endless[i], "0");
+        ck_assert_msg(strstr(reply, "the script was ended") != NULL, "%s: %s", endless[i], reply);
+    }
+    world_free(w);
+}
+END_TEST
 
 START_TEST(replies_are_those_of_redis)
 {
@@ -355,8 +385,8 @@ START_TEST(one_machine_serves_all_runs)
 }
 END_TEST
 
-UNIT_MAIN("compute/eval", replies_are_those_of_redis, commands_see_those_before_and_are_one_record,
-          what_was_changed_before_an_error_stays,
+UNIT_MAIN("compute/eval", libraries_end_with_the_budget, replies_are_those_of_redis,
+          commands_see_those_before_and_are_one_record, what_was_changed_before_an_error_stays,
           a_key_that_was_not_named_is_used_when_it_is_in_memory,
           keys_on_disk_that_were_not_named_are_fetched,
           a_key_on_disk_cannot_be_fetched_after_changes,
