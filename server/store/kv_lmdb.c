@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define MAP_BYTES_MAX (UINT64_C(1) << 40)
+#define MAP_BYTES_SOME (UINT64_C(1) << 32) /* where there is less: others want of it, too */
 #define MAP_BYTES_MIN (UINT64_C(1) << 28)
 enum { READERS_DEFAULT = 126, PAGES_SLACK = 128, EXIT_DAMAGED = 2, PROBE_BYTES = 1 << 16 };
 
@@ -469,8 +470,9 @@ enum grid_err kv_lmdb_open(const struct kv_lmdb_conf *conf, char *why, struct kv
     enter(l);
     uint64_t map_bytes = conf->map_bytes ? conf->map_bytes : MAP_BYTES_MAX;
     int rc = env_open(l, conf, map_bytes);
-    while (rc == ENOMEM && !conf->map_bytes && map_bytes > MAP_BYTES_MIN) {
-        map_bytes /= 2;
+    /* What runs a program in its own way, as valgrind does, may say EINVAL. */
+    while ((rc == ENOMEM || rc == EINVAL) && !conf->map_bytes && map_bytes > MAP_BYTES_MIN) {
+        map_bytes = map_bytes > MAP_BYTES_SOME ? MAP_BYTES_SOME : map_bytes / 2;
         rc = env_open(l, conf, map_bytes);
     }
     if (!rc && !conf->create)
