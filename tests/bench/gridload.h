@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { SERVERS_MAX = 8, HOST_BYTES = 64 };
+enum { SERVERS_MAX = 8, HOST_BYTES = 64, TASK_BYTES_MAX = 64 };
 enum { KEY_TEXT_BYTES = 16, SESSION_BYTES = 16, VALUE_BYTES_MAX = 16 << 20, MSET_KEYS = 10 };
 
 /* What the command line says; gridload_options.c lists the switches. */
@@ -30,6 +30,7 @@ struct options {
     const char *cache;        /* grid: context/cache */
     const char *durability;   /* grid: make the context with this when it is not there */
     const char *shape;        /* resp: string, mset, hash, evalsha, fcall */
+    const char *task;         /* grid: what is run instead of a write; NULL: none */
     const char *server_pids;
     uint64_t port;
     uint64_t connections;
@@ -110,9 +111,10 @@ struct conn {
     int fd;
     SSL *ssl; /* NULL: plain */
     uint32_t shard;
-    uint32_t cache; /* grid: id */
-    bool once;      /* grid: exactly-once wanted */
-    bool want_out;  /* registered for writability */
+    uint32_t cache;    /* grid: id */
+    bool once;         /* grid: exactly-once wanted */
+    struct slice task; /* grid: options.task */
+    bool want_out;     /* registered for writability */
     uint8_t *in;
     size_t in_len;
     size_t in_cap;
@@ -208,8 +210,7 @@ struct load {
     struct conn *conns;
     int epoll_fd;
     uint64_t now_ns;
-    uint64_t window_from_ns; /* what is sent and answered in [from, to) is measured */
-    uint64_t window_to_ns;
+    uint64_t window_from_ns, window_to_ns; /* what is sent and answered in [from, to) is measured */
     enum phase phase;
     uint64_t sent;
     uint64_t in_flight;
@@ -237,8 +238,7 @@ void load_close(struct load *l);
 /* --- a server that starts (gridload_probe.c) -------------------------------------------------- */
 
 struct probe {
-    uint64_t first_read_ns; /* 0: not in time */
-    uint64_t all_warm_ns;   /* 0: not in time */
+    uint64_t first_read_ns, all_warm_ns; /* 0: not in time */
 };
 
 /* Connect and read, again and again, until one key of the key space is read rightly; then wait

@@ -274,6 +274,7 @@ static bool grid_setup(struct conn *c, const struct options *o, struct keys *key
     if (!o->routed)
         keys->shards = shards;
     c->once = !o->no_once;
+    c->task = slice_str(o->task ? o->task : "");
     enum grid_err status = cache_open(c, o->cache, keys, &context);
     if (o->durability && (status == GRID_ENO_CONTEXT || status == GRID_ENO_CACHE)) {
         if (!cache_create(c, o->cache, o->durability))
@@ -319,6 +320,24 @@ static uint8_t *varint_write(uint8_t *p, uint64_t v)
     return p;
 }
 
+static uint8_t *put_value_write(uint8_t *p, const struct keys *keys, const struct request *r)
+{
+    p = varint_write(p, keys->value_bytes);
+    value_write(keys, r->key, p);
+    return p + keys->value_bytes;
+}
+
+/* ... and the name of the task. */
+static uint8_t *argument_write(uint8_t *p, struct slice task)
+{
+    *p++ = 1;
+    *p++ = '1';
+    p = varint_write(p, TAG(20, WIRE_BYTES));
+    p = varint_write(p, task.len);
+    memcpy(p, task.data, task.len);
+    return p + task.len;
+}
+
 static size_t grid_encode(const struct conn *c, const struct keys *keys, const struct request *r,
                           uint8_t *to)
 {
@@ -326,7 +345,8 @@ static size_t grid_encode(const struct conn *c, const struct keys *keys, const s
     *p++ = TAG(1, WIRE_VARINT);
     p = varint_write(p, r->number);
     *p++ = TAG(2, WIRE_VARINT);
-    *p++ = r->op == LOAD_GET ? GRID__OP__GET : GRID__OP__PUT;
+    bool run = r->op == LOAD_PUT && c->task.len;
+    *p++ = r->op == LOAD_GET ? GRID__OP__GET : run ? GRID__OP__RUN : GRID__OP__PUT;
     *p++ = TAG(3, WIRE_VARINT);
     p = varint_write(p, c->cache);
     *p++ = TAG(4, WIRE_BYTES);
@@ -335,9 +355,7 @@ static size_t grid_encode(const struct conn *c, const struct keys *keys, const s
     p += KEY_TEXT_BYTES;
     if (r->op == LOAD_PUT) {
         *p++ = TAG(5, WIRE_BYTES);
-        p = varint_write(p, keys->value_bytes);
-        value_write(keys, r->key, p);
-        p += keys->value_bytes;
+        p = run ? argument_write(p, c->task) : put_value_write(p, keys, r);
         if (c->once) { /* age_ms is 0 on the first sending, and 0 is not sent */
             *p++ = TAG(7, WIRE_VARINT);
             p = varint_write(p, r->lowest);

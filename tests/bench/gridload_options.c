@@ -48,6 +48,8 @@ static const struct switch_ switches[] = {
     {"shape", TEXT, AT(shape), "string", 0, 0,
      "resp: string (GET, SET), mset (MSET of ten keys), hash (HGET, HSET, ten fields a hash), "
      "evalsha or fcall (a script reads, adds and writes)"},
+    {"task", TEXT, AT(task), NULL, 0, 0,
+     "grid: writes run this task, MODULE.TASK, with argument 1"},
     {"fill", FLAG, AT(fill), NULL, 0, 0, "write every key once, in order, and stop"},
     {"check", FLAG, AT(check), NULL, 0, 0, "compare the whole value that comes back"},
     {"probe", FLAG, AT(probe), NULL, 0, 0,
@@ -146,4 +148,6 @@ void options_parse(int argc, char **argv, struct options *ret_options)
         usage("unknown distribution", ret_options->distribution);
     if (!shape_known(ret_options->shape))
         usage("unknown shape", ret_options->shape);
+    if (ret_options->task && strlen(ret_options->task) > TASK_BYTES_MAX)
+        usage("too long for a task", ret_options->task);
 }

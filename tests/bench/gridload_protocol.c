@@ -15,7 +15,7 @@ const struct protocol *protocol_find(const char *name)
 
 size_t request_bytes_max(const struct keys *keys)
 {
-    return (keys->value_bytes + KEY_TEXT_BYTES + 96) * keys->per_write;
+    return (keys->value_bytes + KEY_TEXT_BYTES + TASK_BYTES_MAX + 96) * keys->per_write;
 }
 
 size_t decimal_write(uint8_t *to, uint64_t n)
