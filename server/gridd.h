@@ -11,8 +11,10 @@
  * writes to stderr only where there is no `log`. Its descriptors are closed by exec; a child of
  * fork() has none of its threads and must not use it.
  * What ends the process all the same: a bug that it finds in itself, and no memory left for
- * bookkeeping (both say so on stderr, and abort); LMDB, where a file that was damaged from outside
- * makes it meet an assertion or a page that is not there.
+ * bookkeeping, the system's for watched descriptors included (both say so on stderr, and abort);
+ * LMDB, where a file that was damaged from outside makes it meet an assertion or a page that is not
+ * there; libevent, should another thread take the last descriptors in the instant between a
+ * starting node's look at them and their use.
  *
  * Threads: every function may be called by any thread that is not the node's own, so not from `log`
  * or `fault`; nothing of a node once its grid_node_stop() was called. */
