@@ -13,7 +13,8 @@
 enum {
     IDLE_MS = 200,
     RETRY_MS = 1000,
-    REST_MS = 10000,
+    REST_MS = 60000, /* longer than from one checkpoint to the next */
+    REST_SHARE = 4,
     RATE_RECORDS_MIN = 1000,
     FOLD_BYTES_MIN = 16 << 20, /* of a transaction, which keeps its records in memory */
     FOLD_BYTES_MAX = 256 << 20,
@@ -75,6 +76,8 @@ struct round {
     unsigned asked;     /* this round's transactions, and one */
     uint64_t accounted; /* what the log lost up to here is marked */
     uint64_t bytes_at;  /* wal written_bytes at the last checkpoint */
+    uint64_t most;      /* records of the largest fold whose memory is kept */
+    msec_t large_at;    /* last time that a good part of it was needed */
     msec_t done_at;
     msec_t retry_at;
 };
@@ -191,6 +194,10 @@ static void fold(struct round *r)
     uint64_t took = clock_mono_us() - start;
     histogram_add(&w->folding.folds, (uint32_t)took, 1);
     metric_count(&w->folding.records, report.records);
+    if (report.records > r->most)
+        r->most = report.records;
+    if (report.records >= r->most / REST_SHARE)
+        r->large_at = clock_mono_ms();
     if (report.records > RATE_RECORDS_MIN)
         atomic_store(&w->folding.rate, report.records / (took / 1000 + 1) + 1);
     r->going_on = !err && report.transactions && applied < r->upto;
@@ -306,8 +313,10 @@ static void *folding_body(void *arg)
             continue;
         if (r.last)
             return NULL;
-        if (clock_mono_ms() - r.done_at >= REST_MS)
+        if (clock_mono_ms() - r.large_at >= REST_MS) {
             checkpoint_rest(w->checkpoint);
+            r.most = 0;
+        }
         notes_run(w, mailbox_wait(w->folding.helper.box, IDLE_MS));
     }
 }
