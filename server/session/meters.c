@@ -12,7 +12,7 @@ void meters_turn(struct meters *m, uint32_t now_us)
 
 void meters_other(struct meters *m, uint16_t meter, uint32_t began, enum grid_err status)
 {
-    if (status)
+    if (status && (unsigned)status < METER_STATUSES) /* a newer node may have more of them */
         m->doors[meter / METER_OPERATIONS].errors[status]++;
     if (began != m->now_us) {
         m->turn[meter]--;

@@ -249,12 +249,13 @@ void session_store(const struct op *op, const struct answer *a, struct record *r
         rec->session.answer = a->bytes;
 }
 
+/* A number that named no call before is BAD_REQUEST, and the other way round. */
 static struct result call_restore(const struct session_answer *stored)
 {
     struct result res = {.repeated = true, .version = stored->version, .number = stored->result};
     res.value = stored->answer;
     if (!((unsigned)stored->status & STORED_REPLY)) {
-        res.status = stored->status;
+        res.status = stored->status ? stored->status : GRID_EBAD_REQUEST;
         res.version = 0;
         return res;
     }
@@ -271,7 +272,9 @@ static struct result result_restore(const struct op *op, const struct session_an
     if (op->kind == OP_CALL)
         return call_restore(stored);
     struct result res = {.status = stored->status, .repeated = true};
-    if (!res.status) {
+    if (unlikely((unsigned)res.status & STORED_REPLY)) {
+        res.status = GRID_EBAD_REQUEST;
+    } else if (!res.status) {
         res.version = stored->version;
         res.number = stored->result;
     } else if (op->kind == OP_BATCH) {

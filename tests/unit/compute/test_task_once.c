@@ -173,6 +173,34 @@ START_TEST(an_empty_result_and_the_largest_one_are_kept_as_well)
 }
 END_TEST
 
+/* A client whose numbers are confused. */
+START_TEST(a_number_that_named_another_kind_of_request_is_refused)
+{
+    struct world *w = world_new();
+    deploy_body(w, "return ('x'):rep(tonumber(t.arg))", false);
+    struct op op = h_op(OP_PUT, w->c, "k");
+    op.partition = partition_of("k");
+    op.value = slice_str("v");
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const lengths[] = {"0", "1", "x"};
+        struct asked a = {.name = "m.t", .key = "k", .arg = lengths[i], .number = 1 + i};
+        says(w, begin(w, a));
+        session_set(&op, WHO, 1 + i, 1);
+        struct answered *put = h_do(w->h, op);
+        h_durable(w->h);
+        ck_answer(put, i < 2 ? GRID_EBAD_REQUEST : GRID_ETASK);
+    }
+    has(w, w->c, "k", NULL);
+    session_set(&op, WHO, 9, 1);
+    struct answered *put = h_do(w->h, op);
+    h_durable(w->h);
+    ck_answer(put, GRID_OK);
+    struct asked a = {.name = "m.t", .key = "k", .arg = "1", .number = 9};
+    ck_assert_str_eq(says(w, begin(w, a)), "BAD_REQUEST ");
+    world_free(w);
+}
+END_TEST
+
 /* A log that is full refuses it; it may be done later. */
 START_TEST(a_task_without_room_is_not_done_and_may_be_asked_again)
 {
@@ -297,6 +325,7 @@ UNIT_MAIN("compute/task_once", all_that_it_writes_is_one_record_with_its_result,
           a_repeated_task_is_done_once_and_gets_its_result_again,
           a_repetition_of_one_that_failed_fails_again_though_it_could_be_done_now,
           an_empty_result_and_the_largest_one_are_kept_as_well,
+          a_number_that_named_another_kind_of_request_is_refused,
           a_task_without_room_is_not_done_and_may_be_asked_again,
           keys_on_disk_are_fetched_and_the_task_begins_again, a_scan_brings_in_what_is_on_disk,
           a_scan_that_cannot_read_the_disk_fails_and_changes_nothing)

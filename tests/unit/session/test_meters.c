@@ -48,6 +48,18 @@ START_TEST(a_later_answer_gets_the_time_since_it_was_asked)
 }
 END_TEST
 
+/* Of a newer node, which passed it on. */
+START_TEST(a_status_that_is_not_known_is_counted_nowhere)
+{
+    struct meters *m = calloc(1, sizeof *m), none = {0};
+    for (unsigned status = METER_STATUSES; status < 256; status++)
+        meters_done(m, PUT, 0, (enum grid_err)status);
+    ck_assert_mem_eq(&m->doors, &none.doors, sizeof none.doors);
+    ck_assert(!m->wrong_passwords && !m->channels && !m->subscriptions && !m->published);
+    free(m);
+}
+END_TEST
+
 START_TEST(merged_meters_are_sums)
 {
     struct meters *m = calloc(1, sizeof *m), *sum = calloc(1, sizeof *sum);
@@ -111,6 +123,7 @@ START_TEST(every_door_and_operation_has_a_name)
 END_TEST
 
 UNIT_MAIN("session/meters", answers_of_the_turn_get_the_time_that_passed_until_its_end,
-          a_later_answer_gets_the_time_since_it_was_asked, merged_meters_are_sums,
+          a_later_answer_gets_the_time_since_it_was_asked,
+          a_status_that_is_not_known_is_counted_nowhere, merged_meters_are_sums,
           a_session_is_counted_where_it_lives_with_its_bytes_and_operations,
           every_door_and_operation_has_a_name)
