@@ -54,7 +54,8 @@ size_t results_bytes(const struct results *s)
 
 bool results_full(const struct results *s)
 {
-    return s->len >= SESSION_RESULTS_MAX || s->answers >= SESSION_ANSWERS_MAX;
+    return s->len >= SESSION_RESULTS_MAX ||
+           s->answers + answer_bytes(SESSION_ANSWER_MAX) > SESSION_ANSWERS_MAX;
 }
 
 /* --- the run of results ----------------------------------------------------------------------- */

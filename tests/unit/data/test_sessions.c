@@ -184,6 +184,9 @@ START_TEST(answers_of_a_session_are_bounded_by_their_bytes)
     ck_assert_int_eq(sessions_find(s, &rs, &a), SESSION_REPEATED);
     ck_assert_uint_eq(a.answer.len, SESSION_ANSWER_MAX);
     sessions_check(s);
+    rs.number = MOST + 1;
+    ck_assert_int_eq(sessions_find(s, &rs, &a), SESSION_FULL); /* it would drop the oldest */
+    rs.number = 1;
     apply_large(s, MOST + 1, 1);
     ck_assert_int_eq(sessions_find(s, &rs, &a), SESSION_FORGOTTEN);
     ck_assert_uint_le(sessions_bytes(s), SESSION_ANSWERS_MAX + 65536);
