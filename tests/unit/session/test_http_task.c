@@ -127,15 +127,18 @@ static struct session_id id_of(struct fake *f, const char *query, const char *on
     return id;
 }
 
-START_TEST(an_idempotency_key_is_a_request_of_its_own_for_each_task_and_key)
+START_TEST(an_idempotency_key_is_a_request_of_its_own_for_each_task_cache_and_key)
 {
     struct fake *f = fake_http();
+    char why[WHY_BYTES];
+    ck_assert_int_eq(catalog_cache_create(f->catalog, slice_str("default/other"), 0, why), GRID_OK);
     const struct session_id ids[] = {
         id_of(f, TASK PLACE, "1"),
         id_of(f, TASK PLACE, "2"),
         id_of(f, TASK PLACE "1", "x"),
         id_of(f, "/v1/tasks/bank.transfe?cache=default/default&key=rk", "1"),
         id_of(f, TASK PLACE "x", "1"),
+        id_of(f, TASK "?cache=default/other&key=k", "1"),
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         for (size_t k = 0; k < i; k++)
@@ -149,4 +152,4 @@ END_TEST
 UNIT_MAIN("session/http_task", a_task_is_called_with_the_body_at_the_key_or_its_affinity_key,
           one_that_failed_says_where_and_why, a_failure_without_end_is_cut_off,
           what_is_wrong_is_said_before_it_is_asked,
-          an_idempotency_key_is_a_request_of_its_own_for_each_task_and_key)
+          an_idempotency_key_is_a_request_of_its_own_for_each_task_cache_and_key)
