@@ -436,6 +436,8 @@ static int grid_log(lua_State *L)
     vm_charge(L, LOG_STEPS);
     for (int i = 1; i <= lua_gettop(L); i++) {
         size_t at = strlen(text);
+        if (at + 1 == sizeof text)
+            break;
         const char *s = lua_isstring(L, i) ? lua_tostring(L, i) : luaL_typename(L, i);
         snprintf(text + at, sizeof text - at, "%s%s", i > 1 ? " " : "", s);
     }

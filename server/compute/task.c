@@ -77,13 +77,22 @@ static void detail_clean(struct buf *out)
     }
 }
 
+/* Bytes of its beginning, which ends with a whole character. */
+static int beginning(struct slice text)
+{
+    size_t len = text.len < SCRIPT_FAULT_MAX ? text.len : SCRIPT_FAULT_MAX;
+    for (size_t back = 0; len < text.len && back < 4 && back < len; back++)
+        if ((text.data[len - back] & 0xc0) != 0x80)
+            return (int)(len - back);
+    return (int)len;
+}
+
 static void detail_say(struct script *s, struct slice text, const char *trace)
 {
     struct buf *out = s->out;
     out->len = 0;
-    buf_printf(out, "%.*s\ntraceback of %.*s:",
-               text.len < SCRIPT_FAULT_MAX ? (int)text.len : SCRIPT_FAULT_MAX,
-               (const char *)text.data, (int)s->task->name.len, (const char *)s->task->name.data);
+    buf_printf(out, "%.*s\ntraceback of %.*s:", beginning(text), (const char *)text.data,
+               (int)s->task->name.len, (const char *)s->task->name.data);
     for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
         buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
     detail_clean(out);

@@ -283,6 +283,7 @@ static const struct {
     {"error()", "TASK nil\n"},
     {"error('\\xff\\1\\n', 0)", "TASK ??\n\ntraceback"},
     {"error('\xc3\xa4', 0)", "TASK \xc3\xa4\n"},
+    {"error(('\\x80'):rep(600), 0)", "TASK ????????"},
     {"error(('x'):rep(100000), 0)", "TASK xxxxxxxxxx"},
     {"local x = nil + 1", "TASK m:3: attempt to perform arithmetic on a nil value"},
     {"while true do end", "TASK m:3: too many steps\ntraceback of m.t:\n  m:3"},
@@ -331,6 +332,24 @@ START_TEST(whatever_ends_a_task_is_told_and_nothing_is_changed)
 }
 END_TEST
 
+START_TEST(what_is_left_of_a_long_error_is_whole_characters)
+{
+    struct world *w = world_new();
+    for (int first = 0; first < 5; first++) {
+        char body[64], want[600] = "TASK ";
+        snprintf(body, sizeof body, "error(('x'):rep(%d) .. ('\u20ac'):rep(200), 0)", first);
+        memset(want + 5, 'x', (size_t)first);
+        for (int at = first; at + 3 <= 512; at += 3)
+            strcat(want, "\u20ac");
+        strcat(want, "\ntraceback");
+        deploy_body(w, body, false);
+        const char *text = run(w, "");
+        ck_assert_msg(strncmp(text, want, strlen(want)) == 0, "%s, expected %s", text, want);
+    }
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_read_only_task_writes_nothing_and_makes_no_record)
 {
     static const char *const writes[] = {"grid.put('k', 1)", "grid.delete('k')", "grid.incr('k')",
@@ -363,4 +382,5 @@ UNIT_MAIN("compute/task", a_source_registers_tasks_or_says_why_not,
           a_scan_shows_the_partition_as_the_task_has_made_it,
           a_scan_of_many_is_bounded_by_its_limit_and_by_steps,
           whatever_ends_a_task_is_told_and_nothing_is_changed,
+          what_is_left_of_a_long_error_is_whole_characters,
           a_read_only_task_writes_nothing_and_makes_no_record)
