@@ -62,6 +62,30 @@ void call_fetch_range(struct job *j)
     page_ask(j);
 }
 
+/* Before any of it is taken in: what leaves for it may be newer than what it has. */
+static void page_room(struct job *j, const struct cold_page *page)
+{
+    size_t need = 0;
+    for (size_t i = 0; i < page->len; i++) {
+        const struct cold_entry *e = &page->entries[i];
+        if (!slice_has_prefix(e->key, prefix_of(j->parked->range)))
+            continue;
+        need += e->key.len + e->affinity.len + e->value.len;
+        memory_give(j->s, j->partition, need);
+    }
+}
+
+/* False: it was asked for again. */
+static bool page_new(struct job *j, const struct cold_page *page)
+{
+    const struct content *content = j->partition->content;
+    if (likely(content_complete(content) || content_left(content) <= page->clean))
+        return true;
+    if (job_park(j))
+        page_ask(j);
+    return false;
+}
+
 /* Of one that memory knows nothing newer of; room was made before. */
 static enum grid_err entry_take(struct job *j, const struct cold_entry *e)
 {
@@ -70,7 +94,6 @@ static enum grid_err entry_take(struct job *j, const struct cold_entry *e)
     uint64_t hash = content_hash(p->content, cache, e->key);
     if (content_complete(p->content) || content_get(p->content, cache, e->key, hash))
         return GRID_OK;
-    memory_give(j->s, p, e->key.len + e->affinity.len + e->value.len);
     return partition_insert_cold(j->s, p, cache, e, hash);
 }
 
@@ -80,6 +103,9 @@ bool call_range_take(struct job *j)
     struct more_range *r = j->parked->range;
     enum grid_err err = GRID_OK;
     j->parked->page = NULL;
+    page_room(j, page);
+    if (unlikely(!page_new(j, page)))
+        return false;
     r->done = page->done;
     for (size_t i = 0; i < page->len && !err; i++) {
         struct slice key = page->entries[i].key;

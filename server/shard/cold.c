@@ -268,7 +268,7 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
         cold_scan_send(s, c);
         return;
     }
-    struct cold_page page = {cold_failed(s, p, err), entries, caches, len, done};
+    struct cold_page page = {cold_failed(s, p, err), entries, caches, len, done, c->asked_clean};
     void *asker = c->asker;
     enum cold_kind kind = c->kind;
     cold_free(s, c);

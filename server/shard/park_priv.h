@@ -133,6 +133,7 @@ struct cold_page {
     const uint32_t *caches;
     size_t len;
     bool done;
+    uint64_t clean; /* when it was asked for: what has left memory since may be newer */
 };
 
 void cold_init(struct shard *s);

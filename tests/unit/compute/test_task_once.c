@@ -295,6 +295,37 @@ START_TEST(a_scan_brings_in_what_is_on_disk)
 }
 END_TEST
 
+/* What makes room for a page may be newer than that. */
+START_TEST(a_page_that_was_read_takes_the_place_of_nothing_newer)
+{
+    struct world *w = world_new();
+    many_to_disk(w);
+    deploy_body(w, "return #grid.scan(nil, 'u')", false);
+    w->h->capture = true;
+    struct answered *a = begin(w, (struct asked){.name = "m.t", .key = "k", .number = 1});
+    h_cold_one(w->h, 0, GRID_OK); /* its key */
+    ck_assert_uint_eq(w->h->questions_len, 1);
+    struct op op = h_op(OP_PUT, w->c, "u99");
+    op.partition = partition_of("k");
+    op.value = slice_str("new");
+    struct answered *changed = h_do(w->h, op);
+    ck_assert_uint_eq(w->h->questions_len, 2);
+    h_cold_one(w->h, 1, GRID_OK);
+    h_durable(w->h);
+    ck_answer(changed, GRID_OK);
+    h_checkpoint(w->h);
+    h_set_limits(w->h, 1);
+    h_cold_one(w->h, 0, GRID_OK);
+    h_set_limits(w->h, 0);
+    h_cold(w->h);
+    ck_assert_str_eq(says(w, a), "200");
+    changed = get_at(w, w->c, "u99", "k");
+    h_cold(w->h);
+    ck_value(changed, "new");
+    world_free(w);
+}
+END_TEST
+
 /* Whoever leads meanwhile says so. */
 START_TEST(a_scan_that_cannot_read_the_disk_fails_and_changes_nothing)
 {
@@ -328,4 +359,5 @@ UNIT_MAIN("compute/task_once", all_that_it_writes_is_one_record_with_its_result,
           a_number_that_named_another_kind_of_request_is_refused,
           a_task_without_room_is_not_done_and_may_be_asked_again,
           keys_on_disk_are_fetched_and_the_task_begins_again, a_scan_brings_in_what_is_on_disk,
+          a_page_that_was_read_takes_the_place_of_nothing_newer,
           a_scan_that_cannot_read_the_disk_fails_and_changes_nothing)
