@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 1000, SPARSE_RATIO = 2, SPARSE_SAFE = 10, NUMBER_BYTES = 64 };
+enum { DEPTH_MAX = 1000, SPARSE_RATIO = 2, SPARSE_SAFE = 10, NUMBER_BYTES = 64, SPACES_FREE = 8 };
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
@@ -193,8 +193,11 @@ static void expected(struct reader *r, const char *what)
 
 static void spaces(struct reader *r)
 {
+    const char *from = r->at;
     while (r->at < r->end && *r->at && strchr(" \t\n\r", *r->at))
         r->at++;
+    if (unlikely(r->at - from >= SPACES_FREE))
+        vm_charge(r->L, (uint64_t)(r->at - from) / SPACES_FREE);
 }
 
 static bool is_next(struct reader *r, char c)

@@ -297,6 +297,8 @@ static const struct {
     {"while true do grid.emit('') end", "TASK m:3: the result is larger than 65536 bytes"},
     {"while true do pcall(grid.emit, ('x'):rep(65536)) end", "TASK m:3: too many steps"},
     {"while true do grid.json.encode({}) end", "TASK m:3: too many steps"},
+    {"local s = (' '):rep(2 ^ 20) .. '1' while true do grid.json.decode(s) end",
+     "TASK m:3: too many steps"},
     {"for i = 1, 1e9 do grid.get('k' .. i) end", "TASK m:3: grid.get: a task looks at 10000 keys"},
     {"local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end", "TASK not enough memory"},
     {"local function f() return 1 + f() end f()", "TASK not enough memory\ntraceback of m.t:"},
