@@ -6,10 +6,12 @@
 #include "conf.h"
 #include "node/node.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct grid_node {
     struct node *node;
@@ -94,6 +96,29 @@ static void faults_join(const struct buf *faults, char *why)
         *p = ';';
 }
 
+/* The program may change its directory: what the node makes later is not made there. */
+static bool data_fix(struct conf *c, char *why)
+{
+    char *here, *path = c->data;
+    if (*path == '/')
+        return true;
+    if (!(here = getcwd(NULL, 0))) {
+        snprintf(why, NODE_WHY_BYTES, "%s: the directory of the process: %s", path,
+                 strerror(errno));
+        return false;
+    }
+    while (strncmp(path, "./", 2) == 0)
+        path += 2 + strspn(path + 2, "/");
+    struct buf whole = BUF_INIT;
+    buf_printf(&whole, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+    buf_add_u8(&whole, 0);
+    free(here);
+    free(c->data);
+    c->data = xstrdup((const char *)whole.data);
+    buf_release(&whole);
+    return true;
+}
+
 /* libconfuse keeps what it reads in globals. */
 static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
 
@@ -112,7 +137,12 @@ static struct conf *conf_make(const struct grid_node_conf *c, char *why)
     if (err)
         faults_join(&faults, why);
     buf_release(&faults);
-    return err ? NULL : conf;
+    if (err)
+        return NULL;
+    if (data_fix(conf, why))
+        return conf;
+    conf_free(conf);
+    return NULL;
 }
 
 static struct node_conf node_conf_of(const struct conf *c)

@@ -241,6 +241,7 @@ void listener_free(struct listener *ls)
     for (size_t i = 0; i < ls->doors_len; i++) {
         if (ls->doors[i].event)
             event_free(ls->doors[i].event);
+        (void)shutdown(ls->doors[i].fd, SHUT_RD); /* a child of the program may have it, too */
         close(ls->doors[i].fd);
     }
     if (ls->reserve_fd >= 0)

@@ -417,6 +417,9 @@ static int env_open(struct kv_lmdb *l, const struct kv_lmdb_conf *conf, uint64_t
         rc = mdb_env_set_mapsize(l->env, (size_t)map_bytes);
     if (!rc)
         rc = mdb_env_open(l->env, l->path, MDB_NOTLS, 0600);
+    int fd = -1; /* of the data: LMDB leaves it to programs that are executed */
+    if (!rc && mdb_env_get_fd(l->env, &fd) == 0)
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (rc) {
         mdb_env_close(l->env);
         l->env = NULL;

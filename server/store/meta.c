@@ -110,6 +110,15 @@ static enum grid_err lock_take(struct meta *m, char *why)
     return err;
 }
 
+/* A child of the program may have the descriptor, too, and with it the lock. */
+static void lock_give(struct meta *m)
+{
+    if (m->lock < 0)
+        return;
+    (void)flock(m->lock, LOCK_UN);
+    close(m->lock);
+}
+
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static enum grid_err bytes_put(struct meta *m, struct kv_txn *t, const char *name,
@@ -366,8 +375,7 @@ void meta_close(struct meta *m)
         return;
     if (m->kv)
         m->kv->ops->close(m->kv);
-    if (m->lock >= 0)
-        close(m->lock);
+    lock_give(m);
     free(m->dir);
     free(m);
 }

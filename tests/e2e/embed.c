@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -374,6 +376,72 @@ static void starts_and_stops(void)
     check("nor a thread", threads_are(own_threads), "more");
 }
 
+/* How many descriptors another program would have, if this one ran it. */
+static unsigned kept_by_exec(void)
+{
+    unsigned kept = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        kept += flags >= 0 && !(flags & FD_CLOEXEC);
+    }
+    return kept;
+}
+
+/* The program goes to another directory while the node, whose own was named from the first, needs a
+ * segment of its log more. */
+static void elsewhere(void)
+{
+    enum { VALUES = 24, VALUE_BYTES = 512 << 10 };
+    char path[PATH_BYTES], before[4096], why[GRID_NODE_WHY_BYTES] = "";
+    struct seen *s = seen_new();
+    struct grid_node_conf conf = alone(path, "here", s);
+    unsigned written = 0;
+    struct grid_cache *c;
+    conf.data = "./here";
+    if (!check("the program has a directory", getcwd(before, sizeof before) && !chdir(root), ""))
+        return;
+    struct grid_node *n = grid_node_start(&conf, why);
+    check("and leaves it", !chdir("/"), strerror(errno));
+    struct grid *g = n ? client_of(n, &c) : NULL;
+    void *value = calloc(1, VALUE_BYTES);
+    for (char key[] = "a"; g && written < VALUES; key[0]++, written++)
+        if (grid_put(c, bytes(key), (struct grid_bytes){value, VALUE_BYTES}, NULL, NULL))
+            break;
+    free(value);
+    check("its node writes on", n && written == VALUES && !atomic_load(&s->faults), s->text);
+    if (g)
+        grid_close(g);
+    grid_node_stop(n);
+    check("in the directory of its start", access(path, F_OK) == 0 && !chdir(before), path);
+    free(s);
+}
+
+static void a_child(void)
+{
+    char path[PATH_BYTES], why[GRID_NODE_WHY_BYTES] = "", at[64] = "";
+    struct seen *s = seen_new();
+    struct grid_node_conf conf = alone(path, "forked", s);
+    unsigned before = kept_by_exec();
+    struct grid_node *n = grid_node_start(&conf, why);
+    if (!check("it starts", n != NULL, why))
+        return;
+    check("another program would get none of its descriptors", kept_by_exec() == before, "some");
+    snprintf(at, sizeof at, "%s", grid_node_address(n, GRID_DOOR_CLIENT));
+    conf.client = at;
+    pid_t child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    grid_node_stop(n);
+    n = grid_node_start(&conf, why);
+    check("a node starts again while a child lives that was made beside it", n != NULL, why);
+    check("and serves", n && keys_at(n, true, 0, 1) == 1, "not");
+    grid_node_stop(n);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    free(s);
+}
+
 /* In a directory of its own; NULL, for `why`. */
 static struct grid_node *start_with(unsigned number, int threads, rlim_t more_files, char *why)
 {
@@ -632,8 +700,9 @@ static void *nothing(void *arg)
 
 int main(void)
 {
-    static void (*const tests[])(void) = {one_node, refusals, starts_and_stops, too_little,
-                                          a_grid,   a_fault,  by_threads};
+    static void (*const tests[])(void) = {one_node,  refusals, starts_and_stops,
+                                          elsewhere, a_child,  too_little,
+                                          a_grid,    a_fault,  by_threads};
     pthread_t first; /* a sanitizer starts one of its own beside it */
     if (pthread_create(&first, NULL, nothing, NULL) == 0)
         pthread_join(first, NULL);
