@@ -9,12 +9,15 @@
  * threads, which take no signals; never ends the process for a fault of the disk or the network
  * (see `fault`); changes no limit, user (see `change_user`), locale or directory of the process;
  * writes to stderr only where there is no `log`. Its descriptors are closed by exec; a child of
- * fork() has none of its threads and must not use it.
+ * fork() has none of its threads and must not use it; it keeps the directory and the addresses from
+ * others for as long as it lives, should this process be killed.
  * What ends the process all the same: a bug that it finds in itself, and no memory left for
  * bookkeeping, the system's for watched descriptors included (both say so on stderr, and abort);
  * LMDB, where a file that was damaged from outside makes it meet an assertion or a page that is not
  * there; libevent, should another thread take the last descriptors in the instant between a
- * starting node's look at them and their use.
+ * starting node's look at them and their use. And exit(), or the end of main(), beside a node that
+ * runs may crash: it frees what OpenSSL has, and the node's threads use that. Stop nodes first, or
+ * call _exit().
  *
  * Threads: every function may be called by any thread that is not the node's own, so not from `log`
  * or `fault`; nothing of a node once its grid_node_stop() was called. */
@@ -52,7 +55,9 @@ struct grid_node_conf {
 
     const char *name; /* of the node; default: the host's */
     const char *grid;
-    const char *data;          /* directory; made when it is missing; used by one node at a time */
+    /* Directory; made when it is missing; used by one node at a time. From where the process is
+     * when the node starts: it may go elsewhere later. */
+    const char *data;
     const char *const *labels; /* "NAME=VALUE"; NULL behind the last one */
     unsigned weight;           /* its share of the data beside other nodes; default 1 */
     unsigned shards;           /* threads that have partitions; default: one per processor */
@@ -71,8 +76,9 @@ struct grid_node_conf {
 
     void *ctx; /* of the two below */
     /* A line of the log, not below the level of the configuration: `part` is who says it ("store"),
-     * `text` has no newline at its end. From any thread of the node, several at a time; it should
-     * be quick. NULL: to stderr, in the format of the configuration. */
+     * `text` has no newline at its end. From any thread of the node, and from yours in
+     * grid_node_start() and grid_node_reload(), several at a time; it should be quick. NULL: to
+     * stderr, in the format of the configuration. */
     void (*log)(void *ctx, enum grid_log_level level, const char *part, const char *text);
     /* A fault that the node cannot go on from: a write or sync of its disk that failed, a control
      * log that cannot be read. Called once, at once, on the node's thread that met it. When it has
@@ -91,8 +97,9 @@ struct grid_node_conf {
 GRID_API GRID_MUST_USE struct grid_node *grid_node_start(const struct grid_node_conf *conf,
                                                          char *why);
 /* Take no new connections, hand what it is primary of over to others in sync, answer what was
- * asked, write log and checkpoint, and free everything. Takes up to some seconds. Its directory may
- * then be started again, by this process, too. NULL is fine. */
+ * asked, write log and checkpoint, and free everything. Takes up to some seconds; longer where the
+ * system still looks for the address of a name in `peers`. Its directory may then be started
+ * again, by this process, too. NULL is fine. */
 GRID_API void grid_node_stop(struct grid_node *n);
 
 /* Whether it is in its grid and serves; else `why` (GRID_NODE_WHY_BYTES, or NULL) has reasons, as
