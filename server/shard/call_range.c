@@ -92,6 +92,8 @@ static enum grid_err entry_take(struct job *j, const struct cold_entry *e)
     struct partition *p = j->partition;
     uint32_t cache = j->parked->range->cache;
     uint64_t hash = content_hash(p->content, cache, e->key);
+    if (!partition_has_cache(j->s, p, cache))
+        return GRID_OK; /* dropped, but not from the checkpoint yet */
     if (content_complete(p->content) || content_get(p->content, cache, e->key, hash))
         return GRID_OK;
     return partition_insert_cold(j->s, p, cache, e, hash);

@@ -295,6 +295,33 @@ START_TEST(a_scan_brings_in_what_is_on_disk)
 }
 END_TEST
 
+START_TEST(a_page_of_a_cache_that_was_dropped_is_not_taken_in)
+{
+    char why[WHY_BYTES], key[16];
+    struct world *w = world_new();
+    for (int i = 1; i <= 20; i++) {
+        sprintf(key, "u%d", i);
+        put(w, w->d, key, "v");
+    }
+    all_to_disk(w);
+    deploy_body(w, "return #grid.scan('d', 'u')", false);
+    w->h->capture = true;
+    struct answered *a = begin(w, (struct asked){.name = "m.t", .key = "k", .number = 1});
+    h_cold_one(w->h, 0, GRID_OK); /* its key */
+    ck_assert_uint_eq(w->h->questions_len, 1);
+    struct catalog *next = catalog_copy(w->h->catalog);
+    ck_assert_int_eq(catalog_cache_drop(next, slice_str("x/d"), why), GRID_OK);
+    h_publish(w->h, next);
+    for (int i = 0; i < 20; i++)
+        shard_tick(w->h->s, w->h->now);
+    h_cold(w->h);
+    static const char none[] = "TASK m:3: grid.scan: there is no cache 'd' in the context";
+    ck_assert_int_eq(strncmp(says(w, a), none, sizeof none - 1), 0);
+    shard_check(w->h->s);
+    world_free(w);
+}
+END_TEST
+
 /* What makes room for a page may be newer than that. */
 START_TEST(a_page_that_was_read_takes_the_place_of_nothing_newer)
 {
@@ -359,5 +386,6 @@ UNIT_MAIN("compute/task_once", all_that_it_writes_is_one_record_with_its_result,
           a_number_that_named_another_kind_of_request_is_refused,
           a_task_without_room_is_not_done_and_may_be_asked_again,
           keys_on_disk_are_fetched_and_the_task_begins_again, a_scan_brings_in_what_is_on_disk,
+          a_page_of_a_cache_that_was_dropped_is_not_taken_in,
           a_page_that_was_read_takes_the_place_of_nothing_newer,
           a_scan_that_cannot_read_the_disk_fails_and_changes_nothing)
