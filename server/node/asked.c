@@ -55,8 +55,11 @@ static void reload_run(struct note *note, void *thread)
 enum grid_err node_reload(struct node *n, const struct node_conf *conf, char *why)
 {
     struct inquiry a = {.node = n, .conf = conf, .why = why};
-    snprintf(why, NODE_WHY_BYTES, "%s", "the node has ended");
-    return ask(&a, reload_run);
+    why[0] = '\0';
+    enum grid_err err = ask(&a, reload_run);
+    if (err == GRID_ECLOSED && !why[0])
+        snprintf(why, NODE_WHY_BYTES, "%s", "the node has ended");
+    return err;
 }
 
 static void measured(void *ctx, enum grid_err err, struct slice reply)
