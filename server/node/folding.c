@@ -71,6 +71,7 @@ struct round {
     bool last;          /* the node stops: fold everything */
     bool purge;         /* something dropped may be in the checkpoint */
     bool going_on;      /* a checkpoint is made in several transactions, one each round */
+    bool reclaimed;     /* segments were looked at; lives without a write leave some, too */
     uint64_t upto;      /* lsn it goes to */
     uint64_t bytes;     /* wal written_bytes when it began */
     unsigned asked;     /* this round's transactions, and one */
@@ -109,6 +110,7 @@ static void reclaim(struct round *r)
     struct worker *w = r->w;
     char why[STORE_WHY_BYTES];
     uint64_t retention = (uint64_t)catalog_setting(r->catalog, SETTING_log_retention);
+    r->reclaimed = true;
     if (atomic_load(&w->no_space))
         retention = 0;
     else if (reading_keeps(w))
@@ -274,7 +276,7 @@ static void round_work(struct round *r)
         mark(r);
     if (due(r) && !damage_unmarked(r->w))
         fold(r);
-    else if (atomic_load(&r->w->no_space) & SPACE_LOG)
+    else if (atomic_load(&r->w->no_space) & SPACE_LOG || (!r->reclaimed && !damage_unmarked(r->w)))
         reclaim(r);
     purge(r);
 }

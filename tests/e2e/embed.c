@@ -377,6 +377,30 @@ static void starts_and_stops(void)
     check("nor a thread", threads_are(own_threads), "more");
 }
 
+/* Each life of a log begins a segment: those of lives without a write do not add up. */
+static void idle_lives(void)
+{
+    enum { LIVES = 20 };
+    char path[PATH_BYTES], wal[PATH_BYTES + 16], why[GRID_NODE_WHY_BYTES] = "";
+    unsigned good = 0;
+    struct seen *s = seen_new();
+    struct grid_node_conf conf = alone(path, "idle", s);
+    snprintf(wal, sizeof wal, "%s/shard-0/wal", path);
+    for (unsigned i = 0; i < LIVES; i++) {
+        struct grid_cache *c;
+        struct grid_node *n = grid_node_start(&conf, why);
+        struct grid *g = n && i == 0 ? client_of(n, &c) : NULL;
+        good += g ? !grid_setting_set(g, "log_retention", 0) : n != NULL;
+        if (g)
+            grid_close(g);
+        grid_node_stop(n);
+    }
+    check("a node lives often without a write", good == LIVES, why);
+    snprintf(why, sizeof why, "%u", entries(wal));
+    check("and its log stays as large", entries(wal) < LIVES / 2, why);
+    free(s);
+}
+
 /* How many descriptors another program would have, if this one ran it. */
 static unsigned kept_by_exec(void)
 {
@@ -701,9 +725,9 @@ static void *nothing(void *arg)
 
 int main(void)
 {
-    static void (*const tests[])(void) = {one_node,  refusals, starts_and_stops,
-                                          elsewhere, a_child,  too_little,
-                                          a_grid,    a_fault,  by_threads};
+    static void (*const tests[])(void) = {one_node,  refusals,  starts_and_stops, idle_lives,
+                                          elsewhere, a_child,   too_little,       a_grid,
+                                          a_fault,   by_threads};
     pthread_t first; /* a sanitizer starts one of its own beside it */
     if (pthread_create(&first, NULL, nothing, NULL) == 0)
         pthread_join(first, NULL);
