@@ -16,8 +16,8 @@
  * LMDB, where a file that was damaged from outside makes it meet an assertion or a page that is not
  * there; libevent, should another thread take the last descriptors in the instant between a
  * starting node's look at them and their use. And exit(), or the end of main(), beside a node that
- * runs may crash: it frees what OpenSSL has, and the node's threads use that. Stop nodes first, or
- * call _exit().
+ * runs may crash where the program used OpenSSL before its first node: what OpenSSL has is freed,
+ * and the node's threads use that. Stop nodes first, or call _exit().
  *
  * Threads: every function may be called by any thread that is not the node's own, so not from `log`
  * or `fault`; nothing of a node once its grid_node_stop() was called. */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -252,6 +253,10 @@ enum grid_err tls_new(const struct tls_conf *conf, struct tls **ret_tls,
 {
     SSL_CTX *ctx = NULL;
     int64_t expires = 0;
+    /* A program may end while our threads run: what they use of OpenSSL is not freed then. No more
+     * can be done where the program used it before. */
+    if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL))
+        return fail(ret_why, "TLS", "", "out of memory");
     enum grid_err err = load(conf, &ctx, &expires, ret_why);
     if (err)
         return err;

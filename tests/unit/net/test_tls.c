@@ -2,6 +2,8 @@
  * LINK: net base certs */
 #include "tests/unit/net/fixture.h"
 
+#include <sys/wait.h>
+
 /* One handshake; true when the server opened the connection. */
 static bool let_in(struct server *s, const char *cert)
 {
@@ -17,6 +19,31 @@ static bool let_in(struct server *s, const char *cert)
     until(s, &s->closed, closed + 1);
     return in;
 }
+
+/* Called at the end of a program, behind what OpenSSL does then. */
+static void tls_look(void)
+{
+    _exit(SSL_CTX_new(TLS_method()) ? 0 : 1);
+}
+
+/* Before others: what used OpenSSL first decides. */
+START_TEST(a_program_ends_and_leaves_threads_what_they_use)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        char why[NET_WHY_BYTES];
+        struct tls_conf conf = {.cert = "/nowhere", .key = "/nowhere"};
+        struct tls *t;
+        atexit(tls_look);
+        if (tls_new(&conf, &t, why))
+            exit(2);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
 
 START_TEST(a_certificate_of_the_authority_is_let_in_and_its_name_is_known)
 {
@@ -220,7 +247,8 @@ START_TEST(bad_files_are_named_with_the_reason_and_change_nothing)
 }
 END_TEST
 
-UNIT_MAIN("net/tls", a_certificate_of_the_authority_is_let_in_and_its_name_is_known,
+UNIT_MAIN("net/tls", a_program_ends_and_leaves_threads_what_they_use,
+          a_certificate_of_the_authority_is_let_in_and_its_name_is_known,
           strangers_are_refused_with_the_reason,
           an_optional_certificate_may_be_missing_but_not_wrong, the_refused_client_reads_why,
           bytes_that_are_not_tls_end_it_with_a_reason, a_handshake_that_never_comes_is_given_up,
