@@ -454,12 +454,7 @@ static int grid_now(lua_State *L)
 
 static void json_add(lua_State *L)
 {
-    static const luaL_Reg ours[] = {
-        {"encode", redis_json_encode}, {"decode", redis_json_decode}, {NULL, NULL}};
-    lua_newtable(L);
-    vm_functions(L, ours);
-    lua_pushlightuserdata(L, NULL);
-    lua_setfield(L, -2, "null");
+    redis_json_functions(L);
     vm_protect(L);
     lua_setfield(L, -2, "json");
 }

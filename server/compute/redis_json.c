@@ -375,7 +375,7 @@ static void decode(struct reader *r, int depth)
         expected(r, "value");
 }
 
-int redis_json_decode(lua_State *L)
+static int json_decode(lua_State *L)
 {
     size_t len;
     const char *s = luaL_checklstring(L, 1, &len);
@@ -388,14 +388,19 @@ int redis_json_decode(lua_State *L)
     return 1;
 }
 
-void redis_open_json(lua_State *L)
+void redis_json_functions(lua_State *L)
 {
     static const luaL_Reg ours[] = {
-        {"encode", redis_json_encode}, {"decode", redis_json_decode}, {NULL, NULL}};
+        {"encode", redis_json_encode}, {"decode", json_decode}, {NULL, NULL}};
     lua_newtable(L);
     vm_functions(L, ours);
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");
+}
+
+void redis_open_json(lua_State *L)
+{
+    redis_json_functions(L);
     lua_pushliteral(L, "cjson");
     lua_setfield(L, -2, "_NAME");
     lua_pushliteral(L, "2.1.0");

@@ -106,8 +106,9 @@ void redis_open_bit(lua_State *L);
 void redis_open_struct(lua_State *L);
 void redis_open_msgpack(lua_State *L);
 void grid_open(lua_State *L);
-/* Functions that Lua can call. */
+/* Push a table of what libraries of JSON have: encode, decode, null. */
+void redis_json_functions(lua_State *L);
+/* A function that Lua can call. */
 int redis_json_encode(lua_State *L);
-int redis_json_decode(lua_State *L);
 
 #endif

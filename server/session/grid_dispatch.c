@@ -53,11 +53,8 @@ static void set_once(const struct grid_session *g, const struct wire_request *r,
 
 /* --- one key ---------------------------------------------------------------------------------- */
 
-static void do_single(struct grid_session *g, struct wire_request *r)
+static void submit_once(struct grid_session *g, struct wire_request *r, struct fault f)
 {
-    struct fault f = session_place(&g->base, &r->op);
-    if (likely(!f.err) && r->op.kind != OP_GET)
-        f = check_once(g, r, 1);
     if (unlikely(f.err)) {
         fail(g, r, f);
         return;
@@ -66,17 +63,20 @@ static void do_single(struct grid_session *g, struct wire_request *r)
     session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
 }
 
+static void do_single(struct grid_session *g, struct wire_request *r)
+{
+    struct fault f = session_place(&g->base, &r->op);
+    if (likely(!f.err) && r->op.kind != OP_GET)
+        f = check_once(g, r, 1);
+    submit_once(g, r, f);
+}
+
 static void do_run(struct grid_session *g, struct wire_request *r)
 {
     struct fault f = session_task(&g->base, &r->op, r->name);
     if (likely(!f.err))
         f = check_once(g, r, 1);
-    if (unlikely(f.err)) {
-        fail(g, r, f);
-        return;
-    }
-    set_once(g, r, &r->op, r->number);
-    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+    submit_once(g, r, f);
 }
 
 /* --- one partition ---------------------------------------------------------------------------- */

@@ -51,16 +51,6 @@ void kept_take(struct kept *k, size_t len)
         k->left -= whole;
 }
 
-struct slice kept_copy(struct kept *k, struct slice bytes)
-{
-    if (!bytes.len)
-        return bytes;
-    uint8_t *copy = kept_room(k, bytes.len);
-    memcpy(copy, bytes.data, bytes.len);
-    kept_take(k, bytes.len);
-    return slice_make(copy, bytes.len);
-}
-
 void kept_clear(struct kept *k)
 {
     for (size_t i = 0; i < k->large_len; i++)

@@ -20,7 +20,6 @@ struct kept {
 /* Room for `len` bytes, aligned for what is no larger than 8; then, how many of them are used. */
 void *kept_room(struct kept *k, size_t len);
 void kept_take(struct kept *k, size_t len);
-struct slice kept_copy(struct kept *k, struct slice bytes);
 void kept_clear(struct kept *k); /* the blocks stay */
 void kept_release(struct kept *k);
 
