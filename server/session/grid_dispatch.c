@@ -53,7 +53,7 @@ static void set_once(const struct grid_session *g, const struct wire_request *r,
 
 /* --- one key ---------------------------------------------------------------------------------- */
 
-static void submit_once(struct grid_session *g, struct wire_request *r, struct fault f)
+static inline void submit_once(struct grid_session *g, struct wire_request *r, struct fault f)
 {
     if (unlikely(f.err)) {
         fail(g, r, f);
