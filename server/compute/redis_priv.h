@@ -4,9 +4,7 @@
 
 #include "command/command_priv.h"
 #include "compute/vm_priv.h"
-
-struct module_function;
-struct module_info;
+#include "control/module.h"
 
 enum { SCRIPT_RESULT_MAX = 64 << 20, SCRIPT_NESTING = 1000, SCRIPT_FAULT_MAX = 512 };
 
@@ -33,6 +31,7 @@ struct script {
     uint32_t keys_len, values_len;
     struct slice name; /* in errors: the digest of the text, or the function that is called */
     bool library;      /* a function of one, else a text */
+    enum module_kind kind;
     struct task *task; /* the function is a task, and this is what it does; or NULL */
     bool loading;      /* its first level runs */
     bool logged;       /* that has said something, so it is no matter of its function alone */

@@ -137,11 +137,10 @@ static void reading_add(lua_State *L, struct reading *r, const struct declared *
 static int declared_take(lua_State *L, const struct declared *d)
 {
     const struct script *s = script_of(L);
-    bool task = d->kind == MODULE_TASK;
     vm_charge(L, 1 + (d->name.len + d->help.len) / 16);
     if (s->reading) {
         reading_add(L, s->reading, d);
-    } else if ((s->task != NULL) == task && slice_eq(d->name, s->name)) {
+    } else if (d->kind == s->kind && slice_eq(d->name, s->name)) {
         lua_pushvalue(L, d->callback);
         redis_keep_function(L);
     }

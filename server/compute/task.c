@@ -133,6 +133,7 @@ static void run(struct call *c, const struct module *m, const struct module_func
                      .result_max = recorded ? (size_t)TASK_RESULT_MAX : call_value_max(c)};
     struct script s = {.call = c,
                        .name = slice_str(f->name),
+                       .kind = MODULE_TASK,
                        .task = &t,
                        .reads_only = true,
                        .push = push_given,

@@ -172,20 +172,24 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
     return NULL;
 }
 
-const struct module_function *catalog_task(const struct catalog *c, struct slice name,
-                                           const struct module **ret_module)
+const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
+                                           struct slice name, const struct module **ret_module)
 {
-    const uint8_t *dot = name.len ? memchr(name.data, '.', name.len) : NULL;
-    size_t len = dot ? (size_t)(dot - name.data) : 0;
-    const struct module *m = catalog_module_named(c, slice_make(name.data, len));
-    if (!m || !dot)
+    struct slice head, tail;
+    if (!module_path_split(name, &head, &tail))
         return NULL;
-    struct slice task = slice_make(dot + 1, name.len - len - 1);
-    const struct module_function *f = module_function_named(m, task);
-    if (!f || f->kind != MODULE_TASK || !slice_eq(slice_str(f->name), task))
+    const struct module *m = catalog_module_named(c, head);
+    const struct module_function *f = m ? module_function_named(m, tail) : NULL;
+    if (!f || f->kind != kind || !slice_eq(slice_str(f->name), tail))
         return NULL;
     *ret_module = m;
     return f;
+}
+
+const struct module_function *catalog_task(const struct catalog *c, struct slice name,
+                                           const struct module **ret_module)
+{
+    return catalog_code(c, MODULE_TASK, name, ret_module);
 }
 
 static void modules_check(const struct catalog *c)

@@ -99,10 +99,13 @@ bool catalog_dropped(const struct catalog *c, uint32_t context_id, uint32_t cach
 /* The value of a setting by its index (enum setting_index of settings.h). */
 int64_t catalog_setting(const struct catalog *c, unsigned index);
 const struct module *catalog_module_named(const struct catalog *c, struct slice name);
-/* In any case of letters; NULL: no module has it, or it is a task. */
+/* In any case of letters; NULL: no module has it, or it is of another kind. */
 const struct module_function *catalog_function(const struct catalog *c, struct slice name,
                                                const struct module **ret_module);
-/* `name` is MODULE.TASK, as they are written. NULL: there is none. */
+/* Of that kind, which is not that of Redis clients; `name` is MODULE.NAME, as they are written.
+ * NULL: there is none. */
+const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
+                                           struct slice name, const struct module **ret_module);
 const struct module_function *catalog_task(const struct catalog *c, struct slice name,
                                            const struct module **ret_module);
 

@@ -43,6 +43,7 @@ uint32_t grid_command_level(const struct grid_command *c)
     case GRID_SETTING_SET:
         return setting_level(c->u.setting.name);
     case GRID_MODULE_DEPLOY:
+        return module_works(c->u.module.info) ? GRID_LEVEL_WORK : GRID_LEVEL_MODULES;
     case GRID_MODULE_REMOVE:
         return GRID_LEVEL_MODULES;
     }

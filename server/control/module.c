@@ -86,7 +86,9 @@ bool module_name_good(struct slice name)
 static bool flags_good(const struct module_function *f)
 {
     unsigned kind = (unsigned)f->kind; /* it may come from outside */
-    unsigned may = kind == MODULE_TASK ? (unsigned)MODULE_NO_WRITES : (unsigned)MODULE_FLAGS_ALL;
+    unsigned may = kind == MODULE_FUNCTION ? (unsigned)MODULE_FLAGS_ALL
+                   : kind == MODULE_TASK   ? (unsigned)MODULE_NO_WRITES
+                                           : 0;
     return kind < MODULE_KINDS && !(f->flags & ~may);
 }
 
@@ -131,5 +133,29 @@ const char *module_flag_text(unsigned flag)
 
 const char *module_kind_text(enum module_kind kind)
 {
-    return kind == MODULE_TASK ? "task" : "function";
+    static const char *const texts[] = {
+#define X(name, code, text) [code] = text,
+        MODULE_KIND_LIST(X)
+#undef X
+    };
+    return (unsigned)kind < MODULE_KINDS ? texts[kind] : "?";
+}
+
+bool module_works(const struct module_info *info)
+{
+    for (size_t i = 0; i < info->functions_len; i++)
+        if (info->functions[i].kind > MODULE_TASK)
+            return true;
+    return false;
+}
+
+bool module_path_split(struct slice path, struct slice *ret_module, struct slice *ret_name)
+{
+    const uint8_t *dot = path.len ? memchr(path.data, '.', path.len) : NULL;
+    size_t len = dot ? (size_t)(dot - path.data) : 0;
+    if (!dot)
+        return false;
+    *ret_module = slice_make(path.data, len);
+    *ret_name = slice_make(dot + 1, path.len - len - 1);
+    return module_name_good(*ret_module) && module_name_good(*ret_name);
 }

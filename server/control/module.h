@@ -1,4 +1,4 @@
-/* module.h - users' code that is deployed to the grid: functions and tasks under a name. Part of
+/* module.h - users' code that is deployed to the grid: functions, tasks, ... under a name. Part of
  * the catalog; immutable and reference-counted (atomically), so that catalogs share it.
  * Its version is the revision of all modules that it was deployed by: versions grow, and none is
  * used again, so a version names its code for ever. */
@@ -20,10 +20,21 @@ enum {
 
 enum module_engine { MODULE_LUA = 1 };
 
+/* X(NAME, code, text): what a function is; all but those of Redis clients, who call them by their
+ * own name, are known as MODULE.NAME. */
+#define MODULE_KIND_LIST(X)                                                                        \
+    X(FUNCTION, 0, "function")                                                                     \
+    X(TASK, 1, "task")                                                                             \
+    X(JOB, 2, "job")                                                                               \
+    X(MAP, 3, "map")                                                                               \
+    X(BROADCAST, 4, "broadcast")                                                                   \
+    X(SERVICE, 5, "service")
+
 enum module_kind {
-    MODULE_FUNCTION = 0, /* Redis clients call it, by its own name */
-    MODULE_TASK = 1,     /* clients run it, by MODULE.TASK */
-    MODULE_KINDS
+#define X(name, code, text) MODULE_##name = (code),
+    MODULE_KIND_LIST(X)
+#undef X
+        MODULE_KINDS
 };
 
 /* X(NAME, bit, text): what a function says of itself. */
@@ -44,7 +55,8 @@ enum module_flag {
 struct module_function {
     char name[MODULE_NAME_MAX + 1];
     char help[MODULE_HELP_MAX + 1]; /* one line, or "" */
-    unsigned flags;                 /* enum module_flag, or-ed; of a task: NO_WRITES or none */
+    unsigned flags;                 /* enum module_flag, or-ed; of a task: NO_WRITES or none; of
+                                     * later kinds none */
     enum module_kind kind;
 };
 
@@ -78,6 +90,10 @@ const char *module_fault(const struct module_info *info);
 unsigned module_flag_named(struct slice text);
 /* Of one flag. */
 const char *module_flag_text(unsigned flag);
-const char *module_kind_text(enum module_kind kind); /* "function", "task" */
+const char *module_kind_text(enum module_kind kind);
+/* Has it functions of kinds that came after tasks? */
+bool module_works(const struct module_info *info);
+/* MODULE.NAME in its parts. False: it is no such name. */
+bool module_path_split(struct slice path, struct slice *ret_module, struct slice *ret_name);
 
 #endif

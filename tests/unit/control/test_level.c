@@ -88,7 +88,7 @@ START_TEST(who_does_not_know_the_level_of_the_grid_does_not_enter)
     ck_assert_int_eq(levels(s, 0, 0), GRID_OK);
     uint64_t was = s->revision;
     ck_assert_int_eq(enter_knowing(s, 5, 1, 0), GRID_EUNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(out.why, "feature level 2"));
+    ck_assert_ptr_nonnull(strstr(out.why, "feature level 3"));
     ck_assert_ptr_nonnull(strstr(out.why, "up to 1"));
     ck_assert_ptr_nonnull(strstr(out.why, "newer version"));
     gone_one(s, 4);
@@ -114,6 +114,9 @@ END_TEST
 
 START_TEST(what_older_nodes_cannot_read_needs_a_level)
 {
+    const struct module_function task = {.kind = MODULE_TASK}, job = {.kind = MODULE_JOB};
+    const struct module_info tasks = {.functions = &task, .functions_len = 1};
+    const struct module_info jobs = {.functions = &job, .functions_len = 1};
     const struct {
         struct grid_command c;
         uint32_t level;
@@ -124,7 +127,8 @@ START_TEST(what_older_nodes_cannot_read_needs_a_level)
         {{.kind = GRID_SETTING_SET, .u.setting = {slice_str("no_such"), 1}}, GRID_LEVEL_FIRST},
         {{.kind = GRID_SETTING_SET, .u.setting = {slice_str("script_time"), 1}},
          GRID_LEVEL_MODULES},
-        {{.kind = GRID_MODULE_DEPLOY}, GRID_LEVEL_MODULES},
+        {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &tasks}, GRID_LEVEL_MODULES},
+        {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &jobs}, GRID_LEVEL_WORK},
         {{.kind = GRID_MODULE_REMOVE}, GRID_LEVEL_MODULES},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -102,7 +102,8 @@ START_TEST(what_no_module_can_be_is_refused)
     }
     struct module_function twice[] = {{.name = "f"}, {.name = "F"}},
                            odd = {.name = "f", .flags = 64},
-                           odd_kind = {.name = "f", .kind = (enum module_kind)2},
+                           odd_kind = {.name = "f", .kind = MODULE_KINDS},
+                           odd_job = {.name = "f", .flags = MODULE_NO_WRITES, .kind = MODULE_JOB},
                            odd_task = {.name = "f", .flags = MODULE_ALLOW_OOM, .kind = MODULE_TASK};
     want = wanted("lib", "f");
     want.functions = twice;
@@ -114,6 +115,8 @@ START_TEST(what_no_module_can_be_is_refused)
     want.functions = &odd;
     refused(c, &want, GRID_EBAD_REQUEST);
     want.functions = &odd_kind;
+    refused(c, &want, GRID_EBAD_REQUEST);
+    want.functions = &odd_job;
     refused(c, &want, GRID_EBAD_REQUEST);
     want.functions = &odd_task;
     refused(c, &want, GRID_EBAD_REQUEST);
@@ -140,6 +143,7 @@ START_TEST(a_task_is_named_with_its_module_and_is_no_function)
     ck_assert_int_eq(catalog_module_deploy(c, &want, false, why), GRID_OK);
     const struct module_function *f = catalog_task(c, slice_str("bank.Pay"), &owner);
     ck_assert(f && f->kind == MODULE_TASK && owner == c->modules[0]);
+    ck_assert_ptr_null(catalog_code(c, MODULE_SERVICE, slice_str("bank.Pay"), &owner));
     ck_assert_ptr_null(catalog_function(c, slice_str("Pay"), &owner));
     static const char *const none[] = {"bank.pay", "Bank.Pay",  "bank.f", "bank",
                                        "Pay",      "bank.",     ".Pay",   "",
