@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
+#include "node/inside.h"
 #include "node/membership.h"
 #include "node/replication.h"
 #include "wire/snapshot.h"
@@ -165,6 +166,7 @@ static void visit_tell(struct worker *w, struct visit *v)
         w->catalog = catalog_ref(j->catalog);
         shard_set_catalog(w->shard, w->catalog);
         folding_set_catalog(w, w->catalog);
+        inside_news(w);
         atomic_store(&w->log_interval_ms,
                      (int)catalog_setting(w->catalog, SETTING_log_sync_interval));
     }

@@ -19,16 +19,6 @@ struct forwarded_result {
     /* then scan items, then bytes */
 };
 
-static struct slice slice_move(struct slice from, uint8_t **to)
-{
-    if (!from.len)
-        return (struct slice){NULL, 0};
-    memcpy(*to, from.data, from.len);
-    struct slice s = slice_make(*to, from.len);
-    *to += from.len;
-    return s;
-}
-
 static void op_run(struct note *n, void *thread)
 {
     struct forwarded_op *f = container_of(n, struct forwarded_op, note);
@@ -54,24 +44,10 @@ static void result_run(struct note *n, void *thread)
 
 void forward_result(struct worker *from, const struct ticket *to, const struct result *res)
 {
-    size_t bytes = res->value.len + res->cursor.len;
-    for (uint32_t i = 0; i < res->items_len; i++)
-        bytes += sizeof(struct scan_item) + res->items[i].key.len + res->items[i].value.len +
-                 res->items[i].affinity.len;
-    struct forwarded_result *f = xalloc(sizeof *f + bytes);
+    struct forwarded_result *f = xalloc(sizeof *f + result_copy_bytes(res));
     f->note = (struct note){.run = result_run};
     f->to = *to;
     f->result = *res;
-    struct scan_item *items = (struct scan_item *)(f + 1);
-    uint8_t *at = (uint8_t *)(items + res->items_len);
-    f->result.value = slice_move(res->value, &at);
-    f->result.cursor = slice_move(res->cursor, &at);
-    for (uint32_t i = 0; i < res->items_len; i++) {
-        items[i] = res->items[i];
-        items[i].key = slice_move(res->items[i].key, &at);
-        items[i].value = slice_move(res->items[i].value, &at);
-        items[i].affinity = slice_move(res->items[i].affinity, &at);
-    }
-    f->result.items = res->items_len ? items : NULL;
+    result_copy_fill(&f->result, f + 1);
     worker_post(&from->node->workers[to->thread], &f->note);
 }

@@ -7,6 +7,7 @@
 #include "control/settings.h"
 #include "net/fdlimit.h"
 #include "node/administration_priv.h"
+#include "node/inside.h"
 #include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"
@@ -268,6 +269,7 @@ static enum grid_err start(struct node *n, char *why)
         err = workers_recover(n, why);
     if (err)
         return err;
+    inside_open(n);
     doors_tell(n);
     users_set(n, &n->conf); /* the first mail of each worker, before any connection */
     if (n->membership)
@@ -396,6 +398,7 @@ static void *control_body(void *arg)
         loop_run(n->loop);
     }
     state_set(n, NODE_ENDED);
+    inside_close(n);
     end(n);
     if (!n->start_err)
         log_info("node", "stopped");
@@ -407,6 +410,7 @@ static void node_free(struct node *n)
     pthread_mutex_destroy(&n->lock);
     pthread_cond_destroy(&n->told);
     buf_release(&n->addresses);
+    inside_release(n);
     free(n);
 }
 
@@ -421,6 +425,7 @@ static struct node *node_new(const struct node_conf *conf, char *why)
     n->started_wall_ms = clock_wall_ms();
     n->start_why = why;
     n->stop = (struct note){.run = stop_run};
+    inside_init(n);
     pthread_mutex_init(&n->lock, NULL);
     pthread_cond_init(&n->told, NULL);
     return n;

@@ -69,6 +69,7 @@ struct worker {
     struct list links;
     struct list dirty;
     struct list sleepers;
+    struct list inside;           /* of struct inside_call, under way */
     struct loop_timer part;       /* clients have heard by then that the node stops */
     enum session_parting parting; /* what they hear */
     bool stopping;
@@ -145,6 +146,7 @@ struct node {
     atomic_bool refused; /* by the grid, for good: nothing is passed on to it */
     msec_t started_ms, started_wall_ms;
     bool stopping;
+    struct inside *inside;
     bool recovered; /* all workers are, and their threads were started */
     uint64_t memory_bytes;
     int64_t value_max; /* the log takes no larger records */

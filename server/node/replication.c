@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/settings.h"
+#include "node/inside.h"
 #include "node/membership.h"
 #include "node/routing.h"
 #include "wire/peer.h"
@@ -327,6 +328,7 @@ static void catalog_take(struct worker *w, struct catalog *c)
     catalog_unref(w->catalog);
     w->catalog = catalog_ref(c);
     folding_set_catalog(w, c);
+    inside_news(w);
     atomic_store(&w->log_interval_ms, (int)catalog_setting(c, SETTING_log_sync_interval));
 }
 

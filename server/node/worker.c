@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/settings.h"
 #include "node/administration_priv.h"
+#include "node/inside.h"
 #include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"
@@ -398,7 +399,8 @@ void worker_read_on(struct worker *w)
 /* Connections of the others may have asked for what is done here. */
 static bool may_stop(const struct worker *w)
 {
-    return atomic_load(&w->node->links) == 0 || loop_mono_ms(w->loop) >= w->stop_by;
+    return (atomic_load(&w->node->links) == 0 && inside_idle(w)) ||
+           loop_mono_ms(w->loop) >= w->stop_by;
 }
 
 static void worker_turn_end(void *ctx)
@@ -490,10 +492,12 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
     w->index = index;
     w->settled = n->membership ? 0 : UINT64_MAX;
     w->catalog = catalog_ref(n->catalog);
+    inside_news(w);
     w->arena = arena_new(ARENA_BYTES);
     list_init(&w->links);
     list_init(&w->dirty);
     list_init(&w->sleepers);
+    list_init(&w->inside);
     loop_timer_init(&w->tick, w->loop, worker_tick, w);
     loop_timer_init(&w->part, w->loop, parted, w);
     pressure_init(w);
@@ -543,6 +547,7 @@ void worker_release(struct worker *w)
     replication_free(w);
     routing_release(w);
     shard_free(w->shard);
+    inside_end(w);
     verify_release(w);
     damage_release(&w->folding.unmarked);
     arena_free(w->arena);

@@ -42,6 +42,21 @@ void session_place_by(struct op *op, const struct context_info *context, struct 
     op->partition = slot_partition(op->slot, context->partitions);
 }
 
+enum grid_err op_place(const struct catalog *c, struct op *op, const char **ret_why)
+{
+    const struct context_info *context = catalog_context(c, cache_context(op->cache));
+    *ret_why = NULL;
+    if (!context)
+        return GRID_ENO_CONTEXT;
+    if (!catalog_cache(c, op->cache))
+        return GRID_ENO_CACHE;
+    struct fault f = check_sizes(c, op);
+    *ret_why = f.why;
+    if (!f.err)
+        session_place_by(op, context, op->affinity.len ? op->affinity : op->key);
+    return f.err;
+}
+
 struct fault session_place(struct session *s, struct op *op)
 {
     const struct context_info *context;

@@ -171,6 +171,25 @@ static inline struct session *answered(struct session *s, const struct ticket *t
     return likely(!s->closed) ? s : closed_answered(s);
 }
 
+void asker_init(struct asker *a,
+                void (*result)(struct asker *a, const struct ticket *to, const struct result *res))
+{
+    *a = (struct asker){WAITER_ASKER, result};
+}
+
+/* Who waits has no connection. */
+static __attribute__((cold, noinline)) void result_elsewhere(const struct ticket *to,
+                                                             const struct result *res)
+{
+    struct asker *a = to->owner;
+    if (*(const enum waiter *)to->owner == WAITER_ROUTER) {
+        router_result(to->owner, to, res);
+        return;
+    }
+    CHECK(a->waiter == WAITER_ASKER);
+    a->result(a, to, res);
+}
+
 struct session *session_result(const struct ticket *to, const struct result *res)
 {
     if (*(const enum waiter *)to->owner == WAITER_COLLECTOR) {
@@ -180,11 +199,10 @@ struct session *session_result(const struct ticket *to, const struct result *res
         return answered(s, to, res->status);
     }
     struct session *s = to->owner;
-    if (unlikely(s->waiter == WAITER_ROUTER)) {
-        router_result(to->owner, to, res);
+    if (unlikely(s->waiter != WAITER_SESSION)) {
+        result_elsewhere(to, res);
         return NULL;
     }
-    CHECK(s->waiter == WAITER_SESSION);
     if (likely(!s->closed))
         s->door->result(s, to->number, to->part, res);
     return answered(s, to, res->status);

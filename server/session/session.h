@@ -144,6 +144,28 @@ bool session_wants_read(const struct session *s);
  * (doors that greet nobody: HTTP). */
 bool session_expects(const struct session *s);
 
+/* Who asks without a connection, from inside the node: what ticket.owner points at begins with one.
+ * session_result() calls `result`, once. Of several threads' that of ticket.thread. */
+struct asker {
+    unsigned waiter; /* set by asker_init() */
+    void (*result)(struct asker *a, const struct ticket *to, const struct result *res);
+};
+void asker_init(struct asker *a,
+                void (*result)(struct asker *a, const struct ticket *to, const struct result *res));
+/* Check an op on one key (cache, key, affinity and value are set) and give it its partition. Errors
+ * are those of requests; `*ret_why` is static, or NULL. */
+MUST_USE
+enum grid_err op_place(const struct catalog *c, struct op *op, const char **ret_why);
+/* An op on one key, which is placed, becomes the call of the task `name`, which its value is given
+ * to. `room` is borrowed as the op's slices are. GRID_ENO_TASK. */
+struct task_room {
+    struct slice slices[4];
+    uint8_t revision[8];
+};
+MUST_USE
+enum grid_err op_task(const struct catalog *c, struct op *op, struct slice name,
+                      struct task_room *room, const char **ret_why);
+
 /* The answer to an op or errand. Returns the session that may have output now or want to read
  * again; NULL: its connection is gone. */
 struct session *session_result(const struct ticket *to, const struct result *res);

@@ -11,7 +11,7 @@
 enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
 
 /* What ticket.owner points at begins with this. */
-enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR, WAITER_ROUTER };
+enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR, WAITER_ROUTER, WAITER_ASKER };
 
 enum { CLIENT_NAME_BYTES = 64, WRONG_PASSWORDS = 5 };
 

@@ -14,33 +14,43 @@ static bool name_good(struct slice name)
            module_name_good(slice_make(dot + 1, name.len - len - 1));
 }
 
-struct fault session_task(struct session *s, struct op *op, struct slice name)
+enum grid_err op_task(const struct catalog *c, struct op *op, struct slice name,
+                      struct task_room *room, const char **ret_why)
 {
     const struct module *m;
-    struct fault f = session_place(s, op);
-    if (unlikely(f.err))
-        return f;
-    if (unlikely(!name_good(name)))
-        return (struct fault){GRID_ENO_TASK, "a task is named MODULE.TASK"};
-    struct slice *args = arena_alloc(s->arena, (TASK_ARGS + 1) * sizeof *args);
-    uint8_t *revision = arena_alloc(s->arena, LIBRARY_EXTRA_BYTES);
-    if (unlikely(!args || !revision))
-        return (struct fault){GRID_EBUSY, NULL};
-    const struct catalog *c = session_catalog(s);
+    *ret_why = NULL;
+    if (unlikely(!name_good(name))) {
+        *ret_why = "a task is named MODULE.TASK";
+        return GRID_ENO_TASK;
+    }
     const struct module_function *task = catalog_task(c, name, &m);
-    store_u64(revision, c->modules_revision);
-    args[0] = name;
-    args[1] = op->value;
-    args[2] = slice_make(revision, LIBRARY_EXTRA_BYTES);
-    args[TASK_ARGS] = op->key;
+    CHECK(sizeof room->revision == LIBRARY_EXTRA_BYTES &&
+          sizeof room->slices / sizeof *room->slices == TASK_ARGS + 1);
+    store_u64(room->revision, c->modules_revision);
+    room->slices[0] = name;
+    room->slices[1] = op->value;
+    room->slices[2] = slice_make(room->revision, LIBRARY_EXTRA_BYTES);
+    room->slices[TASK_ARGS] = op->key;
     op->kind = OP_CALL;
     op->value = slice_make(NULL, 0);
     op->reads_only = task && task->flags & MODULE_NO_WRITES;
     op->procedure = op->reads_only ? command_task_ro : command_task;
     op->finds_keys = true;
-    op->args = args;
+    op->args = room->slices;
     op->args_len = TASK_ARGS;
-    op->keys = args + TASK_ARGS;
+    op->keys = room->slices + TASK_ARGS;
     op->keys_len = 1;
-    return no_fault;
+    return GRID_OK;
+}
+
+struct fault session_task(struct session *s, struct op *op, struct slice name)
+{
+    struct fault f = session_place(s, op);
+    if (unlikely(f.err))
+        return f;
+    struct task_room *room = arena_alloc(s->arena, sizeof *room);
+    if (unlikely(!room))
+        return (struct fault){GRID_EBUSY, NULL};
+    f.err = op_task(session_catalog(s), op, name, room, &f.why);
+    return f;
 }

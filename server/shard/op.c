@@ -110,3 +110,27 @@ size_t op_copy_bytes(const struct op *op)
 {
     return op_slice_bytes(op) + op_lists_bytes(op);
 }
+
+size_t result_copy_bytes(const struct result *res)
+{
+    size_t bytes = res->value.len + res->cursor.len;
+    for (uint32_t i = 0; i < res->items_len; i++)
+        bytes += sizeof(struct scan_item) + res->items[i].key.len + res->items[i].value.len +
+                 res->items[i].affinity.len;
+    return bytes;
+}
+
+void result_copy_fill(struct result *res, void *to)
+{
+    struct scan_item *items = to;
+    uint8_t *at = (uint8_t *)(items + res->items_len);
+    slice_move(&res->value, &at);
+    slice_move(&res->cursor, &at);
+    for (uint32_t i = 0; i < res->items_len; i++) {
+        items[i] = res->items[i];
+        slice_move(&items[i].key, &at);
+        slice_move(&items[i].value, &at);
+        slice_move(&items[i].affinity, &at);
+    }
+    res->items = res->items_len ? items : NULL;
+}

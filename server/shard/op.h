@@ -163,5 +163,8 @@ size_t op_copy_bytes(const struct op *op);
 /* Copy that to `to` (aligned as malloc() does) and make `op`, itself a copy, point there. Returns
  * where the copy ends. */
 uint8_t *op_copy_fill(struct op *op, void *to);
+/* The same of a result. */
+size_t result_copy_bytes(const struct result *res);
+void result_copy_fill(struct result *res, void *to);
 
 #endif

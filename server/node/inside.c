@@ -1,0 +1,246 @@
+/* inside.c - see inside.h. A call goes to its worker by mail, with a copy of all that hangs on it;
+ * its answer comes there, too. Until then it is in the worker's list: what is in it at the end is
+ * answered then.
+ *
+ * Whoever posts counts himself in `posting` first and looks at `open` then; who ends the node turns
+ * that off and waits until nobody posts: so no mail is posted to a worker that is gone. */
+#include "node/inside.h"
+
+#include "node/node_priv.h"
+#include "node/replication.h"
+
+#include "base/alloc.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+struct inside {
+    atomic_bool open;
+    atomic_uint posting; /* threads that do now */
+    pthread_mutex_t lock;
+    struct catalog *catalog;
+};
+
+struct asked_op {
+    struct note note;
+    struct inside_call *call;
+    struct op op;
+    /* then all that hangs on it */
+};
+
+static void call_fail(struct inside_call *c, enum grid_err err, struct worker *on)
+{
+    struct result res = {.status = err};
+    c->done(c, &res, on);
+}
+
+static void answered(struct asker *a, const struct ticket *to, const struct result *res)
+{
+    struct inside_call *c = container_of(a, struct inside_call, asker);
+    (void)to;
+    list_remove(&c->here);
+    c->done(c, res, c->worker->ended ? NULL : c->worker);
+}
+
+static bool outside(const struct worker *w)
+{
+    return w->replication && !replication_self(w).node;
+}
+
+static void ask_run(struct note *n, void *thread)
+{
+    struct asked_op *a = container_of(n, struct asked_op, note);
+    struct inside_call *c = a->call;
+    struct worker *w = thread;
+    enum grid_err err = w->ended      ? GRID_ECLOSED
+                        : w->stopping ? GRID_ESTOPPING
+                        : outside(w)  ? GRID_EENTERING
+                                      : GRID_OK;
+    if (err) {
+        free(a);
+        call_fail(c, err, w->ended ? NULL : w);
+        return;
+    }
+    list_push_back(&w->inside, &c->here);
+    worker_keep(w, n);
+    worker_submit(w, &a->op);
+}
+
+static bool posting_begin(struct node *n)
+{
+    atomic_fetch_add(&n->inside->posting, 1);
+    return atomic_load(&n->inside->open);
+}
+
+static void posting_end(struct node *n)
+{
+    atomic_fetch_sub(&n->inside->posting, 1);
+}
+
+void inside_ask(struct node *n, struct inside_call *c)
+{
+    bool open = posting_begin(n);
+    if (open) {
+        struct worker *w = &n->workers[c->op.partition % n->shards];
+        struct asked_op *a = xalloc(sizeof *a + op_copy_bytes(&c->op));
+        asker_init(&c->asker, answered);
+        c->worker = w;
+        c->changes = op_changes(&c->op);
+        c->op.ticket = (struct ticket){.owner = &c->asker, .thread = w->index};
+        *a = (struct asked_op){.note = {.run = ask_run}, .call = c, .op = c->op};
+        op_copy_fill(&a->op, a + 1);
+        worker_post(w, &a->note);
+    }
+    posting_end(n);
+    if (!open)
+        call_fail(c, GRID_ECLOSED, NULL);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+struct waiting {
+    struct inside_call call;
+    struct inside_answer *answer;
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool done;
+};
+
+static void waiting_done(struct inside_call *c, const struct result *res, struct worker *on)
+{
+    struct waiting *w = container_of(c, struct waiting, call);
+    size_t bytes = result_copy_bytes(res);
+    (void)on;
+    w->answer->memory = bytes ? xalloc(bytes) : NULL;
+    w->answer->result = *res;
+    result_copy_fill(&w->answer->result, w->answer->memory);
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->told); /* with the lock: it is gone when the other has it */
+    pthread_mutex_unlock(&w->lock);
+}
+
+void inside_wait(struct node *n, const struct op *op, struct inside_answer *ret_answer)
+{
+    struct waiting w = {.call = {.op = *op, .done = waiting_done}, .answer = ret_answer};
+    pthread_mutex_init(&w.lock, NULL);
+    pthread_cond_init(&w.told, NULL);
+    inside_ask(n, &w.call);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done)
+        pthread_cond_wait(&w.told, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.told);
+    pthread_mutex_destroy(&w.lock);
+}
+
+void inside_answer_release(struct inside_answer *a)
+{
+    free(a->memory);
+    *a = (struct inside_answer){.memory = NULL};
+}
+
+/* --- where it goes ---------------------------------------------------------------------------- */
+
+struct catalog *inside_catalog(struct node *n)
+{
+    pthread_mutex_lock(&n->inside->lock);
+    struct catalog *c = catalog_ref(n->inside->catalog);
+    pthread_mutex_unlock(&n->inside->lock);
+    return c;
+}
+
+static enum grid_err cache_find(const struct catalog *c, struct slice path, struct op *op,
+                                const char **ret_why)
+{
+    const struct cache_info *cache = catalog_cache_named(c, path);
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    *ret_why = NULL;
+    if (cache) {
+        op->cache = cache->id;
+        return GRID_OK;
+    }
+    if (!slash) {
+        *ret_why = "a cache is named CONTEXT/CACHE";
+        return GRID_EBAD_REQUEST;
+    }
+    struct slice context = slice_make(path.data, (size_t)(slash - path.data));
+    return catalog_context_named(c, context) ? GRID_ENO_CACHE : GRID_ENO_CONTEXT;
+}
+
+enum grid_err inside_place(struct node *n, struct slice cache, struct slice key,
+                           struct slice affinity, struct op *op, const char **ret_why)
+{
+    struct catalog *c = inside_catalog(n);
+    enum grid_err err = cache_find(c, cache, op, ret_why);
+    op->key = key;
+    op->affinity = affinity;
+    if (!err)
+        err = op_place(c, op, ret_why);
+    catalog_unref(c);
+    return err;
+}
+
+enum grid_err inside_task(struct node *n, struct op *op, struct slice name, struct task_room *room,
+                          const char **ret_why)
+{
+    struct catalog *c = inside_catalog(n);
+    enum grid_err err = op_task(c, op, name, room, ret_why);
+    catalog_unref(c);
+    return err;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+void inside_init(struct node *n)
+{
+    n->inside = xcalloc(1, sizeof *n->inside);
+    pthread_mutex_init(&n->inside->lock, NULL);
+    n->inside->catalog = catalog_new_empty();
+}
+
+void inside_release(struct node *n)
+{
+    catalog_unref(n->inside->catalog);
+    pthread_mutex_destroy(&n->inside->lock);
+    free(n->inside);
+}
+
+void inside_news(struct worker *w)
+{
+    struct inside *i = w->node->inside;
+    struct catalog *old = NULL;
+    pthread_mutex_lock(&i->lock);
+    if (w->catalog->revision >= i->catalog->revision) {
+        old = i->catalog;
+        i->catalog = catalog_ref(w->catalog);
+    }
+    pthread_mutex_unlock(&i->lock);
+    catalog_unref(old);
+}
+
+void inside_open(struct node *n)
+{
+    atomic_store(&n->inside->open, true);
+}
+
+void inside_close(struct node *n)
+{
+    atomic_store(&n->inside->open, false);
+    while (atomic_load(&n->inside->posting))
+        sched_yield();
+}
+
+bool inside_idle(const struct worker *w)
+{
+    return list_empty(&w->inside);
+}
+
+void inside_end(struct worker *w)
+{
+    while (!list_empty(&w->inside)) {
+        struct list *it = list_pop_front(&w->inside);
+        struct inside_call *c = list_entry(it, struct inside_call, here);
+        call_fail(c, c->changes ? GRID_EIN_DOUBT : GRID_ECLOSED, NULL);
+    }
+}
