@@ -108,6 +108,8 @@ const struct context_info *catalog_context_named(const struct catalog *c, struct
 const struct cache_info *catalog_cache(const struct catalog *c, uint32_t cache_id)
 {
     const struct context_info *info = catalog_context(c, cache_context(cache_id));
+    if (unlikely(info && cache_number(cache_id) == CACHE_HIDDEN))
+        return &info->hidden;
     size_t low = 0, high = info ? info->caches_len : 0;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -217,6 +219,7 @@ void catalog_check(const struct catalog *c)
         CHECK(info->id >= 1 && info->id < c->context_next);
         CHECK(i == 0 || c->contexts[i - 1].id < info->id);
         CHECK(catalog_context_named(c, slice_str(info->name)) == info);
+        CHECK(info->hidden.id == cache_hidden(info->id) && info->cache_next <= CACHE_HIDDEN);
         CHECK(info->partitions && (info->partitions & (info->partitions - 1)) == 0);
         for (size_t k = 0; k < info->caches_len; k++) {
             CHECK(cache_context(info->caches[k].id) == info->id);

@@ -22,6 +22,7 @@ enum {
     CACHES_MAX = 4096, /* per context */
     PARTITIONS_DEFAULT = 1024,
     PARTITIONS_MAX = 16384,
+    CACHE_HIDDEN = 0xffff, /* number of the cache of each context that is the grid's own */
 };
 
 enum durability { DURABILITY_SYNC = 0, DURABILITY_ASYNC = 1, DURABILITY_MEMORY = 2 };
@@ -47,6 +48,9 @@ struct context_info {
     struct cache_info *caches;          /* sorted by id */
     size_t caches_len;
     uint32_t cache_next; /* number the next cache gets */
+    /* CACHE_HIDDEN: jobs and schedules, in the partition of the data that they work on; what is the
+     * key of an entry of it begins with a letter that says what it is. No client can name it. */
+    struct cache_info hidden;
 };
 
 struct setting {
@@ -77,6 +81,12 @@ static inline uint32_t cache_number(uint32_t cache_id)
     return cache_id & 0xffff;
 }
 
+/* The hidden cache of a context. */
+static inline uint32_t cache_hidden(uint32_t context_id)
+{
+    return context_id << 16 | CACHE_HIDDEN;
+}
+
 /* A catalog of revision 1 with context `default` (1 backup, sync) and cache `default/default`. One
  * reference, the caller's. */
 struct catalog *catalog_new(void);
@@ -89,6 +99,7 @@ void catalog_check(const struct catalog *c);
 /* Lookups: NULL when there is none. Borrowed from the catalog. */
 const struct context_info *catalog_context(const struct catalog *c, uint32_t context_id);
 const struct context_info *catalog_context_named(const struct catalog *c, struct slice name);
+/* The hidden one, too: who takes an id from a client looks for that. */
 const struct cache_info *catalog_cache(const struct catalog *c, uint32_t cache_id);
 /* `path` is "context/cache". */
 const struct cache_info *catalog_cache_named(const struct catalog *c, struct slice path);

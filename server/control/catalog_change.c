@@ -79,7 +79,9 @@ static struct context_info *context_find(struct catalog *c, struct slice name)
 static void context_append(struct catalog *c, const struct context_info *info)
 {
     c->contexts = xrealloc(c->contexts, c->contexts_len + 1, sizeof *c->contexts);
-    c->contexts[c->contexts_len++] = *info;
+    struct context_info *place = &c->contexts[c->contexts_len++];
+    *place = *info;
+    place->hidden = (struct cache_info){.id = cache_hidden(info->id), .name = "(hidden)"};
 }
 
 enum grid_err catalog_context_create(struct catalog *c, const struct context_info *want, char *why)

@@ -15,7 +15,7 @@ struct fault session_context(struct session *s, uint32_t cache,
     *ret_context = catalog_context(c, cache_context(cache));
     if (unlikely(!*ret_context))
         return (struct fault){GRID_ENO_CONTEXT, NULL};
-    if (unlikely(!catalog_cache(c, cache)))
+    if (unlikely(!catalog_cache(c, cache) || cache_number(cache) == CACHE_HIDDEN))
         return (struct fault){GRID_ENO_CACHE, NULL};
     s->known.revision = c->revision;
     s->known.cache = cache;

@@ -155,6 +155,7 @@ void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now)
     if (p->gate == gate)
         return;
     gate_put(p, gate);
+    partition_led_look(s, p);
     partition_account(s, p);
     if (gate == GATE_FEW)
         waiting_few(s, p);
@@ -166,10 +167,12 @@ void gate_set(struct shard *s, struct partition *p, enum gate gate, msec_t now)
 
 void gate_look(struct shard *s, struct partition *p)
 {
-    if (s->sharing)
+    if (s->sharing) {
         partition_touch(s, p);
-    else
-        gate_put(p, p->damaged ? GATE_DAMAGED : GATE_OPEN);
+        return;
+    }
+    gate_put(p, p->damaged ? GATE_DAMAGED : GATE_OPEN);
+    partition_led_look(s, p);
 }
 
 void gate_tick(struct shard *s, msec_t now)

@@ -235,6 +235,7 @@ void partition_leave(struct shard *s, struct partition *p)
     replica_configure(&p->replica, NULL, s->sharing->self, 1, mono_now(s));
     p->role = REPLICA_NONE;
     p->phase = REPLICA_IDLE;
+    partition_led_look(s, p);
     copies_end(s, p);
     later_forget(p);
     if (p->others)

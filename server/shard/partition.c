@@ -17,6 +17,17 @@ static struct content *content_make(const struct shard *s, const struct shard_co
     return content;
 }
 
+void partition_led_look(struct shard *s, struct partition *p)
+{
+    bool serves = p->gate == GATE_OPEN || p->gate == GATE_FEW || p->gate == GATE_READS;
+    bool led = p->context && p->role == REPLICA_PRIMARY && serves;
+    if (likely(p->led == led))
+        return;
+    p->led = led;
+    if (s->ports.led)
+        s->ports.led(s->ports.ctx, p->context_id, p->index, led);
+}
+
 static struct partition *partition_new(struct shard *s, struct shard_context *c, uint16_t index)
 {
     struct partition *p = xcalloc(1, sizeof *p);
@@ -29,6 +40,7 @@ static struct partition *partition_new(struct shard *s, struct shard_context *c,
     list_push_back(&s->partitions, &p->link);
     s->partitions_len++;
     partition_account(s, p);
+    partition_led_look(s, p);
     return p;
 }
 
@@ -67,13 +79,15 @@ void partition_drop(struct shard *s, struct partition *p)
     heap_remove(expiry_heap(s, p), &p->expiry);
     p->context->bytes -= p->bytes;
     p->context = NULL;
+    partition_led_look(s, p);
 }
 
 void partition_damage(struct shard *s, struct partition *p)
 {
     p->damaged = true;
     if (p->gate != GATE_AWAY && p->gate != GATE_LOST)
-        gate_put(p, GATE_DAMAGED);           /* at once */
+        gate_put(p, GATE_DAMAGED); /* at once */
+    partition_led_look(s, p);
     content_set_complete(p->content, false); /* counts and entries need not agree any more */
     partition_account(s, p);
 }

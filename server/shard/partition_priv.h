@@ -40,6 +40,7 @@ struct partition {
     bool tidy;    /* tombstones that nobody needs are left */
     bool purge;   /* entries of dropped caches may be there */
     bool warming; /* a warm-up read is under way */
+    bool led;     /* as shard_ports.led was told */
     struct replica replica;
     struct list link;        /* in shard.partitions */
     struct heap waiting;     /* of struct waiting, by the version they wait for (R6) */
@@ -104,6 +105,8 @@ void partition_free(struct shard *s, struct partition *p);
 /* Its context is gone: nothing reaches it but what is under way. */
 void partition_drop(struct shard *s, struct partition *p);
 void partition_account(struct shard *s, struct partition *p);
+/* Its gate, role or context may have changed: tell who wants to know where it is led. */
+void partition_led_look(struct shard *s, struct partition *p);
 /* Whether the cache (number in the context) was not dropped: a dropped one may still be in the
  * checkpoint and in the log; one that a primary knows earlier than this node is there. */
 bool partition_has_cache(const struct shard *s, const struct partition *p, uint32_t cache);

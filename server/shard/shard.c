@@ -336,6 +336,15 @@ uint64_t shard_cache_entries(const struct shard *s, uint32_t cache)
     return n;
 }
 
+uint64_t shard_partition_entries(const struct shard *s, uint32_t cache, uint16_t partition)
+{
+    const struct shard_context *c = shard_context_of(s, cache_context(cache));
+    if (!c || partition >= c->info->partitions || partition % s->conf.shards != s->conf.index)
+        return 0;
+    const struct partition *p = c->partitions[partition / s->conf.shards];
+    return p ? content_count(p->content, cache_number(cache)) : 0;
+}
+
 /* --- invariants ------------------------------------------------------------------------------- */
 
 /* Who waits, waits for something. */
@@ -369,6 +378,7 @@ static void partition_check(const struct partition *p)
           (p->role == REPLICA_PRIMARY && !p->damaged && !p->lost && !wipe_due(p)));
     CHECK((p->promises.first == 0) == list_empty(&p->promises.link));
     CHECK((!p->held && list_empty(&p->lapsed)) || !list_empty(&p->holding));
+    CHECK(!p->led || (p->context && p->role == REPLICA_PRIMARY));
     CHECK(p->shut == (p->gate != GATE_OPEN || p->queued));
     queue_check(p);
 }

@@ -196,6 +196,21 @@ void record_applied(struct shard *s, struct partition *p, struct record *rec,
     record_settle(s, p, rec, lsn, to, a);
 }
 
+ASIDE static void hidden_touched(struct shard *s, const struct partition *p, const struct effect *e)
+{
+    if (s->ports.touched)
+        s->ports.touched(s->ports.ctx, p->context_id, p->index, e->key);
+}
+
+/* Effects on the hidden cache are told. */
+static inline void record_hidden(struct shard *s, const struct partition *p,
+                                 const struct record *rec)
+{
+    for (size_t i = 0; i < rec->effects_len; i++)
+        if (unlikely(rec->effects[i].cache == CACHE_HIDDEN) && effect_has_key(&rec->effects[i]))
+            hidden_touched(s, p, &rec->effects[i]);
+}
+
 enum grid_err record_make(struct shard *s, struct partition *p, struct record *rec,
                           const struct ticket *to, const struct answer *a)
 {
@@ -213,6 +228,7 @@ enum grid_err record_make(struct shard *s, struct partition *p, struct record *r
         return err;
     uint64_t lsn = record_log(s, p, rec, bytes);
     content_apply(p->content, rec);
+    record_hidden(s, p, rec);
     record_settle(s, p, rec, lsn, to, a);
     return GRID_OK;
 }

@@ -311,7 +311,26 @@ START_TEST(contexts_are_restored_in_order_and_once)
 }
 END_TEST
 
-UNIT_MAIN("control/catalog", a_new_catalog_has_context_default_with_cache_default,
+START_TEST(each_context_has_a_hidden_cache_that_no_name_finds)
+{
+    struct catalog *c = catalog_new();
+    const struct cache_info *hidden = catalog_cache(c, cache_hidden(1));
+    ck_assert_ptr_nonnull(hidden);
+    ck_assert_uint_eq(hidden->id, cache_hidden(1));
+    ck_assert(!catalog_dropped(c, 1, CACHE_HIDDEN));
+    ck_assert_ptr_null(catalog_cache(c, cache_hidden(2)));
+    ck_assert_ptr_null(catalog_cache_named(c, slice_str("default/(hidden)")));
+    ck_assert_uint_eq(catalog_context(c, 1)->caches_len, 1);
+    struct catalog *copy = catalog_copy(c);
+    ck_assert_uint_eq(catalog_cache(copy, cache_hidden(1))->id, cache_hidden(1));
+    catalog_check(copy);
+    catalog_unref(copy);
+    catalog_unref(c);
+}
+END_TEST
+
+UNIT_MAIN("control/catalog", each_context_has_a_hidden_cache_that_no_name_finds,
+          a_new_catalog_has_context_default_with_cache_default,
           an_empty_catalog_has_nothing_but_settings_at_their_defaults,
           what_was_made_is_found_by_id_and_by_name, what_was_not_made_is_not_found,
           a_name_may_hold_bytes_that_end_c_strings_only_in_requests,

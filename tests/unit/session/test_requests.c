@@ -76,6 +76,7 @@ START_TEST(keys_values_and_caches_out_of_range_are_refused_and_the_connection_st
         {"k", "", "", 0, GRID_ENO_CONTEXT},
         {"k", "", "", UINT32_MAX, GRID_ENO_CONTEXT},
         {"k", "", "", f->cache + 1, GRID_ENO_CACHE},
+        {"k", "", "", cache_hidden(cache_context(f->cache)), GRID_ENO_CACHE},
         {long_key + 1, long_key + 1, large + 1, f->cache, GRID_OK},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

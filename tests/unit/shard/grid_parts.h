@@ -88,6 +88,7 @@ struct wnode {
     msec_t sent_to_me[NODES_MAX]; /* newest `sent` of each one's beacons */
     struct plan_report reports[PARTITIONS];
     bool reported[PARTITIONS];
+    bool led[PARTITIONS]; /* as the shard told */
 };
 
 struct proposal {

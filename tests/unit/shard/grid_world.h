@@ -5,6 +5,26 @@
 
 #include "tests/unit/shard/grid_clients.h"
 
+static void p_led(void *ctx, uint32_t context, uint16_t partition, bool led)
+{
+    struct wnode *n = ctx;
+    if (context != n->w->context)
+        return;
+    ck_assert(n->led[partition] != led);
+    n->led[partition] = led;
+}
+
+/* What it told last is so. */
+static void led_check(const struct wnode *n)
+{
+    list_for_each (it, &n->s->partitions) {
+        const struct partition *p = list_entry(it, struct partition, link);
+        bool serves = p->gate == GATE_OPEN || p->gate == GATE_FEW || p->gate == GATE_READS;
+        if (p->context_id == n->w->context)
+            ck_assert_int_eq(n->led[p->index], p->role == REPLICA_PRIMARY && serves);
+    }
+}
+
 /* --- nodes ------------------------------------------------------------------------------------ */
 
 static void node_open(struct wnode *n)
@@ -15,8 +35,9 @@ static void node_open(struct wnode *n)
                               .hash_seed = w->seed * 31 + n->index,
                               .tail_bytes = below(w, 2) ? 1 + below(w, 8192) : 0,
                               .idle_keep_ms = below(w, 2) ? 500 : 0};
-    struct shard_ports ports = {n,           p_reply, p_log,       p_has_room, p_cold_get,
-                                p_cold_scan, p_soon,  &grid_ports, NULL,       NULL};
+    struct shard_ports ports = {n,      p_reply,     p_log, p_has_room, p_cold_get, p_cold_scan,
+                                p_soon, &grid_ports, NULL,  NULL,       p_led,      NULL};
+    memset(n->led, 0, sizeof n->led);
     n->s = shard_new(&conf, &ports, n->known->catalog);
     n->leases = grid_leases_new(w->now);
     store_open(n);
@@ -229,6 +250,7 @@ static void node_run(struct wnode *n)
         shard_peer_room(n->s);
         msec_t wait = shard_turn(n->s, WALL + w->now);
         n->turn_at = wait > 1000 ? w->now + 1000 : w->now + wait + 1;
+        led_check(n);
         if (chance(w, 64))
             shard_check(n->s);
     }
