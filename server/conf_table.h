@@ -37,7 +37,7 @@ struct conf_option {
     bool reload;          /* taken over on SIGHUP */
 };
 
-enum { CONF_OPTIONS = 38, CONF_SECTIONS = 6 };
+enum { CONF_OPTIONS = 39, CONF_SECTIONS = 6 };
 extern const struct conf_option conf_options[CONF_OPTIONS];
 extern const char *const conf_sections[CONF_SECTIONS];
 

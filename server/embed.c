@@ -178,6 +178,7 @@ static struct node_conf node_conf_of(const struct conf *c)
         .users = (const char *const *)c->users,
         .users_len = c->users_len,
         .shards = (unsigned)c->shards,
+        .pool_threads = (unsigned)c->pool_threads,
         .segment_bytes = (uint64_t)c->log_segment,
         .memory_bytes = (uint64_t)c->memory,
         .connections = (unsigned)c->connections,

@@ -9,7 +9,7 @@ enum { NUMBERS = 128, INDEX_BITS = 8, INDEX_LEN = 1 << INDEX_BITS, NAME_MAX_LEN 
 
 static const struct procedure_info rows[] = {
 #define X(name, number, writes, arity, first, last, step)                                          \
-    {command_##name, (number), (writes), (arity), (first), (last), (step), false, false},
+    {command_##name, (number), (writes), (arity), (first), (last), (step), false, false, false},
 #include "command/procedures.def"
 #undef X
 };
@@ -127,7 +127,7 @@ bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t 
     int64_t args = args_len, last = p->last >= 0 ? p->last : args + p->last;
     if (p->makes_steps)
         return args > -p->arity && keys_len;
-    if (p->finds_keys)
+    if (p->finds_keys || p->aside)
         return args == p->arity && keys_len == 1;
     if (!p->first || (p->arity >= 0 ? args != p->arity : args < -p->arity))
         return false;

@@ -13,6 +13,7 @@ struct procedure_info {
     int8_t first, last, step;
     bool makes_steps; /* call_do(); its keys are those of its caller: one at least */
     bool finds_keys;  /* call_find(); one key */
+    bool aside;       /* op.aside; one key, and it is never run by a shard */
 };
 
 /* NULL: there is none. */

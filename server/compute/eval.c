@@ -265,10 +265,10 @@ void command_evalsha_ro(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {command_eval, 67, true, -3, 0, 0, 0, true, false},
-        {command_eval_ro, 68, false, -3, 0, 0, 0, true, false},
-        {command_evalsha, 69, true, -3, 0, 0, 0, true, false},
-        {command_evalsha_ro, 70, false, -3, 0, 0, 0, true, false},
+        {command_eval, 67, true, -3, 0, 0, 0, true, false, false},
+        {command_eval_ro, 68, false, -3, 0, 0, 0, true, false, false},
+        {command_evalsha, 69, true, -3, 0, 0, 0, true, false, false},
+        {command_evalsha_ro, 70, false, -3, 0, 0, 0, true, false, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

@@ -176,8 +176,8 @@ void command_fcall_ro(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {command_fcall, 71, true, -3, 0, 0, 0, true, false},
-        {command_fcall_ro, 72, false, -3, 0, 0, 0, true, false},
+        {command_fcall, 71, true, -3, 0, 0, 0, true, false, false},
+        {command_fcall_ro, 72, false, -3, 0, 0, 0, true, false, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

@@ -194,8 +194,8 @@ void command_task_ro(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {command_task, 73, true, TASK_ARGS, 0, 0, 0, false, true},
-        {command_task_ro, 74, false, TASK_ARGS, 0, 0, 0, false, true},
+        {command_task, 73, true, TASK_ARGS, 0, 0, 0, false, true, false},
+        {command_task_ro, 74, false, TASK_ARGS, 0, 0, 0, false, true, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

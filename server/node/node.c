@@ -7,8 +7,10 @@
 #include "control/settings.h"
 #include "net/fdlimit.h"
 #include "node/administration_priv.h"
+#include "node/aside.h"
 #include "node/inside.h"
 #include "node/membership.h"
+#include "node/pool.h"
 #include "node/replication.h"
 #include "node/routing.h"
 #include "wire/snapshot.h"
@@ -153,7 +155,8 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .checkpoint_soon = folding_soon,
                                 .grid = w->node->membership ? &replication_ports : NULL,
                                 .reroute = w->node->membership ? routing_reroute : NULL,
-                                .mono_us = mono_us};
+                                .mono_us = mono_us,
+                                .aside = aside_begin};
     return shard_new(&conf, &ports, w->catalog);
 }
 
@@ -224,6 +227,9 @@ static void *worker_body(void *arg)
 
 static bool threads_start(struct node *n)
 {
+    n->pool = pool_new("work", n->conf.pool_threads ? n->conf.pool_threads : n->shards);
+    if (!n->pool)
+        return false;
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
         if (!log_start(w) || !cold_start(w) || (n->membership && !reading_start(w)) ||
@@ -291,8 +297,10 @@ static void defaults_set(struct node *n)
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
+/* The workers still answer what the pool asks of them, and it answers their clients. */
 static void workers_stop(struct node *n)
 {
+    pool_stop(n->pool);
     for (unsigned i = 0; i < n->shards; i++)
         worker_stop(&n->workers[i]);
     loop_stop(n->loop);
@@ -318,6 +326,7 @@ static void stop_run(struct note *note, void *thread)
 
 static void workers_end(struct node *n)
 {
+    pool_stop(n->pool);
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
         if (!w->running)
@@ -355,6 +364,7 @@ static void workers_free(struct node *n)
     }
     free(n->workers);
     n->workers = NULL;
+    pool_free(n->pool);
 }
 
 static void end(struct node *n)

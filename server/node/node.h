@@ -50,6 +50,7 @@ struct node_conf {
     const char *const *users;    /* credentials as text; none: nobody is asked */
     size_t users_len;
     unsigned shards;        /* of a new data directory; 0: one per core */
+    unsigned pool_threads;  /* for code that runs beside the shards; 0: as many as shards */
     uint64_t segment_bytes; /* of the log; 0: 64 MiB */
     uint64_t memory_bytes;  /* for data; 0: half of the machine's */
     unsigned connections;   /* at once */

@@ -120,6 +120,7 @@ struct node {
     struct tls *tls;
     struct quota quota;
     struct scripts *scripts; /* of Redis clients */
+    struct pool *pool;       /* pool.h: what takes long, in pieces; NULL: it does not serve yet */
     struct terms *terms;     /* for new connections; control thread */
     struct node_view view;
     char address[NET_ADDR_BYTES + 256], resp_host[NET_ADDR_BYTES + 256];

@@ -365,6 +365,10 @@ void call_run(struct job *j)
 {
     const struct op *op = j->op;
     struct call_memory *m = &j->s->call;
+    if (unlikely(op->aside)) {
+        aside_run(j);
+        return;
+    }
     if (unlikely(op->has_session) && session_answered(j))
         return;
     if (unlikely(j->parked && j->parked->page) && !call_range_take(j))

@@ -157,6 +157,11 @@ ASIDE static bool lease_lets(struct job *j, const struct result *res)
     return false;
 }
 
+bool job_leased(struct job *j)
+{
+    return !j->partition->replica.set || lease_lets(j, NULL);
+}
+
 void job_reply(struct job *j, const struct result *res)
 {
     if (unlikely(j->partition && j->partition->replica.set) && !lease_lets(j, res))

@@ -159,6 +159,9 @@ void gate_tick(struct shard *s, msec_t now);
 void gate_leave(struct parked *w);
 
 void job_reply(struct job *j, const struct result *res);
+/* R7: whether this node leads the partition now. False: the op waits, or was answered. */
+MUST_USE
+bool job_leased(struct job *j);
 void job_fail(struct job *j, enum grid_err err);
 /* Reply when `version` is committed (R6). */
 void job_reply_at(struct job *j, uint64_t version, const struct result *res,
@@ -186,6 +189,7 @@ void count_run(struct job *j);
 void scan_run(struct job *j);
 void write_run(struct job *j);
 void call_run(struct job *j);
+void aside_run(struct job *j);
 void scan_answer(struct shard *s, struct parked *w, const struct cold_page *page, msec_t now);
 void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);
 void warm_answer(struct shard *s, struct partition *p, const struct cold_page *page, msec_t now);

@@ -146,7 +146,7 @@ static void steps_read(struct decoder *d, struct op *op, uint64_t len, uint64_t 
         const struct procedure_info *p = procedure_read(d);
         uint32_t args_len = (uint32_t)take_number(d, op->args_len - args);
         uint32_t keys_len = (uint32_t)take_number(d, op->keys_len - keys);
-        if (d->r.bad || p->procedure == command_exec || p->finds_keys ||
+        if (d->r.bad || p->procedure == command_exec || p->finds_keys || p->aside ||
             !procedure_fits(p, args_len, keys_len) || (op->reads_only && p->writes)) {
             fail(d, GRID_EBAD_REQUEST);
             return;
@@ -180,6 +180,7 @@ static void call_read(struct decoder *d, struct op *op)
     op->procedure = p->procedure;
     op->makes_steps = p->makes_steps;
     op->finds_keys = p->finds_keys;
+    op->aside = p->aside;
     steps_read(d, op, steps, args, keys);
 }
 

@@ -57,7 +57,7 @@ static void count(struct call *c)
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
-        {count, TASK_NUMBER, true, TASK_ARGS_LEN, 0, 0, 0, false, true}};
+        {count, TASK_NUMBER, true, TASK_ARGS_LEN, 0, 0, 0, false, true, false}};
     procedures_add(ours, sizeof ours / sizeof *ours);
 }
 

@@ -35,8 +35,15 @@ static void node_open(struct wnode *n)
                               .hash_seed = w->seed * 31 + n->index,
                               .tail_bytes = below(w, 2) ? 1 + below(w, 8192) : 0,
                               .idle_keep_ms = below(w, 2) ? 500 : 0};
-    struct shard_ports ports = {n,      p_reply,     p_log, p_has_room, p_cold_get, p_cold_scan,
-                                p_soon, &grid_ports, NULL,  NULL,       p_led,      NULL};
+    struct shard_ports ports = {.ctx = n,
+                                .reply = p_reply,
+                                .log_append = p_log,
+                                .log_has_room = p_has_room,
+                                .cold_get = p_cold_get,
+                                .cold_scan = p_cold_scan,
+                                .checkpoint_soon = p_soon,
+                                .grid = &grid_ports,
+                                .led = p_led};
     memset(n->led, 0, sizeof n->led);
     n->s = shard_new(&conf, &ports, n->known->catalog);
     n->leases = grid_leases_new(w->now);

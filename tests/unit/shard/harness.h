@@ -79,6 +79,7 @@ struct harness {
     uint32_t page_max; /* entries of a cold scan; 0: as asked */
     uint64_t number;   /* of the next op */
     unsigned steps;    /* see h_check() */
+    void (*aside)(void *ctx, const struct op *op); /* from the next start on */
 };
 
 static inline void buf_set(struct buf *b, struct slice s)
@@ -415,7 +416,8 @@ static inline void h_open(struct harness *h, uint64_t memory_limit, uint64_t epo
                                     .log_has_room = h_log_has_room,
                                     .cold_get = h_cold_get,
                                     .cold_scan = h_cold_scan,
-                                    .checkpoint_soon = h_checkpoint_soon};
+                                    .checkpoint_soon = h_checkpoint_soon,
+                                    .aside = h->aside};
     h->s = shard_new(&conf, &h->ports, h->catalog);
 }
 

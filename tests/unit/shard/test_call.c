@@ -690,7 +690,58 @@ START_TEST(a_transaction_that_changes_nothing_waits_for_what_it_saw)
 }
 END_TEST
 
-UNIT_MAIN("shard/call", a_change_is_answered_with_its_reply_when_durable_and_not_before,
+/* --- beside the shard ------------------------------------------------------------------------- */
+
+static struct op aside_last;
+static unsigned asides;
+
+static void aside_take(void *ctx, const struct op *op)
+{
+    (void)ctx;
+    aside_last = *op;
+    asides++;
+}
+
+static struct answered *call_aside(struct harness *h, uint32_t c, const char *key)
+{
+    struct op op = h_op(OP_CALL, c, key);
+    op.procedure = proc_append; /* it is not run */
+    op.aside = true;
+    op.reads_only = true;
+    op.keys = &op.key;
+    op.keys_len = 1;
+    return h_do(h, op);
+}
+
+START_TEST(a_call_to_be_done_beside_the_shard_is_handed_on_and_answered_by_others)
+{
+    struct harness *h = h_new();
+    uint32_t c = h_cache(h, "default/default");
+    h->aside = aside_take;
+    h_restart(h, 0, 2, 0); /* with that port */
+    asides = 0;
+    struct answered *a = call_aside(h, c, "k");
+    ck_waits(a);
+    ck_assert_uint_eq(asides, 1);
+    ck_assert(aside_last.aside && aside_last.cache == c && aside_last.procedure == proc_append);
+    ck_assert_uint_eq(h->log_len, 0);
+    ck_answer(call_aside(h, c + 77, "k"), GRID_ENO_CACHE);
+    ck_assert_uint_eq(asides, 1);
+    h_free(h);
+}
+END_TEST
+
+START_TEST(where_nobody_does_such_calls_they_are_refused)
+{
+    struct harness *h = h_new();
+    ck_answer(call_aside(h, h_cache(h, "default/default"), "k"), GRID_EUNSUPPORTED);
+    h_free(h);
+}
+END_TEST
+
+UNIT_MAIN("shard/call", a_call_to_be_done_beside_the_shard_is_handed_on_and_answered_by_others,
+          where_nobody_does_such_calls_they_are_refused,
+          a_change_is_answered_with_its_reply_when_durable_and_not_before,
           a_reply_shows_what_was_seen_though_it_waits_for_a_commit,
           changes_of_two_keys_are_one_record, a_procedure_that_changes_nothing_makes_no_record,
           a_deadline_that_has_passed_removes_what_is_there_and_makes_nothing,
