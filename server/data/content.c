@@ -106,6 +106,24 @@ uint64_t content_scan(const struct content *c, uint64_t cursor, content_each_fn 
     return table_scan(&c->table, cursor, each_const, &call);
 }
 
+uint64_t content_scan_once(const struct content *c, uint64_t cursor, content_each_fn *each,
+                           void *ctx)
+{
+    struct each call = {each, ctx};
+    return table_scan_once(&c->table, cursor, each_const, &call);
+}
+
+void content_set_watch(struct content *c, struct content_watch *w)
+{
+    CHECK(!w || !c->watch);
+    c->watch = w;
+}
+
+const struct content_watch *content_watched(const struct content *c)
+{
+    return c->watch;
+}
+
 uint64_t content_count(const struct content *c, uint32_t cache)
 {
     return counts_get(&c->counts, cache);

@@ -66,6 +66,21 @@ uint64_t content_last(const struct content *c); /* greatest version applied */
 /* Greatest version of an entry or tombstone that left memory but for replacement: a cold answer
  * asked for when content_clean() was lower may miss it. */
 uint64_t content_left(const struct content *c);
+/* --- watching: a view of it as it was at some moment ----------------------------------------- */
+
+/* Who makes a view of the content hears of each entry before it is replaced, removed or changed in
+ * its place; `order`: where it stands in the order of content_scan_once(). It must not change the
+ * content. One at a time; NULL: nobody. Entries do not leave a content that is watched but by
+ * records: who evicts asks content_watched(). */
+struct content_watch {
+    void (*replaced)(struct content_watch *w, const struct entry *old, uint32_t order);
+};
+void content_set_watch(struct content *c, struct content_watch *w);
+const struct content_watch *content_watched(const struct content *c);
+/* As content_scan(), but what is there all the time is visited exactly once: nothing that stands
+ * before the cursor. */
+uint64_t content_scan_once(const struct content *c, uint64_t cursor, content_each_fn *each,
+                           void *ctx);
 
 /* --- changing --------------------------------------------------------------------------------- */
 

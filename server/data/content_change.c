@@ -193,9 +193,16 @@ void content_unstage(struct content *c)
 
 /* --- applying --------------------------------------------------------------------------------- */
 
+ASIDE static void watch_tell(const struct content *c, struct table_place place)
+{
+    c->watch->replaced(c->watch, table_at(place), table_order(&c->table, place));
+}
+
 static void entry_replace(struct content *c, struct table_place place, struct entry *e)
 {
     struct entry *old = table_at(place);
+    if (unlikely(c->watch != NULL))
+        watch_tell(c, place);
     table_set(place, e);
     c->entry_bytes += entry_size(e) - entry_size(old);
     expiry_replace(&c->expiry, old, e);
@@ -262,6 +269,8 @@ ASIDE static void map_apply(struct content *c, const struct staged *st, uint64_t
 {
     struct entry *e = st->entry;
     size_t before = entry_size(e);
+    if (unlikely(c->watch != NULL))
+        watch_tell(c, table_place(&c->table, entry_cache(e), entry_key(e), st->hash));
     fields_apply(entry_map(e));
     e->version = version;
     c->entry_bytes += entry_size(e) - before;

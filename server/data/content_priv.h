@@ -47,6 +47,7 @@ struct content {
     struct staged *staged;
     struct staged staged_one; /* place for the usual case */
     uint32_t staged_len;
+    struct content_watch *watch; /* NULL: nobody */
     bool complete;
     bool stored;  /* there is a checkpoint */
     bool copying; /* a copy of another replica's is coming in */

@@ -75,6 +75,11 @@ static uint32_t bits_reversed(uint32_t v)
     return __builtin_bswap32(v);
 }
 
+uint32_t linear_order(uint32_t hash)
+{
+    return bits_reversed(hash);
+}
+
 static unsigned bucket_depth(uint32_t buckets, uint32_t a)
 {
     unsigned level = bucket_level(buckets);

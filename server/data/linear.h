@@ -82,5 +82,7 @@ static inline uint32_t bucket_source(uint32_t b)
 /* The bucket that a scan visits at `cursor`; *ret_next: where it goes on, 0: done. Any number is a
  * safe cursor. There is at least one bucket. */
 uint32_t linear_scan(uint32_t buckets, uint64_t cursor, uint64_t *ret_next);
+/* Where a hash stands in that order: it is behind a cursor that is greater. */
+uint32_t linear_order(uint32_t hash);
 
 #endif

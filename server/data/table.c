@@ -273,6 +273,55 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each,
     return next;
 }
 
+static uint32_t slot_order(const struct table *t, const struct table_bucket *b, unsigned slot)
+{
+    const struct entry *e = slot_get(b, slot);
+    uint64_t hash = table_hash(t, entry_cache(e), entry_key(e));
+    return linear_order(hash_half(hash, b->tags[slot] & SECOND));
+}
+
+uint32_t table_order(const struct table *t, struct table_place at)
+{
+    return slot_order(t, at.bucket, at.slot);
+}
+
+/* What comes next is read ahead. */
+static void chain_prefetch(const struct table_bucket *b)
+{
+    for (unsigned i = 0; i < bucket_slots(b); i++)
+        prefetch(slot_get(b, i));
+}
+
+/* Of a bucket that was merged, a part may have been visited before. */
+static void chain_rest_visit(const struct table *t, const struct table_bucket *b, uint64_t cursor,
+                             table_each_fn *each, void *ctx)
+{
+    for (;; b = bucket_next(b)) {
+        for (unsigned i = 0; i < bucket_slots(b); i++)
+            if (slot_get(b, i) && slot_order(t, b, i) >= cursor)
+                each(ctx, slot_get(b, i));
+        if (!bucket_chained(b))
+            return;
+    }
+}
+
+uint64_t table_scan_once(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx)
+{
+    if (!t->linear.buckets)
+        return 0;
+    uint64_t next, after, start;
+    uint32_t a = linear_scan(t->linear.buckets, cursor, &next);
+    uint32_t b = linear_scan(t->linear.buckets, next, &after);
+    start = linear_order(a);
+    chain_prefetch(bucket_at(t, b));
+    prefetch(bucket_at(t, linear_scan(t->linear.buckets, after, &after)));
+    if (likely(start == cursor))
+        chain_visit(bucket_at(t, a), each, ctx);
+    else
+        chain_rest_visit(t, bucket_at(t, a), cursor, each, ctx);
+    return next;
+}
+
 /* --- the invariant ---------------------------------------------------------------------------- */
 
 /* The entries of bucket `a` stand where they belong; adds what is displaced from each first

@@ -62,6 +62,12 @@ typedef void table_each_fn(void *ctx, struct entry *e);
  * grows or shrinks between calls; exactly once when it does not change. Any number is a safe
  * cursor. `each` must not change the table. */
 uint64_t table_scan(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx);
+/* The same, but what is in the table during the whole scan is visited exactly once, and nothing
+ * that stands before the cursor: see table_order(). */
+uint64_t table_scan_once(const struct table *t, uint64_t cursor, table_each_fn *each, void *ctx);
+/* Where an entry stands in the order of scans, as long as it is there: one that is replaced in its
+ * place stays. It was visited when the cursor is greater. */
+uint32_t table_order(const struct table *t, struct table_place at);
 
 void table_check(const struct table *t);
 

@@ -278,6 +278,8 @@ void shard_cold_scanned(struct shard *s, uint64_t token, enum grid_err err,
         copy_answer(s, asker, &page);
     else if (kind == COLD_DIGEST)
         digest_answer(s, asker, &page);
+    else if (kind == COLD_SNAPSHOT)
+        snapshot_answer(asker, &page);
     else
         (kind == COLD_WARM ? warm_answer : sweep_answer)(s, p, &page, now);
 }

@@ -48,7 +48,8 @@ bool memory_warm_room(const struct shard *s, const struct partition *p)
 
 static bool may_evict(const struct partition *p)
 {
-    return p->context && !p->damaged && !p->unfolded && context_evicts(p->context->info);
+    return p->context && !p->damaged && !p->unfolded && !content_watched(p->content) &&
+           context_evicts(p->context->info);
 }
 
 /* Of a memory context that other nodes hold, too: what leaves is removed by a record, so that all

@@ -98,7 +98,15 @@ void waiting_few(struct shard *s, struct partition *p);
 
 /* --- cold.c: questions to the cold store ------------------------------------------------------ */
 
-enum cold_kind { COLD_KEY, COLD_SCAN, COLD_WARM, COLD_SWEEP, COLD_COPY, COLD_DIGEST };
+enum cold_kind {
+    COLD_KEY,
+    COLD_SCAN,
+    COLD_WARM,
+    COLD_SWEEP,
+    COLD_COPY,
+    COLD_DIGEST,
+    COLD_SNAPSHOT
+};
 
 struct cold {
     struct list link;    /* in its bucket (keys) */
@@ -142,6 +150,8 @@ void cold_release(struct shard *s);
 void cold_ask_again(struct shard *s, const struct partition *p);
 void cold_ask_key(struct shard *s, struct partition *p, uint32_t cache, struct slice key,
                   uint64_t hash, struct parked *parked, uint32_t at);
+struct snapshot;
+void snapshot_answer(struct snapshot *n, const struct cold_page *page);
 /* `asker`: the parked op of a COLD_SCAN, the copy of a COLD_COPY. */
 void cold_ask_range(struct shard *s, struct partition *p, const struct cold_range *range,
                     void *asker);

@@ -56,7 +56,7 @@ void sweep_start(struct shard *s, struct partition *p, msec_t now)
         w->earliest = 0;
         content_set_cold_deadline(p->content, 0); /* evictions from now on lower it */
     }
-    if (w->partition)
+    if (w->partition && !content_watched(w->partition->content))
         sweep_ask(s);
 }
 
@@ -93,6 +93,8 @@ void sweep_answer(struct shard *s, struct partition *p, const struct cold_page *
         w->partition = NULL;
         return;
     }
+    if (content_watched(p->content)) /* who watches hears of what is in memory only */
+        return;
     for (size_t i = 0; i < page->len; i++) {
         if (!sweep_entry(s, p, page->caches[i], &page->entries[i], now)) {
             w->next_at = now + RETRY_MS;
