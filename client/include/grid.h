@@ -74,7 +74,9 @@ enum grid_err {
     GRID_EFEW_COPIES = 36, /* not done: fewer copies in sync than min_in_sync */
     GRID_EENTERING = 37,   /* retryable: the node has not entered the grid yet */
     GRID_ETASK = 38,       /* the task failed, and changed nothing */
-    GRID_ENO_TASK = 39     /* no such module, or it has no such task */
+    GRID_ENO_TASK = 39,    /* no such module, or it has no such task */
+    GRID_ESERVICE = 48,    /* what the service answered is an error: see grid_error() */
+    GRID_ENO_SERVICE = 49  /* not deployed, or no code for it is where it should live */
 };
 
 struct grid;       /* one client */
@@ -229,6 +231,19 @@ GRID_API GRID_MUST_USE enum grid_err grid_task_run(struct grid_cache *c, const c
                                                    struct grid_bytes affinity,
                                                    struct grid_bytes argument,
                                                    struct grid_value *ret_result);
+
+/* --- services --------------------------------------------------------------------------------- */
+
+/* Call a method of a service that is deployed, "module.service", wherever it lives now. `key`: of
+ * mode key, whose instance; of mode copies equal keys go to the same one, no key to any; else
+ * {NULL, 0}. The result is as that of grid_task_run(); NULL is fine.
+ * A call is done once at most: GRID_EIN_DOUBT when its node was lost before it answered. With
+ * `again`, which says that twice is fine, it is asked again then.
+ * GRID_ESERVICE: it answered an error, see grid_error(). GRID_EBUSY: too many wait for it. */
+GRID_API GRID_MUST_USE enum grid_err grid_service_call(struct grid *g, const char *name,
+                                                       struct grid_bytes key, const char *method,
+                                                       struct grid_bytes argument, bool again,
+                                                       struct grid_value *ret_result);
 
 /* --- many keys -------------------------------------------------------------------------------- */
 
@@ -431,6 +446,39 @@ struct grid_module_info {
     size_t functions_len;
     struct grid_bytes source; /* of one that was asked for by its name; else empty */
 };
+enum grid_service_mode {                     /* where the instances of a service live */
+                         GRID_SINGLETON = 0, /* one in the grid, where a partition is led */
+                         GRID_PER_NODE = 1,  /* one on each node */
+                         GRID_PER_KEY = 2,   /* one for each key that is called, with its primary */
+                         GRID_COPIES = 3     /* so many, each where a partition is led */
+};
+struct grid_service { /* to be deployed. Zero-initialise, then set what you need */
+    const char *name; /* module.service */
+    enum grid_service_mode mode;
+    const char *context;   /* whose partitions it lives with; NULL: default */
+    uint32_t copies;       /* GRID_COPIES: 1..32 */
+    const char *labels;    /* GRID_PER_NODE: only where this is, "LABEL=VALUE" */
+    struct grid_bytes arg; /* for its code, up to 4096 bytes */
+    bool native;           /* programs around nodes have the code, no module does */
+};
+struct grid_instance_info {
+    uint32_t number, partition; /* which of the copies; where it is bound to */
+    struct grid_bytes key;      /* GRID_PER_KEY */
+    char node[GRID_NAME_BYTES]; /* "": nobody has it */
+    char state[16];             /* running, starting, waiting, stopping, no code, nowhere */
+    uint64_t token;             /* fencing token: grows whenever another has it; 0: none */
+    uint64_t since_ms;          /* unix ms: it came to this state */
+    uint64_t calls, failures;   /* answered since it began, and with an error */
+    struct grid_bytes error;    /* the last one, a text of several lines */
+};
+struct grid_service_info {
+    char name[GRID_NAME_BYTES], mode[16], context[GRID_NAME_BYTES], labels[GRID_NAME_BYTES];
+    uint32_t copies;
+    uint64_t version;
+    struct grid_bytes arg;
+    struct grid_instance_info *instances;
+    size_t instances_len;
+};
 struct grid_location {
     uint32_t partition, slot, shard;
     uint64_t epoch;
@@ -491,6 +539,14 @@ GRID_API GRID_MUST_USE enum grid_err grid_module_list(struct grid *g, const char
                                                       struct grid_module_info **ret_list,
                                                       size_t *ret_len);
 GRID_API GRID_MUST_USE enum grid_err grid_module_remove(struct grid *g, const char *name);
+/* Deploy a service, in the place of one of its name: GRID_ENO_SERVICE: no module has its code. */
+GRID_API GRID_MUST_USE enum grid_err grid_service_deploy(struct grid *g,
+                                                         const struct grid_service *want);
+/* name NULL: all. With their instances, as the nodes tell that can be reached. */
+GRID_API GRID_MUST_USE enum grid_err grid_service_list(struct grid *g, const char *name,
+                                                       struct grid_service_info **ret_list,
+                                                       size_t *ret_len);
+GRID_API GRID_MUST_USE enum grid_err grid_service_stop(struct grid *g, const char *name);
 /* Give up what is damaged in the context's partitions and go on with what is readable. Loses data:
  * say so to a person first. *ret_partitions (NULL is fine): how many go on. */
 GRID_API GRID_MUST_USE enum grid_err grid_partition_recover(struct grid *g, const char *context,

@@ -125,6 +125,11 @@ static enum grid_err apply_found(struct apply *a)
 
 /* --- catalog ---------------------------------------------------------------------------------- */
 
+static uint32_t leads(const void *ctx, uint32_t context, uint32_t partition)
+{
+    return grid_state_primary(ctx, context, partition).node;
+}
+
 static enum grid_err catalog_change(struct apply *a, struct catalog *next)
 {
     const struct grid_command *c = a->c;
@@ -144,6 +149,11 @@ static enum grid_err catalog_change(struct apply *a, struct catalog *next)
         return catalog_module_deploy(next, c->u.module.info, c->u.module.replace, why);
     case GRID_MODULE_REMOVE:
         return catalog_module_remove(next, c->u.name, why);
+    case GRID_SERVICE_DEPLOY:
+        return catalog_service_deploy(next, c->u.service.info, c->u.service.native, leads, a->s,
+                                      why);
+    case GRID_SERVICE_STOP:
+        return catalog_service_stop(next, c->u.name, why);
     default:
         return catalog_setting_set(next, c->u.setting.name, c->u.setting.value, why);
     }
@@ -312,6 +322,8 @@ static enum grid_err dispatch(struct apply *a)
     case GRID_SETTING_SET:
     case GRID_MODULE_DEPLOY:
     case GRID_MODULE_REMOVE:
+    case GRID_SERVICE_DEPLOY:
+    case GRID_SERVICE_STOP:
         return apply_catalog(a);
     case GRID_FOUND:
         break;

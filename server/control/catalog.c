@@ -47,6 +47,8 @@ struct catalog *catalog_copy(const struct catalog *c)
                              .context_next = c->context_next,
                              .modules_len = c->modules_len,
                              .modules_revision = c->modules_revision,
+                             .services_len = c->services_len,
+                             .services_revision = c->services_revision,
                              .refs = 1};
     copy->settings = xcalloc(SETTINGS_LEN, sizeof *copy->settings);
     memcpy(copy->settings, c->settings, SETTINGS_LEN * sizeof *copy->settings);
@@ -61,6 +63,9 @@ struct catalog *catalog_copy(const struct catalog *c)
     copy->modules = xcalloc(c->modules_len, sizeof *copy->modules);
     for (size_t i = 0; i < c->modules_len; i++)
         copy->modules[i] = module_ref(c->modules[i]);
+    copy->services = xcalloc(c->services_len, sizeof *copy->services);
+    for (size_t i = 0; i < c->services_len; i++)
+        copy->services[i] = service_ref(c->services[i]);
     return copy;
 }
 
@@ -78,6 +83,9 @@ void catalog_unref(struct catalog *c)
         free(c->contexts[i].caches);
     for (size_t i = 0; i < c->modules_len; i++)
         module_unref(c->modules[i]);
+    for (size_t i = 0; i < c->services_len; i++)
+        service_unref(c->services[i]);
+    free(c->services);
     free(c->modules);
     free(c->contexts);
     free(c->settings);
@@ -194,6 +202,28 @@ const struct module_function *catalog_task(const struct catalog *c, struct slice
     return catalog_code(c, MODULE_TASK, name, ret_module);
 }
 
+const struct service *catalog_service(const struct catalog *c, struct slice name)
+{
+    for (size_t i = 0; i < c->services_len; i++)
+        if (slice_eq(slice_str(c->services[i]->info.name), name))
+            return c->services[i];
+    return NULL;
+}
+
+static void services_check(const struct catalog *c)
+{
+    CHECK(c->services_len <= SERVICES_MAX);
+    for (size_t i = 0; i < c->services_len; i++) {
+        const struct service_info *s = &c->services[i]->info;
+        const struct context_info *context = catalog_context(c, s->context);
+        CHECK(!service_fault(s) && context);
+        CHECK(s->version >= 1 && s->version <= c->services_revision);
+        CHECK(i == 0 || strcmp(c->services[i - 1]->info.name, s->name) < 0);
+        for (uint32_t k = 0; k < service_bound(s); k++)
+            CHECK(s->partitions[k] < context->partitions);
+    }
+}
+
 static void modules_check(const struct catalog *c)
 {
     size_t bytes = 0;
@@ -228,4 +258,5 @@ void catalog_check(const struct catalog *c)
         }
     }
     modules_check(c);
+    services_check(c);
 }

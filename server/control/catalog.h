@@ -1,10 +1,11 @@
-/* catalog.h - contexts, caches, settings and modules: the part of the control state that shards and
- * sessions need.
+/* catalog.h - contexts, caches, settings, modules and services: the part of the control state that
+ * shards and sessions need.
  * A catalog is immutable once published and reference-counted (atomically), so that each thread
  * reads its own pointer without locks. A change makes a new catalog with revision + 1. Ids are
  * never used again.
  * Invariant (catalog_check): ids and names are unique; each cache's context exists; of all modules
- * one at most has a function (not a task) of a name; revision only grows. */
+ * one at most has a function of Redis clients of a name; each service's context exists; revision
+ * only grows. */
 #ifndef GRIDD_CONTROL_CATALOG_H
 #define GRIDD_CONTROL_CATALOG_H
 
@@ -12,6 +13,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "control/module.h"
+#include "control/service.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,6 +69,9 @@ struct catalog {
     struct module **modules; /* sorted by name */
     size_t modules_len;
     uint64_t modules_revision; /* +1 by each change of them; no version is above it */
+    struct service **services; /* sorted by name */
+    size_t services_len;
+    uint64_t services_revision; /* likewise */
     /* private: reference count */
     unsigned refs;
 };
@@ -119,6 +124,8 @@ const struct module_function *catalog_code(const struct catalog *c, enum module_
                                            struct slice name, const struct module **ret_module);
 const struct module_function *catalog_task(const struct catalog *c, struct slice name,
                                            const struct module **ret_module);
+/* `name` is MODULE.SERVICE. */
+const struct service *catalog_service(const struct catalog *c, struct slice name);
 
 /* Changes, on an unpublished copy only; the caller adds to the revision when it publishes. On an
  * error nothing is changed and `why` (size WHY_BYTES) says what was wrong, for the user.
@@ -146,6 +153,19 @@ enum grid_err catalog_module_deploy(struct catalog *c, const struct module_info 
 MUST_USE
 enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *why);
 
+/* Who leads a partition of a context: number of a node, 0: nobody. */
+typedef uint32_t catalog_leads_fn(const void *ctx, uint32_t context, uint32_t partition);
+/* `want` gets its version, and the partitions of its instances: those it has already, as long as it
+ * is of the same context, and new ones on as many nodes as there are (`leads`; NULL: there is one).
+ * Its code is that of a module; with `native`, a program around a node may have it.
+ * GRID_ENO_SERVICE: nobody has. */
+MUST_USE
+enum grid_err catalog_service_deploy(struct catalog *c, const struct service_info *want,
+                                     bool native, catalog_leads_fn *leads, const void *ctx,
+                                     char *why);
+MUST_USE
+enum grid_err catalog_service_stop(struct catalog *c, struct slice name, char *why);
+
 /* Add one read from disk or a peer, ids as given (used when decoding a snapshot). GRID_ECORRUPT
  * when it breaks the invariant. */
 MUST_USE
@@ -153,6 +173,9 @@ enum grid_err catalog_restore_context(struct catalog *c, const struct context_in
 /* By name; modules_revision is set before. */
 MUST_USE
 enum grid_err catalog_restore_module(struct catalog *c, const struct module_info *info);
+/* By name, behind all contexts; services_revision is set before. */
+MUST_USE
+enum grid_err catalog_restore_service(struct catalog *c, const struct service_info *info);
 /* An empty catalog to restore into: no contexts, settings at their defaults. */
 struct catalog *catalog_new_empty(void);
 

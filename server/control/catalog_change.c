@@ -139,6 +139,10 @@ enum grid_err catalog_context_drop(struct catalog *c, struct slice name, char *w
                       (const char *)name.data);
     if (strcmp(info->name, "default") == 0)
         return refuse(why, GRID_EUNSUPPORTED, "the context default always exists");
+    for (size_t i = 0; i < c->services_len; i++)
+        if (c->services[i]->info.context == info->id)
+            return refuse(why, GRID_ECONDITION, "the service %s is deployed there: stop it first",
+                          c->services[i]->info.name);
     free(info->caches);
     size_t after = (size_t)(c->contexts + c->contexts_len - (info + 1));
     memmove(info, info + 1, after * sizeof *info);

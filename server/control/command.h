@@ -32,6 +32,8 @@ enum grid_command_kind {
     GRID_MODULE_DEPLOY = 16,
     GRID_MODULE_REMOVE = 17,
     GRID_LEVELS = 18,
+    GRID_SERVICE_DEPLOY = 19,
+    GRID_SERVICE_STOP = 20,
 };
 
 /* Changes of one partition, by compare-and-set on its epoch. GRID_ESTALE: the epoch is another;
@@ -140,7 +142,8 @@ struct grid_command {
          * nodes that are up and selected; GRID_ECONDITION when there is none. Where its copies are
          * is what placement says: were that ever to say something else, it needs another kind. */
         const struct context_info *context; /* _CREATE, _ALTER */
-        struct slice name;                  /* _DROP: of the context; MODULE_REMOVE: empty, all */
+        /* _DROP: of the context; MODULE_REMOVE: empty, all; SERVICE_STOP */
+        struct slice name;
         struct {
             struct slice path;
             msec_t ttl_ms;
@@ -153,6 +156,10 @@ struct grid_command {
             const struct module_info *info;
             bool replace;
         } module;
+        struct {
+            const struct service_info *info; /* its version and partitions do not matter */
+            bool native;
+        } service;
         /* The grid's level becomes the lowest of these, if it is higher than today's. They are all
          * nodes, by number, in their last lives: GRID_ESTALE when others came meanwhile. */
         struct {

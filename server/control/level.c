@@ -46,6 +46,9 @@ uint32_t grid_command_level(const struct grid_command *c)
         return module_works(c->u.module.info) ? GRID_LEVEL_WORK : GRID_LEVEL_MODULES;
     case GRID_MODULE_REMOVE:
         return GRID_LEVEL_MODULES;
+    case GRID_SERVICE_DEPLOY:
+    case GRID_SERVICE_STOP:
+        return GRID_LEVEL_WORK;
     }
     return GRID_LEVEL_FIRST;
 }

@@ -146,6 +146,7 @@ static void fill_catalog_change(struct arena *a, Control__Command *m, const stru
         break;
     case GRID_CONTEXT_DROP:
     case GRID_MODULE_REMOVE:
+    case GRID_SERVICE_STOP:
         m->name = text_of(a, c->u.name);
         break;
     case GRID_CACHE_CREATE:
@@ -157,6 +158,11 @@ static void fill_catalog_change(struct arena *a, Control__Command *m, const stru
         m->module = wire_take(a, 1, sizeof *m->module);
         wire_fill_module(a, m->module, c->u.module.info);
         m->flag = c->u.module.replace;
+        break;
+    case GRID_SERVICE_DEPLOY:
+        m->service = wire_take(a, 1, sizeof *m->service);
+        wire_fill_service(a, m->service, c->u.service.info);
+        m->flag = c->u.service.native;
         break;
     default:
         m->name = text_of(a, c->u.setting.name);
@@ -329,6 +335,17 @@ static enum grid_err take_module(struct arena *a, const Control__Command *m, str
     return GRID_OK;
 }
 
+static enum grid_err take_service(struct arena *a, const Control__Command *m,
+                                  struct grid_command *c)
+{
+    struct service_info *info = arena_calloc(a, 1, sizeof *info);
+    if (!info || !m->service || !wire_take_service(m->service, info))
+        return GRID_ECORRUPT;
+    c->u.service.info = info;
+    c->u.service.native = m->flag;
+    return GRID_OK;
+}
+
 static enum grid_err take_name(const Control__Command *m, struct slice *ret_name)
 {
     if (!wire_text_ok(m->name))
@@ -346,9 +363,12 @@ static enum grid_err take_catalog_change(struct arena *a, const Control__Command
         return take_context(a, m, c);
     case GRID_CONTEXT_DROP:
     case GRID_MODULE_REMOVE:
+    case GRID_SERVICE_STOP:
         return take_name(m, &c->u.name);
     case GRID_MODULE_DEPLOY:
         return take_module(a, m, c);
+    case GRID_SERVICE_DEPLOY:
+        return take_service(a, m, c);
     case GRID_CACHE_CREATE:
     case GRID_CACHE_DROP:
         c->u.cache.ttl_ms = m->ttl_ms;

@@ -90,6 +90,37 @@ static void fill_modules(struct arena *a, Control__Catalog *m, const struct cata
     }
 }
 
+void wire_fill_service(struct arena *a, Control__Service *to, const struct service_info *from)
+{
+    control__service__init(to);
+    to->name = wire_text(from->name);
+    to->mode = (uint32_t)from->mode;
+    to->context = from->context;
+    to->copies = from->copies;
+    to->labels = wire_text(from->labels);
+    to->version = from->version;
+    to->n_partitions = service_bound(from);
+    to->partitions = wire_take(a, to->n_partitions, sizeof *to->partitions);
+    for (size_t i = 0; i < to->n_partitions; i++)
+        to->partitions[i] = from->partitions[i];
+    to->arg.len = from->arg.len;
+    to->arg.data = wire_take(a, from->arg.len, 1);
+    if (from->arg.len)
+        memcpy(to->arg.data, from->arg.data, from->arg.len);
+}
+
+static void fill_services(struct arena *a, Control__Catalog *m, const struct catalog *c)
+{
+    Control__Service *services = wire_take(a, c->services_len, sizeof *services);
+    m->services = wire_take(a, c->services_len, sizeof *m->services);
+    m->n_services = c->services_len;
+    m->services_revision = c->services_revision;
+    for (size_t i = 0; i < c->services_len; i++) {
+        wire_fill_service(a, &services[i], &c->services[i]->info);
+        m->services[i] = &services[i];
+    }
+}
+
 Control__Catalog *wire_fill_catalog(struct arena *a, const struct catalog *c)
 {
     size_t caches_len = caches_total(c);
@@ -120,6 +151,7 @@ Control__Catalog *wire_fill_catalog(struct arena *a, const struct catalog *c)
     m->settings = setting_list;
     m->n_settings = SETTINGS_LEN;
     fill_modules(a, m, c);
+    fill_services(a, m, c);
     return m;
 }
 
@@ -206,6 +238,39 @@ static enum grid_err restore_modules(struct catalog *c, const Control__Catalog *
     return GRID_OK;
 }
 
+bool wire_take_service(const Control__Service *m, struct service_info *ret_info)
+{
+    struct service_info info = {.mode = (enum service_mode)m->mode,
+                                .context = m->context,
+                                .copies = m->copies,
+                                .version = m->version,
+                                .arg = wire_bytes(m->arg)};
+    if (m->mode >= SERVICE_MODES_LEN || m->n_partitions > SERVICE_COPIES_MAX ||
+        !wire_text_copy(info.name, sizeof info.name, m->name) ||
+        !wire_text_copy(info.labels, sizeof info.labels, m->labels))
+        return false;
+    for (size_t i = 0; i < m->n_partitions; i++) {
+        info.partitions[i] = (uint16_t)m->partitions[i];
+        if (m->partitions[i] >= PARTITIONS_MAX)
+            return false;
+    }
+    *ret_info = info;
+    return true;
+}
+
+static enum grid_err restore_services(struct catalog *c, const Control__Catalog *m)
+{
+    c->services_revision = m->services_revision;
+    for (size_t i = 0; i < m->n_services; i++) {
+        struct service_info info;
+        if (!wire_take_service(m->services[i], &info) ||
+            m->services[i]->n_partitions != service_bound(&info) ||
+            catalog_restore_service(c, &info))
+            return GRID_ECORRUPT;
+    }
+    return GRID_OK;
+}
+
 static enum grid_err restore_setting(struct catalog *c, const Control__Setting *m)
 {
     char why[WHY_BYTES];
@@ -231,7 +296,8 @@ static enum grid_err restore(struct catalog *c, const Control__Catalog *m, struc
     }
     c->revision = m->revision;
     c->context_next = m->context_next;
-    return restore_modules(c, m, a);
+    enum grid_err err = restore_modules(c, m, a);
+    return err ? err : restore_services(c, m);
 }
 
 enum grid_err wire_take_catalog(const Control__Catalog *m, struct arena *a,

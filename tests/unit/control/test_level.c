@@ -130,6 +130,8 @@ START_TEST(what_older_nodes_cannot_read_needs_a_level)
         {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &tasks}, GRID_LEVEL_MODULES},
         {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &jobs}, GRID_LEVEL_WORK},
         {{.kind = GRID_MODULE_REMOVE}, GRID_LEVEL_MODULES},
+        {{.kind = GRID_SERVICE_DEPLOY}, GRID_LEVEL_WORK},
+        {{.kind = GRID_SERVICE_STOP}, GRID_LEVEL_WORK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         ck_assert_uint_eq(grid_command_level(&rows[i].c), rows[i].level);

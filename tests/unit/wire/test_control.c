@@ -34,6 +34,12 @@ static const struct module_info one_module = {.name = "lib",
                                               .functions = two_functions,
                                               .functions_len = 2};
 
+static const struct service_info three_copies = {.name = "lib.s",
+                                                 .mode = SERVICE_COPIES,
+                                                 .context = 1,
+                                                 .copies = 3,
+                                                 .arg = {(const uint8_t *)"{\0}", 3}};
+
 /* A state with some of everything in it. */
 static struct grid_state *example(void)
 {
@@ -48,6 +54,8 @@ static struct grid_state *example(void)
     ck_assert_int_eq(apply(s, &note), GRID_EEXISTS);
     struct grid_command deploy = {.kind = GRID_MODULE_DEPLOY, .u.module = {&one_module, false}};
     ck_assert_int_eq(apply(s, &deploy), GRID_OK);
+    struct grid_command service = {.kind = GRID_SERVICE_DEPLOY, .u.service = {&three_copies, true}};
+    ck_assert_int_eq(apply(s, &service), GRID_OK);
     gone(s, both, 2);
     enter(s, 1, 2);
     removed(s, 4, true);
@@ -204,6 +212,8 @@ static size_t examples(struct grid_command *c, struct node_info *info, struct co
         {.kind = GRID_MODULE_REMOVE, .u.name = slice_str("lib")},
         {.kind = GRID_MODULE_REMOVE},
         {.kind = GRID_LEVELS, .u.levels = {two_levels, 2}},
+        {.kind = GRID_SERVICE_DEPLOY, .u.service = {&three_copies, true}},
+        {.kind = GRID_SERVICE_STOP, .u.name = slice_str("lib.s")},
     };
     memcpy(c, list, sizeof list);
     return sizeof list / sizeof *list;
