@@ -2,7 +2,7 @@
 #include "commands.h"
 #include "text.h"
 
-static void result_print(struct ctl *c, const struct grid_value *result)
+void cmd_result_print(struct ctl *c, const struct grid_value *result)
 {
     static const struct out_column columns[] = {{"result", OUT_RAW, false}};
     const char *bytes = result->data;
@@ -30,7 +30,7 @@ static int run(struct ctl *c, const struct args *a, struct grid_bytes argument)
     enum grid_err err = grid_task_run(cache, task, key, affinity, argument, &result);
     if (err)
         return ctl_fail(c, err, task);
-    result_print(c, &result);
+    cmd_result_print(c, &result);
     grid_value_release(&result);
     return EXIT_DONE;
 }

@@ -10,6 +10,10 @@ typedef int command_fn(struct ctl *c, const struct args *a);
 command_fn cmd_put, cmd_get, cmd_del, cmd_incr, cmd_expire, cmd_scan, cmd_count, cmd_locate;
 /* cmd_task.c */
 command_fn cmd_run;
+void cmd_result_print(struct ctl *c, const struct grid_value *result);
+/* cmd_service.c */
+command_fn cmd_service_deploy, cmd_service_list, cmd_service_show, cmd_service_stop;
+command_fn cmd_service_call;
 /* cmd_load.c */
 command_fn cmd_load, cmd_dump;
 /* cmd_admin.c */

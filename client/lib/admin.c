@@ -1,16 +1,13 @@
 /* admin.c - what gridctl speaks: one Admin message out, one AdminReply back, unpacked by protobuf-c
  * in an arena and copied into one allocation of the caller's. Changes are not exactly-once (R13 is
  * for data): when an answer was lost and the repetition says "exists already", that is in doubt. */
+#include "admin_priv.h"
 #include "arena.h"
-#include "grid_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* --- asking ----------------------------------------------------------------------------------- */
-
-/* Turns a reply into something of the caller's. */
-typedef enum grid_err convert_fn(const Grid__AdminReply *reply, void *to);
 
 struct ask {
     convert_fn *convert; /* NULL: only the outcome matters */
@@ -33,7 +30,7 @@ static enum grid_err take_reply(struct wait *w, const struct wire_response *a)
     return err;
 }
 
-static enum grid_err admin(struct grid *g, const Grid__Admin *m, convert_fn *convert, void *to)
+enum grid_err gc_admin(struct grid *g, const Grid__Admin *m, convert_fn *convert, void *to)
 {
     struct ask ask = {convert, to};
     struct wait w = {.take = take_reply, .to = &ask};
@@ -50,44 +47,7 @@ static enum grid_err admin(struct grid *g, const Grid__Admin *m, convert_fn *con
     return gc_wait(g, r, &w);
 }
 
-static Grid__Admin message(Grid__AdminOp op)
-{
-    Grid__Admin m;
-    grid__admin__init(&m);
-    m.op = op;
-    return m;
-}
-
-/* protobuf-c's strings are not const, though it only reads them. */
-static char *text_of(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {text ? text : ""};
-    return u.out;
-}
-
 /* --- copying into one allocation -------------------------------------------------------------- */
-
-#define SET_TEXT(to, from) snprintf((to), sizeof(to), "%s", (from))
-
-/* Where the next thing of the allocation goes; the sizes were counted before. */
-struct heap {
-    char *at;
-};
-
-static void *heap_take(struct heap *h, size_t bytes)
-{
-    void *p = h->at;
-    h->at += (bytes + 7) / 8 * 8;
-    return p;
-}
-
-static size_t rounded(size_t bytes)
-{
-    return (bytes + 7) / 8 * 8;
-}
 
 static size_t texts_bytes(char *const *texts, size_t n)
 {
@@ -112,11 +72,6 @@ static void *list_new(size_t n, size_t bytes)
 {
     return calloc(n ? n : 1, bytes);
 }
-
-struct out_list {
-    void *list; /* a pointer to the caller's list pointer, by its type */
-    size_t *len;
-};
 
 /* --- status ----------------------------------------------------------------------------------- */
 
@@ -213,7 +168,7 @@ static enum grid_err convert_status(const Grid__AdminReply *reply, void *to)
 enum grid_err grid_get_status(struct grid *g, struct grid_status **ret_status)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__STATUS);
-    return admin(g, &m, convert_status, ret_status);
+    return gc_admin(g, &m, convert_status, ret_status);
 }
 
 /* --- contexts --------------------------------------------------------------------------------- */
@@ -266,7 +221,7 @@ enum grid_err grid_context_create(struct grid *g, const struct grid_context_info
     Grid__Admin m = message(GRID__ADMIN_OP__CONTEXT_CREATE);
     Grid__ContextInfo c = context_message(want);
     m.context = &c;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_context_alter(struct grid *g, const struct grid_context_info *want,
@@ -283,7 +238,7 @@ enum grid_err grid_context_alter(struct grid *g, const struct grid_context_info 
             wanted[m.n_fields++] = text_of(names[i]);
     m.fields = wanted;
     m.context = &c;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_context_drop(struct grid *g, const char *name)
@@ -293,7 +248,7 @@ enum grid_err grid_context_drop(struct grid *g, const char *name)
     grid__context_info__init(&c);
     c.name = text_of(name);
     m.context = &c;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_context_list(struct grid *g, const char *name,
@@ -305,7 +260,7 @@ enum grid_err grid_context_list(struct grid *g, const char *name,
     grid__context_info__init(&c);
     c.name = text_of(name);
     m.context = name ? &c : NULL;
-    return admin(g, &m, convert_contexts, &out);
+    return gc_admin(g, &m, convert_contexts, &out);
 }
 
 /* --- caches ----------------------------------------------------------------------------------- */
@@ -336,14 +291,14 @@ enum grid_err grid_cache_create(struct grid *g, const char *path, uint64_t ttl_m
     c.name = m.name = text_of(path);
     c.ttl_ms = ttl_ms;
     m.cache = &c;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_cache_drop(struct grid *g, const char *path)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__CACHE_DROP);
     m.name = text_of(path);
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_cache_list(struct grid *g, const char *context,
@@ -352,7 +307,7 @@ enum grid_err grid_cache_list(struct grid *g, const char *context,
     struct out_list out = {ret_list, ret_len};
     Grid__Admin m = message(GRID__ADMIN_OP__CACHE_LIST);
     m.name = text_of(context);
-    return admin(g, &m, convert_caches, &out);
+    return gc_admin(g, &m, convert_caches, &out);
 }
 
 /* --- modules ---------------------------------------------------------------------------------- */
@@ -420,7 +375,7 @@ enum grid_err grid_module_deploy(struct grid *g, const char *name, struct grid_b
     m.source.data = bytes.out;
     m.source.len = source.len;
     m.replace = true;
-    return admin(g, &m, convert_modules, &out);
+    return gc_admin(g, &m, convert_modules, &out);
 }
 
 enum grid_err grid_module_list(struct grid *g, const char *name, struct grid_module_info **ret_list,
@@ -429,14 +384,14 @@ enum grid_err grid_module_list(struct grid *g, const char *name, struct grid_mod
     struct out_list out = {ret_list, ret_len};
     Grid__Admin m = message(name ? GRID__ADMIN_OP__MODULE_SHOW : GRID__ADMIN_OP__MODULE_LIST);
     m.name = text_of(name);
-    return admin(g, &m, convert_modules, &out);
+    return gc_admin(g, &m, convert_modules, &out);
 }
 
 enum grid_err grid_module_remove(struct grid *g, const char *name)
 {
     Grid__Admin m = message(GRID__ADMIN_OP__MODULE_REMOVE);
     m.name = text_of(name);
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 /* --- settings --------------------------------------------------------------------------------- */
@@ -467,7 +422,7 @@ enum grid_err grid_setting_list(struct grid *g, struct grid_setting_info **ret_l
 {
     struct out_list out = {ret_list, ret_len};
     Grid__Admin m = message(GRID__ADMIN_OP__SETTINGS_LIST);
-    return admin(g, &m, convert_settings, &out);
+    return gc_admin(g, &m, convert_settings, &out);
 }
 
 enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value)
@@ -475,7 +430,7 @@ enum grid_err grid_setting_set(struct grid *g, const char *name, int64_t value)
     Grid__Admin m = message(GRID__ADMIN_OP__SETTINGS_SET);
     m.name = text_of(name);
     m.value = value;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 /* --- partitions ------------------------------------------------------------------------------- */
@@ -517,7 +472,7 @@ enum grid_err grid_partition_list(struct grid *g, const char *context,
     struct out_list out = {ret_list, ret_len};
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_LIST);
     m.name = text_of(context);
-    return admin(g, &m, convert_partitions, &out);
+    return gc_admin(g, &m, convert_partitions, &out);
 }
 
 static enum grid_err convert_went_on(const Grid__AdminReply *reply, void *to)
@@ -533,7 +488,7 @@ enum grid_err grid_partition_recover(struct grid *g, const char *context, uint64
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RECOVER);
     m.name = text_of(context);
     m.all_partitions = m.accept_loss = true;
-    return admin(g, &m, convert_went_on, ret_partitions);
+    return gc_admin(g, &m, convert_went_on, ret_partitions);
 }
 
 enum grid_err grid_partition_reset(struct grid *g, const char *context, uint64_t *ret_partitions)
@@ -541,7 +496,7 @@ enum grid_err grid_partition_reset(struct grid *g, const char *context, uint64_t
     Grid__Admin m = message(GRID__ADMIN_OP__PARTITION_RESET);
     m.name = text_of(context);
     m.all_partitions = true;
-    return admin(g, &m, convert_went_on, ret_partitions);
+    return gc_admin(g, &m, convert_went_on, ret_partitions);
 }
 
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,
@@ -554,7 +509,7 @@ enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_
     m.context = &c;
     m.name = text_of(node);
     m.partition = partition;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 /* --- copies compared -------------------------------------------------------------------------- */
@@ -602,7 +557,7 @@ enum grid_err grid_verify(struct grid *g, const char *context, uint32_t first, u
     m.name = text_of(context);
     m.partition = first;
     m.count = count;
-    return admin(g, &m, convert_verified, ret_verified);
+    return gc_admin(g, &m, convert_verified, ret_verified);
 }
 
 /* --- nodes ------------------------------------------------------------------------------------ */
@@ -611,7 +566,7 @@ enum grid_err grid_node_drain(struct grid *g, const char *node, bool on)
 {
     Grid__Admin m = message(on ? GRID__ADMIN_OP__NODE_DRAIN : GRID__ADMIN_OP__NODE_UNDRAIN);
     m.name = text_of(node);
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_node_remove(struct grid *g, const char *node, bool accept_loss)
@@ -619,14 +574,14 @@ enum grid_err grid_node_remove(struct grid *g, const char *node, bool accept_los
     Grid__Admin m = message(GRID__ADMIN_OP__NODE_REMOVE);
     m.name = text_of(node);
     m.accept_loss = accept_loss;
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 enum grid_err grid_rebalance(struct grid *g, bool on)
 {
     Grid__Admin m =
         message(on ? GRID__ADMIN_OP__REBALANCE_RESUME : GRID__ADMIN_OP__REBALANCE_PAUSE);
-    return admin(g, &m, NULL, NULL);
+    return gc_admin(g, &m, NULL, NULL);
 }
 
 /* --- where a key lies ------------------------------------------------------------------------- */

@@ -67,7 +67,7 @@ bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_by
     return true;
 }
 
-static enum grid_err take_value(struct wait *w, const struct wire_response *a)
+enum grid_err gc_take_value(struct wait *w, const struct wire_response *a)
 {
     struct grid_value v = {
         .version = a->version, .deadline_ms = a->deadline_ms, .type = (enum grid_type)a->type};
@@ -83,7 +83,7 @@ enum grid_err grid_get(struct grid_cache *c, struct grid_bytes key, struct grid_
                        struct grid_value *ret_value)
 {
     struct wire_key k = {.key = key, .affinity = affinity};
-    struct wait w = {.take = take_value, .to = ret_value};
+    struct wait w = {.take = gc_take_value, .to = ret_value};
     return gc_wait(c->grid, gc_key_request(c, GRID__OP__GET, &k), &w);
 }
 
@@ -151,7 +151,7 @@ enum grid_err grid_task_run(struct grid_cache *c, const char *name, struct grid_
 {
     struct wire_key k = {
         .key = key, .value = argument, .affinity = affinity, .name = {name, strlen(name)}};
-    struct wait w = {.take = take_value, .to = ret_result};
+    struct wait w = {.take = gc_take_value, .to = ret_result};
     return gc_wait(c->grid, gc_key_request(c, GRID__OP__RUN, &k), &w);
 }
 

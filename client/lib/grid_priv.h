@@ -102,7 +102,7 @@ struct request {
     uint32_t numbers;         /* how many it uses up */
     uint16_t slot;            /* where it goes; by key or partition */
     bool routed, local;       /* slot is set; it goes to `home`, whoever is primary */
-    bool counted;             /* in grid.on_their_way */
+    bool counted, once;       /* in grid.on_their_way; not sent again when it may have been done */
     bool is_async, is_write;  /* is_write: exactly once by R13 */
     bool changes;          /* done twice or not at all is not the same: in doubt when unanswered */
     bool on_wire, doubt;   /* encoded, not answered; an earlier sending got no answer */

@@ -220,12 +220,25 @@ static bool went_out(const struct request *r)
     return r->on_wire && r->link->sent_bytes >= r->stream_end;
 }
 
+/* It ends, for nobody knows whether it was done. */
+static void lose(struct request *r)
+{
+    r->refusal = GRID_EIN_DOUBT;
+    r->why = "the connection broke before it was answered";
+    list_remove(&r->queue);
+    list_push_back(&r->grid->refused, &r->queue);
+    gc_wake(r->grid);
+}
+
 void gc_requests_return(struct link *l)
 {
-    list_for_each (it, &l->sent) {
+    for (struct list *it = l->sent.next, *next; it != &l->sent; it = next) {
         struct request *r = list_entry(it, struct request, queue);
+        next = it->next;
         r->doubt = r->doubt || went_out(r);
         r->on_wire = false;
+        if (r->once && r->doubt)
+            lose(r);
     }
     list_splice_front(&l->queued, &l->sent);
 }
@@ -245,7 +258,7 @@ void gc_requests_recall(struct link *l)
         struct request *r = list_entry(it, struct request, queue);
         next = it->next;
         struct link *straight = gc_route_straight(l->grid, r);
-        if (!straight || straight == l || l->grid->now < r->first_sent + RECALL_MS)
+        if (r->once || !straight || straight == l || l->grid->now < r->first_sent + RECALL_MS)
             continue;
         if (straight->shunned)
             gc_link_retry(straight);

@@ -20,6 +20,8 @@ struct wait {
 };
 /* The value's bytes and media type are copied. False: no memory. */
 bool gc_value_take(struct grid_value *v, struct grid_bytes value, struct grid_bytes media);
+/* A `take`: the value to the struct grid_value at `to`, unless that is NULL. */
+enum grid_err gc_take_value(struct wait *w, const struct wire_response *a);
 /* `r` may be NULL: no memory. Keeps the error for grid_error(). */
 GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wait *w);
 /* Whether a blocking call may be made now; else the error is kept. */

@@ -48,6 +48,8 @@ uint8_t *gc_wire_put_item(uint8_t *at, const struct wire_key *k);
 
 /* Fields of Request besides those, by number in client.proto. */
 enum {
+    REQUEST_KEY = 4,
+    REQUEST_VALUE = 5,
     REQUEST_AFFINITY = 6,
     REQUEST_PARTITION = 15,
     REQUEST_LIMIT = 16,
@@ -57,6 +59,8 @@ enum {
     REQUEST_NAME = 20,
     REQUEST_ADMIN = 21,
     REQUEST_READ_LOCAL = 26,
+    REQUEST_METHOD = 40,
+    REQUEST_AGAIN = 41,
 };
 size_t gc_wire_number_len(unsigned field, uint64_t v);
 size_t gc_wire_bytes_len(unsigned field, size_t len);

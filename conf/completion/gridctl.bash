@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' run' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -32,6 +32,14 @@ _gridctl()
     ' context alter --when-full') COMPREPLY=($(compgen -W 'refuse evict' -- "$current")); return ;;
     ' cache create --ttl') COMPREPLY=(); return ;;
     ' module deploy --name') COMPREPLY=(); return ;;
+    ' service deploy --mode') COMPREPLY=($(compgen -W 'singleton node key copies' -- "$current")); return ;;
+    ' service deploy --copies') COMPREPLY=(); return ;;
+    ' service deploy --context') COMPREPLY=(); return ;;
+    ' service deploy --nodes') COMPREPLY=(); return ;;
+    ' service deploy --arg') COMPREPLY=(); return ;;
+    ' service call --key') COMPREPLY=(); return ;;
+    ' service call --arg') COMPREPLY=(); return ;;
+    ' service call --arg-file') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
     ' run --cache') COMPREPLY=(); return ;;
     ' run --key') COMPREPLY=(); return ;;
     ' run --affinity') COMPREPLY=(); return ;;
@@ -62,7 +70,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache module run put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache module service run put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -72,6 +80,9 @@ _gridctl()
     ' module') words=" deploy list show remove" ;;
     ' module deploy') options=" --name" ;;
     ' module show') options=" --source" ;;
+    ' service') words=" deploy list show stop call" ;;
+    ' service deploy') options=" --mode --copies --context --nodes --arg --native" ;;
+    ' service call') options=" --key --arg --arg-file --again" ;;
     ' run') options=" --cache --key --affinity --arg --arg-file" ;;
     ' put') options=" --affinity --ttl --if-absent --if-version" ;;
     ' get') options=" --affinity --version --local" ;;

@@ -25,6 +25,8 @@ void job_forget(struct job *j)
         free(j->shares[i].caches);
         free(j->shares[i].partitions);
         free(j->shares[i].digests);
+        free(j->shares[i].instances);
+        buf_release(&j->shares[i].texts);
     }
     free(j->shares);
     free(j->words);
@@ -297,6 +299,10 @@ static enum grid_err change(struct job *j, struct catalog *c, bool *ret_change)
         return catalog_module_deploy(c, &j->module, r->replace, why);
     case ADMIN_MODULE_REMOVE:
         return catalog_module_remove(c, slice_str(r->name), why);
+    case ADMIN_SERVICE_DEPLOY:
+        return service_deploy(j, c, why);
+    case ADMIN_SERVICE_STOP:
+        return catalog_service_stop(c, slice_str(r->name), why);
     case ADMIN_NODE_DRAIN:
     case ADMIN_NODE_UNDRAIN:
     case ADMIN_NODE_REMOVE:
@@ -349,9 +355,14 @@ void job_visits(struct job *j)
 
 /* --- on control, in a grid of several nodes --------------------------------------------------- */
 
-/* False: the request changes nothing. `info` holds what the command borrows. */
-static bool command_of(const struct job *j, struct context_info *info,
-                       struct grid_command *ret_command)
+/* What a command borrows. */
+struct borrowed {
+    struct context_info context;
+    struct service_info service;
+};
+
+/* False: the request changes nothing, or (err) asks for what is not there. */
+static bool command_of(struct job *j, struct borrowed *info, struct grid_command *ret_command)
 {
     const struct node *n = j->node;
     const struct admin_request *r = &j->request;
@@ -360,9 +371,9 @@ static bool command_of(const struct job *j, struct context_info *info,
     switch (r->op) {
     case ADMIN_CONTEXT_CREATE:
     case ADMIN_CONTEXT_ALTER:
-        *info = r->op == ADMIN_CONTEXT_ALTER ? context_altered(n->catalog, r) : r->context;
+        info->context = r->op == ADMIN_CONTEXT_ALTER ? context_altered(n->catalog, r) : r->context;
         c->kind = r->op == ADMIN_CONTEXT_ALTER ? GRID_CONTEXT_ALTER : GRID_CONTEXT_CREATE;
-        c->u.context = info;
+        c->u.context = &info->context;
         return true;
     case ADMIN_CONTEXT_DROP:
         c->kind = GRID_CONTEXT_DROP;
@@ -391,6 +402,16 @@ static bool command_of(const struct job *j, struct context_info *info,
         return true;
     case ADMIN_MODULE_REMOVE:
         c->kind = GRID_MODULE_REMOVE;
+        c->u.name = slice_str(r->name);
+        return true;
+    case ADMIN_SERVICE_DEPLOY:
+        j->err = service_info_of(j, n->catalog, &info->service, j->why);
+        c->kind = GRID_SERVICE_DEPLOY;
+        c->u.service.info = &info->service;
+        c->u.service.native = r->native;
+        return !j->err;
+    case ADMIN_SERVICE_STOP:
+        c->kind = GRID_SERVICE_STOP;
         c->u.name = slice_str(r->name);
         return true;
     default:
@@ -454,7 +475,7 @@ static enum grid_err grid_judge(const struct job *j, char *why)
 
 static void job_run_in_grid(struct job *j)
 {
-    struct context_info info;
+    struct borrowed info;
     struct grid_command command;
     j->err = grid_judge(j, j->why);
     bool changes = !j->err && (command_of(j, &info, &command) || node_command_of(j, &command));
@@ -520,5 +541,7 @@ void administration(void *worker, const struct ticket *to, const struct admin_re
     j->to = *to;
     if (request->op == ADMIN_MODULE_DEPLOY)
         module_read(w, j);
+    if (request->op == ADMIN_SERVICE_DEPLOY)
+        job_source_keep(j);
     loop_post(w->node->loop, &j->note.mail);
 }

@@ -6,7 +6,8 @@
  *   verify.c          copies compared
  *   repair.c          one of them given up, and made anew
  *   rescue.c          partitions that nobody leads, or that are lost
- *   modules.c         sources of modules read, and what is told of modules */
+ *   modules.c         sources of modules read, and what is told of modules
+ *   services_told.c   services deployed, and what is told of them */
 #ifndef GRIDD_NODE_ADMINISTRATION_PRIV_H
 #define GRIDD_NODE_ADMINISTRATION_PRIV_H
 
@@ -27,8 +28,11 @@ struct share { /* what one worker tells */
         *partitions;            /* all partitions of the contexts asked for, in order */
     struct verify_sum *digests; /* VERIFY: of the partitions asked for */
     size_t digests_len;
-    unsigned repaired; /* PARTITION_REPAIR: enum repair_state */
-    size_t given_up;   /* PARTITION_RECOVER: damaged partitions */
+    unsigned repaired;                /* PARTITION_REPAIR: enum repair_state */
+    size_t given_up;                  /* PARTITION_RECOVER: damaged partitions */
+    struct admin_instance *instances; /* SERVICE_LIST: of services, here */
+    size_t instances_len;
+    struct buf texts; /* ... and their errors and keys */
 };
 
 /* What another node said. */
@@ -143,7 +147,18 @@ void repair_reply(struct job *j, struct admin_reply *reply);
 /* On the worker that was asked: read the source. j->err: it is no module. */
 void module_read(struct worker *w, struct job *j);
 void module_release(struct job *j);
+/* What is borrowed of the request becomes the job's. */
+void job_source_keep(struct job *j);
 void modules_reply(struct job *j, struct admin_reply *reply);
+
+/* services_told.c */
+/* What the request says. GRID_ENO_CONTEXT: of a context that is not there. */
+MUST_USE
+enum grid_err service_info_of(const struct job *j, const struct catalog *c,
+                              struct service_info *ret_info, char *why);
+MUST_USE
+enum grid_err service_deploy(const struct job *j, struct catalog *c, char *why);
+void services_reply(struct job *j, struct admin_reply *reply);
 
 /* rescue.c: RECOVER and RESET in a grid of several; true: job_visits() comes later. */
 bool rescue_begin(struct job *j);

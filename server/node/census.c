@@ -33,6 +33,7 @@ bool census_asks(const struct job *j)
         [ADMIN_VERIFY] = true,
         [ADMIN_PARTITION_RECOVER] = true,
         [ADMIN_PARTITION_REPAIR] = true,
+        [ADMIN_SERVICE_LIST] = true,
     };
     unsigned op = (unsigned)j->request.op;
     if (!j->node->membership || j->remote)

@@ -30,6 +30,13 @@ static void why_set(struct job *j, struct slice why)
             *c = '?';
 }
 
+void job_source_keep(struct job *j)
+{
+    if (j->request.source.len)
+        buf_add(&j->source, j->request.source.data, j->request.source.len);
+    j->request.source = buf_slice(&j->source);
+}
+
 void module_read(struct worker *w, struct job *j)
 {
     struct admin_request *r = &j->request;
@@ -39,9 +46,7 @@ void module_read(struct worker *w, struct job *j)
                 .time_us = (uint64_t)catalog_setting(w->catalog, SETTING_script_time) * 1000},
         .now_us = now_us};
     struct buf fault = BUF_INIT;
-    if (r->source.len)
-        buf_add(&j->source, r->source.data, r->source.len);
-    r->source = buf_slice(&j->source);
+    job_source_keep(j);
     if (!library_read(r->source, slice_str(r->name), &limits, &j->module, &fault)) {
         j->err = GRID_EBAD_REQUEST;
         why_set(j, buf_slice(&fault));

@@ -697,6 +697,8 @@ void reply_make(struct job *j)
         [ADMIN_MODULE_DEPLOY] = modules_reply,
         [ADMIN_MODULE_LIST] = modules_reply,
         [ADMIN_MODULE_SHOW] = modules_reply,
+        [ADMIN_SERVICE_DEPLOY] = services_reply,
+        [ADMIN_SERVICE_LIST] = services_reply,
     };
     struct admin_reply reply = {.revision = j->catalog->revision};
     unsigned op = (unsigned)j->request.op;

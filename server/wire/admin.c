@@ -144,6 +144,66 @@ static void fill_modules(struct arena *a, Grid__AdminReply *m, const struct admi
     m->n_modules = r->modules_len;
 }
 
+static ProtobufCBinaryData copy_of(struct arena *a, struct slice s)
+{
+    ProtobufCBinaryData to = {s.len, wire_take(a, s.len, 1)};
+    if (s.len)
+        memcpy(to.data, s.data, s.len);
+    return to;
+}
+
+static void fill_instance(struct arena *a, Grid__InstanceInfo *to,
+                          const struct admin_instance *from)
+{
+    grid__instance_info__init(to);
+    to->number = from->number;
+    to->key = copy_of(a, from->key);
+    to->partition = from->partition;
+    to->node = wire_text(from->node);
+    to->state = wire_text(from->state);
+    to->token = from->token;
+    to->since_ms = from->since_ms;
+    to->calls = from->calls;
+    to->failures = from->failures;
+    to->error = wire_text(from->error);
+    to->service = wire_text(from->service);
+}
+
+static void fill_service(struct arena *a, Grid__ServiceInfo *to, const struct service_info *info)
+{
+    grid__service_info__init(to);
+    to->name = wire_text(info->name);
+    to->mode = wire_text(service_mode_text(info->mode));
+    to->copies = info->copies;
+    to->labels = wire_text(info->labels);
+    to->version = info->version;
+    to->arg = copy_of(a, info->arg);
+}
+
+/* Those of another node stand in one that has no name. */
+static void fill_services(struct arena *a, Grid__AdminReply *m, const struct admin_reply *r)
+{
+    Grid__ServiceInfo *rows;
+    Grid__InstanceInfo *instances;
+    size_t len = r->services_len + (r->instances_len > 0);
+    TAKE_LIST(a, Grid__ServiceInfo, len, &rows, &m->services);
+    m->n_services = len;
+    for (size_t i = 0; i < len; i++) {
+        bool own = i < r->services_len;
+        const struct admin_instance *from = own ? r->services[i].instances : r->instances;
+        size_t n = own ? r->services[i].instances_len : r->instances_len;
+        if (own)
+            fill_service(a, &rows[i], r->services[i].info);
+        else
+            grid__service_info__init(&rows[i]);
+        rows[i].context = wire_text(own ? r->services[i].context : "");
+        TAKE_LIST(a, Grid__InstanceInfo, n, &instances, &rows[i].instances);
+        rows[i].n_instances = n;
+        for (size_t k = 0; k < n; k++)
+            fill_instance(a, &instances[k], &from[k]);
+    }
+}
+
 static void fill_copies(struct arena *a, Grid__PartitionInfo *to,
                         const struct admin_partition *from)
 {
@@ -268,6 +328,7 @@ void wire_admin_reply_encode(const struct admin_reply *reply, struct buf *out)
     fill_settings(a, &m, reply);
     fill_partitions(a, &m, reply);
     fill_modules(a, &m, reply);
+    fill_services(a, &m, reply);
     m.revision = reply->revision;
     m.verified = reply->verified;
     m.entries = reply->entries;

@@ -7,47 +7,12 @@
 #include "base/buf.h"
 #include "control/catalog.h"
 #include "control/settings.h"
+#include "wire/admin_ops.h"
 #include "wire/arena.h"
 
 enum {
     PATH_BYTES_MAX = 2 * NAME_BYTES_MAX + 1, /* context/cache */
     VERIFY_MAX = 256,                        /* partitions of one request */
-};
-
-/* Codes are those of enum AdminOp in client.proto: X(NAME, code, text). */
-#define ADMIN_OPS(X)                                                                               \
-    X(STATUS, 1, "status")                                                                         \
-    X(CONTEXT_CREATE, 2, "context create")                                                         \
-    X(CONTEXT_LIST, 3, "context list")                                                             \
-    X(CONTEXT_SHOW, 4, "context show")                                                             \
-    X(CONTEXT_ALTER, 5, "context alter")                                                           \
-    X(CONTEXT_DROP, 6, "context drop")                                                             \
-    X(CACHE_CREATE, 7, "cache create")                                                             \
-    X(CACHE_LIST, 8, "cache list")                                                                 \
-    X(CACHE_DROP, 9, "cache drop")                                                                 \
-    X(SETTINGS_LIST, 10, "settings list")                                                          \
-    X(SETTINGS_SET, 11, "settings set")                                                            \
-    X(PARTITION_LIST, 12, "partition list")                                                        \
-    X(PARTITION_RECOVER, 13, "partition recover")                                                  \
-    X(PARTITION_RESET, 14, "partition reset")                                                      \
-    X(NODE_DRAIN, 15, "drain")                                                                     \
-    X(NODE_UNDRAIN, 16, "undrain")                                                                 \
-    X(NODE_REMOVE, 17, "remove")                                                                   \
-    X(REBALANCE_PAUSE, 18, "rebalance pause")                                                      \
-    X(REBALANCE_RESUME, 19, "rebalance resume")                                                    \
-    X(VERIFY, 20, "verify")                                                                        \
-    X(PARTITION_REPAIR, 21, "partition repair")                                                    \
-    X(MODULE_DEPLOY, 22, "module deploy")                                                          \
-    X(MODULE_LIST, 23, "module list")                                                              \
-    X(MODULE_SHOW, 24, "module show")                                                              \
-    X(MODULE_REMOVE, 25, "module remove")
-
-enum admin_op {
-#define X(name, code, text) ADMIN_##name = (code),
-    ADMIN_OPS(X)
-#undef X
-    /* Inside the node only: answered with samples (base/metrics.h). */
-    ADMIN_METRICS = 1000,
 };
 
 /* CONTEXT_ALTER: which fields of `context` shall change; the names in Admin.fields are those of
@@ -63,8 +28,8 @@ enum context_field {
 
 struct admin_request {
     enum admin_op op;
-    /* Context, context/cache, setting, node or module. MODULE_DEPLOY: empty, as the source says;
-     * MODULE_REMOVE: empty, all (inside the node only). */
+    /* Context, context/cache, setting, node, module or service. MODULE_DEPLOY: empty, as the
+     * source says; MODULE_REMOVE: empty, all (inside the node only). */
     char name[PATH_BYTES_MAX + 1];
     struct context_info context;    /* CONTEXT_*, PARTITION_REPAIR; ids 0, caches NULL */
     unsigned fields;                /* CONTEXT_ALTER: enum context_field, or-ed */
@@ -75,10 +40,14 @@ struct admin_request {
     uint64_t only[VERIFY_MAX / 64]; /* between nodes: which of them, a bit each */
     bool freeze;                    /* likewise: let writes to them wait for a moment */
     bool all_partitions;
-    bool accept_loss; /* PARTITION_RECOVER, NODE_REMOVE */
-    bool replace;     /* MODULE_DEPLOY: the one of its name */
-    struct slice source;
-    bool json; /* the reply, by wire_admin_reply_json() */
+    bool accept_loss;       /* PARTITION_RECOVER, NODE_REMOVE */
+    bool replace;           /* MODULE_DEPLOY: the one of its name */
+    struct slice source;    /* MODULE_DEPLOY; SERVICE_DEPLOY: its argument */
+    enum service_mode mode; /* SERVICE_DEPLOY; its context is context.name, empty: default */
+    uint32_t copies;        /* ... of mode COPIES */
+    char labels[SERVICE_LABELS_BYTES + 1]; /* ... of mode NODE */
+    bool native;                           /* ... its code is that of programs around nodes */
+    bool json;                             /* the reply, by wire_admin_reply_json() */
 };
 
 struct admin_context {
@@ -97,6 +66,27 @@ struct admin_cache {
 struct admin_module {
     const struct module *module;
     bool with_source;
+};
+
+/* Of a service, somewhere. */
+struct admin_instance {
+    const char *service; /* between nodes: MODULE.SERVICE */
+    uint32_t number;     /* SINGLETON, COPIES: which of them */
+    struct slice key;    /* KEY */
+    uint32_t partition;  /* ... but of NODE */
+    const char *node;    /* name; "": nobody has it */
+    const char *state;   /* "running", "starting", ... */
+    uint64_t token;      /* 0: none */
+    uint64_t since_ms;   /* unix ms; when it came to this state */
+    uint64_t calls, failures;
+    const char *error; /* the last one; several lines; "" */
+};
+
+struct admin_service {
+    const struct service_info *info;
+    const char *context;
+    const struct admin_instance *instances;
+    size_t instances_len;
 };
 
 struct admin_copy { /* VERIFY: of a partition */
@@ -181,6 +171,11 @@ struct admin_reply {
     size_t partitions_len;
     const struct admin_module *modules;
     size_t modules_len;
+    const struct admin_service *services;
+    size_t services_len;
+    const struct admin_instance
+        *instances; /* between nodes: of all services that it was asked for */
+    size_t instances_len;
     uint64_t revision;
     uint32_t verified; /* VERIFY: partitions that are equal everywhere */
     uint64_t entries;  /* ... and what is in them */

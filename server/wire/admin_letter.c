@@ -210,6 +210,31 @@ static bool take_status(const Grid__Status *m, struct arena *a, struct admin_rep
     return true;
 }
 
+static bool take_instances(const Grid__AdminReply *m, struct arena *a, struct admin_reply *r)
+{
+    struct admin_instance *list;
+    const Grid__ServiceInfo *all = m->n_services ? m->services[0] : NULL;
+    size_t len = all ? all->n_instances : 0;
+    TAKE(a, list, len);
+    for (size_t i = 0; i < len; i++) {
+        const Grid__InstanceInfo *from = all->instances[i];
+        list[i] = (struct admin_instance){.service = from->service,
+                                          .number = from->number,
+                                          .key = wire_bytes(from->key),
+                                          .partition = from->partition,
+                                          .node = from->node,
+                                          .state = from->state,
+                                          .token = from->token,
+                                          .since_ms = from->since_ms,
+                                          .calls = from->calls,
+                                          .failures = from->failures,
+                                          .error = from->error};
+    }
+    r->instances = list;
+    r->instances_len = len;
+    return true;
+}
+
 enum grid_err wire_admin_reply_decode(struct slice in, struct arena *arena,
                                       struct admin_reply *ret_reply)
 {
@@ -222,6 +247,7 @@ enum grid_err wire_admin_reply_decode(struct slice in, struct arena *arena,
     ret_reply->verified = m->verified;
     ret_reply->went_on = m->went_on;
     bool taken = take_status(m->status, arena, ret_reply) && take_contexts(m, arena, ret_reply) &&
-                 take_caches(m, arena, ret_reply) && take_partitions(m, arena, ret_reply);
+                 take_caches(m, arena, ret_reply) && take_partitions(m, arena, ret_reply) &&
+                 take_instances(m, arena, ret_reply);
     return taken ? GRID_OK : GRID_ENOMEM;
 }

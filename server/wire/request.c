@@ -146,6 +146,22 @@ static void fill_context(struct wire_request *r, const Grid__ContextInfo *m,
     to->min_in_sync = m->min_in_sync;
 }
 
+static void fill_service(struct wire_request *r, const Grid__ServiceInfo *m,
+                         struct admin_request *to)
+{
+    if (!wire_text_copy(to->name, sizeof to->name, m->name) ||
+        !wire_text_copy(to->context.name, sizeof to->context.name, m->context) ||
+        !wire_text_copy(to->labels, sizeof to->labels, m->labels))
+        refuse(r, GRID_EBAD_REQUEST, "a name is too long or no text");
+    if (!service_mode_named(slice_str(m->mode), &to->mode))
+        refuse(r, GRID_EBAD_REQUEST, "the mode of a service is singleton, node, key or copies");
+    to->copies = m->copies;
+    to->native = m->native;
+    to->source = wire_bytes(m->arg);
+    if (m->arg.len > SERVICE_ARG_MAX)
+        refuse(r, GRID_ETOO_LARGE, "the argument of a service has at most 4096 bytes");
+}
+
 static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, struct arena *arena)
 {
     struct admin_request *to = arena_calloc(arena, 1, sizeof *to);
@@ -175,6 +191,10 @@ static enum grid_err fill_admin(struct wire_request *r, const Grid__Admin *m, st
     to->count = m->count;
     to->replace = m->replace;
     to->source = wire_bytes(m->source);
+    if (to->op == ADMIN_SERVICE_DEPLOY && m->service)
+        fill_service(r, m->service, to);
+    else if (to->op == ADMIN_SERVICE_DEPLOY)
+        refuse(r, GRID_EBAD_REQUEST, "no service is named");
     if (to->op == ADMIN_VERIFY && (!to->count || to->count > VERIFY_MAX))
         refuse(r, GRID_EBAD_REQUEST, "too many partitions, or none");
     r->admin = to;

@@ -541,6 +541,63 @@ enum grid_err grid_module_list(struct grid *g, const char *name, struct grid_mod
     return fake_modules(ret_list);
 }
 
+enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_bytes key,
+                                const char *method, struct grid_bytes argument, bool again,
+                                struct grid_value *ret_result)
+{
+    (void)g;
+    snprintf(fake.text, sizeof fake.text, "service %s %s %.*s %.*s%s", name, method, (int)key.len,
+             (const char *)key.data, (int)argument.len, (const char *)argument.data,
+             again ? " again" : "");
+    if (!fake.err)
+        *ret_result = (struct grid_value){.data = strdup("four"), .len = 4};
+    return fake.err;
+}
+
+enum grid_err grid_service_deploy(struct grid *g, const struct grid_service *want)
+{
+    (void)g;
+    snprintf(fake.text, sizeof fake.text, "deploy %s mode %d copies %u context %s labels %s%s",
+             want->name, (int)want->mode, want->copies, want->context ? want->context : "-",
+             want->labels ? want->labels : "-", want->native ? " native" : "");
+    return fake.err;
+}
+
+enum grid_err grid_service_list(struct grid *g, const char *name,
+                                struct grid_service_info **ret_list, size_t *ret_len)
+{
+    struct {
+        struct grid_service_info service;
+        struct grid_instance_info instances[2];
+    } *all = calloc(1, sizeof *all);
+    (void)g;
+    (void)name;
+    all->service = (struct grid_service_info){.name = "m.s",
+                                              .mode = "copies",
+                                              .context = "default",
+                                              .copies = 2,
+                                              .version = 3,
+                                              .instances = all->instances,
+                                              .instances_len = 2};
+    all->instances[0] = (struct grid_instance_info){.node = "a",
+                                                    .state = "running",
+                                                    .token = 77,
+                                                    .calls = 5,
+                                                    .failures = 1,
+                                                    .error = {"m:1: no\ntraceback", 17}};
+    all->instances[1] = (struct grid_instance_info){.number = 1, .state = "nowhere"};
+    *ret_list = &all->service;
+    *ret_len = 1;
+    return fake.err;
+}
+
+enum grid_err grid_service_stop(struct grid *g, const char *name)
+{
+    (void)g;
+    snprintf(fake.text, sizeof fake.text, "stop %s", name);
+    return fake.err;
+}
+
 enum grid_err grid_module_remove(struct grid *g, const char *name)
 {
     (void)g;

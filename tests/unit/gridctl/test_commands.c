@@ -293,6 +293,43 @@ START_TEST(modules)
 }
 END_TEST
 
+START_TEST(services)
+{
+    static const struct {
+        const char *line, *said; /* to the grid */
+        int code;
+        const char *out;
+    } cases[] = {
+        {"service deploy m.s", "deploy m.s mode 0 copies 1 context - labels -", 0, ""},
+        {"service deploy m.s --copies 3 --context shop",
+         "deploy m.s mode 3 copies 3 context shop labels -", 0, ""},
+        {"service deploy m.s --mode node --nodes zone=a --native",
+         "deploy m.s mode 1 copies 1 context - labels zone=a native", 0, ""},
+        {"service deploy m.s --mode key --copies 3", NULL, 2, ""},
+        {"service deploy m.s --mode copies", NULL, 2, ""},
+        {"service deploy m.s --nodes zone=a", NULL, 2, ""},
+        {"service stop m.s", "stop m.s", 0, ""},
+        {"service call m.s add", "service m.s add  ", 0, "four"},
+        {"service call m.s add --key k --arg 7 --again", "service m.s add k 7 again", 0, "four"},
+        {"service list", NULL, 0,
+         "NAME  MODE    CONTEXT  VERSION  RUNNING  NODES  CALLS  FAILURES\n"
+         "m.s   copies  default        3        1  a          5         1\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_reset();
+        ck_assert_int_eq(run(cases[i].line), cases[i].code);
+        if (cases[i].said)
+            ck_assert_str_eq(fake.text, cases[i].said);
+        ck_assert_str_eq(out, cases[i].out);
+    }
+    ck_assert_int_eq(run("service show m.s"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "m:1: no\n"));
+    ck_assert_ptr_null(strstr(out, "traceback"));
+    ck_assert_int_eq(run("--json service show m.s"), 0);
+    ck_assert_ptr_nonnull(strstr(out, "traceback"));
+}
+END_TEST
+
 START_TEST(a_fault_in_a_module_is_told_by_itself)
 {
     fake.err = GRID_EBAD_REQUEST;
@@ -671,6 +708,7 @@ int main(void)
         certificates_are_checked_before_connecting,
         contexts_and_caches,
         modules,
+        services,
         a_fault_in_a_module_is_told_by_itself,
         a_task_is_told_where_and_what_and_its_result_comes_out_to_the_byte,
         a_task_that_failed_is_told_with_all_its_lines,
