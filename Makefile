@@ -48,7 +48,8 @@ FRAME_OBJS := $(BUILD)/obj/proto/frame.o
 room_objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/$(1)/*.c)))
 SERVER_OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
 CONF_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/conf*.c)))
-EMBED_OBJS := $(BUILD)/obj/server/embed.o $(CONF_OBJS) $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
+EMBED_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard server/embed*.c))) $(CONF_OBJS) \
+              $(SERVER_OBJS) $(FRAME_OBJS) $(PB_OBJS)
 EMBED_PIC := $(EMBED_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
 LIB_SRC := $(sort $(wildcard client/lib/*.c))
 LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o

@@ -1,10 +1,9 @@
 /* embed.c - gridd.h: a node and the configuration it runs with. */
-#include "gridd.h"
+#include "embed_priv.h"
 
 #include "base/alloc.h"
 #include "base/metrics.h"
 #include "conf.h"
-#include "node/node.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,15 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct grid_node {
-    struct node *node;
-    struct conf *conf; /* it was started with: the node borrows it */
-    struct log_sink log;
-    void *ctx;
-    void (*told)(void *ctx, enum grid_log_level level, const char *part, const char *text);
-    void (*fault)(void *ctx, const char *why);
-};
 
 /* --- configuration ---------------------------------------------------------------------------- */
 

@@ -24,22 +24,10 @@
 #ifndef GRIDD_H
 #define GRIDD_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <grid.h> /* outcomes, struct grid_bytes and the like */
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#ifndef GRID_API
-#if defined(__GNUC__)
-#define GRID_API __attribute__((visibility("default")))
-#define GRID_MUST_USE __attribute__((warn_unused_result))
-#else
-#define GRID_API
-#define GRID_MUST_USE
-#endif
 #endif
 
 struct grid_node; /* a node that runs */
@@ -118,6 +106,67 @@ GRID_API GRID_MUST_USE char *grid_node_metrics(struct grid_node *n);
  * `log`, `fault` and `ctx` stay. False: everything is as it was, and `why` (GRID_NODE_WHY_BYTES, or
  * NULL) says why. */
 GRID_API bool grid_node_reload(struct grid_node *n, const struct grid_node_conf *conf, char *why);
+
+/* --- calls of the program to the grid, by its own node ---------------------------------------- */
+
+/* They are what grid.h has, without a connection: what the node leads is done in its threads, all
+ * else goes to other nodes by its links. Any number of threads may call at a time. A get of what is
+ * in memory and led here takes no other thread at all: it is copied on yours.
+ * Blocking ones end by themselves, within about ten seconds at worst; a write is done at most once.
+ * Outcomes as in grid.h; besides, nothing was done at: GRID_EENTERING: the node is not in its grid
+ * (yet), GRID_ESTOPPING, GRID_ECLOSED: it stops, or has failed, GRID_EBUSY, GRID_EUNREACHABLE:
+ * nobody leads the partition for now. */
+struct grid_node_cache; /* "context/cache", as one node reaches it */
+
+/* The caller's, release with grid_node_cache_free() before the node stops. */
+GRID_API GRID_MUST_USE enum grid_err grid_node_cache_open(struct grid_node *n, const char *path,
+                                                          struct grid_node_cache **ret_cache);
+GRID_API void grid_node_cache_free(struct grid_node_cache *c); /* NULL is fine */
+
+/* As grid_get() to grid_task_run(). What was read is the caller's, release with free(v.data). */
+GRID_API GRID_MUST_USE enum grid_err grid_node_get(struct grid_node_cache *c, struct grid_bytes key,
+                                                   struct grid_bytes affinity,
+                                                   struct grid_value *ret_value);
+GRID_API GRID_MUST_USE enum grid_err grid_node_put(struct grid_node_cache *c, struct grid_bytes key,
+                                                   struct grid_bytes value,
+                                                   const struct grid_write *how,
+                                                   uint64_t *ret_version);
+GRID_API GRID_MUST_USE enum grid_err
+grid_node_delete(struct grid_node_cache *c, struct grid_bytes key, const struct grid_write *how);
+GRID_API GRID_MUST_USE enum grid_err grid_node_incr(struct grid_node_cache *c,
+                                                    struct grid_bytes key, int64_t by,
+                                                    const struct grid_write *how,
+                                                    int64_t *ret_number);
+GRID_API GRID_MUST_USE enum grid_err grid_node_expire(struct grid_node_cache *c,
+                                                      struct grid_bytes key,
+                                                      const struct grid_write *how,
+                                                      uint64_t *ret_version);
+/* `why` (GRID_NODE_WHY_BYTES, or NULL): of GRID_ETASK. ret_result may be NULL. */
+GRID_API GRID_MUST_USE enum grid_err grid_node_run(struct grid_node_cache *c, const char *name,
+                                                   struct grid_bytes key,
+                                                   struct grid_bytes affinity,
+                                                   struct grid_bytes argument,
+                                                   struct grid_value *ret_result, char *why);
+
+/* Without waiting: all is copied before the call returns, and `done` is called once, on a thread of
+ * the node: it must not block, nor call anything blocking of the node or of gridd.h; it may start
+ * more. Its result is borrowed. When the node has ended it may be called before the call returns,
+ * or by the thread that ends the node. One thread's calls of one partition are begun in their
+ * order, but a grid_node_get() beside them need not wait for them. */
+GRID_API void grid_node_get_async(struct grid_node_cache *c, struct grid_bytes key,
+                                  struct grid_bytes affinity, grid_done_fn *done, void *arg);
+GRID_API void grid_node_put_async(struct grid_node_cache *c, struct grid_bytes key,
+                                  struct grid_bytes value, const struct grid_write *how,
+                                  grid_done_fn *done, void *arg);
+GRID_API void grid_node_delete_async(struct grid_node_cache *c, struct grid_bytes key,
+                                     const struct grid_write *how, grid_done_fn *done, void *arg);
+GRID_API void grid_node_incr_async(struct grid_node_cache *c, struct grid_bytes key, int64_t by,
+                                   const struct grid_write *how, grid_done_fn *done, void *arg);
+GRID_API void grid_node_expire_async(struct grid_node_cache *c, struct grid_bytes key,
+                                     const struct grid_write *how, grid_done_fn *done, void *arg);
+GRID_API void grid_node_run_async(struct grid_node_cache *c, const char *name,
+                                  struct grid_bytes key, struct grid_bytes affinity,
+                                  struct grid_bytes argument, grid_done_fn *done, void *arg);
 
 /* "0.1.0"; static. */
 GRID_API const char *gridd_version(void);

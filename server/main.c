@@ -1,6 +1,7 @@
 /* main.c - gridd: the command line, signals and systemd around one node of gridd.h. */
-#include "conf.h"
 #include "gridd.h"
+
+#include "conf.h"
 #include "net/fdlimit.h"
 #include "store/kv.h"
 

@@ -9,12 +9,14 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#ifndef GRID_H /* who includes grid.h before speaks to programs, too, and has it from there */
 enum grid_err {
     GRID_OK = 0,
 #define X(name, code, text, retryable) GRID_E##name = (code),
 #include "proto/status.def"
 #undef X
 };
+#endif
 
 /* The text of status.def; "unknown status" for a code of a newer version. Static. */
 const char *err_text(enum grid_err err);

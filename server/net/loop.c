@@ -121,6 +121,10 @@ void loop_begin(struct loop *l)
     if (likely(l->begun))
         return;
     l->begun = true;
+    if (l->waits) {
+        l->waits = false;
+        l->hooks.wait(l->hooks.ctx, false);
+    }
     l->mono_known = l->wall_known = false;
     mailbox_awake(l->mailbox);
 }
@@ -198,6 +202,9 @@ void loop_turn(struct loop *l, bool may_block)
     if (!block) {
         loop_begin(l);
         conn_turn_ready(l);
+    } else if (l->hooks.wait) {
+        l->waits = true;
+        l->hooks.wait(l->hooks.ctx, true);
     }
     /* NONBLOCK alone would go on for as long as a level-triggered event is there. */
     event_base_loop(l->base, block ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);

@@ -24,6 +24,9 @@ struct loop_hooks {
     void (*mail)(void *ctx, struct mail *m);
     /* All input of this turn has been given out: do the work. May be NULL. */
     void (*turn_end)(void *ctx);
+    /* The loop begins to wait, or has waited: in between it touches nothing of its owner. May be
+     * NULL. */
+    void (*wait)(void *ctx, bool begins);
 };
 
 /* NULL: the system gives no more descriptors. `hooks` is copied. */

@@ -41,6 +41,7 @@ struct loop {
     struct heap timers;  /* key: monotonic ms */
     atomic_bool stop;
     bool again;  /* do not block before the next turn */
+    bool waits;  /* hooks.wait() was called */
     bool begun;  /* the turn has begun: woken, time not older than the turn */
     bool firing; /* timers are being fired */
     bool mono_known;

@@ -3,20 +3,47 @@
  * answered then.
  *
  * Whoever posts counts himself in `posting` first and looks at `open` then; who ends the node turns
- * that off and waits until nobody posts: so no mail is posted to a worker that is gone. */
+ * that off and waits until nobody posts: so no mail is posted to a worker that is gone.
+ *
+ * A worker holds the lock of its shard for as long as it runs, but while it waits in its loop. A
+ * thread of the program that finds it free reads there in less than a mail takes, and touches
+ * nothing but the shard. When the worker wants it back it says so first: however many readers there
+ * are, it waits for those alone that are at it. */
 #include "node/inside.h"
 
 #include "node/node_priv.h"
 #include "node/replication.h"
 
 #include "base/alloc.h"
+#include "shard/peek.h"
 
 #include <sched.h>
+#include <stdalign.h>
 #include <stdlib.h>
+
+enum { SPINS = 40, SPINS_OF_WORKER = 400, PEEK_BYTES_MAX = 64 << 10 };
+
+static inline void cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Who holds the lock has the shard. */
+struct lender {
+    alignas(64) pthread_mutex_t lock;
+    atomic_bool wanted;    /* by the worker: nobody else takes it */
+    bool lent;             /* by the worker, which waits */
+    struct worker *worker; /* NULL: it does not run, or has ended */
+};
 
 struct inside {
     atomic_bool open;
     atomic_uint posting; /* threads that do now */
+    atomic_bool lends;
+    struct lender *lenders; /* one per shard; stay until the node is freed */
+    unsigned lenders_len;
     pthread_mutex_t lock;
     struct catalog *catalog;
 };
@@ -140,6 +167,71 @@ void inside_answer_release(struct inside_answer *a)
     *a = (struct inside_answer){.memory = NULL};
 }
 
+/* --- lending ---------------------------------------------------------------------------------- */
+
+static struct lender *lender_of(const struct worker *w)
+{
+    return &w->node->inside->lenders[w->index];
+}
+
+static bool lender_try(struct lender *l, unsigned spins)
+{
+    for (unsigned i = 0; i < spins; i++) {
+        if (pthread_mutex_trylock(&l->lock) == 0)
+            return true;
+        cpu_pause();
+    }
+    return false;
+}
+
+void inside_own(struct worker *w)
+{
+    pthread_mutex_lock(&lender_of(w)->lock);
+    lender_of(w)->worker = w;
+}
+
+void inside_wait_turn(void *worker, bool begins)
+{
+    struct worker *w = worker;
+    struct lender *l = lender_of(w);
+    if (begins) {
+        l->lent = atomic_load_explicit(&w->node->inside->lends, memory_order_relaxed);
+        if (l->lent)
+            pthread_mutex_unlock(&l->lock);
+    } else if (l->lent) {
+        atomic_store_explicit(&l->wanted, true, memory_order_relaxed);
+        if (!lender_try(l, SPINS_OF_WORKER))
+            pthread_mutex_lock(&l->lock);
+        atomic_store_explicit(&l->wanted, false, memory_order_relaxed);
+    }
+}
+
+void inside_disown(struct worker *w)
+{
+    lender_of(w)->worker = NULL;
+    pthread_mutex_unlock(&lender_of(w)->lock);
+}
+
+void inside_lend(struct node *n)
+{
+    atomic_store_explicit(&n->inside->lends, true, memory_order_relaxed);
+}
+
+bool inside_peek(struct node *n, const struct op *get, inside_take_fn *take, void *ctx)
+{
+    struct lender *l = &n->inside->lenders[get->partition % n->inside->lenders_len];
+    struct result res;
+    if (atomic_load_explicit(&l->wanted, memory_order_relaxed) || !lender_try(l, SPINS))
+        return false;
+    bool done = l->worker && !node_failed(n) &&
+                shard_peek(l->worker->shard, get, clock_wall_ms(), &res) != GRID_EBUSY &&
+                res.value.len <= PEEK_BYTES_MAX;
+    if (done)
+        take(ctx, &res);
+    pthread_mutex_unlock(&l->lock);
+    return done;
+}
+
 /* --- where it goes ---------------------------------------------------------------------------- */
 
 struct catalog *inside_catalog(struct node *n)
@@ -203,6 +295,9 @@ void inside_release(struct node *n)
 {
     catalog_unref(n->inside->catalog);
     pthread_mutex_destroy(&n->inside->lock);
+    for (unsigned i = 0; i < n->inside->lenders_len; i++)
+        pthread_mutex_destroy(&n->inside->lenders[i].lock);
+    free(n->inside->lenders);
     free(n->inside);
 }
 
@@ -221,6 +316,12 @@ void inside_news(struct worker *w)
 
 void inside_open(struct node *n)
 {
+    struct inside *i = n->inside;
+    i->lenders = aligned_alloc(alignof(struct lender), n->shards * sizeof *i->lenders);
+    CHECK(i->lenders);
+    memset(i->lenders, 0, n->shards * sizeof *i->lenders);
+    for (; i->lenders_len < n->shards; i->lenders_len++)
+        pthread_mutex_init(&i->lenders[i->lenders_len].lock, NULL);
     atomic_store(&n->inside->open, true);
 }
 

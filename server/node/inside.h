@@ -51,6 +51,15 @@ enum grid_err inside_task(struct node *n, struct op *op, struct slice name, stru
 /* The newest catalog of which a worker has heard; the caller's, release with catalog_unref(). */
 struct catalog *inside_catalog(struct node *n);
 
+/* Threads of the program around the node read what lies in memory here, without the worker: it
+ * lends its shard while it waits for something to do. `take` is called at once, on this thread,
+ * with GRID_OK or GRID_ENOT_FOUND; it copies, and does nothing else. False: it was not called, so
+ * ask. What is under way is behind it or not, as from another client. From the first inside_lend()
+ * on. */
+typedef void inside_take_fn(void *ctx, const struct result *res);
+void inside_lend(struct node *n);
+bool inside_peek(struct node *n, const struct op *get, inside_take_fn *take, void *ctx);
+
 /* --- for the node ----------------------------------------------------------------------------- */
 
 void inside_init(struct node *n);
@@ -60,6 +69,11 @@ void inside_news(struct worker *w);
 /* Workers are there, and take what is asked. Then: they take nothing any more. */
 void inside_open(struct node *n);
 void inside_close(struct node *n);
+/* The worker's thread: its shard is its own from now on, but while it waits (`begins`, or it has
+ * waited), until it ends. */
+void inside_own(struct worker *w);
+void inside_wait_turn(void *worker, bool begins);
+void inside_disown(struct worker *w);
 /* Nothing is under way at this worker. */
 bool inside_idle(const struct worker *w);
 /* It has ended, and its shard is gone. */

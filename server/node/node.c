@@ -445,7 +445,7 @@ enum grid_err node_start(const struct node_conf *conf, char *why, struct node **
 {
     struct node *n = node_new(conf, why);
     struct log_sink *own = log_used();
-    n->loop = loop_new(&(struct loop_hooks){n, control_mail, control_turn_end});
+    n->loop = loop_new(&(struct loop_hooks){n, control_mail, control_turn_end, NULL});
     if (conf->log)
         log_use(conf->log);
     bool started = n->loop && thread_start(&n->control, "control", control_body, n);

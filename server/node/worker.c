@@ -485,7 +485,7 @@ void worker_stop(struct worker *w)
 
 bool worker_init(struct worker *w, struct node *n, unsigned index)
 {
-    w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end});
+    w->loop = loop_new(&(struct loop_hooks){w, worker_mail, worker_turn_end, inside_wait_turn});
     if (!w->loop)
         return false;
     w->node = n;
@@ -526,9 +526,11 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
 
 void worker_run(struct worker *w)
 {
+    inside_own(w);
     loop_timer_set(&w->tick, 0);
     loop_run(w->loop);
     w->ended = true;
+    inside_disown(w);
     if (!node_failed(w->node))
         return;
     replication_stop(w); /* as if the process had ended here: nobody hears of what is under way */

@@ -14,11 +14,15 @@ $(BUILD)/bench/gridload: $(GRIDLOAD_MAIN) $(foreach l,bench base frame pb,$(BUIL
 	$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
 # Other measuring programs of this room; what they link stands in their LINK line.
-BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC),$(BENCH_SRC))
+BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC) tests/bench/local_bench.c,$(BENCH_SRC))
 bench_alone = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(1))
 bench_libs = $(if $(filter %/echo_server.c,$(1)),$(libs_net))
 $(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(call bench_alone,$(p)),$(p),$(call bench_libs,$(p)))))
-BENCH_PROGRAMS := $(BUILD)/bench/gridload $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
+BENCH_PROGRAMS := $(BUILD)/bench/gridload $(BUILD)/bench/local_bench \
+    $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
+$(BUILD)/bench/local_bench: tests/bench/local_bench.c $(BUILD)/libgridd.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 
 .PHONY: bench bench-programs
 bench-programs: $(BENCH_PROGRAMS)

@@ -4,7 +4,7 @@ E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitorin
 E2E += tests/e2e/netns-selftest
 # What claims nothing about time runs beside other tests; `make test` saves a minute by that.
 E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules tasks copies rejoin embedding)
-E2E_BESIDE += $(BUILD)/e2e/embed
+E2E_BESIDE += $(BUILD)/e2e/embed $(BUILD)/e2e/inside
 E2E += $(E2E_BESIDE)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
 E2E_PROGRAMS := $(addprefix $(BUILD)/e2e/,load recorder transfers)
@@ -12,10 +12,11 @@ $(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 # Nodes in the program itself: libgridd and libgridclient side by side, as archives.
-$(BUILD)/e2e/embed: tests/e2e/embed.c $(BUILD)/libgridd.a $(BUILD)/libgridclient.a
+$(BUILD)/e2e/embed $(BUILD)/e2e/inside: $(BUILD)/e2e/%: tests/e2e/%.c tests/e2e/embed.h tests/e2e/embed_grid.h \
+    $(BUILD)/libgridd.a $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
-all e2e-programs: $(BUILD)/e2e/embed
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(SERVER_LIBS)
+all e2e-programs: $(BUILD)/e2e/embed $(BUILD)/e2e/inside
 # Changes a copy on disk; nothing that is installed can.
 $(eval $(call PROGRAM,$(BUILD)/e2e/alter,tests/e2e/alter.c))
 # Only where hiredis is installed; redis-clients says when it is not there.

@@ -1,75 +1,21 @@
 /* embed.c - nodes in this process, by gridd.h and grid.h alone: grids of them, starts and stops,
  * what they leave behind, faults of the disk, a system that gives no threads or descriptors. */
-#include "server/gridd.h"
+#include "tests/e2e/embed_grid.h"
 
-#include <grid.h>
-
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { DEADLINE_S = 60, PATH_BYTES = 128, NODES = 3, KEYS = 300, SIGNALS = 32 };
+enum { SIGNALS = 32 };
 
-static int failed;
 static unsigned own_threads;
-static char root[PATH_BYTES];
-
-static bool check(const char *name, bool good, const char *seen)
-{
-    if (good)
-        printf("ok %s\n", name);
-    else
-        printf("not ok %s: %s\n", name, seen);
-    fflush(stdout);
-    failed += !good;
-    return good;
-}
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Another look a moment later, until the deadline. */
-static bool again(double began)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    return now_s() - began < DEADLINE_S;
-}
-
 /* --- what the system is asked for, and may refuse --------------------------------------------- */
 
-static atomic_bool sync_fails; /* of the shards of a node whose directory is b */
 static atomic_int threads_left = INT32_MAX;
-
-int fdatasync(int fd)
-{
-    char name[64] = "", path[4096] = "";
-    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    ssize_t len = atomic_load(&sync_fails) ? readlink(name, path, sizeof path - 1) : 0;
-    if (len > 0 && strstr(path, "/b/shard-")) {
-        errno = EIO;
-        return -1;
-    }
-    return (int)syscall(SYS_fdatasync, fd);
-}
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*body)(void *), void *arg)
 {
@@ -104,145 +50,6 @@ static bool threads_are(unsigned wanted)
 {
     double began = now_s();
     while (entries("/proc/self/task") != wanted)
-        if (!again(began))
-            return false;
-    return true;
-}
-
-/* Below those of outgoing connections: none of these takes it while its node is down. */
-static unsigned free_port(void)
-{
-    static unsigned last;
-    if (!last)
-        last = 10000 + (unsigned)getpid() * 7 % 15000;
-    for (;;) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        last = last < 30000 ? last + 1 : 10000;
-        a.sin_port = htons((uint16_t)last);
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool good = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
-        close(fd);
-        if (good)
-            return last;
-    }
-}
-
-/* --- nodes ------------------------------------------------------------------------------------ */
-
-struct seen { /* of one node's log and faults */
-    atomic_uint lines, faults;
-    pthread_mutex_t lock;
-    char text[1 << 16], fault[512];
-    size_t len;
-};
-
-static void seen_log(void *ctx, enum grid_log_level level, const char *part, const char *text)
-{
-    struct seen *s = ctx;
-    (void)level;
-    atomic_fetch_add(&s->lines, 1);
-    pthread_mutex_lock(&s->lock);
-    int n = snprintf(s->text + s->len, sizeof s->text - s->len, "%s: %s\n", part, text);
-    if (n > 0 && (size_t)n < sizeof s->text - s->len)
-        s->len += (size_t)n;
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void seen_fault(void *ctx, const char *why)
-{
-    struct seen *s = ctx;
-    snprintf(s->fault, sizeof s->fault, "%s", why);
-    atomic_fetch_add(&s->faults, 1);
-}
-
-static struct seen *seen_new(void)
-{
-    struct seen *s = calloc(1, sizeof *s);
-    pthread_mutex_init(&s->lock, NULL);
-    return s;
-}
-
-static bool said(struct seen *s, const char *text)
-{
-    pthread_mutex_lock(&s->lock);
-    bool found = strstr(s->text, text) != NULL;
-    pthread_mutex_unlock(&s->lock);
-    return found;
-}
-
-static const char small[] = "storage { log_segment = \"4M\" }\n"
-                            "listen { http = off resp = off }\nlog { level = info }\n";
-
-/* A node alone, at a port that the system chooses. */
-static struct grid_node_conf alone(char path[PATH_BYTES], const char *name, struct seen *s)
-{
-    snprintf(path, PATH_BYTES, "%.100s/%s", root, name);
-    return (struct grid_node_conf){.text = small,
-                                   .name = name,
-                                   .data = path,
-                                   .client = "127.0.0.1:0",
-                                   .shards = 2,
-                                   .memory = 64 << 20,
-                                   .ctx = s,
-                                   .log = seen_log,
-                                   .fault = seen_fault};
-}
-
-static struct grid *client_of(const struct grid_node *n, struct grid_cache **ret_cache)
-{
-    struct grid_options options = {.endpoints = grid_node_address(n, GRID_DOOR_CLIENT),
-                                   .timeout_ms = 20000};
-    struct grid *g = NULL;
-    char why[GRID_WHY_BYTES];
-    if (grid_connect(&options, &g, why) || grid_cache_open(g, "default/default", ret_cache)) {
-        printf("# no client: %s\n", why);
-        return NULL;
-    }
-    return g;
-}
-
-static struct grid_bytes bytes(const char *text)
-{
-    return (struct grid_bytes){text, strlen(text)};
-}
-
-static enum grid_err put(struct grid_cache *c, unsigned i)
-{
-    char key[16], value[32];
-    snprintf(key, sizeof key, "key%u", i);
-    snprintf(value, sizeof value, "value of %u", i);
-    return grid_put(c, bytes(key), bytes(value), NULL, NULL);
-}
-
-static bool has(struct grid_cache *c, unsigned i)
-{
-    char key[16], value[32];
-    struct grid_value got;
-    snprintf(key, sizeof key, "key%u", i);
-    snprintf(value, sizeof value, "value of %u", i);
-    if (grid_get(c, bytes(key), bytes(""), &got))
-        return false;
-    bool same = got.len == strlen(value) && memcmp(got.data, value, got.len) == 0;
-    grid_value_release(&got);
-    return same;
-}
-
-/* Writes or reads keys at a node; how many were right. */
-static unsigned keys_at(const struct grid_node *n, bool write, unsigned from, unsigned to)
-{
-    struct grid_cache *c;
-    struct grid *g = client_of(n, &c);
-    unsigned good = 0;
-    for (unsigned i = from; g && i < to; i++)
-        good += write ? put(c, i) == GRID_OK : has(c, i);
-    if (g)
-        grid_close(g);
-    return good;
-}
-
-static bool ready_soon(struct grid_node *n, char *why)
-{
-    for (double began = now_s(); !grid_node_ready(n, why);)
         if (!again(began))
             return false;
     return true;
@@ -520,75 +327,6 @@ static void too_little(void)
 
 /* --- grids ------------------------------------------------------------------------------------ */
 
-struct trio {
-    struct grid_node *node[NODES];
-    struct grid_node_conf conf[NODES];
-    struct seen *seen[NODES];
-    char path[NODES][PATH_BYTES], client[NODES][32], peer[NODES][32];
-    const char *peers[NODES + 1];
-};
-
-static bool trio_start_one(struct trio *t, unsigned i)
-{
-    char why[GRID_NODE_WHY_BYTES] = "";
-    t->node[i] = grid_node_start(&t->conf[i], why);
-    if (!t->node[i])
-        printf("# %s: %s\n", t->conf[i].name, why);
-    return t->node[i] != NULL;
-}
-
-static bool trio_start(struct trio *t, const char *folder)
-{
-    static const char *const names[NODES] = {"a", "b", "c"};
-    bool good = true;
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%.100s/%s", root, folder);
-    mkdir(path, 0700);
-    for (unsigned i = 0; i < NODES; i++) {
-        snprintf(t->client[i], sizeof t->client[i], "127.0.0.1:%u", free_port());
-        snprintf(t->peer[i], sizeof t->peer[i], "127.0.0.1:%u", free_port());
-        t->peers[i] = t->peer[i];
-    }
-    t->peers[NODES] = NULL;
-    for (unsigned i = 0; i < NODES; i++) {
-        t->seen[i] = seen_new();
-        t->conf[i] = alone(t->path[i], names[i], t->seen[i]);
-        snprintf(t->path[i], PATH_BYTES, "%.100s/%s/%s", root, folder, names[i]);
-        t->conf[i].client = t->client[i];
-        t->conf[i].peer = t->peer[i];
-        t->conf[i].peers = t->peers;
-        t->conf[i].bootstrap_expect = NODES;
-        good = trio_start_one(t, i) && good;
-    }
-    return good;
-}
-
-static void trio_free(struct trio *t)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        grid_node_stop(t->node[i]);
-        free(t->seen[i]);
-    }
-}
-
-/* Until nothing is short of copies, seen by node `at`. */
-static bool healthy_soon(struct trio *t, unsigned at)
-{
-    struct grid_cache *c;
-    struct grid *g = client_of(t->node[at], &c);
-    bool healthy = false;
-    for (double began = now_s(); g && !healthy && again(began);) {
-        struct grid_status *s;
-        if (grid_get_status(g, &s))
-            continue;
-        healthy = s->healthy && s->nodes_len == NODES && !s->short_of_copies && !s->misplaced;
-        grid_free(s);
-    }
-    if (g)
-        grid_close(g);
-    return healthy;
-}
-
 static void a_grid(void)
 {
     static struct trio t;
@@ -700,22 +438,6 @@ static void by_threads(void)
         good += (uintptr_t)ret;
     }
     check("threads of a program have nodes of their own", good == 12, "not all");
-}
-
-static void root_make(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    snprintf(root, sizeof root, "%.80s/gridd-embed-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(root))
-        exit(1);
-}
-
-static void root_remove(void)
-{
-    char command[PATH_BYTES + 16];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    if (system(command))
-        printf("# %s stays\n", root);
 }
 
 static void *nothing(void *arg)

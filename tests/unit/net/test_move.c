@@ -120,7 +120,7 @@ static void node_start(struct node *n, struct server *s)
         struct side *side = &n->sides[i];
         side->node = n;
         side->asked = xcalloc(ASKED_MAX, sizeof *side->asked);
-        side->loop = loop_new(&(struct loop_hooks){side, side_mail, side_turn_end});
+        side->loop = loop_new(&(struct loop_hooks){side, side_mail, side_turn_end, NULL});
     }
     for (int i = 0; i < LOOPS; i++)
         ck_assert_int_eq(pthread_create(&n->sides[i].thread, NULL, side_run, &n->sides[i]), 0);

@@ -132,7 +132,7 @@ static MAYBE_UNUSED void thread_turn_end(void *ctx)
 static MAYBE_UNUSED void thread_loop(struct node_end *e, struct thread_end *t)
 {
     t->node = e;
-    t->loop = loop_new(&(struct loop_hooks){t, run_note, thread_turn_end});
+    t->loop = loop_new(&(struct loop_hooks){t, run_note, thread_turn_end, NULL});
     if (e->world->now)
         loop_set_clock(t->loop, world_clock, e->world);
 }

@@ -68,6 +68,86 @@ START_TEST(what_no_client_may_ask_is_refused_before_it_goes_anywhere)
 }
 END_TEST
 
+/* --- without the worker ----------------------------------------------------------------------- */
+
+struct peeked {
+    unsigned calls;
+    enum grid_err err;
+    char value[32];
+};
+
+static void peek_take(void *ctx, const struct result *res)
+{
+    struct peeked *p = ctx;
+    p->calls++;
+    p->err = res->status;
+    snprintf(p->value, sizeof p->value, "%.*s", (int)res->value.len,
+             res->value.len ? (const char *)res->value.data : "");
+}
+
+/* A worker that is in a turn lends nothing; it soon waits again. */
+static bool peek_soon(struct node *n, const char *key, struct peeked *ret_peeked)
+{
+    struct op op = nodes_op(n, OP_GET, key, "");
+    *ret_peeked = (struct peeked){.calls = 0};
+    for (double began = nodes_now(); !inside_peek(n, &op, peek_take, ret_peeked);)
+        if (nodes_now() - began > 1)
+            return false;
+    ck_assert_uint_eq(ret_peeked->calls, 1);
+    return true;
+}
+
+START_TEST(what_lies_in_memory_is_read_without_the_worker)
+{
+    struct nodes t;
+    struct peeked p;
+    nodes_start(&t, 1);
+    ck_assert_int_eq(nodes_do(t.node[0], OP_PUT, "k", "v1", NULL, 0), GRID_OK);
+    ck_assert(!peek_soon(t.node[0], "k", &p)); /* nobody said that he would */
+    inside_lend(t.node[0]);
+    ck_assert_int_eq(nodes_do(t.node[0], OP_PUT, "k", "v2", NULL, 0), GRID_OK);
+    ck_assert(peek_soon(t.node[0], "k", &p));
+    ck_assert_int_eq(p.err, GRID_OK);
+    ck_assert_str_eq(p.value, "v2");
+    ck_assert_int_eq(nodes_do(t.node[0], OP_DELETE, "k", "", NULL, 0), GRID_OK);
+    ck_assert(peek_soon(t.node[0], "k", &p));
+    ck_assert_int_eq(p.err, GRID_ENOT_FOUND);
+    nodes_stop(&t);
+}
+END_TEST
+
+START_TEST(only_who_leads_is_read_without_the_worker)
+{
+    struct nodes t;
+    unsigned leads = 0, wrong = 0;
+    char key[16];
+    nodes_start(&t, 3);
+    for (unsigned i = 0; i < t.len; i++)
+        nodes_ready(t.node[i]);
+    for (unsigned i = 0; i < t.len; i++)
+        inside_lend(t.node[i]);
+    for (unsigned i = 0; i < 24; i++)
+        ck_assert_int_eq(nodes_do(t.node[i % 3], OP_PUT, key_of(i, key), key, NULL, 0), GRID_OK);
+    for (unsigned i = 0; i < 24; i++) {
+        struct op op = nodes_op(t.node[0], OP_GET, key_of(i, key), "");
+        struct peeked p = {.calls = 0};
+        unsigned of = 0;
+        for (unsigned at = 0; at < 3; at++)
+            for (unsigned tries = 0; tries < 2000; tries++)
+                if (inside_peek(t.node[at], &op, peek_take, &p)) {
+                    of++;
+                    wrong += p.err || strcmp(p.value, key) != 0;
+                    break;
+                }
+        leads += of;
+        wrong += of > 1;
+    }
+    ck_assert_uint_eq(wrong, 0);
+    ck_assert_uint_gt(leads, 0);
+    nodes_stop(&t);
+}
+END_TEST
+
 /* --- many at once ----------------------------------------------------------------------------- */
 
 struct counting {
@@ -199,6 +279,7 @@ END_TEST
 
 UNIT_MAIN("node/inside", what_is_written_is_read_and_placed_as_clients_place_it,
           what_no_client_may_ask_is_refused_before_it_goes_anywhere,
+          what_lies_in_memory_is_read_without_the_worker, only_who_leads_is_read_without_the_worker,
           threads_that_count_together_count_each_once, partitions_of_other_nodes_are_asked_there,
           whoever_asks_while_the_node_ends_is_answered_once,
           what_nobody_leads_is_answered_in_the_end)

@@ -34,7 +34,7 @@ static void on_answer(void *ctx, const char *address, const struct net_addr *add
 START_TEST(an_answer_comes_to_the_loop_that_asked)
 {
     struct answer a = {0};
-    struct loop *l = loop_new(&(struct loop_hooks){NULL, on_mail, NULL});
+    struct loop *l = loop_new(&(struct loop_hooks){.mail = on_mail});
     struct resolver *r = resolver_new();
     resolver_ask(r, "localhost:7401", l, on_answer, &a);
     while (!a.count)
@@ -56,7 +56,7 @@ END_TEST
 START_TEST(after_a_stop_nothing_is_answered_and_nothing_is_lost)
 {
     struct answer a = {0};
-    struct loop *l = loop_new(&(struct loop_hooks){NULL, on_mail, NULL});
+    struct loop *l = loop_new(&(struct loop_hooks){.mail = on_mail});
     struct resolver *r = resolver_new();
     for (int i = 0; i < 10; i++)
         resolver_ask(r, "127.0.0.1:1", l, on_answer, &a);

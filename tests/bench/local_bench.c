@@ -1,0 +1,148 @@
+/* local_bench.c - what a program pays for calls to the node that it has inside: local_bench DIR
+ * [KEYS [ROUNDS]]. A get of another thread's shard, alone and by several threads, beside a get by
+ * mail; puts. Built with libgridd as programs are. */
+#include "server/gridd.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { VALUE_LEN = 100, THREADS_MAX = 4, KEY_BYTES = 24 };
+
+static unsigned keys = 10000, rounds = 1000000;
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "local_bench: %s: %s\n", what, why);
+    exit(1);
+}
+
+static double now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static struct grid_bytes key_of(unsigned i, char to[KEY_BYTES])
+{
+    return (struct grid_bytes){to, (size_t)snprintf(to, KEY_BYTES, "key%010u", i)};
+}
+
+static const struct grid_bytes by_key;
+
+static void fill(struct grid_node_cache *c)
+{
+    char key[KEY_BYTES], value[VALUE_LEN] = "value";
+    for (unsigned i = 0; i < keys; i++)
+        if (grid_node_put(c, key_of(i, key), (struct grid_bytes){value, sizeof value}, NULL, NULL))
+            die("put", "refused");
+}
+
+static void *gets(void *arg)
+{
+    struct grid_node_cache *c = arg;
+    char(*names)[KEY_BYTES] = malloc(keys * sizeof *names);
+    struct grid_value v;
+    for (unsigned i = 0; names && i < keys; i++)
+        key_of(i, names[i]);
+    for (unsigned i = 0; names && i < rounds; i++) {
+        const char *name = names[i * 2654435761u % keys];
+        if (grid_node_get(c, (struct grid_bytes){name, strlen(name)}, by_key, &v) ||
+            v.len != VALUE_LEN)
+            die("get", "wrong");
+        free(v.data);
+    }
+    free(names);
+    return NULL;
+}
+
+static void measure_gets(struct grid_node_cache *c, unsigned threads)
+{
+    pthread_t all[THREADS_MAX];
+    double began = now_ns();
+    for (unsigned i = 0; i < threads; i++)
+        if (pthread_create(&all[i], NULL, gets, c))
+            die("thread", "none");
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(all[i], NULL);
+    printf("get, %u threads      %8.0f ns\n", threads, (now_ns() - began) / rounds);
+}
+
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void tell(void *arg, const struct grid_result *r)
+{
+    struct told *t = arg;
+    (void)r;
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->cond);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void measure_mail(struct grid_node_cache *c)
+{
+    unsigned n = rounds / 50 + 1;
+    char key[KEY_BYTES];
+    struct told t = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    double began = now_ns();
+    for (unsigned i = 0; i < n; i++) {
+        t.done = false;
+        grid_node_get_async(c, key_of(i % keys, key), by_key, tell, &t);
+        pthread_mutex_lock(&t.lock);
+        while (!t.done)
+            pthread_cond_wait(&t.cond, &t.lock);
+        pthread_mutex_unlock(&t.lock);
+    }
+    printf("get by mail         %8.0f ns\n", (now_ns() - began) / n);
+}
+
+static void measure_puts(struct grid_node_cache *c)
+{
+    unsigned n = rounds / 50 + 1;
+    char key[KEY_BYTES], value[VALUE_LEN] = "value";
+    double began = now_ns();
+    for (unsigned i = 0; i < n; i++)
+        if (grid_node_put(c, key_of(i % keys, key), (struct grid_bytes){value, sizeof value}, NULL,
+                          NULL))
+            die("put", "refused");
+    printf("put, durable        %8.0f ns\n", (now_ns() - began) / n);
+}
+
+int main(int argc, char **argv)
+{
+    char why[GRID_NODE_WHY_BYTES];
+    if (argc < 2)
+        die("usage", "local_bench DIR [KEYS [ROUNDS]]");
+    if (argc > 2)
+        keys = (unsigned)strtoul(argv[2], NULL, 10);
+    if (argc > 3)
+        rounds = (unsigned)strtoul(argv[3], NULL, 10);
+    struct grid_node_conf conf = {.data = argv[1],
+                                  .client = "127.0.0.1:0",
+                                  .memory = 256 << 20,
+                                  .text =
+                                      "log { level = error }\nlisten { http = off resp = off }"};
+    struct grid_node *n = grid_node_start(&conf, why);
+    struct grid_node_cache *c;
+    if (!n)
+        die("start", why);
+    if (grid_node_cache_open(n, "default/default", &c))
+        die("cache", "none");
+    fill(c);
+    for (unsigned i = 1; i <= THREADS_MAX; i *= 2)
+        measure_gets(c, i);
+    measure_mail(c);
+    measure_puts(c);
+    grid_node_cache_free(c);
+    grid_node_stop(n);
+    return 0;
+}
