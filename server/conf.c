@@ -7,6 +7,7 @@
 #include "conf.h"
 
 #include "base/alloc.h"
+#include "base/rights.h"
 #include "conf_table.h"
 
 #include <confuse.h>
@@ -448,6 +449,18 @@ static void users_judge(struct reading *r, const struct conf *c)
     }
 }
 
+static void rights_judge(struct reading *r, const struct conf *c)
+{
+    for (unsigned i = 0; i < c->rights_len; i++) {
+        size_t len = rights_line_name(c->rights[i]);
+        for (unsigned k = 0; k < i; k++)
+            if (rights_line_name(c->rights[k]) == len &&
+                strncmp(c->rights[i], c->rights[k], len) == 0)
+                fault_add(r, LINE(rights), "top level: rights: \"%.*s\" is named twice", (int)len,
+                          c->rights[i]);
+    }
+}
+
 static void file_judge(struct reading *r, int line, const char *key, const char *path)
 {
     if (path && access(path, R_OK) != 0)
@@ -458,6 +471,7 @@ static void conf_judge(struct reading *r, const struct conf *c)
 {
     listen_judge(r, c);
     users_judge(r, c);
+    rights_judge(r, c);
     if (c->cert && !c->key)
         fault_add(r, LINE(cert), "tls: cert needs a key beside it");
     if (c->key && !c->cert)

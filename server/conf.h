@@ -19,6 +19,8 @@ struct conf {
     unsigned peers_len;
     char **users;
     unsigned users_len;
+    char **rights;
+    unsigned rights_len;
     char **labels;
     unsigned labels_len;
     char **resp_caches;

@@ -34,6 +34,7 @@ enum { DAY_MS = 86400000, HOUR_MS = 3600000 };
 const struct conf_option conf_options[CONF_OPTIONS] = {
     TEXT(NULL, peers, CONF_ADDRESSES, NULL, true),
     TEXT(NULL, users, CONF_USERS, NULL, true),
+    TEXT(NULL, rights, CONF_RIGHTS, NULL, true),
     TEXT("node", name, CONF_NAME, NULL, false),
     TEXT("node", grid, CONF_NAME, "grid", false),
     TEXT("node", data, CONF_TEXT, "/var/lib/gridd", false),

@@ -24,6 +24,7 @@ enum conf_type {
     CONF_LABELS,
     CONF_CACHES, /* host:port=context/cache */
     CONF_USERS,  /* base/credential.h */
+    CONF_RIGHTS, /* base/rights.h */
 };
 
 struct conf_option {
@@ -37,7 +38,7 @@ struct conf_option {
     bool reload;          /* taken over on SIGHUP */
 };
 
-enum { CONF_OPTIONS = 39, CONF_SECTIONS = 6 };
+enum { CONF_OPTIONS = 40, CONF_SECTIONS = 6 };
 extern const struct conf_option conf_options[CONF_OPTIONS];
 extern const char *const conf_sections[CONF_SECTIONS];
 

@@ -1,6 +1,7 @@
 /* conf_value.c - one value of gridd.conf: from text, by the type of its row. */
 #include "base/alloc.h"
 #include "base/credential.h"
+#include "base/rights.h"
 #include "conf.h"
 #include "conf_table.h"
 
@@ -40,6 +41,8 @@ static const struct {
     [CONF_LABELS] = {"NAME=VALUE", NULL},
     [CONF_CACHES] = {"host:port=context/cache", NULL},
     [CONF_USERS] = {"a line of gridctl user hash NAME", NULL},
+    [CONF_RIGHTS] = {"NAME: RIGHT[=PATTERN], ... of the rights admin, compute, write and read",
+                     NULL},
 };
 
 bool conf_is_list(const struct conf_option *o)
@@ -175,6 +178,7 @@ bool conf_entry_good(const struct conf_option *o, const char *text)
     return o->type == CONF_LABELS   ? label_good(text)
            : o->type == CONF_CACHES ? cache_good(text)
            : o->type == CONF_USERS  ? user_good(text)
+           : o->type == CONF_RIGHTS ? rights_line_good(text)
                                     : address_good(text);
 }
 

@@ -167,6 +167,8 @@ static struct node_conf node_conf_of(const struct conf *c)
         .client_certificates = c->client_certificates,
         .users = (const char *const *)c->users,
         .users_len = c->users_len,
+        .rights = (const char *const *)c->rights,
+        .rights_len = c->rights_len,
         .shards = (unsigned)c->shards,
         .pool_threads = (unsigned)c->pool_threads,
         .segment_bytes = (uint64_t)c->log_segment,

@@ -49,6 +49,8 @@ struct node_conf {
     bool client_certificates;    /* required, else optional */
     const char *const *users;    /* credentials as text; none: nobody is asked */
     size_t users_len;
+    const char *const *rights; /* lines that are good (base/rights.h); none: all may do all */
+    size_t rights_len;
     unsigned shards;        /* of a new data directory; 0: one per core */
     unsigned pool_threads;  /* for code that runs beside the shards; 0: as many as shards */
     uint64_t segment_bytes; /* of the log; 0: 64 MiB */

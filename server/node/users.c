@@ -1,13 +1,16 @@
-/* users.c - who may come in by name and password: each worker has a gate of its own. */
+/* users.c - who may come in by name and password, and what each may do: each worker has a gate and
+ * a list of its own. */
 #include "node/node_priv.h"
 
 #include "base/alloc.h"
+#include "base/rights.h"
 
 #include <stdlib.h>
 
 struct change {
     struct note note;
     struct gate *gate;
+    struct rights_list *rights;
 };
 
 static enum grid_err ask(void *ctx, const char *user, const char *password)
@@ -23,6 +26,10 @@ static void change_run(struct note *n, void *thread)
     gate_free(w->gate);
     w->gate = c->gate;
     w->ports.authenticate = w->gate ? ask : NULL;
+    struct rights_list *old = w->ports.rights;
+    w->ports.rights = c->rights;
+    session_rights_news(w->ports.errands);
+    rights_list_free(old);
     free(c);
 }
 
@@ -33,6 +40,8 @@ void users_set(struct node *n, const struct node_conf *conf)
         *c = (struct change){.note = {.run = change_run}};
         if (conf->users_len)
             c->gate = gate_new(conf->users, conf->users_len);
+        if (conf->rights_len)
+            c->rights = rights_list_new(conf->rights, conf->rights_len);
         worker_post(&n->workers[i], &c->note);
     }
 }

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/rights.h"
 #include "control/settings.h"
 #include "node/administration_priv.h"
 #include "node/inside.h"
@@ -555,6 +556,7 @@ void worker_release(struct worker *w)
     arena_free(w->arena);
     errands_free(w->ports.errands);
     gate_free(w->gate);
+    rights_list_free(w->ports.rights);
     catalog_unref(w->catalog);
     free(w->ops);
     for (size_t i = 0; i < w->done_len; i++)

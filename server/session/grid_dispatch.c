@@ -10,6 +10,7 @@
  *                      admin:    to the control thread      -> response */
 #include "session/collector.h"
 #include "session/grid_priv.h"
+#include "session/may.h"
 
 #include "base/hash.h"
 #include "control/settings.h"
@@ -313,16 +314,69 @@ static void do_admin(struct grid_session *g, struct wire_request *r)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-static void (*const handlers[])(struct grid_session *, struct wire_request *) = {
-    [OP_GET] = do_single,      [OP_PUT] = do_single,
-    [OP_DELETE] = do_single,   [OP_INCR] = do_single,
-    [OP_EXPIRE] = do_single,   [OP_BATCH] = do_batch,
-    [OP_SCAN] = do_scan,       [OP_COUNT] = do_count,
-    [WIRE_RUN] = do_run,       [WIRE_GET_MANY] = do_many,
-    [WIRE_PUT_MANY] = do_many, [WIRE_DELETE_MANY] = do_many,
-    [WIRE_PING] = do_ping,     [WIRE_OPEN_CACHE] = do_open_cache,
-    [WIRE_LOCATE] = do_locate, [WIRE_ADMIN] = do_admin,
+/* Each with the right that it takes, of its cache or, to run code, of that; admin where none is
+ * named. ADMIN: see session_admin_right(). */
+static const struct {
+    void (*handle)(struct grid_session *, struct wire_request *);
+    enum right right;
+} handlers[] = {
+    [OP_GET] = {do_single, RIGHT_READ},         [OP_PUT] = {do_single, RIGHT_WRITE},
+    [OP_DELETE] = {do_single, RIGHT_WRITE},     [OP_INCR] = {do_single, RIGHT_WRITE},
+    [OP_EXPIRE] = {do_single, RIGHT_WRITE},     [OP_BATCH] = {do_batch, RIGHT_WRITE},
+    [OP_SCAN] = {do_scan, RIGHT_READ},          [OP_COUNT] = {do_count, RIGHT_READ},
+    [WIRE_RUN] = {do_run, RIGHT_COMPUTE},       [WIRE_GET_MANY] = {do_many, RIGHT_READ},
+    [WIRE_PUT_MANY] = {do_many, RIGHT_WRITE},   [WIRE_DELETE_MANY] = {do_many, RIGHT_WRITE},
+    [WIRE_PING] = {do_ping, RIGHT_ANYBODY},     [WIRE_OPEN_CACHE] = {do_open_cache, RIGHT_ANYBODY},
+    [WIRE_LOCATE] = {do_locate, RIGHT_ANYBODY}, [WIRE_ADMIN] = {do_admin, RIGHT_ANYBODY},
 };
+
+static void deny(struct grid_session *g, const struct wire_request *r, const char *why)
+{
+    char text[MAY_WHY_BYTES + 64];
+    snprintf(text, sizeof text, "%s: %s", err_text(GRID_EDENIED), why);
+    grid_fail(g, r->number, GRID_EDENIED, text);
+}
+
+static bool refused_cache(struct grid_session *g, const struct wire_request *r, enum right right,
+                          uint32_t cache)
+{
+    char why[MAY_WHY_BYTES];
+    if (likely(session_may_cache(&g->base, right, cache)))
+        return false;
+    session_lacks_cache(&g->base, right, cache, why);
+    deny(g, r, why);
+    return true;
+}
+
+/* All items of a request, or none of it. */
+static bool refused_caches(struct grid_session *g, const struct wire_request *r, enum right right)
+{
+    if (!r->items_len)
+        return refused_cache(g, r, right, r->op.cache);
+    for (uint32_t i = 0; i < r->items_len; i++)
+        if (refused_cache(g, r, right, r->items[i].cache))
+            return true;
+    return false;
+}
+
+/* Who asks is a user of whom it is written what he may do. */
+static bool refused_right(struct grid_session *g, const struct wire_request *r)
+{
+    char why[MAY_WHY_BYTES];
+    enum right right = handlers[r->code].right;
+    struct slice name = {NULL, 0};
+    if (r->code == WIRE_ADMIN && r->admin)
+        right = session_admin_right(r->admin->op);
+    if (right == RIGHT_READ || right == RIGHT_WRITE)
+        return refused_caches(g, r, right);
+    if (right == RIGHT_COMPUTE)
+        name = r->name;
+    if (session_may(&g->base, right, name))
+        return false;
+    session_lacks(&g->base, right, name, why);
+    deny(g, r, why);
+    return true;
+}
 
 /* A node that is not in its grid knows neither caches nor who has what: the client asks another, or
  * again. Operators are told what the node itself knows. */
@@ -346,7 +400,7 @@ void grid_dispatch(struct grid_session *g, struct wire_request *r)
         session_stop(&g->base, "a request without a number");
         return;
     }
-    if (unlikely(r->code >= sizeof handlers / sizeof *handlers || !handlers[r->code])) {
+    if (unlikely(r->code >= sizeof handlers / sizeof *handlers || !handlers[r->code].handle)) {
         fail(g, r, (struct fault){GRID_EUNSUPPORTED, "this server does not know the operation"});
         return;
     }
@@ -356,6 +410,8 @@ void grid_dispatch(struct grid_session *g, struct wire_request *r)
     }
     if (unlikely(g->base.ports->outside) && refused_outside(g, r))
         return;
+    if (unlikely(g->base.rights != NULL) && refused_right(g, r))
+        return;
     r->op.asks_again = true;
-    handlers[r->code](g, r);
+    handlers[r->code].handle(g, r);
 }

@@ -60,7 +60,8 @@ struct http_route {
     const char *path;        /* /literal/{parameter}/... ; a parameter is one segment, not empty */
     http_handler *handle;
     enum http_body body;
-    bool open; /* nobody is asked who he is */
+    bool open;        /* nobody is asked who he is */
+    enum right right; /* that it takes, of the cache or the code that its path names */
     const char *name, *summary;
     const struct http_param *const *params; /* up to a NULL; NULL: none */
     size_t params_needed;                   /* so many, the first ones, have to be given */

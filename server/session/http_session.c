@@ -7,6 +7,7 @@
  * can go on; where the body is large or waits for "100 Continue" the answer comes at once and
  * ends the connection. */
 #include "session/http_priv.h"
+#include "session/may.h"
 
 #include "base/json.h"
 #include "control/settings.h"
@@ -306,6 +307,30 @@ static size_t refuse_and_end(struct http_session *h, size_t len)
     return len;
 }
 
+/* False: who asks may not do it, and that is answered. */
+static bool may(struct http_session *h, struct http_request *r)
+{
+    char why[MAY_WHY_BYTES];
+    enum right right = r->route->right;
+    struct slice name = {NULL, 0};
+    if (likely(!h->base.rights) || r->route->open)
+        return true;
+    if (right == RIGHT_READ || right == RIGHT_WRITE) {
+        uint32_t cache = http_cache(h, r);
+        if (!cache || session_may_cache(&h->base, right, cache))
+            return cache != 0;
+        session_lacks_cache(&h->base, right, cache, why);
+    } else {
+        if (right == RIGHT_COMPUTE && !http_segment(h, r, 0, &name))
+            return false;
+        if (session_may(&h->base, right, name))
+            return true;
+        session_lacks(&h->base, right, name, why);
+    }
+    http_problem(h, r->pending, GRID_EDENIED, why);
+    return false;
+}
+
 /* A whole request. */
 static void handle(struct http_session *h, const uint8_t *data, struct http_request *r)
 {
@@ -316,7 +341,7 @@ static void handle(struct http_session *h, const uint8_t *data, struct http_requ
         h->ending = true;
     if (unlikely(is_refused(h)))
         answer_refused(h, p);
-    else if (likely(body_make(h, data, r)))
+    else if (may(h, r) && likely(body_make(h, data, r)))
         r->route->handle(h, r);
 }
 

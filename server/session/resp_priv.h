@@ -172,6 +172,12 @@ enum resp_taken resp_script_complete(struct resp_session *r, const struct resp_r
 struct resp_keys resp_script_keys(const struct resp_command *c, const struct slice *args,
                                   uint32_t args_len);
 
+/* --- resp_rights.c ---------------------------------------------------------------------------- */
+
+enum right resp_right(const struct resp_command *c);
+/* False: `why` (MAY_WHY_BYTES) says which right is missing. */
+bool resp_may(struct resp_session *r, const struct resp_request *q, char *why);
+
 /* --- resp_multi.c ----------------------------------------------------------------------------- */
 
 /* In a transaction: queue what is not to be done at once. */

@@ -1,4 +1,5 @@
 /* resp_session.c - bytes in, requests out: the door of Redis clients. */
+#include "session/may.h"
 #include "session/resp_priv.h"
 
 #include "control/settings.h"
@@ -197,6 +198,18 @@ static enum resp_taken do_gated(struct resp_session *r, const struct resp_reques
     return resp_do(r, q);
 }
 
+/* Of one that was begun it was asked then. */
+static bool refused_right(struct resp_session *r, const struct resp_request *q)
+{
+    char why[MAY_WHY_BYTES], line[MAY_WHY_BYTES + 128];
+    if ((r->gate & GATE_STRANGER) || r->job.begun || r->job.state || resp_may(r, q, why))
+        return false;
+    snprintf(line, sizeof line, "NOPERM this user has no permissions to run the '%s' command: %s",
+             q->command->name, why);
+    refuse_line(r, slice_str(line));
+    return true;
+}
+
 static enum resp_taken dispatch(struct resp_session *r, struct resp_request *q)
 {
     const struct resp_command *parent, *c = resp_command_find(q->args, q->args_len, &parent);
@@ -205,6 +218,8 @@ static enum resp_taken dispatch(struct resp_session *r, struct resp_request *q)
     if (unlikely(!resp_arity_fits(c, q->args_len) || (c->holds && !c->say)))
         return refuse_arity(r, c);
     q->command = r->last = c;
+    if (unlikely(r->base.rights != NULL) && refused_right(r, q))
+        return RESP_TAKEN;
     if (unlikely(r->gate || (c->flags & RESP_ALONE)))
         return do_gated(r, q);
     return do_plain(r, q);
@@ -226,6 +241,7 @@ void resp_begin(struct resp_session *r)
     const struct cache_info *cache =
         catalog_cache_named(session_catalog(&r->base), slice_str(path));
     r->cache = cache ? cache->id : 0;
+    session_is(&r->base, peer->user);
     r->gate = (r->gate & GATE_PARTING) | (session_trusts(&r->base) ? 0 : GATE_STRANGER);
     snprintf(r->user, sizeof r->user, "%s", peer->user[0] ? peer->user : "default");
 }

@@ -43,7 +43,9 @@ enum {
     RESP_ALONE = 1u << 24,      /* nothing else of the connection is under way meanwhile */
     RESP_AT_ONCE = 1u << 25,    /* done in a transaction too, not queued */
     RESP_SUBSCRIBED = 1u << 26, /* may be asked by who listens to channels, in RESP2 */
-    RESP_SCRIPT = 1u << 27      /* a script: resp_script.c completes its arguments */
+    RESP_SCRIPT = 1u << 27,     /* a script: resp_script.c completes its arguments */
+    RESP_OPERATES = 1u << 28,   /* for who has the right admin, though Redis says something else */
+    RESP_BRINGS_CODE = 1u << 29 /* takes the right compute, as scripts do */
 };
 
 /* How a command on keys of several partitions is done. */

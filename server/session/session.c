@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/sm.h"
 #include "session/collector.h"
+#include "session/may.h"
 #include "session/router.h"
 #include "session/session_priv.h"
 
@@ -33,6 +34,8 @@ static void session_arrive(struct session *s, const struct session_ports *ports)
     s->meters = &ports->errands->meters;
     s->meters->doors[s->meter / METER_OPERATIONS].sessions++;
     list_push_back(&ports->errands->sessions, &s->here);
+    s->rights = rights_of(ports->rights, s->user);
+    s->may.known = 0;
 }
 
 static void session_leave(struct session *s)
@@ -53,6 +56,7 @@ struct session *session_new(const struct door *door, const struct session_ports 
     s->view = view;
     s->limits = *limits;
     s->peer = *peer;
+    memcpy(s->user, peer->user, sizeof s->user);
     s->owner = owner;
     s->reason = "";
     list_init(&s->collectors);
@@ -67,6 +71,7 @@ struct session *session_new(const struct door *door, const struct session_ports 
 void session_proved(struct session *s, const char *user)
 {
     snprintf(s->peer.user, sizeof s->peer.user, "%s", user);
+    session_is(s, user);
 }
 
 void *session_owner(const struct session *s)
@@ -148,6 +153,8 @@ enum grid_err session_authenticate(struct session *s, const char *user, const ch
     s->meters->wrong_passwords += err == GRID_EAUTH;
     if (err && ++s->wrong >= WRONG_PASSWORDS)
         session_stop(s, "too many wrong passwords");
+    if (!err)
+        session_is(s, user);
     return err;
 }
 

@@ -31,6 +31,7 @@ extern const struct door http_door; /* HTTP/1.1 */
 extern const struct door resp_door; /* Redis clients */
 
 struct scripts;
+struct rights_list; /* base/rights.h */
 /* What sessions want done. One per loop thread, borrowed while a session uses it. None of these
  * calls back. */
 struct session_ports {
@@ -71,8 +72,10 @@ struct session_ports {
     void (*wake)(void *ctx, struct session *s);
     /* Unix time of this turn, in microseconds. */
     uint64_t (*now_us)(void *ctx);
-    struct errands *errands; /* what the sessions of this thread keep for each other */
-    struct scripts *scripts; /* compute/scripts.h; of the node. NULL: no Redis clients come */
+    /* What users may do; NULL: all of them everything. session_rights_news() when it changes. */
+    struct rights_list *rights; /* the node's */
+    struct errands *errands;    /* what the sessions of this thread keep for each other */
+    struct scripts *scripts;    /* compute/scripts.h; of the node. NULL: no Redis clients come */
 };
 
 /* What a client may know of the node. Borrowed for the session's life. */
@@ -202,6 +205,8 @@ bool session_greeted(const struct session *s);
 /* What the client calls itself, for people; "" when it does not. */
 const char *session_client(const struct session *s);
 
+/* ports.rights has changed, for all sessions of the thread. */
+void session_rights_news(struct errands *here);
 /* What the grid agreed on has changed: the session may have output now. */
 void session_news(struct session *s);
 

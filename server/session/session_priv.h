@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/rights.h"
 #include "session/meters.h"
 #include "session/session.h"
 #include "wire/response.h"
@@ -57,6 +58,13 @@ struct session {
     struct session_limits limits;
     struct session_peer peer;
     void *owner;
+    char user[RIGHTS_NAME_BYTES]; /* who it is; "": nobody said */
+    const struct rights *rights;  /* of its thread's; NULL: all (may.h) */
+    struct {
+        uint64_t revision;
+        uint32_t cache;
+        uint8_t known, has; /* 1 << enum right */
+    } may;                  /* of the cache that was looked at last */
     struct list here;   /* in errands.sessions (or .waiting) of its thread, or linked to itself */
     bool closed;        /* the connection is gone: answers are dropped */
     uint32_t in_flight; /* ops, admin requests, errands; parts of collectors included */

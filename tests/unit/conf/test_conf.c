@@ -21,7 +21,8 @@ static const struct wrong wrongs[] = {
     /* keys and structure */
     {"node { nme = \"x\" }", {"1: node: no key \"nme\"; there are name, grid, data, user, labels"}},
     {"\n\nnode {\n  nme = \"x\"\n}\n", {"4: node: no key \"nme\""}},
-    {"nodes = \"x\"", {"1: top level: no key \"nodes\"; there are peers, users, node { }, listen"}},
+    {"nodes = \"x\"",
+     {"1: top level: no key \"nodes\"; there are peers, users, rights, node { }, listen"}},
     {"peer = { \"a:1\" }", {"1: top level: no key \"peer\""}},
     {"log {\n level = info\n colour = 3\n size = 4 }\n",
      {"3: log: no key \"colour\"", "4: log: no key \"size\""}},
@@ -94,6 +95,9 @@ static const struct wrong wrongs[] = {
     {"users = {\n\"a:pbkdf2-sha256:1:" SALT ":" HASH "\",\n\"a:pbkdf2-sha256:2:" SALT ":" HASH
      "\" }",
      {"3: top level: users: \"a\" is named twice"}},
+    {"rights = { \"ann: reads\" }", {"1: top level: rights: \"ann: reads\" is not NAME: RIGHT"}},
+    {"rights = {\n\"ann: read\",\n\"ann : write\" }",
+     {"3: top level: rights: \"ann\" is named twice"}},
     {"peers = { \"a\" }", {"1: top level: peers: \"a\" is not host:port"}},
     {"node { bootstrap_expect = 3 }", {"1: node: bootstrap_expect needs peers"}},
     /* numbers, bytes, times */
