@@ -30,6 +30,11 @@ msec_t clock_mono_ms(void)
     return clock_mono_us() / 1000u;
 }
 
+uint64_t clock_cpu_us(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000u;
+}
+
 uint64_t clock_mono_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);

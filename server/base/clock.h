@@ -13,5 +13,6 @@ msec_t clock_mono_ms(void); /* never goes back, counts suspend */
 uint64_t clock_wall_us(void);
 uint64_t clock_mono_us(void); /* the clock of clock_mono_ms() */
 uint64_t clock_mono_ns(void);
+uint64_t clock_cpu_us(void); /* that this thread was on a processor */
 
 #endif

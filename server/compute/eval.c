@@ -6,30 +6,45 @@
 
 #include "base/alloc.h"
 #include "command/procedures.h"
+#include "compute/debt.h"
 #include "compute/redis_priv.h"
 #include "compute/scripts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { EXTRA = 1, FIRST_KEY = 3 };
+enum { EXTRA = 1, FIRST_KEY = 3, DEBT_TEXT = 96, STEPS_PER_US = 100, LATE_SHARE = 4 };
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
-static void machine_free(void *vm)
+struct machine { /* one per shard */
+    struct vm *vm;
+    struct call_limits limits; /* that the debt is of */
+    struct debt debt;
+};
+
+static void machine_free(void *state)
 {
-    vm_free(vm);
+    struct machine *m = state;
+    vm_free(m->vm);
+    free(m);
 }
 
-static struct vm *machine(struct call *c)
+static struct machine *machine(struct call *c)
 {
     struct call_kept *kept = call_kept(c);
-    if (unlikely(!kept->state)) {
-        struct vm_conf conf = {
-            .memory_max = call_limits(c).memory, .open = redis_open, .caught = redis_caught};
-        kept->state = vm_new(&conf);
-        kept->free = machine_free;
-    }
-    return kept->state;
+    if (likely(kept->state != NULL))
+        return kept->state;
+    struct vm_conf conf = {
+        .memory_max = call_limits(c).memory, .open = redis_open, .caught = redis_caught};
+    struct vm *vm = vm_new(&conf);
+    if (!vm)
+        return NULL;
+    struct machine *m = xcalloc(1, sizeof *m);
+    m->vm = vm;
+    kept->state = m;
+    kept->free = machine_free;
+    return m;
 }
 
 /* --- a run ------------------------------------------------------------------------------------ */
@@ -148,27 +163,92 @@ static uint64_t clock_us(void *ctx)
     return call_mono_us(s->call);
 }
 
+static uint64_t cpu_us(void *ctx)
+{
+    const struct script *s = ctx;
+    return call_cpu_us(s->call);
+}
+
 bool script_kept(struct call *c, struct slice key)
 {
-    struct vm *vm = machine(c);
-    return vm && vm_has(vm, key);
+    struct machine *m = machine(c);
+    return m && vm_has(m->vm, key);
+}
+
+/* --- what was ended at its bounds ------------------------------------------------------------- */
+
+static uint64_t debt_now(const struct call *c)
+{
+    uint64_t now = call_mono_us(c);
+    return now ? now : c->now * 1000;
+}
+
+static struct slice debt_key(const struct script *s)
+{
+    return s->library ? slice_make(s->function_key, LIBRARY_KEY_BYTES) : s->name;
+}
+
+/* False: it may not run now, and why is told. It may have less time than others. Who has other
+ * bounds than before owes nothing. */
+static bool debt_lets(struct script *s, struct machine *m, struct vm_run *run,
+                      const struct call_limits *limits, struct vm_fault *ret_fault)
+{
+    struct call *c = s->call;
+    if (limits->steps != m->limits.steps || limits->time_us != m->limits.time_us)
+        m->debt.len = 0;
+    m->limits = *limits;
+    if (likely(!m->debt.len))
+        return true;
+    struct debt_ruling r =
+        debt_ask(&m->debt, debt_key(s), vm_has(m->vm, run->code.key), run->time_us, debt_now(c));
+    if (unlikely(r.time_us < run->time_us)) {
+        run->steps = run->steps / run->time_us * r.time_us;
+        run->time_us = r.time_us;
+    }
+    if (likely(!r.refused))
+        return true;
+    char *text = call_alloc(c, DEBT_TEXT);
+    snprintf(text, DEBT_TEXT, "it used up its bounds %u time%s; it runs again in %llu ms", r.times,
+             r.times == 1 ? "" : "s", (unsigned long long)(r.wait_us + 999) / 1000);
+    *ret_fault = (struct vm_fault){.text = text, .source = "", .trace = ""};
+    s->refused = true;
+    return false;
+}
+
+/* What failed of itself after much of its time is no better than what was ended. */
+static void debt_look(const struct script *s, struct machine *m, const struct vm_run *run,
+                      enum vm_end end)
+{
+    uint64_t took = vm_took_us(m->vm, run);
+    if (!took)
+        took = (run->steps - vm_left(m->vm)) / STEPS_PER_US;
+    if (end == VM_STEPS || end == VM_TIME || end == VM_MEMORY ||
+        (end == VM_FAILED && took > m->limits.time_us / LATE_SHARE))
+        debt_charge(&m->debt, debt_key(s), took, run->time_us == m->limits.time_us,
+                    debt_now(s->call));
 }
 
 bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
                     struct vm_fault *ret_fault)
 {
     struct call *c = s->call;
-    struct vm *vm = machine(c);
+    struct machine *m = machine(c);
     struct call_limits limits = call_limits(c);
-    if (!vm)
+    if (!m)
         return false;
     run->steps = limits.steps;
     run->time_us = limits.time_us;
     run->now_us = clock_us;
+    run->cpu_us = cpu_us;
     run->seed = call_random(c);
     run->ctx = s;
     s->out = c->raw;
-    *ret_end = vm_run(vm, run, ret_fault);
+    *ret_end = VM_STOPPED;
+    if (unlikely(!debt_lets(s, m, run, &limits, ret_fault)))
+        return true;
+    *ret_end = vm_run(m->vm, run, ret_fault);
+    if (unlikely(*ret_end))
+        debt_look(s, m, run, *ret_end);
     return true;
 }
 
@@ -184,6 +264,8 @@ void script_run(struct script *s, struct vm_run *run)
     }
     if (likely(end == VM_DONE || end == VM_FAILED))
         reply_raw(c);
+    else if (s->refused)
+        reply_errorf(c, "BUSY the script is not run now: %s", fault.text);
     else if (s->halted)
         reply_null(c); /* nobody sees it: the call begins again */
     else

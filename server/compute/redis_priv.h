@@ -41,6 +41,7 @@ struct script {
     bool client_resp3; /* what the client speaks */
     bool halted;       /* the call runs again when a key is here */
     bool too_large;    /* the result */
+    bool refused;      /* it did not run: it was ended too often (debt.h) */
     struct buf *out;
     const struct vm_fault *fault;
     /* Of a library's function: what it is given, as of vm_run, and what becomes of its result. */
@@ -55,7 +56,9 @@ static inline struct script *script_of(lua_State *L)
 }
 
 /* eval.c: run it on the shard's machine. What is not set of `run`, but who takes errors, is filled
- * in, the script's bounds among it. False: there is no memory for a machine. */
+ * in, the script's bounds among it. False: there is no memory for a machine. What was ended at its
+ * bounds before may be refused: then script.refused is set, and ret_fault->text is a line that says
+ * so, good until the call's end. */
 bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
                     struct vm_fault *ret_fault);
 /* The same, and leave the reply that Redis would. */

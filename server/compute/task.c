@@ -123,6 +123,16 @@ static void refuse(struct call *c, enum grid_err err)
     reply_null(c);  /* nobody sees it */
 }
 
+static void refuse_saying(struct call *c, const struct task *t, const char *why)
+{
+    c->raw->len = 0;
+    buf_printf(c->raw, "%.*s is not run now: %s", (int)t->name.len, (const char *)t->name.data,
+               why);
+    bool refused = call_refuse_saying(c, GRID_ETASK, buf_slice(c->raw));
+    CHECK(refused);
+    reply_null(c);
+}
+
 /* `recorded`: its answer may be kept, which has bounds then. */
 static void run(struct call *c, const struct module *m, const struct module_function *f,
                 bool recorded)
@@ -145,6 +155,10 @@ static void run(struct call *c, const struct module *m, const struct module_func
     enum vm_end end;
     if (!script_execute(&s, &r, &end, &fault)) {
         refuse(c, GRID_EBUSY);
+        return;
+    }
+    if (unlikely(s.refused)) {
+        refuse_saying(c, &t, fault.text);
         return;
     }
     if (unlikely(s.halted)) {

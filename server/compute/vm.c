@@ -24,9 +24,12 @@ enum {
     KEPT_MAX = 1024,
     BUCKET_BITS = 10,
     KEPT_SHARE = 4,    /* of the memory may be code that is kept */
+    CODE_SHARE = 8,    /* less than that is no code that has to go when memory is short */
     COLLECT_SHARE = 2, /* a run that leaves more behind is cleaned up after at once */
     SCAN_BYTES = 64,   /* of a full collection, for one step */
     LARGE_BYTES = 4096,
+    HUGE_BYTES = 32 << 10,
+    HUGE_BYTES_PER_US = 4096,
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
     GC_PAUSE = 600,        /* a cycle begins at six times the live bytes: mostly the libraries */
@@ -47,6 +50,55 @@ struct vm_kept {
 struct vm_spare {
     struct vm_spare *next;
 };
+
+/* --- the clock -------------------------------------------------------------------------------- */
+
+static uint64_t cpu_us(const struct vm_run *run)
+{
+    return run->cpu_us ? run->cpu_us(run->ctx) : run->now_us(run->ctx);
+}
+
+/* The clock on the wall is cheap to ask, and runs while others have the processor. So when half of
+ * the time is over by it, as much is left by the other one. */
+static bool is_over(struct vm *vm, const struct vm_run *run, uint64_t now, uint64_t ahead)
+{
+    if (!vm->cpu_until_us && now <= vm->until_us)
+        return now + ahead > vm->began_us + run->time_us;
+    uint64_t cpu = cpu_us(run);
+    if (!vm->cpu_until_us)
+        vm->cpu_until_us = cpu + run->time_us - run->time_us / 2;
+    vm->until_us = now + (vm->cpu_until_us > cpu ? vm->cpu_until_us - cpu : 0);
+    return cpu + ahead > vm->cpu_until_us;
+}
+
+/* Whether there is no time for what will take `ahead_us`. */
+static bool is_late(struct vm *vm, uint64_t ahead_us)
+{
+    const struct vm_run *run = vm->run;
+    if (!run || !run->now_us || !run->time_us)
+        return false;
+    uint64_t now = run->now_us(run->ctx);
+    if (unlikely(!vm->began_us)) {
+        vm->began_us = now; /* what never looked took no time */
+        vm->until_us = now + run->time_us / 2;
+    }
+    return unlikely(now + ahead_us > vm->until_us) && is_over(vm, run, now, ahead_us);
+}
+
+void vm_look_clock(lua_State *L)
+{
+    if (unlikely(is_late(vm_of(L), 0)))
+        vm_stop(L, VM_TIME);
+}
+
+uint64_t vm_took_us(const struct vm *vm, const struct vm_run *run)
+{
+    if (!vm->began_us)
+        return 0;
+    if (!vm->cpu_until_us)
+        return run->now_us(run->ctx) - vm->began_us;
+    return cpu_us(run) + run->time_us - vm->cpu_until_us;
+}
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -114,11 +166,30 @@ static void spare_release(struct vm *vm)
     }
 }
 
-/* What takes much may take long. Lua allows it at any moment, as from a signal. */
-static void arm_soon(struct vm *vm)
+static void hook(lua_State *L, lua_Debug *ar);
+
+/* Count instructions of the code that runs from now on. Lua allows it at any moment, as from a
+ * signal. */
+static void hook_set(struct vm *vm, lua_State *L, int steps)
 {
-    if (vm->run && vm->L)
-        vm_arm(vm->L);
+    vm->armed = true;
+    vm->hook_steps = steps;
+    lua_sethook(L, hook, LUA_MASKCOUNT, steps);
+}
+
+/* Memory of that size is not there before it is touched, which takes long, and each instruction may
+ * touch all of it again. False: there is no time for that. */
+static bool huge_lets(struct vm *vm, size_t bytes)
+{
+    if (!vm->run || !vm->given)
+        return true;
+    if (unlikely(is_late(vm, bytes / HUGE_BYTES_PER_US))) {
+        vm->over = VM_TIME;
+        return false;
+    }
+    if (vm->hook_steps != HOOK_STEPS_HUGE)
+        hook_set(vm, vm->running, HOOK_STEPS_HUGE);
+    return true;
 }
 
 static void *allocate(void *ud, void *from, size_t old, size_t bytes)
@@ -137,8 +208,10 @@ static void *allocate(void *ud, void *from, size_t old, size_t bytes)
         if (unlikely(vm->bytes + more > vm->conf.memory_max || (vm->over && more > LAST_BYTES)))
             return refuse(vm);
         vm->left -= (int64_t)(more / STEP_BYTES);
-        if (unlikely(!vm->armed && (more > LARGE_BYTES || vm->left <= 0)))
-            arm_soon(vm);
+        if (unlikely(more > HUGE_BYTES) && !huge_lets(vm, more))
+            return refuse(vm);
+        if (unlikely(!vm->armed && (more > LARGE_BYTES || vm->left <= 0)) && vm->run)
+            hook_set(vm, vm->L, HOOK_STEPS);
     }
     void *to = from ? block_move(vm, from, old, bytes) : block_alloc(vm, bytes);
     if (unlikely(!to))
@@ -153,20 +226,20 @@ static void hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     struct vm *vm = vm_of(L);
-    vm->left -= HOOK_STEPS;
+    int steps = lua_gethookcount(L);
+    vm->left -= steps;
     if (unlikely(vm->left <= 0 || vm->over))
         vm_stop(L, VM_STEPS);
     vm_look_clock(L);
+    if (unlikely(steps != vm->hook_steps))
+        hook_set(vm, L, vm->hook_steps);
 }
 
 /* Without it there is one stack only. */
 void vm_arm(lua_State *L)
 {
-    struct vm *vm = vm_of(L);
-    if (vm->armed)
-        return;
-    vm->armed = true;
-    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_STEPS);
+    if (!vm_of(L)->armed)
+        hook_set(vm_of(L), L, HOOK_STEPS);
 }
 
 void vm_stop(lua_State *L, enum vm_end why)
@@ -179,19 +252,6 @@ void vm_stop(lua_State *L, enum vm_end why)
     lua_pushlightuserdata(L, vm); /* there is room for one: a stack has some to spare */
     lua_error(L);
     abort(); /* it does not return */
-}
-
-void vm_look_clock(lua_State *L)
-{
-    struct vm *vm = vm_of(L);
-    const struct vm_run *run = vm->run;
-    if (!run || !run->now_us || !run->time_us)
-        return;
-    uint64_t now = run->now_us(run->ctx);
-    if (!vm->until_us)
-        vm->until_us = now + run->time_us; /* what never looked took no time */
-    else if (now > vm->until_us)
-        vm_stop(L, VM_TIME);
 }
 
 void vm_halt(lua_State *L)
@@ -447,6 +507,7 @@ static int runner(lua_State *L)
     else
         vm_arm(L);
     int args = run->push ? run->push(L, run->ctx) : 0;
+    vm_of(L)->given = true;
     lua_call(L, args, 1);
     if (run->take)
         run->take(L, run->ctx);
@@ -485,12 +546,13 @@ static enum vm_end failed(struct vm *vm, enum vm_end end, struct vm_fault *ret_f
         text_of_end(vm, end);
     vm->over = VM_DONE;
     if (end == VM_FAILED && vm->run && vm->run->error) {
-        vm->left = vm->left > 0 ? vm->left : 0;
-        vm->left += (int64_t)vm->conf.memory_max; /* it is bounded itself */
+        int64_t left = vm->left;
+        vm->left = (int64_t)vm->conf.memory_max; /* it is bounded itself */
         lua_pushcfunction(L, reporter);
         lua_insert(L, -2);
         if (lua_pcall(L, 1, 0, 0))
             end = VM_MEMORY;
+        vm->left = left;
     }
     *ret_fault = (struct vm_fault){vm->text, vm->source, vm->line, vm->trace};
     return end;
@@ -501,7 +563,9 @@ static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
 {
     lua_State *L = vm->L;
     vm->over = VM_DONE;
-    vm->calls = vm->closing = 0;
+    vm->unlooked = vm->closing = 0;
+    vm->hook_steps = 0;
+    vm->running = vm->L;
     vm->text[0] = vm->trace[0] = vm->source[0] = '\0';
     vm->line = 0;
     lua_pushcfunction(L, fn);
@@ -514,11 +578,11 @@ static enum vm_end protect(struct vm *vm, lua_CFunction fn, const void *arg,
     vm->armed = false;
     lua_settop(L, REMEMBER);
     vm->run = NULL;
-    if (unlikely(end == VM_MEMORY))
-        vm_forget(vm); /* it may be code that takes it */
-    if (unlikely(vm->bytes > vm->conf.memory_max / COLLECT_SHARE)) {
+    if (unlikely(end == VM_MEMORY || vm->bytes > vm->conf.memory_max / COLLECT_SHARE)) {
         vm->over = VM_DONE;
         lua_gc(L, LUA_GCCOLLECT);
+        if (end == VM_MEMORY && vm->bytes > vm->conf.memory_max / CODE_SHARE)
+            vm_forget(vm); /* it may be code that takes it */
     }
     return end;
 }
@@ -527,7 +591,8 @@ enum vm_end vm_run(struct vm *vm, const struct vm_run *run, struct vm_fault *ret
 {
     vm->run = run;
     vm->left = run->steps < INT64_MAX / 2 ? (int64_t)run->steps : INT64_MAX / 2;
-    vm->until_us = 0;
+    vm->began_us = vm->cpu_until_us = 0;
+    vm->given = false;
     vm->random = random_of(run);
     return protect(vm, runner, run, ret_fault);
 }

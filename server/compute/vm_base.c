@@ -360,7 +360,9 @@ static int resume(lua_State *L, lua_State *co, int args)
         return -1;
     }
     lua_xmove(L, co, args);
+    vm_of(L)->running = co;
     int status = lua_resume(co, L, args, &len);
+    vm_of(L)->running = L;
     vm_go_on(L);
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_xmove(co, L, 1);

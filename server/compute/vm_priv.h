@@ -10,7 +10,9 @@
 
 enum {
     HOOK_STEPS = 128,      /* instructions between two looks at the budget */
-    CALLS_PER_LOOK = 16,   /* charged calls between two looks at the clock */
+    HOOK_STEPS_HUGE = 8,   /* ... when each of them may touch very much */
+    STEPS_PER_LOOK = 256,  /* that are charged between two looks at the clock */
+    CHARGE_STEPS = 16,     /* ... of each call, beside what it charges */
     STEP_BYTES = 64,       /* of memory taken, for one step */
     COROUTINE_STEPS = 500, /* of making one: it has HOOK_STEPS that nobody counts */
     CLOSING_MAX = 64,
@@ -39,13 +41,18 @@ struct vm {
     lua_State *L;
     struct vm_conf conf;
     size_t bytes;
-    int64_t left; /* steps */
-    uint64_t until_us;
+    int64_t left;          /* steps */
+    uint64_t began_us;     /* the first look at the clock; 0: there was none */
+    uint64_t until_us;     /* then it is looked at closely */
+    uint64_t cpu_until_us; /* 0: half of the time is left at least */
     const struct vm_run *run;
     enum vm_end over; /* VM_DONE: not yet */
     bool armed;       /* the hook is set */
+    bool given;       /* what it was given is there: from now on it takes what it has */
+    int hook_steps;
+    lua_State *running; /* the coroutine, or L */
     bool facts_trusted;
-    unsigned calls, closing;
+    unsigned unlooked, closing;
     uint64_t random;
     struct vm_spare *spare[SPARE_CLASSES]; /* blocks of memory that nobody has */
     size_t spare_bytes;
@@ -76,8 +83,11 @@ static inline void vm_charge(lua_State *L, uint64_t steps)
     vm->left -= steps < INT32_MAX ? (int64_t)steps : INT32_MAX;
     if (unlikely(vm->left <= 0 || vm->over))
         vm_stop(L, VM_STEPS);
-    if (unlikely(++vm->calls % CALLS_PER_LOOK == 0))
+    vm->unlooked += (unsigned)(steps < STEPS_PER_LOOK ? steps : STEPS_PER_LOOK) + CHARGE_STEPS;
+    if (unlikely(vm->unlooked >= STEPS_PER_LOOK)) {
+        vm->unlooked = 0;
         vm_look_clock(L);
+    }
 }
 
 /* After anything that may have caught an error: the end cannot be caught. */

@@ -139,6 +139,12 @@ static uint64_t mono_us(void *ctx)
     return clock_mono_us();
 }
 
+static uint64_t cpu_us(void *ctx)
+{
+    (void)ctx;
+    return clock_cpu_us();
+}
+
 static struct shard *shard_make(struct worker *w, uint64_t seed)
 {
     struct shard_conf conf = {.index = w->index,
@@ -156,6 +162,7 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .grid = w->node->membership ? &replication_ports : NULL,
                                 .reroute = w->node->membership ? routing_reroute : NULL,
                                 .mono_us = mono_us,
+                                .cpu_us = cpu_us,
                                 .aside = aside_begin};
     return shard_new(&conf, &ports, w->catalog);
 }

@@ -126,6 +126,8 @@ const struct catalog *call_catalog(const struct call *c);
 /* The op is answered with `err`, not with a reply: leave any and return. Nothing was changed.
  * False: it is one of several steps, so it cannot be. */
 bool call_refuse(struct call *c, enum grid_err err);
+/* The same, and `why` is told with it, as the result's value: good until the call's end. */
+bool call_refuse_saying(struct call *c, enum grid_err err, struct slice why);
 
 /* What such a procedure may take; settings of the grid. */
 struct call_limits {
@@ -136,6 +138,8 @@ struct call_limits {
 struct call_limits call_limits(const struct call *c);
 /* A clock that only goes forward; 0: there is none. */
 uint64_t call_mono_us(const struct call *c);
+/* The time that this thread had of a processor. */
+uint64_t call_cpu_us(const struct call *c);
 /* What procedures keep in the shard from one call to the next: freed with it. */
 struct call_kept {
     void *state;

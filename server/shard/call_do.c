@@ -136,6 +136,14 @@ bool call_refuse(struct call *c, enum grid_err err)
     return true;
 }
 
+bool call_refuse_saying(struct call *c, enum grid_err err, struct slice why)
+{
+    if (!call_refuse(c, err))
+        return false;
+    c->job->refused_why = why;
+    return true;
+}
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 struct call_limits call_limits(const struct call *c)
@@ -152,6 +160,12 @@ uint64_t call_mono_us(const struct call *c)
 {
     const struct shard_ports *ports = &c->job->s->ports;
     return ports->mono_us ? ports->mono_us(ports->ctx) : 0;
+}
+
+uint64_t call_cpu_us(const struct call *c)
+{
+    const struct shard_ports *ports = &c->job->s->ports;
+    return ports->cpu_us ? ports->cpu_us(ports->ctx) : call_mono_us(c);
 }
 
 struct call_kept *call_kept(struct call *c)

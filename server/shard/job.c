@@ -177,7 +177,7 @@ void job_fail(struct job *j, enum grid_err err)
     }
     if (err == GRID_ENOT_PRIMARY && job_pass_on(j))
         return;
-    struct result res = {.status = err, .failed_at = j->failed_at};
+    struct result res = {.status = err, .failed_at = j->failed_at, .value = j->refused_why};
     if (err == GRID_EFULL || err == GRID_EBUSY) /* of the node, not of what is in the partition: */
         j->s->ports.reply(j->s->ports.ctx, &j->op->ticket, &res); /* it waits for no lease (R7) */
     else

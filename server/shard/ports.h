@@ -47,7 +47,7 @@ struct shard_ports {
     /* NULL, or where ops go that would be answered NOT_PRIMARY and are not `direct`: they were not
      * done. `op` is valid for this call only. */
     void (*reroute)(void *ctx, const struct op *op);
-    uint64_t (*mono_us)(void *ctx); /* NULL: users' code is bounded by its steps alone */
+    uint64_t (*mono_us)(void *ctx), (*cpu_us)(void *ctx); /* NULL: code has steps as its bounds */
     /* NULL, or: this shard begins to serve a partition as its primary, or no longer does. Without a
      * grid it does from when the partition is first used. */
     void (*led)(void *ctx, uint32_t context, uint16_t partition, bool led);

@@ -127,6 +127,7 @@ struct job {
     const struct cache_info *range_cache; /* CALL: ... and a range of a cache; NULL: none */
     struct slice range_prefix;
     enum grid_err refused; /* CALL: by its procedure */
+    struct slice refused_why;
     uint32_t failed_at;
 };
 

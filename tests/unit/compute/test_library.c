@@ -240,7 +240,7 @@ START_TEST(functions_are_called_as_in_redis)
 {
     struct world *w = world_new();
     deploy(w, library);
-    for (int again = 0; again < 2; again++) /* functions that were kept, too */
+    for (int again = 0; again < 2; again++, w->h->now += 200000) /* functions that were kept, too */
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
             FCALL(w, calls[i].words, calls[i].says);
     ck_assert_str_eq(call(w, command_fcall_ro, "f 1 a b"), "*4 *1 $1 a *1 $1 b :1 :1");
@@ -350,9 +350,9 @@ START_TEST(a_call_finds_nothing_that_another_left)
         for (int again = 0; again < 3; again++)
             FCALL(w, "f 0", locals[i].says);
         store_u64((uint8_t *)key + 1, w->h->catalog->modules[0]->info.version);
-        ck_assert_msg(vm_has(w->h->s->call.kept.state, slice_make(key, sizeof key)) ==
-                          locals[i].kept,
-                      "%s", locals[i].code);
+        struct vm *const *vm = w->h->s->call.kept.state; /* it comes first there */
+        ck_assert_msg(vm_has(*vm, slice_make(key, sizeof key)) == locals[i].kept, "%s",
+                      locals[i].code);
         world_free(w);
     }
 }

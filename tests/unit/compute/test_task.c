@@ -321,6 +321,7 @@ START_TEST(whatever_ends_a_task_is_told_and_nothing_is_changed)
     struct world *w = world_new();
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
         deploy_body(w, failures[i].body, false);
+        w->h->now += 200000; /* what was ended before is paid for */
         const char *text = run(w, "A");
         ck_assert_msg(strncmp(text, failures[i].says, strlen(failures[i].says)) == 0,
                       "%s: %s, expected %s", failures[i].body, text, failures[i].says);
@@ -377,6 +378,33 @@ START_TEST(a_read_only_task_writes_nothing_and_makes_no_record)
 }
 END_TEST
 
+START_TEST(what_used_up_its_bounds_is_refused_until_that_is_paid)
+{
+    struct world *w = world_new();
+    deploy(w, MOD "grid.task('t', function(t) grid.put('k', 1) while t.arg ~= '' do end end)\n"
+                  "grid.task('u', function(t) return 'well' end)\n"
+                  "grid.task('spin', function(t) for i = 1, tonumber(t.arg) do end end)");
+    ck_assert_str_eq(run(w, ""), "");
+    ck_assert_ptr_nonnull(strstr(run(w, "x"), "too many steps"));
+    size_t records = w->h->log_len;
+    ck_assert_str_eq(run(w, ""), "TASK m.t is not run now: it used up its bounds 1 time; it runs "
+                                 "again in 8000 ms");
+    ck_assert_uint_eq(w->h->log_len, records);
+    ck_assert_str_eq(says(w, begin(w, (struct asked){.name = "m.u", .key = "k"})), "well");
+    struct asked spin = {.name = "m.spin", .key = "k", .arg = "1000"};
+    ck_assert_str_eq(says(w, begin(w, spin)), "");
+    w->h->now += 7999;
+    ck_assert_ptr_nonnull(strstr(run(w, ""), "in 1 ms"));
+    w->h->now += 1;
+    ck_assert_str_eq(run(w, ""), "");
+    ck_assert_ptr_nonnull(strstr(run(w, "x"), "too many steps"));
+    ck_assert_ptr_nonnull(strstr(run(w, ""), "2 times; it runs again in 16000 ms"));
+    deploy_body(w, "for i = 1, tonumber(t.arg) do end", false);
+    ck_assert_str_eq(run(w, "1000"), "");
+    world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("compute/task", a_source_registers_tasks_or_says_why_not,
           tasks_read_and_write_and_are_told_what_is_wrong, bytes_of_any_kind_come_and_go,
           times_to_live_are_the_caches_or_what_is_said,
@@ -385,4 +413,5 @@ UNIT_MAIN("compute/task", a_source_registers_tasks_or_says_why_not,
           a_scan_of_many_is_bounded_by_its_limit_and_by_steps,
           whatever_ends_a_task_is_told_and_nothing_is_changed,
           what_is_left_of_a_long_error_is_whole_characters,
-          a_read_only_task_writes_nothing_and_makes_no_record)
+          a_read_only_task_writes_nothing_and_makes_no_record,
+          what_used_up_its_bounds_is_refused_until_that_is_paid)

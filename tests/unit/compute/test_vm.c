@@ -37,6 +37,47 @@ static struct fixture fixture(void)
     return f;
 }
 
+/* A clock that others move, too, and what this thread has had of it. */
+struct clocks {
+    uint64_t wall, cpu;
+};
+
+static uint64_t clocks_wall(void *ctx)
+{
+    struct clocks *c = ctx;
+    c->cpu++;
+    return c->wall += 50;
+}
+
+static uint64_t clocks_cpu(void *ctx)
+{
+    return ((struct clocks *)ctx)->cpu;
+}
+
+START_TEST(time_that_others_have_the_processor_does_not_count)
+{
+    for (int others = 0; others < 2; others++) {
+        struct fixture f = fixture();
+        struct clocks c = {.wall = 1000};
+        struct vm_run r = {.code = {.text = slice_str("for i = 1, 64000 do end"), .name = "t"},
+                           .steps = STEPS,
+                           .time_us = 2000,
+                           .now_us = clocks_wall,
+                           .cpu_us = others ? clocks_cpu : NULL,
+                           .ctx = &c};
+        ck_assert_int_eq(vm_run(f.vm, &r, &f.fault), others ? VM_DONE : VM_TIME);
+        if (!others)
+            ck_assert_uint_ge(vm_took_us(f.vm, &r), 2000);
+        r.code.text = slice_str("while true do end");
+        r.steps = 100000;
+        ck_assert_int_eq(vm_run(f.vm, &r, &f.fault), others ? VM_STEPS : VM_TIME);
+        r.steps = INT64_MAX / 4;
+        ck_assert_int_eq(vm_run(f.vm, &r, &f.fault), VM_TIME);
+        vm_free(f.vm);
+    }
+}
+END_TEST
+
 /* What one instruction can do that takes long is left to the clock. */
 static uint64_t now_us(void *ctx)
 {
@@ -453,6 +494,7 @@ START_TEST(libraries_give_what_they_should)
 END_TEST
 
 UNIT_MAIN("compute/vm", code_that_would_not_end_is_ended, the_end_says_where,
-          code_without_loops_is_ended, the_clock_ends_it_too, what_goes_too_far_is_an_error,
+          code_without_loops_is_ended, the_clock_ends_it_too,
+          time_that_others_have_the_processor_does_not_count, what_goes_too_far_is_an_error,
           a_run_leaves_nothing_to_the_next, code_that_is_kept_is_bounded,
           syntax_errors_are_told_apart, libraries_give_what_they_should)

@@ -1,0 +1,54 @@
+/* debt.h - code that was ended at its bounds, and when it may run again. One per shard. Pure.
+ *
+ * The shard's time that such runs take is a debt, of which one part in DEBT_SHARE is paid off as
+ * time goes by. Until it is paid, code that was ended before is refused, longer each time; code
+ * that is new to the shard has little time, since whoever writes endless scripts may write a new
+ * one for each call. Code that the shard knows, and that was not ended, is not touched. What a code
+ * did is forgotten DEBT_REMEMBER_US after it may run again. */
+#ifndef GRIDD_COMPUTE_DEBT_H
+#define GRIDD_COMPUTE_DEBT_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    DEBT_SHARE = 200,
+    DEBT_CODES = 256, /* that are remembered; those that were ended longest ago go */
+    DEBT_KEY_MAX = 40,
+    DEBT_WAIT_MAX_US = 60000000,
+    DEBT_REMEMBER_US = 60000000,
+    DEBT_NEW_SHARE = 50, /* new code: one part in so many of the time that it else has */
+    DEBT_NEW_LEAST_US = 100,
+};
+
+struct debt_code {
+    char key[DEBT_KEY_MAX];
+    uint8_t key_len;
+    uint32_t times; /* it was ended */
+    uint64_t until_us;
+};
+
+struct debt {
+    size_t len; /* 0: nothing is owed, and nobody has to ask */
+    uint64_t until_us;
+    struct debt_code codes[DEBT_CODES];
+};
+
+struct debt_ruling {
+    bool refused;
+    uint32_t times;
+    uint64_t wait_us; /* refused: for so long */
+    uint64_t time_us; /* else: it may take so long */
+};
+
+/* May code of that key (1..DEBT_KEY_MAX bytes) run now, which else has `time_us`? `known`: it ran
+ * in this shard before. */
+struct debt_ruling debt_ask(struct debt *d, struct slice key, bool known, uint64_t time_us,
+                            uint64_t now_us);
+/* It was ended after `took_us`. `whole`: it had all of its time. */
+void debt_charge(struct debt *d, struct slice key, uint64_t took_us, bool whole, uint64_t now_us);
+void debt_check(const struct debt *d);
+
+#endif
