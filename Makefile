@@ -55,7 +55,9 @@ LIB_SRC := $(sort $(wildcard client/lib/*.c))
 LIB_OBJS := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(FRAME_OBJS) $(BUILD)/obj/gen/client.pb-c.o
 LIB_PIC := $(LIB_OBJS:$(BUILD)/obj/%=$(BUILD)/pic/%)
 CTL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard client/gridctl/*.c)))
-SERVER_EXAMPLES := $(patsubst server/examples/%.c,$(BUILD)/server-examples/%,$(sort $(wildcard server/examples/*.c)))
+SERVER_EXAMPLES := $(patsubst server/examples/%.c,$(BUILD)/server-examples/%,\
+                     $(filter-out %_module.c,$(sort $(wildcard server/examples/*.c))))
+MODULE_EXAMPLES := $(patsubst server/examples/%.c,$(BUILD)/modules/%.so,$(sort $(wildcard server/examples/*_module.c)))
 EXAMPLES := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard client/examples/*.c)))
 
 .PHONY: all
@@ -85,7 +87,7 @@ $(BUILD)/libgridd.so: $(EMBED_PIC)
 	$(CC) $(LDFLAGS) -shared -Wl,-soname,libgridd.so.0 -o $@ $^ $(SERVER_LIBS)
 
 .PHONY: examples
-examples: $(EXAMPLES) $(SERVER_EXAMPLES)
+examples: $(EXAMPLES) $(SERVER_EXAMPLES) $(MODULE_EXAMPLES)
 $(BUILD)/examples/%: client/examples/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
@@ -94,6 +96,11 @@ $(BUILD)/server-examples/%: server/examples/%.c $(BUILD)/libgridd.so $(BUILD)/li
 	@mkdir -p $(@D)
 	ln -sf libgridd.so $(BUILD)/libgridd.so.0
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $^ $(CLIENT_LIBS)
+
+# All that a native module needs is the header.
+$(BUILD)/modules/%.so: server/examples/%.c client/include/grid_module.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
 # --- compiling -------------------------------------------------------------------------------
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto

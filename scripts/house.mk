@@ -47,13 +47,13 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
-MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man3/gridd.h.3 man5/gridd.conf.5 man7/gridd-http.7 \
+MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man3/gridd.h.3 man3/grid_module.h.3 man5/gridd.conf.5 man7/gridd-http.7 \
              man7/gridd-modules.7 man8/gridd.8
 MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(foreach l,gridclient gridd,$(LIBDIR)/lib$(l).a $(LIBDIR)/lib$(l).so $(LIBDIR)/lib$(l).so.0) \
              $(LIBDIR)/pkgconfig/gridclient.pc $(LIBDIR)/pkgconfig/gridd.pc \
-             $(DESTDIR)$(PREFIX)/include/grid.h $(DESTDIR)$(PREFIX)/include/gridd.h \
+             $(addprefix $(DESTDIR)$(PREFIX)/include/,grid.h grid_module.h gridd.h) \
              $(LIBDIR)/systemd/system/gridd.service $(LIBDIR)/sysusers.d/gridd.conf \
              $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%) \
              $(MONITORING:conf/%=$(SHARE)/gridd/%)
@@ -63,7 +63,8 @@ install: all
 	install -D -m 644 -t $(LIBDIR) $(BUILD)/libgridclient.a $(BUILD)/libgridd.a
 	for l in gridclient gridd; do install -D $(BUILD)/lib$$l.so $(LIBDIR)/lib$$l.so.0 && \
 	    ln -sf lib$$l.so.0 $(LIBDIR)/lib$$l.so || exit 1; done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h server/gridd.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h \
+	    client/include/grid_module.h server/gridd.h
 	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
 	install -D -m 644 -t $(SHARE)/gridd/monitoring $(MONITORING)
 	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf

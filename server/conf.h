@@ -25,7 +25,7 @@ struct conf {
     unsigned labels_len;
     char **resp_caches;
     unsigned resp_caches_len;
-    char *name, *grid, *data, *user;
+    char *name, *grid, *data, *user, *module_dir;
     char *client, *peer, *http, *resp; /* http, resp: maybe "off", see conf_door() */
     char *resp_ports, *advertise_client, *advertise_peer, *advertise_http, *advertise_resp;
     char *ca, *cert, *key;

@@ -42,6 +42,7 @@ const struct conf_option conf_options[CONF_OPTIONS] = {
     TEXT("node", labels, CONF_LABELS, NULL, true),
     NUMBER("node", weight, "1", 1, 1000, true),
     NUMBER("node", bootstrap_expect, "0", 0, 64, false),
+    TEXT("node", module_dir, CONF_TEXT, NULL, false),
     TEXT("listen", client, CONF_ADDRESS, "127.0.0.1:7400", false),
     TEXT("listen", peer, CONF_ADDRESS, "127.0.0.1:7401", false),
     TEXT("listen", http, CONF_DOOR, "127.0.0.1:7402", false),

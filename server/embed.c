@@ -141,6 +141,7 @@ static struct node_conf node_conf_of(const struct conf *c)
         .name = c->name,
         .grid = c->grid,
         .data = c->data,
+        .module_dir = c->module_dir,
         .labels = (const char *const *)c->labels,
         .labels_len = c->labels_len,
         .weight = (unsigned)c->weight,
@@ -231,6 +232,7 @@ struct grid_node *grid_node_start(const struct grid_node_conf *conf, char *why)
     log_apply(n, c);
     struct node_conf node = node_conf_of(c);
     node.user = conf->change_user ? c->user : NULL;
+    node.modules = conf->modules;
     node.log = &n->log;
     node.fault = fault_tell;
     node.ctx = n;

@@ -24,7 +24,7 @@
 #ifndef GRIDD_H
 #define GRIDD_H
 
-#include <grid.h> /* outcomes, struct grid_bytes and the like */
+#include <grid_module.h> /* and grid.h: outcomes, struct grid_bytes and the like */
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,6 +61,10 @@ struct grid_node_conf {
     /* Become the user of the key `user`, when all is bound, as gridd does: of the whole process.
      * Else that key is not looked at. */
     bool change_user;
+
+    /* Functions in C that the node runs, up to a NULL: grid_module.h. They, not the structs that
+     * name them, stay until the node has stopped. */
+    const struct grid_native_module *const *modules;
 
     void *ctx; /* of the two below */
     /* A line of the log, not below the level of the configuration: `part` is who says it ("store"),

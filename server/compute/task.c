@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "command/procedures.h"
 #include "compute/library.h"
+#include "compute/native.h"
 #include "compute/task_priv.h"
 
 #include <ctype.h>
@@ -87,15 +88,19 @@ static int beginning(struct slice text)
     return (int)len;
 }
 
-static void detail_say(struct script *s, struct slice text, const char *trace)
+void task_detail(struct buf *out, struct slice name, struct slice text, const char *trace)
 {
-    struct buf *out = s->out;
     out->len = 0;
     buf_printf(out, "%.*s\ntraceback of %.*s:", beginning(text), (const char *)text.data,
-               (int)s->task->name.len, (const char *)s->task->name.data);
+               (int)name.len, (const char *)name.data);
     for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
         buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
     detail_clean(out);
+}
+
+static void detail_say(struct script *s, struct slice text, const char *trace)
+{
+    task_detail(s->out, s->task->name, text, trace);
 }
 
 /* The error that it raised: a text, or anything, which is shown as JSON. */
@@ -175,6 +180,23 @@ static void run(struct call *c, const struct module *m, const struct module_func
     c->reply = (struct reply){c->raw->len ? REPLY_BULK : REPLY_OK, 0, buf_slice(c->raw)};
 }
 
+/* What is in the catalog comes first. */
+static void native(struct call *c, bool reads_only)
+{
+    struct slice name = c->args[NAME];
+    const struct native *f = natives_find(call_natives(c), MODULE_TASK, name);
+    if (!f) {
+        refuse(c, GRID_ENO_TASK);
+        return;
+    }
+    if (reads_only && !(f->flags & MODULE_NO_WRITES)) {
+        refuse(c, GRID_EBUSY);
+        return;
+    }
+    native_task_run(c, f, name, c->args[ARGUMENT],
+                    reads_only ? call_value_max(c) : (size_t)TASK_RESULT_MAX);
+}
+
 static void task(struct call *c, bool reads_only)
 {
     const struct module *m;
@@ -188,7 +210,7 @@ static void task(struct call *c, bool reads_only)
     }
     const struct module_function *f = catalog_task(call_catalog(c), c->args[NAME], &m);
     if (!f)
-        refuse(c, GRID_ENO_TASK);
+        native(c, reads_only);
     else if (reads_only && !(f->flags & MODULE_NO_WRITES))
         refuse(c, GRID_EBUSY);
     else

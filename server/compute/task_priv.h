@@ -53,6 +53,12 @@ void task_remove(struct task_key *k);
 /* The value at `at` of the stack, a text or as JSON, is more of the result: a line of it, or all
  * that is left. */
 void task_answer_add(lua_State *L, int at, bool line);
+/* Why it failed, for people; `trace` in lines, which may be none. */
+void task_detail(struct buf *out, struct slice name, struct slice text, const char *trace);
+struct native;
+/* native_task.c: one in C. */
+void native_task_run(struct call *c, const struct native *f, struct slice name,
+                     struct slice argument, size_t result_max);
 /* All that it changed becomes the call's changes. */
 void task_make(struct task *t);
 

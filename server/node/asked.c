@@ -2,6 +2,7 @@
  * control thread as a note, and the caller waits. A note that comes when the control thread has
  * ended is run by its loop's end, and does nothing. */
 #include "node/administration_priv.h"
+#include "node/start_priv.h"
 
 #include <stdio.h>
 

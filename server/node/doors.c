@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "control/state.h"
+#include "node/start_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>

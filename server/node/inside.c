@@ -277,7 +277,7 @@ enum grid_err inside_task(struct node *n, struct op *op, struct slice name, stru
                           const char **ret_why)
 {
     struct catalog *c = inside_catalog(n);
-    enum grid_err err = op_task(c, op, name, room, ret_why);
+    enum grid_err err = op_task(c, n->natives, op, name, room, ret_why);
     catalog_unref(c);
     return err;
 }

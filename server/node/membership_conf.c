@@ -2,6 +2,7 @@
  * labels, weight, certificates of links; at the start, and read anew. */
 #include "control/level.h"
 #include "node/membership_priv.h"
+#include "node/start_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,6 +14,7 @@
 #include "node/replication.h"
 #include "node/routing.h"
 #include "wire/snapshot.h"
+#include "node/start_priv.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -151,7 +152,8 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                               .shards = w->node->shards,
                               .epoch = w->node->view.epoch,
                               .memory_limit = w->node->memory_bytes / w->node->shards,
-                              .hash_seed = seed};
+                              .hash_seed = seed,
+                              .natives = w->node->natives};
     struct shard_ports ports = {.ctx = w,
                                 .reply = worker_reply,
                                 .log_append = log_append,
@@ -276,6 +278,8 @@ static enum grid_err start(struct node *n, char *why)
         err = data_open(n, why);
     if (!err)
         err = doors_fit(n, n->shards, why);
+    if (!err)
+        err = natives_load(n, why);
     if (!err && n->membership)
         err = membership_open(n, why);
     if (!err)
@@ -383,6 +387,7 @@ static void end(struct node *n)
         workers_free(n);
     }
     scripts_free(n->scripts);
+    natives_unload(n);
     loop_free(n->loop);
     membership_free(n);
     tls_free(n->tls);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct node; /* opaque */
+struct grid_native_module;
 
 enum { NODE_WHY_BYTES = 768 };
 enum node_door { NODE_DOOR_CLIENT, NODE_DOOR_PEER, NODE_DOOR_HTTP, NODE_DOOR_RESP, NODE_DOORS };
@@ -55,7 +56,11 @@ struct node_conf {
     unsigned pool_threads;  /* for code that runs beside the shards; 0: as many as shards */
     uint64_t segment_bytes; /* of the log; 0: 64 MiB */
     uint64_t memory_bytes;  /* for data; 0: half of the machine's */
-    unsigned connections;   /* at once */
+    /* Native modules (grid_module.h): those of the program, up to a NULL, and the directory of
+     * files; NULL: none. */
+    const struct grid_native_module *const *modules;
+    const char *module_dir;
+    unsigned connections; /* at once */
     msec_t idle_ms, slow_reader_ms, handshake_ms;
     unsigned requests;    /* unanswered, of one connection */
     size_t output_bytes;  /* unsent, of one connection: then it is not read */

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "node/start_priv.h"
 
 #include <errno.h>
 #include <stdio.h>

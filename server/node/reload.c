@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "node/start_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>

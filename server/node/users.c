@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/rights.h"
+#include "node/start_priv.h"
 
 #include <stdlib.h>
 

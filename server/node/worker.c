@@ -519,6 +519,7 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
         .wake = session_wake,
         .now_us = session_now_us,
         .errands = errands_new(),
+        .natives = n->natives,
         .scripts = n->scripts,
     };
     w->meters = errands_meters(w->ports.errands);

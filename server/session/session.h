@@ -30,6 +30,7 @@ extern const struct door grid_door; /* protobuf: client.proto */
 extern const struct door http_door; /* HTTP/1.1 */
 extern const struct door resp_door; /* Redis clients */
 
+struct natives;
 struct scripts;
 struct rights_list; /* base/rights.h */
 /* What sessions want done. One per loop thread, borrowed while a session uses it. None of these
@@ -73,9 +74,10 @@ struct session_ports {
     /* Unix time of this turn, in microseconds. */
     uint64_t (*now_us)(void *ctx);
     /* What users may do; NULL: all of them everything. session_rights_news() when it changes. */
-    struct rights_list *rights; /* the node's */
-    struct errands *errands;    /* what the sessions of this thread keep for each other */
-    struct scripts *scripts;    /* compute/scripts.h; of the node. NULL: no Redis clients come */
+    struct rights_list *rights;    /* the node's */
+    struct errands *errands;       /* what the sessions of this thread keep for each other */
+    const struct natives *natives; /* compute/native.h; of the node, may be NULL */
+    struct scripts *scripts;       /* compute/scripts.h; of the node. NULL: no Redis clients come */
 };
 
 /* What a client may know of the node. Borrowed for the session's life. */
@@ -166,8 +168,8 @@ struct task_room {
     uint8_t revision[8];
 };
 MUST_USE
-enum grid_err op_task(const struct catalog *c, struct op *op, struct slice name,
-                      struct task_room *room, const char **ret_why);
+enum grid_err op_task(const struct catalog *c, const struct natives *natives, struct op *op,
+                      struct slice name, struct task_room *room, const char **ret_why);
 
 /* The answer to an op or errand. Returns the session that may have output now or want to read
  * again; NULL: its connection is gone. */

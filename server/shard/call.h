@@ -21,6 +21,7 @@ struct catalog;
 struct context_info;
 struct job;
 struct key_state;
+struct natives;
 
 /* What a procedure sees. */
 struct call {
@@ -123,6 +124,8 @@ const struct context_info *call_context(const struct call *c);
 
 /* What the shard knows of the grid; may be older than what the caller knows. */
 const struct catalog *call_catalog(const struct call *c);
+/* Functions in C that the node has (compute/native.h); NULL: none. */
+const struct natives *call_natives(const struct call *c);
 /* The op is answered with `err`, not with a reply: leave any and return. Nothing was changed.
  * False: it is one of several steps, so it cannot be. */
 bool call_refuse(struct call *c, enum grid_err err);

@@ -127,6 +127,11 @@ const struct catalog *call_catalog(const struct call *c)
     return c->job->s->catalog;
 }
 
+const struct natives *call_natives(const struct call *c)
+{
+    return c->job->s->conf.natives;
+}
+
 bool call_refuse(struct call *c, enum grid_err err)
 {
     if (c->job->op->steps_len)

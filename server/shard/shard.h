@@ -11,6 +11,7 @@
 #include "shard/ports.h"
 
 struct shard; /* opaque */
+struct natives;
 
 struct shard_conf {
     unsigned index;        /* this shard, 0.. */
@@ -19,6 +20,7 @@ struct shard_conf {
                             * too (R10) */
     uint64_t memory_limit; /* bytes for this shard; 0: none */
     uint64_t hash_seed;
+    const struct natives *natives; /* of the node, for procedures: call_natives(); may be NULL */
     /* With grid ports: nothing is served before shard_set_grid() says what. */
     size_t tail_bytes;   /* records kept in memory for replicas that were away; 0: 64 MiB */
     msec_t idle_keep_ms; /* a copy that nobody needs is kept so long, to catch up from; 0: 20 s */

@@ -259,15 +259,27 @@ START_TEST(whoever_asks_while_the_node_ends_is_answered_once)
 }
 END_TEST
 
+/* A fault is met by a thread of the node. */
+static void kill_done(struct inside_call *c, const struct result *res, struct worker *on)
+{
+    (void)res, (void)on;
+    node_fail(container_of(c, struct chain, call)->node, "test", "killed");
+}
+
 START_TEST(what_nobody_leads_is_answered_in_the_end)
 {
+    static struct chain killers[3];
     struct nodes t;
     struct inside_answer a;
     nodes_start(&t, 3);
     for (unsigned i = 0; i < t.len; i++)
         nodes_ready(t.node[i]);
-    node_fail(t.node[1], "test", "killed");
-    node_fail(t.node[2], "test", "killed");
+    for (unsigned i = 1; i < 3; i++) {
+        killers[i].node = t.node[i];
+        killers[i].call.op = nodes_op(t.node[i], OP_GET, "key", "");
+        killers[i].call.done = kill_done;
+        inside_ask(t.node[i], &killers[i].call);
+    }
     struct op op = nodes_op(t.node[0], OP_PUT, "key", "value");
     inside_wait(t.node[0], &op, &a);
     ck_assert(a.result.status == GRID_OK || a.result.status == GRID_ENOT_PRIMARY ||

@@ -80,6 +80,7 @@ struct harness {
     uint64_t number;   /* of the next op */
     unsigned steps;    /* see h_check() */
     void (*aside)(void *ctx, const struct op *op); /* from the next start on */
+    const struct natives *natives;                 /* likewise */
 };
 
 static inline void buf_set(struct buf *b, struct slice s)
@@ -408,8 +409,12 @@ enum { EPOCH = 5 };
 
 static inline void h_open(struct harness *h, uint64_t memory_limit, uint64_t epoch)
 {
-    struct shard_conf conf = {
-        .index = 0, .shards = 1, .epoch = epoch, .memory_limit = memory_limit, .hash_seed = 42};
+    struct shard_conf conf = {.index = 0,
+                              .shards = 1,
+                              .epoch = epoch,
+                              .memory_limit = memory_limit,
+                              .hash_seed = 42,
+                              .natives = h->natives};
     h->ports = (struct shard_ports){.ctx = h,
                                     .reply = h_reply,
                                     .log_append = h_log_append,
