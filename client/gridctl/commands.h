@@ -10,6 +10,7 @@ typedef int command_fn(struct ctl *c, const struct args *a);
 command_fn cmd_put, cmd_get, cmd_del, cmd_incr, cmd_expire, cmd_scan, cmd_count, cmd_locate;
 /* cmd_task.c */
 command_fn cmd_run;
+command_fn cmd_map;
 void cmd_result_print(struct ctl *c, const struct grid_value *result);
 /* cmd_service.c */
 command_fn cmd_service_deploy, cmd_service_list, cmd_service_show, cmd_service_stop;

@@ -232,6 +232,34 @@ GRID_API GRID_MUST_USE enum grid_err grid_task_run(struct grid_cache *c, const c
                                                    struct grid_bytes argument,
                                                    struct grid_value *ret_result);
 
+/* --- maps ------------------------------------------------------------------------------------- */
+
+struct grid_map_row {             /* borrowed until the next call on the map */
+    struct grid_bytes key, value; /* numbers as decimal text, tables as JSON */
+};
+struct grid_map_options {
+    const struct grid_bytes *keys; /* only these; NULL: all of the cache */
+    size_t keys_len;
+    uint32_t timeout_ms; /* of all of it; 0: 60 s */
+};
+struct grid_map;
+/* Run a map of a deployed module, "module.map", over the entries of a cache, each where it lies. It
+ * emits rows; when it has a reduce function there is one row for each key, in order, else they come
+ * as they are emitted, in no order. Each entry counts exactly once: each partition is read as of
+ * one moment between the call and its last row, whatever is written, moves or dies meanwhile.
+ * Nothing is asked before grid_map_next(). Release with grid_map_free(). */
+GRID_API GRID_MUST_USE enum grid_err grid_task_map(struct grid_cache *c, const char *name,
+                                                   struct grid_bytes argument,
+                                                   const struct grid_map_options *how,
+                                                   struct grid_map **ret_map);
+/* GRID_ENOT_FOUND: the end. GRID_ETASK: the map failed, grid_error() says why, as grid_task_run().
+ * GRID_ETOO_LARGE: more rows than the grid takes: reduce them. GRID_ETIMEOUT. */
+GRID_API GRID_MUST_USE enum grid_err grid_map_next(struct grid_map *m,
+                                                   struct grid_map_row *ret_row);
+/* Partitions that are done, and all; those of rows that were not read yet among them. */
+GRID_API void grid_map_progress(const struct grid_map *m, uint64_t *ret_done, uint64_t *ret_total);
+GRID_API void grid_map_free(struct grid_map *m);
+
 /* --- services --------------------------------------------------------------------------------- */
 
 /* Call a method of a service that is deployed, "module.service", wherever it lives now. `key`: of
@@ -333,6 +361,13 @@ GRID_API void grid_expire_async(struct grid_cache *c, struct grid_bytes key,
 GRID_API void grid_task_run_async(struct grid_cache *c, const char *name, struct grid_bytes key,
                                   struct grid_bytes affinity, struct grid_bytes argument,
                                   grid_done_fn *done, void *arg);
+typedef void grid_map_row_fn(void *arg, const struct grid_map_row *row);
+/* `row` for each row, then `done` once; both as said above. */
+GRID_API GRID_MUST_USE enum grid_err grid_task_map_async(struct grid_cache *c, const char *name,
+                                                         struct grid_bytes argument,
+                                                         const struct grid_map_options *how,
+                                                         grid_map_row_fn *row, grid_done_fn *done,
+                                                         void *arg);
 /* Send what is queued, wait up to timeout_ms (-1: until something happens, 0: not at all), run
  * completions. Returns the number of requests still unanswered. */
 GRID_API size_t grid_poll(struct grid *g, int timeout_ms);

@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' map' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -45,6 +45,10 @@ _gridctl()
     ' run --affinity') COMPREPLY=(); return ;;
     ' run --arg') COMPREPLY=(); return ;;
     ' run --arg-file') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    ' map --cache') COMPREPLY=(); return ;;
+    ' map --arg') COMPREPLY=(); return ;;
+    ' map --keys') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    ' map --time') COMPREPLY=(); return ;;
     ' put --affinity') COMPREPLY=(); return ;;
     ' put --ttl') COMPREPLY=(); return ;;
     ' put --if-version') COMPREPLY=(); return ;;
@@ -70,7 +74,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache module service run put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache module service run map put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -84,6 +88,7 @@ _gridctl()
     ' service deploy') options=" --mode --copies --context --nodes --arg --native" ;;
     ' service call') options=" --key --arg --arg-file --again" ;;
     ' run') options=" --cache --key --affinity --arg --arg-file" ;;
+    ' map') options=" --cache --arg --keys --time" ;;
     ' put') options=" --affinity --ttl --if-absent --if-version" ;;
     ' get') options=" --affinity --version --local" ;;
     ' del') options=" --affinity" ;;

@@ -80,6 +80,17 @@ void library_run(struct script *s, const struct module *m, const struct module_f
                                .take = call_registered};
 }
 
+void library_run_new(struct script *s, const struct module *m, const struct module_function *f,
+                     struct vm_run *ret_run)
+{
+    (void)key_make(s->function_key, 'f', m, (size_t)(f - m->info.functions));
+    *ret_run = (struct vm_run){.code = {.key = key_make(s->code_key, 'm', m, 0),
+                                        .text = library_code(m->info.source),
+                                        .name = m->info.name},
+                               .push = push_nothing,
+                               .take = call_registered};
+}
+
 static int push_lists(lua_State *L, void *ctx)
 {
     const struct script *s = ctx;

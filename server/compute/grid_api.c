@@ -463,6 +463,7 @@ void grid_open(lua_State *L)
 {
     static const luaL_Reg ours[] = {
         {"task", grid_register_task},
+        {"map", grid_register_map},
         {"get", grid_get},
         {"version", grid_version},
         {"put", grid_put},

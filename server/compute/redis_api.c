@@ -211,6 +211,8 @@ static int do_call(lua_State *L, bool raises)
         return luaL_error(L, "Script attempted to access nonexistent global variable 'call'");
     if (script_of(L)->task)
         return luaL_error(L, "redis.call is not for tasks: they have `grid`");
+    if (!script_of(L)->call)
+        return luaL_error(L, "redis.call is not for maps: they see entries only");
     if (!len)
         return raise(L, "ERR Please specify at least one argument for this redis lib call");
     if (len > ARGS_SMALL) {

@@ -74,14 +74,30 @@ void script_hide_arguments(lua_State *L);
 /* Append who called the code that failed, if anybody did: from a trace of the machine. */
 void script_trace(struct buf *out, const char *trace);
 
+/* A function as the first level declares it; its callback is at `callback` of the stack. */
+struct declared {
+    enum module_kind kind;
+    struct slice name, help;
+    int callback;
+    unsigned flags;
+};
+
 /* register.c: redis.register_function(), grid.task(). */
 int redis_register_function(lua_State *L);
 int grid_register_task(lua_State *L);
+/* What was found good is among those of the source, or it is what is called. */
+int register_declared(lua_State *L, const struct declared *d);
+bool register_help_good(struct slice text);
+/* map_register.c: grid.map(). */
+int grid_register_map(lua_State *L);
 /* fcall.c: what they found for this run, at -1. */
 void redis_keep_function(lua_State *L);
 /* How that function of a module runs, which is its library's first level before it, or not: code,
  * push and take of `ret_run` are set. */
 struct module;
+/* ... on a machine that is not the shard's: the first level always runs. */
+void library_run_new(struct script *s, const struct module *m, const struct module_function *f,
+                     struct vm_run *ret_run);
 void library_run(struct script *s, const struct module *m, const struct module_function *f,
                  struct vm_run *ret_run);
 /* The shard knows as much of modules as the door did: the last argument. */

@@ -19,7 +19,7 @@ static struct slice text_at(lua_State *L, int at)
     return slice_make(s, len);
 }
 
-static bool help_good(struct slice text)
+bool register_help_good(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.data[i] < ' ' || text.data[i] == 0x7f)
@@ -28,14 +28,6 @@ static bool help_good(struct slice text)
 }
 
 /* --- redis.register_function ------------------------------------------------------------------ */
-
-/* A function as it is declared; its callback is at `callback` of the stack. */
-struct declared {
-    enum module_kind kind;
-    struct slice name, help;
-    int callback;
-    unsigned flags;
-};
 
 static unsigned flags_read(lua_State *L, int at)
 {
@@ -133,8 +125,7 @@ static void reading_add(lua_State *L, struct reading *r, const struct declared *
     r->functions[r->len++] = f;
 }
 
-/* What was found good is among those of the source, or it is what is called. */
-static int declared_take(lua_State *L, const struct declared *d)
+int register_declared(lua_State *L, const struct declared *d)
 {
     const struct script *s = script_of(L);
     vm_charge(L, 1 + (d->name.len + d->help.len) / 16);
@@ -153,7 +144,7 @@ static void function_judge(lua_State *L, const struct declared *d)
         raise(L, "ERR function names have at most 64 characters");
     if (!module_name_good(d->name))
         raise(L, "ERR " BAD_NAME);
-    if (!help_good(d->help))
+    if (!register_help_good(d->help))
         raise(L, "ERR a description is one line of UTF-8, of at most 255 bytes");
 }
 
@@ -171,7 +162,7 @@ int redis_register_function(lua_State *L)
         pair_read(L, &d);
     if (script_of(L)->reading)
         function_judge(L, &d);
-    return declared_take(L, &d);
+    return register_declared(L, &d);
 }
 
 /* --- grid.task -------------------------------------------------------------------------------- */
@@ -235,7 +226,7 @@ int grid_register_task(lua_State *L)
                              "and `run`");
     if (s->reading && !module_name_good(d.name))
         return luaL_error(L, "grid.task: a task is named by 1 to 64 letters, digits and _");
-    if (s->reading && !help_good(d.help))
+    if (s->reading && !register_help_good(d.help))
         return luaL_error(L, "grid.task: a description is one line of UTF-8, of at most 255 bytes");
-    return declared_take(L, &d);
+    return register_declared(L, &d);
 }

@@ -2,6 +2,7 @@
 #include "node/aside.h"
 
 #include "base/alloc.h"
+#include "node/mapping.h"
 #include "node/node_priv.h"
 
 #include <stdlib.h>
@@ -11,7 +12,8 @@ static const struct {
     procedure_fn *procedure;
     aside_fn *begin;
 } kinds[] = {
-    {NULL, NULL},
+    {command_map_part, mapping_part_begin},
+    {command_map, mapping_begin},
 };
 
 static aside_fn *kind_of(procedure_fn *procedure)

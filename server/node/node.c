@@ -9,6 +9,7 @@
 #include "node/administration_priv.h"
 #include "node/aside.h"
 #include "node/inside.h"
+#include "node/mapping.h"
 #include "node/membership.h"
 #include "node/pool.h"
 #include "node/replication.h"
@@ -212,6 +213,7 @@ static enum grid_err workers_recover(struct node *n, char *why)
     bool fresh = meta_info(n->meta)->fresh;
     CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
     n->scripts = scripts_new();
+    mapping_init(n);
     n->workers = xcalloc(n->shards, sizeof *n->workers);
     struct recovering *all = xcalloc(n->shards, sizeof *all);
     unsigned i = 0;
@@ -388,6 +390,7 @@ static void end(struct node *n)
     }
     scripts_free(n->scripts);
     natives_unload(n);
+    mapping_release(n);
     loop_free(n->loop);
     membership_free(n);
     tls_free(n->tls);

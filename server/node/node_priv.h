@@ -123,6 +123,7 @@ struct node {
     struct natives *natives; /* compute/native.h */
     struct native_files *native_files;
     struct pool *pool;   /* pool.h: what takes long, in pieces; NULL: it does not serve yet */
+    struct maps *maps;   /* mapping.h */
     struct terms *terms; /* for new connections; control thread */
     struct node_view view;
     char address[NET_ADDR_BYTES + 256], resp_host[NET_ADDR_BYTES + 256];
@@ -166,8 +167,7 @@ static inline bool node_failed(const struct node *n)
 /* A start that finds no threads or descriptors. */
 enum grid_err node_short(char *why);
 
-/* node.c: shards of a data directory that is new. */
-unsigned shards_expected(const struct node_conf *c);
+unsigned shards_expected(const struct node_conf *c); /* node.c: of a new data directory */
 
 /* worker.c */
 void worker_post(struct worker *w, struct note *n);

@@ -9,6 +9,7 @@
 #include "control/settings.h"
 #include "node/administration_priv.h"
 #include "node/inside.h"
+#include "node/mapping.h"
 #include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"
@@ -546,6 +547,7 @@ void worker_release(struct worker *w)
         loop_timer_stop(&w->part);
         pressure_release(w);
         sleeping_release(w);
+        mapping_worker_end(w);
         loop_free(w->loop);
     }
     replication_free(w);

@@ -80,6 +80,16 @@ static void do_run(struct grid_session *g, struct wire_request *r)
     submit_once(g, r, f);
 }
 
+static void do_map(struct grid_session *g, struct wire_request *r)
+{
+    const struct map_request map = {r->name, r->op.value, r->op.cursor, r->op.prefix, r->op.limit};
+    struct fault f = session_map(&g->base, &r->op, &map);
+    if (f.err)
+        fail(g, r, f);
+    else
+        session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
 /* --- one partition ---------------------------------------------------------------------------- */
 
 /* An item lies where the batch lies: by the batch's affinity, or each by its own key. */
@@ -320,14 +330,23 @@ static const struct {
     void (*handle)(struct grid_session *, struct wire_request *);
     enum right right;
 } handlers[] = {
-    [OP_GET] = {do_single, RIGHT_READ},         [OP_PUT] = {do_single, RIGHT_WRITE},
-    [OP_DELETE] = {do_single, RIGHT_WRITE},     [OP_INCR] = {do_single, RIGHT_WRITE},
-    [OP_EXPIRE] = {do_single, RIGHT_WRITE},     [OP_BATCH] = {do_batch, RIGHT_WRITE},
-    [OP_SCAN] = {do_scan, RIGHT_READ},          [OP_COUNT] = {do_count, RIGHT_READ},
-    [WIRE_RUN] = {do_run, RIGHT_COMPUTE},       [WIRE_GET_MANY] = {do_many, RIGHT_READ},
-    [WIRE_PUT_MANY] = {do_many, RIGHT_WRITE},   [WIRE_DELETE_MANY] = {do_many, RIGHT_WRITE},
-    [WIRE_PING] = {do_ping, RIGHT_ANYBODY},     [WIRE_OPEN_CACHE] = {do_open_cache, RIGHT_ANYBODY},
-    [WIRE_LOCATE] = {do_locate, RIGHT_ANYBODY}, [WIRE_ADMIN] = {do_admin, RIGHT_ANYBODY},
+    [OP_GET] = {do_single, RIGHT_READ},
+    [OP_PUT] = {do_single, RIGHT_WRITE},
+    [OP_DELETE] = {do_single, RIGHT_WRITE},
+    [OP_INCR] = {do_single, RIGHT_WRITE},
+    [OP_EXPIRE] = {do_single, RIGHT_WRITE},
+    [OP_BATCH] = {do_batch, RIGHT_WRITE},
+    [OP_SCAN] = {do_scan, RIGHT_READ},
+    [OP_COUNT] = {do_count, RIGHT_READ},
+    [WIRE_MAP] = {do_map, RIGHT_COMPUTE},
+    [WIRE_RUN] = {do_run, RIGHT_COMPUTE},
+    [WIRE_GET_MANY] = {do_many, RIGHT_READ},
+    [WIRE_PUT_MANY] = {do_many, RIGHT_WRITE},
+    [WIRE_DELETE_MANY] = {do_many, RIGHT_WRITE},
+    [WIRE_PING] = {do_ping, RIGHT_ANYBODY},
+    [WIRE_OPEN_CACHE] = {do_open_cache, RIGHT_ANYBODY},
+    [WIRE_LOCATE] = {do_locate, RIGHT_ANYBODY},
+    [WIRE_ADMIN] = {do_admin, RIGHT_ANYBODY},
 };
 
 static void deny(struct grid_session *g, const struct wire_request *r, const char *why)

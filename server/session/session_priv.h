@@ -235,5 +235,16 @@ struct fault session_place(struct session *s, struct op *op);
  * both stay until the arena of the turn is reset. It becomes a call. An answer of GRID_ETASK has
  * text, for people, as its value. GRID_ENO_TASK, GRID_EBUSY. */
 struct fault session_task(struct session *s, struct op *op, struct slice name);
+/* map.c: an op that runs a map over its cache; what it borrows stays as it does for tasks. Its
+ * answer: value, cursor, number are as those of MAP in client.proto. */
+struct map_request {
+    struct slice name, argument, cursor, keys; /* keys: as MAP in client.proto */
+    uint32_t time_ms;                          /* 0: as usual */
+};
+struct map_room {
+    struct slice args[6], key;
+    uint8_t revision[8], time[4];
+};
+struct fault session_map(struct session *s, struct op *op, const struct map_request *r);
 
 #endif

@@ -28,6 +28,7 @@ struct wire_hello {
  * an OP_CALL, no single partition answers them. */
 enum wire_op {
     WIRE_RUN = 9,
+    WIRE_MAP = 11,
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
     WIRE_DELETE_MANY = 18,

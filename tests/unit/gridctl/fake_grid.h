@@ -626,6 +626,51 @@ enum grid_err grid_task_run(struct grid_cache *c, const char *name, struct grid_
     return fake.err;
 }
 
+/* A row for each key, or one: "MAP" and the argument. */
+struct grid_map {
+    const struct grid_map_options *how;
+    char name[64], argument[64];
+    size_t at;
+};
+
+enum grid_err grid_task_map(struct grid_cache *c, const char *name, struct grid_bytes argument,
+                            const struct grid_map_options *how, struct grid_map **ret_map)
+{
+    struct grid_map *m = calloc(1, sizeof *m);
+    (void)c;
+    if (!m)
+        abort();
+    m->how = how;
+    snprintf(m->name, sizeof m->name, "%s", name);
+    snprintf(m->argument, sizeof m->argument, "%.*s", (int)argument.len,
+             argument.len ? (const char *)argument.data : "");
+    *ret_map = m;
+    return GRID_OK;
+}
+
+enum grid_err grid_map_next(struct grid_map *m, struct grid_map_row *ret_row)
+{
+    size_t len = m->how->keys_len ? m->how->keys_len : 1;
+    if (fake.err || m->at == len)
+        return fake.err ? fake.err : GRID_ENOT_FOUND;
+    ret_row->key =
+        m->how->keys_len ? m->how->keys[m->at] : (struct grid_bytes){m->name, strlen(m->name)};
+    ret_row->value = (struct grid_bytes){m->argument, strlen(m->argument)};
+    m->at++;
+    return GRID_OK;
+}
+
+void grid_map_progress(const struct grid_map *m, uint64_t *ret_done, uint64_t *ret_total)
+{
+    *ret_done = m->at;
+    *ret_total = 1;
+}
+
+void grid_map_free(struct grid_map *m)
+{
+    free(m);
+}
+
 enum grid_err grid_partition_repair(struct grid *g, const char *context, uint32_t partition,
                                     const char *node)
 {

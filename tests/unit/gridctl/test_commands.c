@@ -370,6 +370,28 @@ START_TEST(a_task_is_told_where_and_what_and_its_result_comes_out_to_the_byte)
 }
 END_TEST
 
+#define MAP_RUN "map index.sizes --cache default/default"
+
+START_TEST(rows_of_a_map_come_one_a_line)
+{
+    static const struct step steps[] = {
+        {MAP_RUN, 0, "index.sizes\t\n", ""},
+        {MAP_RUN " --arg x", 0, "index.sizes\tx\n", ""},
+        {"--json " MAP_RUN " --arg x", 0, "{\"key\": \"index.sizes\", \"value\": \"x\"}\n", ""},
+        {MAP_RUN " --time soon", 2, "", "--time"},
+        {MAP_RUN " --keys /nonexistent/a", 2, "", "/nonexistent/a: No such file"},
+        {"map --cache default/default", 2, "", "map: MAP is missing"},
+        {"map a.b", 2, "", "map: --cache is missing"},
+    };
+    PLAY(steps);
+    ck_assert_int_eq(run_with(MAP_RUN " --arg v --keys -", "a\n\nb c"), 0);
+    ck_assert_str_eq(out, "a\tv\nb c\tv\n");
+    ck_assert_int_eq(run_with(MAP_RUN " --keys -", "\n"), 2);
+    fake.err = GRID_ETASK;
+    ck_assert_int_eq(run(MAP_RUN), 3);
+}
+END_TEST
+
 START_TEST(a_task_that_failed_is_told_with_all_its_lines)
 {
     fake.err = GRID_ETASK;
@@ -712,6 +734,7 @@ int main(void)
         a_fault_in_a_module_is_told_by_itself,
         a_task_is_told_where_and_what_and_its_result_comes_out_to_the_byte,
         a_task_that_failed_is_told_with_all_its_lines,
+        rows_of_a_map_come_one_a_line,
         a_context_shows_how_many_of_its_copies_there_can_be,
         settings_take_units,
         locate_and_partitions,

@@ -1,6 +1,6 @@
 /* test_inside.c - what code inside a node asks for: of a node alone, of partitions that other nodes
  * lead, and while nodes end.
- * LINK: node net store session compute wire command shard grid control
+ * LINK: node net store session work compute wire command shard grid control
  * LINK: raft replica data base pb frame conf
  */
 #include "tests/unit/node/nodes.h"

@@ -1,0 +1,65 @@
+/* mapping.h - maps on a node: a shard's part of one (command_map_part), and the whole of it for who
+ * asked (command_map), as calls that are done beside the shards.
+ *
+ *   client -> session -> whole (mapping.c) --inside--> part: snapshots, page by page -> pool: Lua
+ *                          ^ pool: combined              of the partitions that this shard leads
+ *                          '----- rows, and of which partitions -----'
+ *
+ * A part answers of which of the partitions that it was asked for its rows are: all of each of
+ * those, as of one moment, and nothing of the others, which are asked for again at who leads them
+ * then (work/gather.h). So what moves, or whose node dies, is neither missed nor counted twice. */
+#ifndef GRIDD_NODE_MAPPING_H
+#define GRIDD_NODE_MAPPING_H
+
+#include "compute/map.h"
+#include "node/aside.h"
+#include "node/pool.h"
+
+struct node;
+
+aside_fn mapping_part_begin, mapping_begin;
+
+/* Arguments, both of MAP_PART_ARGS and MAP_ARGS. */
+enum mapping_arg {
+    MAPPING_NAME,     /* MODULE.MAP */
+    MAPPING_ARG,      /* what each call of the map is given */
+    MAPPING_REVISION, /* modules_revision that the door knew, 8 bytes */
+    MAPPING_WHICH,    /* part: u16 each; whole: a bit for each that is done already, or nothing */
+    MAPPING_TIME,     /* ms that it may take, 4 bytes */
+    MAPPING_KEYS,     /* these only: u16 length, bytes, ...; nothing: all there are */
+};
+
+enum {
+    MAPPING_PAGE = 256 << 10,
+    MAPPING_ROWS_MAX = 32 << 20,   /* of one part */
+    MAPPING_MEMORY = 256 << 20,    /* of a machine */
+    MAPPING_ENOUGH = 1 << 20,      /* rows that are not reduced go out when there are so many */
+    MAPPING_SHOWN_MAX = 48 << 20,  /* of one answer */
+    MAPPING_SLICE_MS = 300,        /* after which a part answers with what it has */
+    MAPPING_PAGE_US = 5 * 1000000, /* that the code may take for one page */
+};
+
+/* A machine, made or used before; NULL: there is no memory. Any thread. */
+struct map_machine *mapping_machine(struct node *n);
+void mapping_machine_give(struct node *n, struct map_machine *m); /* NULL is fine */
+
+/* The map of that name in the worker's catalog, of which `ret_catalog` is a reference then.
+ * GRID_ENOT_PRIMARY: the door knew more; GRID_ENO_TASK, GRID_EBAD_REQUEST. */
+MUST_USE
+enum grid_err mapping_find(const struct op *op, struct worker *w, struct catalog **ret_catalog,
+                           const struct module **ret_module,
+                           const struct module_function **ret_function);
+
+/* How long it may take, as its arguments say. */
+msec_t mapping_time(const struct op *op);
+
+/* --- for the node ----------------------------------------------------------------------------- */
+
+void mapping_init(struct node *n);
+/* The worker's loop has ended, its shard is there: forget what it was at. */
+void mapping_worker_end(struct worker *w);
+void mapping_release(struct node *n);
+struct list *mapping_parts(struct worker *w);
+void mapping_parts_end(struct worker *w);
+
+#endif
