@@ -48,7 +48,7 @@ MAN := $(SHARE)/man
 CONF := $(DESTDIR)$(SYSCONFDIR)/gridd
 FILL := sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@VERSION@|$(VERSION)|g'
 MAN_PAGES := man1/gridctl.1 man3/grid.h.3 man3/gridd.h.3 man3/grid_module.h.3 man5/gridd.conf.5 man7/gridd-http.7 \
-             man7/gridd-modules.7 man8/gridd.8
+             man7/gridd-modules.7 man7/gridd-services.7 man8/gridd.8
 MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashboard.json)
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(foreach l,gridclient gridd,$(LIBDIR)/lib$(l).a $(LIBDIR)/lib$(l).so $(LIBDIR)/lib$(l).so.0) \

@@ -39,6 +39,7 @@ int ctl_exit_code(enum grid_err err, bool names_subject)
         {GRID_ENOT_FOUND, EXIT_NOT_MET},
         {GRID_ECONDITION, EXIT_NOT_MET},
         {GRID_ENO_TASK, EXIT_NOT_MET},
+        {GRID_ENO_SERVICE, EXIT_NOT_MET},
         {GRID_ETIMEOUT, EXIT_UNREACHABLE},
         {GRID_EUNREACHABLE, EXIT_UNREACHABLE},
         {GRID_ECLOSED, EXIT_UNREACHABLE},

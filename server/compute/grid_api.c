@@ -464,6 +464,8 @@ void grid_open(lua_State *L)
     static const luaL_Reg ours[] = {
         {"task", grid_register_task},
         {"map", grid_register_map},
+        {"service", grid_register_service},
+        {"broadcast", grid_register_broadcast},
         {"get", grid_get},
         {"version", grid_version},
         {"put", grid_put},

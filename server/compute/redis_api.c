@@ -212,7 +212,8 @@ static int do_call(lua_State *L, bool raises)
     if (script_of(L)->task)
         return luaL_error(L, "redis.call is not for tasks: they have `grid`");
     if (!script_of(L)->call)
-        return luaL_error(L, "redis.call is not for maps: they see entries only");
+        return luaL_error(
+            L, "redis.call is not for maps or services, but for scripts of Redis clients");
     if (!len)
         return raise(L, "ERR Please specify at least one argument for this redis lib call");
     if (len > ARGS_SMALL) {

@@ -32,9 +32,10 @@ struct script {
     struct slice name; /* in errors: the digest of the text, or the function that is called */
     bool library;      /* a function of one, else a text */
     enum module_kind kind;
-    struct task *task; /* the function is a task, and this is what it does; or NULL */
-    bool loading;      /* its first level runs */
-    bool logged;       /* that has said something, so it is no matter of its function alone */
+    struct task *task;            /* the function is a task, and this is what it does; or NULL */
+    struct service_code *service; /* it is a service's, or NULL */
+    bool loading;                 /* its first level runs */
+    bool logged; /* that has said something, so it is no matter of its function alone */
     struct reading *reading;
     bool reads_only;
     bool resp3;        /* what redis.call() answers in */
@@ -90,6 +91,9 @@ int register_declared(lua_State *L, const struct declared *d);
 bool register_help_good(struct slice text);
 /* map_register.c: grid.map(). */
 int grid_register_map(lua_State *L);
+/* service_register.c: grid.service(), grid.broadcast(). */
+int grid_register_service(lua_State *L);
+int grid_register_broadcast(lua_State *L);
 /* fcall.c: what they found for this run, at -1. */
 void redis_keep_function(lua_State *L);
 /* How that function of a module runs, which is its library's first level before it, or not: code,

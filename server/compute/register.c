@@ -2,6 +2,7 @@
  * When a source is read all of it is kept; when a function is called, the one of its name. */
 #include "base/json.h"
 #include "compute/redis_priv.h"
+#include "compute/service_priv.h"
 #include "control/module.h"
 
 #include <strings.h>
@@ -132,6 +133,10 @@ int register_declared(lua_State *L, const struct declared *d)
     if (s->reading) {
         reading_add(L, s->reading, d);
     } else if (d->kind == s->kind && slice_eq(d->name, s->name)) {
+        if (d->kind == MODULE_SERVICE) {
+            service_keep(L, d->callback);
+            return 0;
+        }
         lua_pushvalue(L, d->callback);
         redis_keep_function(L);
     }

@@ -87,6 +87,9 @@ static bool is_late(struct vm *vm, uint64_t ahead_us)
 
 void vm_look_clock(lua_State *L)
 {
+    const struct vm_run *run = vm_of(L)->run;
+    if (run && run->stopped && run->stopped(run->ctx))
+        vm_stop(L, VM_STOPPED);
     if (unlikely(is_late(vm_of(L), 0)))
         vm_stop(L, VM_TIME);
 }
@@ -501,7 +504,9 @@ void vm_forget(struct vm *vm)
 static int runner(lua_State *L)
 {
     const struct vm_run *run = lua_touserdata(L, 1);
-    struct vm_facts facts = code_push(L, &run->code);
+    struct vm_facts facts = {0};
+    if (run->code.text.data || run->code.key.len)
+        facts = code_push(L, &run->code);
     if (facts.straight && facts.steps)
         vm_charge(L, facts.steps);
     else

@@ -57,9 +57,10 @@ struct vm_run {
     /* Time that this thread had of a processor: what others had of it does not count then. Asked
      * when half of the time is over; NULL: now_us(). */
     uint64_t (*cpu_us)(void *ctx);
-    uint64_t seed; /* of math.random() */
-    /* Both may raise errors. push() leaves the arguments and returns how many; take() finds the
-     * result at -1. */
+    bool (*stopped)(void *ctx); /* asked now and then: its host wants it to end; may be NULL */
+    uint64_t seed;              /* of math.random() */
+    /* Both may raise errors. push() leaves the arguments and returns how many; without code (all
+     * zero) it leaves a function before them. take() finds the result at -1. */
     int (*push)(lua_State *L, void *ctx);
     void (*take)(lua_State *L, void *ctx);
     void (*error)(lua_State *L, void *ctx); /* VM_FAILED: the error's value is at -1; may be NULL */

@@ -26,7 +26,8 @@ enum {
 #define SETTING_LEVELS(X)                                                                          \
     X(script_steps, GRID_LEVEL_MODULES)                                                            \
     X(script_time, GRID_LEVEL_MODULES)                                                             \
-    X(script_memory, GRID_LEVEL_MODULES)
+    X(script_memory, GRID_LEVEL_MODULES)                                                           \
+    X(service_time, GRID_LEVEL_WORK)
 
 static inline uint32_t node_info_level(const struct node_info *info)
 {

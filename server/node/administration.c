@@ -11,6 +11,7 @@
 #include "node/inside.h"
 #include "node/membership.h"
 #include "node/replication.h"
+#include "node/services.h"
 #include "wire/snapshot.h"
 
 #include <stdio.h>
@@ -167,6 +168,7 @@ static void visit_tell(struct worker *w, struct visit *v)
         catalog_unref(w->catalog);
         w->catalog = catalog_ref(j->catalog);
         shard_set_catalog(w->shard, w->catalog);
+        services_look(w);
         folding_set_catalog(w, w->catalog);
         inside_news(w);
         atomic_store(&w->log_interval_ms,
@@ -176,6 +178,8 @@ static void visit_tell(struct worker *w, struct visit *v)
         partitions_visit(w, j, share);
     if (j->request.op == ADMIN_PARTITION_REPAIR)
         repair_visit(w, j, share);
+    if (j->request.op == ADMIN_SERVICE_LIST)
+        services_visit(w, j, share);
     if (j->request.op == ADMIN_STATUS || j->request.op == ADMIN_METRICS)
         measures_visit(w, &share->measures);
     size_t caches = 0, at = 0;

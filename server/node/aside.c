@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 #include "node/mapping.h"
+#include "compute/service_call.h"
 #include "node/node_priv.h"
+#include "node/services.h"
 
 #include <stdlib.h>
 
@@ -14,6 +16,7 @@ static const struct {
 } kinds[] = {
     {command_map_part, mapping_part_begin},
     {command_map, mapping_begin},
+    {command_service, services_begin},
 };
 
 static aside_fn *kind_of(procedure_fn *procedure)

@@ -14,6 +14,7 @@
 #include "node/pool.h"
 #include "node/replication.h"
 #include "node/routing.h"
+#include "node/services.h"
 #include "wire/snapshot.h"
 #include "node/start_priv.h"
 
@@ -239,7 +240,8 @@ static void *worker_body(void *arg)
 static bool threads_start(struct node *n)
 {
     n->pool = pool_new("work", n->conf.pool_threads ? n->conf.pool_threads : n->shards);
-    if (!n->pool)
+    n->service_pool = pool_new("service", n->shards + 1);
+    if (!n->pool || !n->service_pool)
         return false;
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
@@ -310,13 +312,27 @@ static void defaults_set(struct node *n)
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
-/* The workers still answer what the pool asks of them, and it answers their clients. */
+/* The workers still answer what the pools ask of them, and those answer their clients. */
+static void pools_stop(struct node *n)
+{
+    pool_stop(n->service_pool);
+    pool_stop(n->pool);
+}
+
 static void workers_stop(struct node *n)
 {
-    pool_stop(n->pool);
+    pools_stop(n);
     for (unsigned i = 0; i < n->shards; i++)
         worker_stop(&n->workers[i]);
     loop_stop(n->loop);
+}
+
+static void services_stop(struct node *n)
+{
+    if (n->recovered)
+        services_end(n, workers_stop);
+    else
+        workers_stop(n);
 }
 
 /* On control: node_stop() was called. */
@@ -332,14 +348,14 @@ static void stop_run(struct note *note, void *thread)
     for (unsigned i = 0; i < n->shards; i++)
         worker_part(&n->workers[i]);
     if (n->membership)
-        membership_leave(n, workers_stop);
+        membership_leave(n, services_stop);
     else
-        workers_stop(n);
+        services_stop(n);
 }
 
 static void workers_end(struct node *n)
 {
-    pool_stop(n->pool);
+    pools_stop(n);
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
         if (!w->running)
@@ -378,6 +394,7 @@ static void workers_free(struct node *n)
     free(n->workers);
     n->workers = NULL;
     pool_free(n->pool);
+    pool_free(n->service_pool);
 }
 
 static void end(struct node *n)

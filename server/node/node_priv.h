@@ -22,7 +22,6 @@
 #include "session/session.h"
 #include "shard/shard.h"
 #include "store/meta.h"
-
 /* An address that is listened on. */
 struct entrance {
     struct node *node;
@@ -87,6 +86,7 @@ struct worker {
     uint64_t log_bytes, log_records; /* given to the log since the start */
     struct replication *replication; /* NULL: there are no other nodes */
     struct router *router;           /* likewise */
+    struct services *services;       /* services.h */
     struct loop_timer route;         /* of the router, set when `routing` */
     bool routing;
     struct verifying *verifying; /* verify.c; NULL: nothing was ever verified */
@@ -114,17 +114,17 @@ struct node {
     struct node_conf conf; /* labels and peers: of the lists below */
     char **labels, **peers;
     struct meta *meta;
-    struct membership *membership; /* NULL: the node is alone */
-    unsigned draining;             /* workers that still hand over */
-    struct census *census;         /* census.c; NULL: nothing was ever asked */
+    struct membership *membership;      /* NULL: the node is alone */
+    unsigned draining, services_ending; /* workers that still hand over; whose services end */
+    struct census *census;              /* census.c; NULL: nothing was ever asked */
     struct tls *tls;
     struct quota quota;
     struct scripts *scripts; /* of Redis clients */
     struct natives *natives; /* compute/native.h */
     struct native_files *native_files;
-    struct pool *pool;   /* pool.h: what takes long, in pieces; NULL: it does not serve yet */
-    struct maps *maps;   /* mapping.h */
-    struct terms *terms; /* for new connections; control thread */
+    struct pool *pool, *service_pool; /* pool.h: what takes long; NULL: it does not serve yet */
+    struct maps *maps;                /* mapping.h */
+    struct terms *terms;              /* for new connections; control thread */
     struct node_view view;
     char address[NET_ADDR_BYTES + 256], resp_host[NET_ADDR_BYTES + 256];
     struct loop *loop; /* of the control thread */

@@ -8,6 +8,7 @@
 #include "node/inside.h"
 #include "node/membership.h"
 #include "node/routing.h"
+#include "node/services.h"
 #include "wire/peer.h"
 
 #include <stdlib.h>
@@ -364,6 +365,7 @@ static void news_run(struct note *note, void *thread)
     if (r->over)
         r->self = (struct replica_member){0, 0};
     shard_set_grid(w->shard, r->state, r->self, loop_wall_ms(w->loop));
+    services_look(w); /* at each state: a lead that went and came back was another's meanwhile */
     peers_each(r->peers, link_tell_each, r);
     routing_news(w, r->state, r->self);
     worker_news(w);

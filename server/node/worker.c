@@ -13,6 +13,7 @@
 #include "node/membership.h"
 #include "node/replication.h"
 #include "node/routing.h"
+#include "node/services.h"
 
 #include <stdlib.h>
 
@@ -413,6 +414,7 @@ static void worker_turn_end(void *ctx)
         routing_turn(w);
     if (w->replication)
         replication_work(w);
+    services_turn(w);
     if (w->meters->touched)
         meters_turn_end(w->meters, (uint32_t)clock_mono_us());
     log_hand_over(w);
@@ -519,11 +521,13 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
         .sleep = sleeping,
         .wake = session_wake,
         .now_us = session_now_us,
+        .service = services_here,
         .errands = errands_new(),
         .natives = n->natives,
         .scripts = n->scripts,
     };
     w->meters = errands_meters(w->ports.errands);
+    services_init(w);
     return true;
 }
 
@@ -548,7 +552,9 @@ void worker_release(struct worker *w)
         pressure_release(w);
         sleeping_release(w);
         mapping_worker_end(w);
+        services_rest(w);
         loop_free(w->loop);
+        services_release(w);
     }
     replication_free(w);
     routing_release(w);

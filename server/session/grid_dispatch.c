@@ -10,6 +10,7 @@
  *                      admin:    to the control thread      -> response */
 #include "session/collector.h"
 #include "session/grid_priv.h"
+#include "session/service.h"
 #include "session/may.h"
 
 #include "base/hash.h"
@@ -88,6 +89,25 @@ static void do_map(struct grid_session *g, struct wire_request *r)
         fail(g, r, f);
     else
         session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+static void do_service(struct grid_session *g, struct wire_request *r)
+{
+    const struct service_request want = {.name = r->name,
+                                         .key = r->op.key,
+                                         .method = r->method,
+                                         .arg = r->op.value,
+                                         .again = r->again,
+                                         .turn = r->number};
+    struct op *op;
+    bool here;
+    struct fault f = session_service(&g->base, &want, &op, &here);
+    if (unlikely(f.err)) {
+        fail(g, r, f);
+        return;
+    }
+    op->asks_again = true;
+    session_call(&g->base, op, here, session_ticket(&g->base, r->number, 0));
 }
 
 /* --- one partition ---------------------------------------------------------------------------- */
@@ -347,6 +367,7 @@ static const struct {
     [WIRE_OPEN_CACHE] = {do_open_cache, RIGHT_ANYBODY},
     [WIRE_LOCATE] = {do_locate, RIGHT_ANYBODY},
     [WIRE_ADMIN] = {do_admin, RIGHT_ANYBODY},
+    [WIRE_SERVICE_CALL] = {do_service, RIGHT_COMPUTE},
 };
 
 static void deny(struct grid_session *g, const struct wire_request *r, const char *why)

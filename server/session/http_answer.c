@@ -70,6 +70,7 @@ static const uint16_t status_of[] = {
     [GRID_ENO_SETTING] = 404,  [GRID_EWRONG_TYPE] = 409,
     [GRID_EFEW_COPIES] = 503,  [GRID_EENTERING] = 503,
     [GRID_ETASK] = 422,        [GRID_ENO_TASK] = 404,
+    [GRID_ESERVICE] = 422,     [GRID_ENO_SERVICE] = 404,
 };
 
 unsigned http_status_of(enum grid_err err)

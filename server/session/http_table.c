@@ -51,6 +51,12 @@ static const struct http_param idempotency_key = {
     "wherever it is asked again within session_ttl (1 h), whatever failed meanwhile; and its "
     "result is answered each time"};
 
+static const struct http_param service_key = {"key", "query", STRING,
+                                              "whose instance (mode key), or which of the copies"};
+static const struct http_param again = {"again", "query",
+                                        "{\"type\":\"boolean\",\"default\":false}",
+                                        "done twice is fine: asked again when its node is lost"};
+
 #define PARAMS(...)                                                                                \
     (const struct http_param *const[])                                                             \
     {                                                                                              \
@@ -221,6 +227,22 @@ const struct http_route http_routes[] = {
                           {413, "application/problem+json", NULL, "larger than max_value"},
                           {422, "application/problem+json", NULL,
                            "the task failed, and wrote nothing; detail: where and why, in lines"})},
+    {.method = HTTP_POST,
+     .path = "/v1/services/{service}/{method}",
+     .right = RIGHT_COMPUTE,
+     .handle = http_service,
+     .body = BODY_VALUE,
+     .name = "callService",
+     .summary =
+         "call a method of MODULE.SERVICE wherever it lives, and answer its result; the body "
+         "is its argument",
+     .params = PARAMS(&service_key, &again),
+     .outcomes = OUTCOMES(
+         {200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}", "the answer"},
+         {404, "application/problem+json", NULL, "no such service, or no code"},
+         {422, "application/problem+json", NULL,
+          "the service failed; detail: where and why, in lines"},
+         {504, "application/problem+json", NULL, "its node was lost: it may have been done"})},
     {.method = HTTP_GET,
      .path = "/v1/caches",
      .handle = http_caches,

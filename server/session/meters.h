@@ -27,11 +27,11 @@ enum {
     METER_CALL_READS = 14, /* procedures that change nothing; OP_CALL: all others */
 };
 
-enum {
-    METER_STATUSES = 1
-#define X(name, code, text, retryable) +1
+enum { /* codes ascend */
+#define X(name, code, text, retryable) METER_STATUS_##name = (code),
 #include "proto/status.def"
 #undef X
+       METER_STATUSES
 };
 
 struct meters {

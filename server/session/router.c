@@ -34,6 +34,7 @@ static bool settles(enum grid_err err)
     case GRID_EBAD_REQUEST:
     case GRID_ECROSS_PARTITION:
     case GRID_ETASK:
+    case GRID_ESERVICE:
         return true;
     default:
         return false;
@@ -109,7 +110,8 @@ static void flight_deliver(struct router *r, struct flight *f, const struct resu
 {
     static const struct result in_doubt = {.status = GRID_EIN_DOUBT};
     struct ticket to = f->op.ticket;
-    if (f->doubt && op_changes(&f->op) && !settles(res->status) && !RULE_OFF(SURE)) {
+    if (f->doubt && (op_changes(&f->op) || f->op.once) && !settles(res->status) &&
+        !RULE_OFF(SURE)) {
         res = &in_doubt;
         r->stats.in_doubt++;
     }
@@ -144,6 +146,7 @@ static void flight_lose(struct flight *f)
 {
     flight_hold(f);
     f->doubt = true;
+    f->overtaken = f->overtaken || f->op.once;
 }
 
 /* Nobody answered for too long. */

@@ -67,6 +67,9 @@ struct session_ports {
      * session_result(): `number` is the sum of what they returned, `value` what they wrote, one
      * behind the other. In the order of the calls, as seen by any one thread. */
     void (*everywhere)(void *ctx, const struct ticket *to, const struct errand *errand);
+    /* Call the service of this node (of mode node) that `op` names: copied; answered as an op is.
+     * NULL: there are none. */
+    void (*service)(void *ctx, const struct op *op);
     /* Answer after `ms`, by session_result() with REPLY_OK. */
     void (*sleep)(void *ctx, const struct ticket *to, msec_t ms);
     /* `s` has output that no input of its own led to, or wants to be closed. */

@@ -11,3 +11,17 @@ void aside_run(struct job *j)
     else if (job_leased(j))
         ports->aside(ports->ctx, j->op);
 }
+
+bool shard_leads(struct shard *s, uint32_t context, uint32_t partition, uint64_t *ret_epoch)
+{
+    const struct shard_context *c = shard_context_of(s, context);
+    if (!c || partition >= c->info->partitions || partition % s->conf.shards != s->conf.index)
+        return false;
+    struct partition *p = c->partitions[partition / s->conf.shards];
+    *ret_epoch = s->conf.epoch;
+    if (!p)
+        return !s->sharing;
+    *ret_epoch = p->replica.epoch;
+    bool serves = p->gate == GATE_OPEN || p->gate == GATE_FEW;
+    return serves && (!s->sharing || p->role == REPLICA_PRIMARY) && lease_holds(s, p);
+}

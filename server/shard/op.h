@@ -113,6 +113,8 @@ struct op {
     bool makes_steps;              /* CALL: the procedure makes its steps itself: call_do() */
     bool finds_keys;               /* CALL: it finds its keys itself: call_find() */
     bool aside;                    /* CALL: not done here, but handed on: shard_ports.aside */
+    bool once;                     /* CALL aside: not to be asked again when it may have been done:
+                                    * IN_DOUBT then */
     struct record_session session; /* id, number, lowest; status and result unused */
     uint64_t later; /* with a session: the last of its numbers that may have overtaken this one.
                      * When one of those between was done before it, the answer is IN_DOUBT, as a

@@ -163,6 +163,9 @@ bool shard_broken(const struct shard *s, uint32_t context, uint32_t partition);
 /* So that sums of all copies can be taken at one version: writes wait for `ms` (0: no more).
  * False: this node does not lead it. */
 bool shard_freeze(struct shard *s, uint32_t context, uint16_t partition, msec_t ms, msec_t now);
+/* Whether it serves the partition as its primary, and may tell what it read there, now (R7). Such
+ * one has *ret_epoch, as the grid agreed on it in the state that was told last. */
+bool shard_leads(struct shard *s, uint32_t context, uint32_t partition, uint64_t *ret_epoch);
 struct shard_usage {
     uint64_t entries, bytes;
 };

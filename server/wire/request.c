@@ -11,6 +11,7 @@
 #undef X
 SAME_CODE(WIRE_RUN, GRID__OP__RUN);
 SAME_CODE(WIRE_MAP, GRID__OP__MAP);
+SAME_CODE(WIRE_SERVICE_CALL, GRID__OP__SERVICE_CALL);
 SAME_CODE(WIRE_GET_MANY, GRID__OP__GET_MANY);
 SAME_CODE(WIRE_PUT_MANY, GRID__OP__PUT_MANY);
 SAME_CODE(WIRE_DELETE_MANY, GRID__OP__DELETE_MANY);
@@ -293,6 +294,8 @@ static void fill_request(const Grid__Request *m, struct wire_request *r)
     r->media = wire_bytes(m->media);
     r->type = m->type;
     r->name = slice_str(m->name);
+    r->method = slice_str(m->method);
+    r->again = m->again;
     fill_op(m, &r->op);
 }
 

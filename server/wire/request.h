@@ -29,6 +29,7 @@ struct wire_hello {
 enum wire_op {
     WIRE_RUN = 9,
     WIRE_MAP = 11,
+    WIRE_SERVICE_CALL = 12,
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
     WIRE_DELETE_MANY = 18,
@@ -54,7 +55,9 @@ struct wire_request {
     struct op op;
     struct op *items; /* BATCH, *_MANY: kind set, cache the request's where an item names none */
     uint32_t items_len;
-    struct slice name;                 /* OPEN_CACHE: UTF-8; RUN: any bytes */
+    struct slice name;                 /* OPEN_CACHE: UTF-8; RUN, SERVICE_CALL: any bytes */
+    struct slice method;               /* SERVICE_CALL: any bytes */
+    bool again;                        /* SERVICE_CALL: twice is fine */
     const struct admin_request *admin; /* ADMIN; NULL: none was sent */
 };
 

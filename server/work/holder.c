@@ -88,6 +88,11 @@ uint32_t life_number(const struct life *l)
     return l->number;
 }
 
+uint32_t life_partition(const struct life *l)
+{
+    return l->partition;
+}
+
 void **life_host(struct life *l)
 {
     return &l->host;

@@ -106,6 +106,7 @@ const struct service_info *life_service(const struct life *l);
 uint64_t life_code(const struct life *l);
 struct slice life_key(const struct life *l);
 uint32_t life_number(const struct life *l);
+uint32_t life_partition(const struct life *l);
 /* What who runs it keeps; NULL at first. */
 void **life_host(struct life *l);
 
