@@ -103,19 +103,20 @@ static struct task_key *key_at(lua_State *L, struct task *t, const char *functio
     return k;
 }
 
-/* A number that is none of Lua's integers, but whole, is written as one. */
-static struct slice value_at(lua_State *L, int at, const char *function)
+/* A number that is none of Lua's integers, but whole, is written as one. `text`: room for one. */
+static struct slice value_at(lua_State *L, int at, const char *function, char text[NUMBER_BYTES])
 {
-    char text[NUMBER_BYTES];
     size_t len;
     int type = lua_type(L, at);
     if (type != LUA_TSTRING && type != LUA_TNUMBER)
         luaL_error(L, "grid.%s: the value must be a string or a number, not a %s", function,
                    lua_typename(L, type));
-    if (type == LUA_TNUMBER && !lua_isinteger(L, at)) {
+    if (lua_isinteger(L, at))
+        return slice_make(text, integer_format(lua_tointeger(L, at), text));
+    if (type == LUA_TNUMBER) {
         double n = lua_tonumber(L, at);
         bool whole = fabs(n) < 1e15 && n == floor(n);
-        int bytes = snprintf(text, sizeof text, whole ? "%.0f" : "%.17g", n);
+        int bytes = snprintf(text, NUMBER_BYTES, whole ? "%.0f" : "%.17g", n);
         lua_pushlstring(L, text, (size_t)bytes);
         lua_replace(L, at);
     }
@@ -265,7 +266,8 @@ static int grid_put(lua_State *L)
     }
     cache_insert(L, "put", 2, "a key, a value and a table of options, which may be left out");
     struct task_key *k = key_at(L, t, "put");
-    struct slice value = value_at(L, 3, "put");
+    char text[NUMBER_BYTES];
+    struct slice value = value_at(L, 3, "put", text);
     bool met = condition_met(&put, k);
     if (met)
         put_value(L, t, k, value, put.ttl ? put.deadline : deadline_new(t, k), "put");

@@ -34,12 +34,27 @@ static int push_given(lua_State *L, void *ctx)
     return 1;
 }
 
-void task_answer_add(lua_State *L, int at, bool line)
+static void answer_put(lua_State *L, struct slice s, bool line)
 {
     const struct task *t = script_of(L)->task;
     struct buf *out = t->call->raw;
+    if (s.len + line > t->result_max - out->len)
+        luaL_error(L, "the result is larger than %I bytes", (lua_Integer)t->result_max);
+    vm_charge(L, 1 + s.len / 64);
+    buf_add(out, s.data, s.len);
+    if (line)
+        buf_add_u8(out, '\n');
+}
+
+void task_answer_add(lua_State *L, int at, bool line)
+{
+    char text[INTEGER_BYTES];
     size_t len;
     int type = lua_type(L, at);
+    if (lua_isinteger(L, at)) {
+        answer_put(L, slice_make(text, integer_format(lua_tointeger(L, at), text)), line);
+        return;
+    }
     if (type == LUA_TTABLE || type == LUA_TBOOLEAN || type == LUA_TNUMBER) {
         lua_pushcfunction(L, redis_json_encode);
         lua_pushvalue(L, at);
@@ -50,12 +65,7 @@ void task_answer_add(lua_State *L, int at, bool line)
                    lua_typename(L, type));
     }
     const char *s = lua_tolstring(L, at, &len);
-    if (len + line > t->result_max - out->len)
-        luaL_error(L, "the result is larger than %I bytes", (lua_Integer)t->result_max);
-    vm_charge(L, 1 + len / 64);
-    buf_add(out, s, len);
-    if (line)
-        buf_add_u8(out, '\n');
+    answer_put(L, slice_make(s, len), line);
 }
 
 static void take_result(lua_State *L, void *ctx)

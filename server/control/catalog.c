@@ -185,10 +185,12 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
 const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
                                            struct slice name, const struct module **ret_module)
 {
-    struct slice head, tail;
-    if (!module_path_split(name, &head, &tail))
+    const uint8_t *dot = name.len ? memchr(name.data, '.', name.len) : NULL;
+    if (!dot)
         return NULL;
-    const struct module *m = catalog_module_named(c, head);
+    struct slice head = slice_make(name.data, (size_t)(dot - name.data));
+    struct slice tail = slice_make(dot + 1, name.len - head.len - 1);
+    const struct module *m = catalog_module_named(c, head); /* none has a bad name */
     const struct module_function *f = m ? module_function_named(m, tail) : NULL;
     if (!f || f->kind != kind || !slice_eq(slice_str(f->name), tail))
         return NULL;

@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -77,9 +76,11 @@ bool module_name_good(struct slice name)
 {
     if (name.len < 1 || name.len > MODULE_NAME_MAX)
         return false;
-    for (size_t i = 0; i < name.len; i++)
-        if (name.data[i] >= 0x80 || (!isalnum(name.data[i]) && name.data[i] != '_'))
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i], letter = (uint8_t)(c | 0x20);
+        if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') && c != '_')
             return false;
+    }
     return true;
 }
 

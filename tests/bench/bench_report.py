@@ -15,11 +15,13 @@ GOALS = [  # scenario, in flight, figure, other server, at least
       for name in ("resp-evalsha", "resp-fcall") for depth in (1, 16) for figure in ("rate", "cpu")),
     ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
     ("http-get", 1, "rate", "nginx", 0.5),
+    *(("task", depth, figure, "redis", 1.5) for depth in (1, 16) for figure in ("rate", "cpu")),
+    ("transfer", 1, "rate", "client", 3.0),
     ("runaway", 1, "p99", "nobody", 0.5), ("runaway-new", 1, "p99", "nobody", 0.5),
     ("replicated-async", 16, "rate", "redis", 3.0), ("replicated-sync", 16, "rate", "redis", 4.0),
 ]
 OURS = {name: "gridd-" + name.split("-")[0] for name, *_ in GOALS if name.split("-")[0] in ("resp", "http")}
-OURS |= {name: name for name in ("runaway", "runaway-new")}
+OURS |= {"runaway": "runaway", "runaway-new": "runaway-new", "transfer": "task"}
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
           "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
@@ -127,8 +129,17 @@ def runaway_table(result):
                                                           r["p999_us"], ratio(quiet, r, "p99")))
 
 
+def transfer_table(result):
+    print("%-8s %11s %8s %8s %16s   %s" % ("by", "transfers/s", "p50 us", "p99 us", "made again",
+                                           "the task is better by"))
+    ours = row_of(result, 1, "task")
+    for r in result["rows"]:
+        print("%-8s %11.0f %8.0f %8.0f %16.4f   %5.2f" % (r["server"], r["per_second"], r["p50_us"], r["p99_us"],
+                                                        r["again"], ratio(ours, r, "rate")))
+
+
 TABLES = {"load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table,
-          "runaway": runaway_table,
+          "runaway": runaway_table, "transfer": transfer_table,
           "failover": failover_table, "drain": drain_table, "rebalance": rebalance_table, "idle": idle_table}
 
 

@@ -55,17 +55,25 @@ def load(bench, name):
     for s in servers:
         if s.name != "echo":
             fill(bench, s, args.keys, shape)
+    more = ["--rate", str(rate), "--distribution", "zipf" if rate else "uniform", "--shape", shape]
+    return beside(bench, {s: more for s in servers}, depths, puts,
+                  {"name": name, "kind": "load", "title": title, "rate": rate})
+
+
+def beside(bench, servers, depths, puts, result):
+    """Rounds of load on each of `servers`, which say with which switches."""
+    args = bench.args
     common = ["--connections", str(CONNECTIONS), "--keys", str(args.keys), "--put-percent", str(puts),
-              "--seconds", str(args.seconds), "--warmup", str(args.seconds / 5), "--rate", str(rate),
-              "--distribution", "zipf" if rate else "uniform", "--shape", shape]
-    runs = {(d, s.name): [] for d in depths for s in servers}
+              "--seconds", str(args.seconds), "--warmup", str(args.seconds / 5)]
+    names = list(servers)
+    runs = {(d, s.name): [] for d in depths for s in names}
     for r in range(args.rounds):
         for depth in depths:
-            for i in range(len(servers)):  # another one begins each round
-                s = servers[(i + r) % len(servers)]
-                run = s.load(*common, "--depth", str(depth), "--seed", str(r + 1))
+            for i in range(len(names)):  # another one begins each round
+                s = names[(i + r) % len(names)]
+                run = s.load(*common, *servers[s], "--depth", str(depth), "--seed", str(r + 1))
                 runs[depth, s.name].append(figures_of(run))
-    return {"name": name, "kind": "load", "title": title, "connections": CONNECTIONS, "rate": rate,
+    return {**result, "connections": CONNECTIONS,
             "rows": [{"depth": d, "server": n, **medians(v), "rounds": v} for (d, n), v in runs.items()]}
 
 

@@ -1,11 +1,15 @@
 """bench_tasks - code next to the data: what clients that run endless code take from others."""
 import itertools
+import json
 import os
 import socket
+import subprocess
 import sys
 
 import bench_scenarios as loads
+from bench_peers import BenchError
 
+ACCOUNTS = 1000
 RATE = 20000  # open loop: half of what one processor can do
 RUNAWAY = (
     "while true do end",
@@ -59,7 +63,71 @@ def runaway(bench, name):
     return {"name": name, "kind": "runaway", "rate": RATE, "rows": rows, "title": TITLES[name]}
 
 
-ALL = {name: runaway for name in TITLES}
+TASKS = """#!lua name=bench
+grid.task("add", function(t)
+    local n = (tonumber(grid.get(t.key)) or 0) + tonumber(t.arg)
+    grid.put(t.key, n)
+    return n
+end)
+grid.task("transfer", function(t)
+    if grid.incr(t.key, -t.arg) < 0 then error("too little") end
+    grid.incr("savings", t.key, 1 * t.arg)
+end)
+"""
+
+
+def ctl(server, *words, feed=None):
+    done = subprocess.run([server.bench.built("gridctl"), "--endpoints", endpoint(server), *words], input=feed,
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError("gridctl " + " ".join(words) + ": " + done.stderr)
+
+
+def endpoint(server):
+    with open(os.path.join(server.directory, "gridd.conf"), encoding="ascii") as f:
+        return f.read().split('client = "')[1].split('"')[0]
+
+
+def task(bench, name):
+    """A Lua task that reads, adds and writes, beside redis's EVALSHA of a script that does."""
+    ours, theirs = [bench.server(n) if bench.present(n) else None for n in ("gridd", "redis")]
+    shapes = {}
+    if ours:
+        ours.load("--count", "1", "--keys", "1000")
+        ctl(ours, "module", "deploy", "-", feed=TASKS)
+        shapes[ours] = ["--task", "bench.add"]
+    if theirs:
+        shapes[theirs] = ["--shape", "evalsha"]
+    return loads.beside(bench, shapes, [1, 16], "100", {
+        "name": name, "kind": "load", "rate": 0, "title": "a Lua task that reads, adds and writes, beside EVALSHA"})
+
+
+def transfer(bench, name):
+    """Between two caches of one partition: by a task, and by reads and conditional writes of the client."""
+    if not bench.present("gridd"):
+        return None
+    s = bench.server("gridd")
+    ctl(s, "context", "create", "bench", "--durability", "memory")
+    for cache in ("accounts", "savings"):
+        ctl(s, "cache", "create", "bench/" + cache)
+    ctl(s, "module", "deploy", "-", feed=TASKS)
+    rounds = {"task": [], "client": []}
+    for r in range(bench.args.rounds):
+        for i in range(2):
+            by = ("task", "client")[(i + r) % 2]
+            command = [bench.built("bench/transfer_bench"), endpoint(s), by, str(loads.CONNECTIONS), str(ACCOUNTS),
+                       str(max(1, round(bench.args.seconds)))]
+            with bench.spawn(command, bench.client_cpu, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+                out, err = p.communicate()
+            if p.returncode:
+                raise BenchError(err)
+            rounds[by].append(json.loads(out))
+    rows = [{"depth": 1, "server": by, **loads.medians(v), "rounds": v} for by, v in rounds.items()]
+    return {"name": name, "kind": "transfer", "connections": loads.CONNECTIONS, "rows": rows,
+            "title": "from an account to its savings, two caches of one partition"}
+
+
+ALL = {**{name: runaway for name in TITLES}, "task": task, "transfer": transfer}
 
 if __name__ == "__main__":
     runs(int(sys.argv[1]), sys.argv[2])
