@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DOUBLINGS_MAX = 10 };
+enum { DOUBLINGS_MAX = 10, PATIENCE = 1 };
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -48,7 +48,7 @@ struct debt_ruling debt_ask(struct debt *d, struct slice key, bool known, uint64
     if (c) {
         r.times = c->times;
         r.wait_us = most(all, wait_of(c->until_us, now_us));
-        r.refused = r.wait_us > 0;
+        r.refused = r.wait_us > 0 && c->times > PATIENCE;
     } else if (!known && all && d->len) {
         r.time_us = least(time_us, most(time_us / DEBT_NEW_SHARE, DEBT_NEW_LEAST_US));
     }
@@ -78,7 +78,10 @@ void debt_charge(struct debt *d, struct slice key, uint64_t took_us, bool whole,
     struct debt_code *c = find(d, key);
     if (!c)
         c = place(d, key);
-    unsigned doublings = c->times < DOUBLINGS_MAX ? c->times : (unsigned)DOUBLINGS_MAX;
+    if (!whole && c->times < PATIENCE)
+        c->times = PATIENCE;
+    unsigned doublings = c->times > PATIENCE ? c->times - PATIENCE : 0;
+    doublings = doublings < DOUBLINGS_MAX ? doublings : (unsigned)DOUBLINGS_MAX;
     c->times += c->times < UINT32_MAX;
     c->until_us = now_us + least(owed << doublings, DEBT_WAIT_MAX_US);
     if (whole)

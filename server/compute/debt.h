@@ -1,10 +1,11 @@
 /* debt.h - code that was ended at its bounds, and when it may run again. One per shard. Pure.
  *
  * The shard's time that such runs take is a debt, of which one part in DEBT_SHARE is paid off as
- * time goes by. Until it is paid, code that was ended before is refused, longer each time; code
- * that is new to the shard has little time, since whoever writes endless scripts may write a new
- * one for each call. Code that the shard knows, and that was not ended, is not touched. What a code
- * did is forgotten DEBT_REMEMBER_US after it may run again. */
+ * time goes by. Until it is paid, code that was ended twice is refused, longer each time; code that
+ * is new to the shard has little time, since whoever writes endless scripts may write a new one for
+ * each call, and needs to be ended once only. Code that the shard knows, and that was ended once or
+ * never, is not touched: that may have been the machine's fault. What a code did is forgotten
+ * DEBT_REMEMBER_US after it may run again. */
 #ifndef GRIDD_COMPUTE_DEBT_H
 #define GRIDD_COMPUTE_DEBT_H
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EXTRA = 1, FIRST_KEY = 3, DEBT_TEXT = 96, STEPS_PER_US = 100, LATE_SHARE = 4 };
+enum { EXTRA = 1, FIRST_KEY = 3, DEBT_TEXT = 96, STEPS_PER_US = 100, LATE_SHARE = 2 };
 
 /* --- the machine ------------------------------------------------------------------------------ */
 

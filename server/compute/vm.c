@@ -30,6 +30,7 @@ enum {
     LARGE_BYTES = 4096,
     HUGE_BYTES = 32 << 10,
     HUGE_BYTES_PER_US = 4096,
+    WALL_SHARE = 16,   /* of its time a run has by the clock on the wall */
     LAST_BYTES = 1024, /* may be taken at once when the run is over: unwinding takes some */
     TRACE_LEVELS = 10,
     GC_PAUSE = 600,        /* a cycle begins at six times the live bytes: mostly the libraries */
@@ -58,15 +59,15 @@ static uint64_t cpu_us(const struct vm_run *run)
     return run->cpu_us ? run->cpu_us(run->ctx) : run->now_us(run->ctx);
 }
 
-/* The clock on the wall is cheap to ask, and runs while others have the processor. So when half of
- * the time is over by it, as much is left by the other one. */
+/* The clock on the wall is cheap to ask, and runs while others have the processor. So when a part
+ * of the time is over by it, all the rest is left by the other one. */
 static bool is_over(struct vm *vm, const struct vm_run *run, uint64_t now, uint64_t ahead)
 {
     if (!vm->cpu_until_us && now <= vm->until_us)
         return now + ahead > vm->began_us + run->time_us;
     uint64_t cpu = cpu_us(run);
     if (!vm->cpu_until_us)
-        vm->cpu_until_us = cpu + run->time_us - run->time_us / 2;
+        vm->cpu_until_us = cpu + run->time_us - run->time_us / WALL_SHARE;
     vm->until_us = now + (vm->cpu_until_us > cpu ? vm->cpu_until_us - cpu : 0);
     return cpu + ahead > vm->cpu_until_us;
 }
@@ -80,7 +81,7 @@ static bool is_late(struct vm *vm, uint64_t ahead_us)
     uint64_t now = run->now_us(run->ctx);
     if (unlikely(!vm->began_us)) {
         vm->began_us = now; /* what never looked took no time */
-        vm->until_us = now + run->time_us / 2;
+        vm->until_us = now + run->time_us / WALL_SHARE;
     }
     return unlikely(now + ahead_us > vm->until_us) && is_over(vm, run, now, ahead_us);
 }
@@ -98,8 +99,8 @@ uint64_t vm_took_us(const struct vm *vm, const struct vm_run *run)
 {
     if (!vm->began_us)
         return 0;
-    if (!vm->cpu_until_us)
-        return run->now_us(run->ctx) - vm->began_us;
+    if (!vm->cpu_until_us) /* what came after the last look may be another's time */
+        return vm->until_us - vm->began_us;
     return cpu_us(run) + run->time_us - vm->cpu_until_us;
 }
 

@@ -55,7 +55,7 @@ struct vm_run {
     uint64_t time_us; /* 0, or no now_us(): not bounded by time */
     uint64_t (*now_us)(void *ctx);
     /* Time that this thread had of a processor: what others had of it does not count then. Asked
-     * when half of the time is over; NULL: now_us(). */
+     * when a sixteenth of the time is over; NULL: now_us(). */
     uint64_t (*cpu_us)(void *ctx);
     bool (*stopped)(void *ctx); /* asked now and then: its host wants it to end; may be NULL */
     uint64_t seed;              /* of math.random() */
@@ -86,7 +86,7 @@ void vm_forget(struct vm *vm);
 void vm_halt(lua_State *L);
 /* Steps that are left of the run, or were when it ended. */
 uint64_t vm_left(const struct vm *vm);
-/* Time that the last run took so far, as far as it was looked at: 0 of one that was short. */
+/* Time that the last run took so far, at most; 0: it was short. */
 uint64_t vm_took_us(const struct vm *vm, const struct vm_run *run);
 
 #endif

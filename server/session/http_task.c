@@ -1,7 +1,7 @@
 /* http_task.c - POST /v1/tasks/MODULE.TASK: a task where its data is.
  *
- * An HTTP client is no session (R13). Task, cache, key and Idempotency-Key are the id of one that
- * asks once. */
+ * An HTTP client is no session (R13). User, task, cache, key and Idempotency-Key are the id of one
+ * that asks once: nobody is told what another's request has done. */
 #include "session/http_priv.h"
 
 #include "base/sha1.h"
@@ -40,7 +40,7 @@ static bool set_once(struct http_session *h, struct http_request *r, struct op *
         http_problem(h, r->pending, GRID_EBAD_REQUEST, "an Idempotency-Key has 1 to 128 bytes");
         return false;
     }
-    const struct slice parts[] = {op->args[0], op->key, once};
+    const struct slice parts[] = {op->args[0], op->key, once, slice_str(h->base.user)};
     buf_add_u32(&named, op->cache);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         buf_add_u32(&named, (uint32_t)parts[i].len);

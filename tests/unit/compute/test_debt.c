@@ -26,13 +26,16 @@ START_TEST(what_was_ended_waits_twice_as_long_each_time)
 {
     struct debt d = {0};
     uint64_t now = 1;
-    for (unsigned i = 0; i < 5; i++) {
+    debt_charge(&d, key_of(1), TIME, true, now);
+    ck_assert(!ask(&d, 1, true, now).refused); /* once may be the machine's fault */
+    now += SECOND;
+    for (unsigned i = 1; i < 6; i++) {
         struct debt_ruling r = ask(&d, 1, true, now);
         ck_assert(!r.refused && r.times == i && r.time_us == TIME);
         debt_charge(&d, key_of(1), TIME, true, now);
         r = ask(&d, 1, true, now);
         ck_assert(r.refused && r.times == i + 1);
-        ck_assert_uint_eq(r.wait_us, (uint64_t)SECOND << i);
+        ck_assert_uint_eq(r.wait_us, (uint64_t)SECOND << (i - 1));
         ck_assert(ask(&d, 1, true, now + r.wait_us - 1).refused);
         now += r.wait_us;
     }
@@ -67,7 +70,7 @@ START_TEST(all_that_are_ended_have_their_share_together)
             debt_charge(&d, key_of(i % codes), r.time_us, r.time_us == TIME, now);
             whole += r.time_us == TIME ? TIME : 0;
         }
-        ck_assert_uint_le(whole * DEBT_SHARE, now + (uint64_t)TIME * DEBT_SHARE);
+        ck_assert_uint_le(whole * DEBT_SHARE, now + 2 * (uint64_t)TIME * DEBT_SHARE);
     }
 }
 END_TEST

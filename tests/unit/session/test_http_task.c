@@ -145,6 +145,9 @@ START_TEST(an_idempotency_key_is_a_request_of_its_own_for_each_task_cache_and_ke
             ck_assert_mem_ne(&ids[i], &ids[k], sizeof ids[i]);
     struct session_id again = id_of(f, TASK PLACE "&affinity=k", "1");
     ck_assert_mem_eq(&again, &ids[0], sizeof again);
+    session_proved(f->session, "ann"); /* another user's is another one */
+    again = id_of(f, TASK PLACE, "1");
+    ck_assert_mem_ne(&again, &ids[0], sizeof again);
     fake_free(f);
 }
 END_TEST
