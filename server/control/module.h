@@ -18,7 +18,8 @@ enum {
     MODULES_BYTES_MAX = 1 << 20, /* of all together: the control state stays small */
 };
 
-enum module_engine { MODULE_LUA = 1 };
+/* NATIVE ones are of a node (compute/native.h): in lists for people, never in a catalog. */
+enum module_engine { MODULE_LUA = 1, MODULE_NATIVE = 2 };
 
 /* X(NAME, code, text): what a function is; all but those of Redis clients, who call them by their
  * own name, are known as MODULE.NAME. */

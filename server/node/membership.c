@@ -373,8 +373,26 @@ static void drained(struct node *n)
     loop_timer_set(&m->timer, 0);
 }
 
+/* Whoever could lead in its place is gone, and so are those that had to agree to anything: there is
+ * nothing to wait for. */
+static bool is_last(const struct membership *m)
+{
+    const struct grid_state *s = membership_state(m->node);
+    uint64_t linked, leaders, failovers;
+    unsigned voters = 0;
+    membership_counts(m->node, &linked, &leaders, &failovers);
+    for (size_t i = 0; s && i < s->nodes_len; i++)
+        voters += s->nodes[i].voter;
+    return linked == 0 && voters > 1;
+}
+
 static void drain_begin(struct membership *m)
 {
+    if (m->drain_due && is_last(m)) {
+        m->drain_due = false;
+        m->left(m->node);
+        return;
+    }
     if (!m->drain_due || !grid_member_may_drain(m->member))
         return;
     m->drain_due = false;

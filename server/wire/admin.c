@@ -129,7 +129,7 @@ static void fill_modules(struct arena *a, Grid__AdminReply *m, const struct admi
         const struct module *from = r->modules[i].module;
         grid__module_info__init(&rows[i]);
         rows[i].name = wire_text(from->info.name);
-        rows[i].engine = wire_text("lua");
+        rows[i].engine = wire_text(from->info.engine == MODULE_NATIVE ? "native" : "lua");
         rows[i].version = from->info.version;
         rows[i].digest = wire_take(a, SHA1_HEX + 1, 1);
         memcpy(rows[i].digest, from->digest, SHA1_HEX);

@@ -14,13 +14,16 @@ $(BUILD)/bench/gridload: $(GRIDLOAD_MAIN) $(foreach l,bench base frame pb,$(BUIL
 	$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
 # Other measuring programs of this room; what they link stands in their LINK line.
-BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC) tests/bench/local_bench.c,$(BENCH_SRC))
+BENCH_ALONE := $(filter-out $(GRIDLOAD_SRC) tests/bench/local_bench.c tests/bench/bench_module.c,$(BENCH_SRC))
 bench_alone = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(1))
 bench_libs = $(if $(filter %/echo_server.c,$(1)),$(libs_net))
 $(foreach p,$(BENCH_ALONE),$(eval $(call PROGRAM,$(call bench_alone,$(p)),$(p),$(call bench_libs,$(p)))))
-BENCH_PROGRAMS := $(BUILD)/bench/gridload $(BUILD)/bench/local_bench \
+BENCH_PROGRAMS := $(BUILD)/bench/gridload $(BUILD)/bench/modules/bench.so $(BUILD)/bench/local_bench \
     $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_ALONE))
-$(BUILD)/bench/local_bench: tests/bench/local_bench.c $(BUILD)/libgridd.a
+$(BUILD)/bench/modules/bench.so: tests/bench/bench_module.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+$(BUILD)/bench/local_bench: tests/bench/local_bench.c tests/bench/bench_module.c $(BUILD)/libgridd.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 

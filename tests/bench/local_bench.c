@@ -1,7 +1,9 @@
 /* local_bench.c - what a program pays for calls to the node that it has inside: local_bench DIR
  * [KEYS [ROUNDS]]. A get of another thread's shard, alone and by several threads, beside a get by
- * mail; puts. Built with libgridd as programs are. */
+ * mail; puts; tasks in C, and what they pay for a read. Built with libgridd as programs are. */
 #include "server/gridd.h"
+
+extern const struct grid_native_module grid_module; /* bench_module.c */
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -117,6 +119,30 @@ static void measure_puts(struct grid_node_cache *c)
     printf("put, durable        %8.0f ns\n", (now_ns() - began) / n);
 }
 
+/* What a read costs inside of a task, as the task measured it; and a task that reads, adds and
+ * writes, blocking. */
+static void measure_tasks(struct grid_node_cache *c)
+{
+    char number[24], why[GRID_NODE_WHY_BYTES];
+    unsigned n = rounds / 50 + 1;
+    struct grid_bytes key = {"k", 1}, one = {"1", 1};
+    struct grid_value v;
+    for (unsigned reads = 10; reads <= 1000; reads *= 10) {
+        struct grid_bytes argument = {number, (size_t)snprintf(number, sizeof number, "%u", reads)};
+        if (grid_node_run(c, "bench.fill", key, by_key, argument, NULL, why) ||
+            grid_node_run(c, "bench.reads", key, by_key, argument, &v, why) ||
+            grid_node_run(c, "bench.reads", key, by_key, argument, &v, why))
+            die("task", why);
+        printf("read in a task of %4u %6.*s ns\n", reads, (int)v.len, (char *)v.data);
+        free(v.data);
+    }
+    double began = now_ns();
+    for (unsigned i = 0; i < n; i++)
+        if (grid_node_run(c, "bench.add", key, by_key, one, NULL, why))
+            die("task", why);
+    printf("task, durable       %8.0f ns\n", (now_ns() - began) / n);
+}
+
 int main(int argc, char **argv)
 {
     char why[GRID_NODE_WHY_BYTES];
@@ -126,11 +152,12 @@ int main(int argc, char **argv)
         keys = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3)
         rounds = (unsigned)strtoul(argv[3], NULL, 10);
-    struct grid_node_conf conf = {.data = argv[1],
-                                  .client = "127.0.0.1:0",
-                                  .memory = 256 << 20,
-                                  .text =
-                                      "log { level = error }\nlisten { http = off resp = off }"};
+    struct grid_node_conf conf = {
+        .modules = (const struct grid_native_module *const[]){&grid_module, NULL},
+        .data = argv[1],
+        .client = "127.0.0.1:0",
+        .memory = 256 << 20,
+        .text = "log { level = error }\nlisten { http = off resp = off }"};
     struct grid_node *n = grid_node_start(&conf, why);
     struct grid_node_cache *c;
     if (!n)
@@ -142,6 +169,7 @@ int main(int argc, char **argv)
         measure_gets(c, i);
     measure_mail(c);
     measure_puts(c);
+    measure_tasks(c);
     grid_node_cache_free(c);
     grid_node_stop(n);
     return 0;

@@ -50,7 +50,9 @@ static MAYBE_UNUSED bool trio_start(struct trio *t, const char *folder)
 static MAYBE_UNUSED void trio_free(struct trio *t)
 {
     for (unsigned i = 0; i < NODES; i++) {
+        double began = now_s();
         grid_node_stop(t->node[i]);
+        printf("# %s stopped in %.1f s\n", t->conf[i].name, now_s() - began);
         free(t->seen[i]);
     }
 }

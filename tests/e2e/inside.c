@@ -320,12 +320,14 @@ struct asker {
 static void *ask_on(void *arg)
 {
     struct asker *a = arg;
-    while (!atomic_load(&a->over)) {
+    char key[16];
+    for (unsigned i = 0; !atomic_load(&a->over); i++) {
         struct grid_value v;
-        enum grid_err got = grid_node_get(a->cache, text("k"), nowhere, &v);
+        snprintf(key, sizeof key, "key%u", i % KEYS); /* some of them lie at this node */
+        enum grid_err got = grid_node_get(a->cache, text(key), nowhere, &v);
         if (!got)
             free(v.data);
-        enum grid_err put = writes(a->cache, "k", "v");
+        enum grid_err put = writes(a->cache, key, "v");
         atomic_fetch_add(&a->done, 1);
         atomic_fetch_add(&a->ended, got == GRID_ECLOSED && put == GRID_ECLOSED);
     }
