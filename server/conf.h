@@ -30,9 +30,9 @@ struct conf {
     char *resp_ports, *advertise_client, *advertise_peer, *advertise_http, *advertise_resp;
     char *ca, *cert, *key;
     char *level, *format;
-    int64_t weight, bootstrap_expect, resp_shard_base, shards, pool_threads, log_segment, memory,
-        connections, idle_timeout, slow_reader, handshake_timeout, requests_per_connection,
-        output_per_connection;
+    int64_t weight, bootstrap_expect, resp_shard_base, shards, job_threads, jobs_per_module,
+        pool_threads, log_segment, memory, connections, idle_timeout, slow_reader,
+        handshake_timeout, requests_per_connection, output_per_connection;
     bool insecure, client_certificates, tls_http, tls_resp;
 };
 

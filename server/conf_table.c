@@ -68,6 +68,8 @@ const struct conf_option conf_options[CONF_OPTIONS] = {
     BYTES("limits", memory, "0", 0, INT64_C(1) << 50, false),
     NUMBER("limits", connections, "10000", 1, 1000000, true),
     NUMBER("limits", pool_threads, "0", 0, 256, false),
+    NUMBER("limits", job_threads, "0", 0, 1024, false),
+    NUMBER("limits", jobs_per_module, "0", 0, 1024, false),
     TIME("limits", idle_timeout, "0", 0, DAY_MS *INT64_C(365), true),
     TIME("limits", slow_reader, "30s", 100, DAY_MS, true),
     TIME("limits", handshake_timeout, "10s", 100, HOUR_MS, true),

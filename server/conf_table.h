@@ -38,7 +38,7 @@ struct conf_option {
     bool reload;          /* taken over on SIGHUP */
 };
 
-enum { CONF_OPTIONS = 41, CONF_SECTIONS = 6 };
+enum { CONF_OPTIONS = 43, CONF_SECTIONS = 6 };
 extern const struct conf_option conf_options[CONF_OPTIONS];
 extern const char *const conf_sections[CONF_SECTIONS];
 

@@ -172,6 +172,8 @@ static struct node_conf node_conf_of(const struct conf *c)
         .rights_len = c->rights_len,
         .shards = (unsigned)c->shards,
         .pool_threads = (unsigned)c->pool_threads,
+        .job_threads = (unsigned)c->job_threads,
+        .jobs_per_module = (unsigned)c->jobs_per_module,
         .segment_bytes = (uint64_t)c->log_segment,
         .memory_bytes = (uint64_t)c->memory,
         .connections = (unsigned)c->connections,

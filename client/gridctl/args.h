@@ -45,7 +45,7 @@ struct arg_spec {
 
 enum {
     ARGS_MAX = 3,
-    OPTIONS_MAX = 7,
+    OPTIONS_MAX = 14,
     GLOBALS_MAX = 10,
     EXAMPLES_MAX = 4,
     REPEATS_MAX = 32,

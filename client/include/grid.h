@@ -273,6 +273,122 @@ GRID_API GRID_MUST_USE enum grid_err grid_service_call(struct grid *g, const cha
                                                        struct grid_bytes argument, bool again,
                                                        struct grid_value *ret_result);
 
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+/* A job is long work of a module, "module.job", in the partition of its key: it is queued there, run
+ * beside the shards by a node of the grid, and goes on from its last checkpoint when that dies; what
+ * it writes is done exactly once. A task can be submitted, too. Known by its id to any client. */
+struct grid_result;
+typedef void grid_done_fn(void *arg, const struct grid_result *result);
+enum { GRID_NAME_BYTES = 132 };
+enum { GRID_JOB_ID = 16, GRID_JOB_TEXT = 33, GRID_LABELS_BYTES = 132 };
+struct grid_job {
+    uint8_t id[GRID_JOB_ID];
+};
+/* 32 digits and a zero. */
+GRID_API void grid_job_text(const struct grid_job *job, char ret_text[GRID_JOB_TEXT]);
+GRID_API bool grid_job_parse(const char *text, struct grid_job *ret_job);
+
+enum grid_job_status {
+    GRID_JOB_QUEUED = 0,
+    GRID_JOB_RUNNING = 1,
+    GRID_JOB_DONE = 2,
+    GRID_JOB_FAILED = 3,
+    GRID_JOB_CANCELLED = 4
+};
+
+struct grid_job_how {     /* zeros: as usual */
+    unsigned priority;    /* 1 goes first, 9 last; 0: 5 */
+    unsigned attempts;    /* it has failed when it failed so often; 0: once */
+    uint64_t backoff_ms;  /* before it is tried again, twice as long each time; 0: 1 s */
+    uint64_t deadline_ms; /* from now; it fails then, queued or running. 0: it has none */
+    uint64_t delay_ms;    /* it does not begin earlier */
+    uint64_t keep_ms;     /* how long it can be asked for when it has ended; 0: an hour */
+    const char *labels;   /* LABEL=VALUE of nodes that may run it; NULL: any */
+};
+
+struct grid_job_info {
+    struct grid_job job;
+    enum grid_job_status status;
+    char name[GRID_NAME_BYTES];
+    char cache[GRID_NAME_BYTES]; /* context/cache */
+    struct grid_bytes key;
+    unsigned priority, failures, attempts;
+    uint64_t attempt, step; /* times it was begun; checkpoints it made */
+    int progress;           /* of 10000; -1: it said nothing */
+    uint64_t submitted_ms, due_ms, began_ms, ended_ms, deadline_ms; /* unix ms; 0: not yet, none */
+    struct grid_bytes result;   /* or why it failed; empty in lists */
+    char node[GRID_NAME_BYTES]; /* that runs it, or ran it last */
+    char labels[GRID_LABELS_BYTES];
+    char schedule[GRID_NAME_BYTES]; /* that it is a run of; "" */
+};
+
+/* Queue it; *ret_job is set even when this ends in doubt, and tells then. `how` may be NULL.
+ * GRID_EBUSY: too many wait there. */
+GRID_API GRID_MUST_USE enum grid_err
+grid_task_submit(struct grid_cache *c, const char *name, struct grid_bytes key,
+                 struct grid_bytes affinity, struct grid_bytes argument,
+                 const struct grid_job_how *how, struct grid_job *ret_job);
+/* *ret_job is set before it returns; see grid_get_async() for `done`. */
+GRID_API void grid_task_submit_async(struct grid_cache *c, const char *name, struct grid_bytes key,
+                                     struct grid_bytes affinity, struct grid_bytes argument,
+                                     const struct grid_job_how *how, struct grid_job *ret_job,
+                                     grid_done_fn *done, void *arg);
+/* As it is now; *ret_info is the caller's, release with grid_free(). GRID_ENOT_FOUND: there is none
+ * of that id, or it ended too long ago. */
+GRID_API GRID_MUST_USE enum grid_err grid_job_show(struct grid *g, const struct grid_job *job,
+                                                   struct grid_job_info **ret_info);
+/* The same when it has ended. GRID_ETIMEOUT: not within timeout_ms; *ret_info is set. */
+GRID_API GRID_MUST_USE enum grid_err grid_job_wait(struct grid *g, const struct grid_job *job,
+                                                   uint64_t timeout_ms,
+                                                   struct grid_job_info **ret_info);
+/* It is over at once; what it wrote by its checkpoints stays. GRID_ECONDITION: it had ended. */
+GRID_API GRID_MUST_USE enum grid_err grid_job_cancel(struct grid *g, const struct grid_job *job);
+GRID_API GRID_MUST_USE enum grid_err grid_job_list(struct grid *g, struct grid_job_info **ret_list,
+                                                   size_t *ret_len);
+
+/* A schedule submits a job (or a task) by itself: one in the grid for each tick, whatever dies. Of
+ * ticks that were missed the latest is caught up with. It lives in the partition of its key. */
+struct grid_schedule {
+    const char *name; /* as caches are named; once in a partition */
+    const char *cron; /* five fields, UTC; or NULL: */
+    uint64_t every_ms;
+    const char *job; /* module.job or module.task */
+    struct grid_bytes key, affinity, argument;
+    struct grid_job_how how; /* delay_ms has no meaning; deadline_ms counts from the tick */
+};
+struct grid_schedule_run {
+    struct grid_job job;
+    enum grid_job_status status;
+    uint64_t tick_ms, ended_ms;
+};
+struct grid_schedule_info {
+    char name[GRID_NAME_BYTES], job[GRID_NAME_BYTES], cron[GRID_NAME_BYTES];
+    char cache[GRID_NAME_BYTES];
+    uint64_t every_ms;
+    struct grid_bytes key, affinity, argument;
+    bool paused;
+    uint64_t made_ms, last_ms, next_ms, fired;
+    struct grid_schedule_run *runs; /* of late, newest last */
+    size_t runs_len;
+};
+enum grid_schedule_act {
+    GRID_SCHEDULE_PAUSE = 4,
+    GRID_SCHEDULE_RESUME = 5,
+    GRID_SCHEDULE_REMOVE = 6,
+    GRID_SCHEDULE_RUN = 7 /* once now, beside its ticks */
+};
+/* GRID_EEXISTS: there is one of that name there. */
+GRID_API GRID_MUST_USE enum grid_err grid_schedule_create(struct grid_cache *c,
+                                                          const struct grid_schedule *want);
+/* Cache, key and affinity are those it was made with. */
+GRID_API GRID_MUST_USE enum grid_err grid_schedule_act(struct grid_cache *c, const char *name,
+                                                       struct grid_bytes key,
+                                                       struct grid_bytes affinity,
+                                                       enum grid_schedule_act act);
+GRID_API GRID_MUST_USE enum grid_err
+grid_schedule_list(struct grid *g, struct grid_schedule_info **ret_list, size_t *ret_len);
+
 /* --- many keys -------------------------------------------------------------------------------- */
 
 enum grid_op { GRID_PUT = 2, GRID_DELETE = 3, GRID_INCR = 4, GRID_EXPIRE = 5 };
@@ -344,7 +460,6 @@ struct grid_result {
     enum grid_type type;
     struct grid_bytes media;
 };
-typedef void grid_done_fn(void *arg, const struct grid_result *result);
 /* Key, value, affinity and name are copied before the call returns. `done` is called exactly once, never
  * before the call returns, from grid_poll(), the caller's event loop, a blocking call or
  * grid_close(). It may start requests; it must not block or close. */
@@ -376,7 +491,6 @@ GRID_API void grid_flush(struct grid *g);
 
 /* --- about the grid (what gridctl speaks) ----------------------------------------------------- */
 
-enum { GRID_NAME_BYTES = 132 };
 enum grid_durability { GRID_SYNC = 0, GRID_ASYNC = 1, GRID_MEMORY = 2 };
 enum { GRID_BACKUPS_ALL = 255 };
 

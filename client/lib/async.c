@@ -1,5 +1,6 @@
 /* async.c - requests on one key: checked, encoded, sent; completions. The hot path. */
 #include "grid_priv.h"
+#include "wait.h"
 
 const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum grid_err *ret_err)
 {
@@ -79,8 +80,13 @@ static void start(struct grid_cache *c, uint32_t op, const struct wire_key *key,
                   void *arg)
 {
     struct request *r = gc_key_request(c, op, key);
+    gc_start_async(c, r ? r : refused_request(c, op, GRID_ENOMEM, "out of memory"), done, arg);
+}
+
+void gc_start_async(struct grid_cache *c, struct request *r, grid_done_fn *done, void *arg)
+{
     if (unlikely(!r))
-        r = refused_request(c, op, GRID_ENOMEM, "out of memory");
+        r = refused_request(c, GRID__OP__NONE, GRID_ENOMEM, "out of memory");
     r->is_async = true;
     r->finish = on_done;
     r->done = done;

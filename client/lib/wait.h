@@ -27,4 +27,7 @@ GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wa
 /* Whether a blocking call may be made now; else the error is kept. */
 GRID_MUST_USE enum grid_err gc_may_block(struct grid *g);
 
+/* async.c: submit `r` (NULL: there was no memory) and call `done` when it ends. */
+void gc_start_async(struct grid_cache *c, struct request *r, grid_done_fn *done, void *arg);
+
 #endif

@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' map' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' map' | ' submit' | ' jobs' | ' jobs list' | ' jobs show' | ' jobs wait' | ' jobs cancel' | ' schedule' | ' schedule create' | ' schedule list' | ' schedule show' | ' schedule pause' | ' schedule resume' | ' schedule remove' | ' schedule run-now' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -49,6 +49,31 @@ _gridctl()
     ' map --arg') COMPREPLY=(); return ;;
     ' map --keys') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
     ' map --time') COMPREPLY=(); return ;;
+    ' submit --cache') COMPREPLY=(); return ;;
+    ' submit --key') COMPREPLY=(); return ;;
+    ' submit --affinity') COMPREPLY=(); return ;;
+    ' submit --arg') COMPREPLY=(); return ;;
+    ' submit --delay') COMPREPLY=(); return ;;
+    ' submit --priority') COMPREPLY=(); return ;;
+    ' submit --attempts') COMPREPLY=(); return ;;
+    ' submit --backoff') COMPREPLY=(); return ;;
+    ' submit --deadline') COMPREPLY=(); return ;;
+    ' submit --keep') COMPREPLY=(); return ;;
+    ' submit --nodes') COMPREPLY=(); return ;;
+    ' jobs list --status') COMPREPLY=($(compgen -W 'queued running done failed cancelled' -- "$current")); return ;;
+    ' jobs wait --wait-for') COMPREPLY=(); return ;;
+    ' schedule create --cron') COMPREPLY=(); return ;;
+    ' schedule create --every') COMPREPLY=(); return ;;
+    ' schedule create --cache') COMPREPLY=(); return ;;
+    ' schedule create --key') COMPREPLY=(); return ;;
+    ' schedule create --affinity') COMPREPLY=(); return ;;
+    ' schedule create --arg') COMPREPLY=(); return ;;
+    ' schedule create --priority') COMPREPLY=(); return ;;
+    ' schedule create --attempts') COMPREPLY=(); return ;;
+    ' schedule create --backoff') COMPREPLY=(); return ;;
+    ' schedule create --deadline') COMPREPLY=(); return ;;
+    ' schedule create --keep') COMPREPLY=(); return ;;
+    ' schedule create --nodes') COMPREPLY=(); return ;;
     ' put --affinity') COMPREPLY=(); return ;;
     ' put --ttl') COMPREPLY=(); return ;;
     ' put --if-version') COMPREPLY=(); return ;;
@@ -74,7 +99,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache module service run map put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache module service run map submit jobs schedule put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -89,6 +114,12 @@ _gridctl()
     ' service call') options=" --key --arg --arg-file --again" ;;
     ' run') options=" --cache --key --affinity --arg --arg-file" ;;
     ' map') options=" --cache --arg --keys --time" ;;
+    ' submit') options=" --cache --key --affinity --arg --delay --priority --attempts --backoff --deadline --keep --nodes --wait" ;;
+    ' jobs') words=" list show wait cancel" ;;
+    ' jobs list') options=" --status" ;;
+    ' jobs wait') options=" --wait-for" ;;
+    ' schedule') words=" create list show pause resume remove run-now" ;;
+    ' schedule create') options=" --cron --every --cache --key --affinity --arg --priority --attempts --backoff --deadline --keep --nodes" ;;
     ' put') options=" --affinity --ttl --if-absent --if-version" ;;
     ' get') options=" --affinity --version --local" ;;
     ' del') options=" --affinity" ;;

@@ -128,7 +128,7 @@ bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t 
     if (p->makes_steps)
         return args > -p->arity && keys_len;
     if (p->finds_keys || p->aside)
-        return args == p->arity && keys_len == 1;
+        return (p->arity < 0 ? args >= -p->arity : args == p->arity) && keys_len == 1;
     if (!p->first || (p->arity >= 0 ? args != p->arity : args < -p->arity))
         return false;
     if (last >= args)

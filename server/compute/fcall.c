@@ -91,6 +91,26 @@ void library_run_new(struct script *s, const struct module *m, const struct modu
                                .take = call_registered};
 }
 
+/* Nothing of the shard is there: what asks for it finds that a module is loaded. */
+static void call_alone(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    redis_show_register(L, false);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_function) != LUA_TFUNCTION)
+        redis_raise(L, slice_str("ERR the module did not register it this time"));
+    lua_call(L, s->push(L, s), 1);
+    s->take(L, s);
+}
+
+void library_run_alone(struct script *s, const struct module *m, struct vm_run *ret_run)
+{
+    s->library = true;
+    *ret_run = (struct vm_run){.code = {.text = library_code(m->info.source), .name = m->info.name},
+                               .push = push_nothing,
+                               .take = call_alone,
+                               .ctx = s};
+}
+
 static int push_lists(lua_State *L, void *ctx)
 {
     const struct script *s = ctx;

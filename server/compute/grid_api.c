@@ -468,6 +468,7 @@ void grid_open(lua_State *L)
         {"map", grid_register_map},
         {"service", grid_register_service},
         {"broadcast", grid_register_broadcast},
+        {"job", grid_register_job},
         {"get", grid_get},
         {"version", grid_version},
         {"put", grid_put},

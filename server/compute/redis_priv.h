@@ -34,6 +34,7 @@ struct script {
     enum module_kind kind;
     struct task *task;            /* the function is a task, and this is what it does; or NULL */
     struct service_code *service; /* it is a service's, or NULL */
+    struct job_run *job;          /* it is a job, beside the shards (job_api.c); or NULL */
     bool loading;                 /* its first level runs */
     bool logged; /* that has said something, so it is no matter of its function alone */
     struct reading *reading;
@@ -83,9 +84,10 @@ struct declared {
     unsigned flags;
 };
 
-/* register.c: redis.register_function(), grid.task(). */
+/* register.c: redis.register_function(), grid.task(), grid.job(). */
 int redis_register_function(lua_State *L);
 int grid_register_task(lua_State *L);
+int grid_register_job(lua_State *L);
 /* What was found good is among those of the source, or it is what is called. */
 int register_declared(lua_State *L, const struct declared *d);
 bool register_help_good(struct slice text);
@@ -104,6 +106,8 @@ void library_run_new(struct script *s, const struct module *m, const struct modu
                      struct vm_run *ret_run);
 void library_run(struct script *s, const struct module *m, const struct module_function *f,
                  struct vm_run *ret_run);
+/* The same where there is no call, on a machine of the caller's that keeps nothing. */
+void library_run_alone(struct script *s, const struct module *m, struct vm_run *ret_run);
 /* The shard knows as much of modules as the door did: the last argument. */
 bool library_up_to_date(const struct call *c);
 /* Whether it is there: while the first level of a library runs. */

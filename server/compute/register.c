@@ -173,16 +173,18 @@ int redis_register_function(lua_State *L)
 /* --- grid.task -------------------------------------------------------------------------------- */
 
 /* The field of the table at 1, which stays on the stack. False: it is not there. */
-static bool task_field(lua_State *L, const char *name, int type, const char *what)
+static bool task_field(lua_State *L, const char *function, const char *name, int type,
+                       const char *what)
 {
     lua_pushstring(L, name);
     int is = lua_rawget(L, 1);
     if (is != type && is != LUA_TNIL)
-        luaL_error(L, "grid.task: %s must be %s, not a %s", name, what, lua_typename(L, is));
+        luaL_error(L, "grid.%s: %s must be %s, not a %s", function, name, what,
+                   lua_typename(L, is));
     return is != LUA_TNIL;
 }
 
-static void task_fields_known(lua_State *L)
+static void task_fields_known(lua_State *L, const char *function)
 {
     static const char *const known[] = {"name", "run", "description", "read_only", NULL};
     lua_pushnil(L);
@@ -195,43 +197,59 @@ static void task_fields_known(lua_State *L)
         while (*k && !slice_eq(key, slice_str(*k)))
             k++;
         if (!*k)
-            luaL_error(L, "grid.task: there is no option '%s'",
+            luaL_error(L, "grid.%s: there is no option '%s'", function,
                        key.data ? (const char *)key.data : "(not a string)");
         lua_pop(L, 1);
     }
 }
 
-static void task_table_read(lua_State *L, struct declared *d)
+static void task_table_read(lua_State *L, struct declared *d, const char *function)
 {
-    task_fields_known(L);
-    if (task_field(L, "name", LUA_TSTRING, "a string"))
+    task_fields_known(L, function);
+    if (task_field(L, function, "name", LUA_TSTRING, "a string"))
         d->name = text_at(L, -1);
-    if (task_field(L, "description", LUA_TSTRING, "a string"))
+    if (task_field(L, function, "description", LUA_TSTRING, "a string"))
         d->help = text_at(L, -1);
-    if (task_field(L, "read_only", LUA_TBOOLEAN, "a boolean") && lua_toboolean(L, -1))
+    if (task_field(L, function, "read_only", LUA_TBOOLEAN, "a boolean") && lua_toboolean(L, -1))
         d->flags = MODULE_NO_WRITES;
-    if (task_field(L, "run", LUA_TFUNCTION, "a function"))
+    if (task_field(L, function, "run", LUA_TFUNCTION, "a function"))
         d->callback = lua_gettop(L);
 }
 
-int grid_register_task(lua_State *L)
+static int register_code(lua_State *L, enum module_kind kind)
 {
-    struct declared d = {.kind = MODULE_TASK};
+    struct declared d = {.kind = kind};
+    const char *what = module_kind_text(kind);
     const struct script *s = script_of(L);
     if (!s->loading)
-        return luaL_error(L, "grid.task: only while a module is loaded");
+        return luaL_error(L, "grid.%s: only while a module is loaded", what);
     if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TTABLE) {
-        task_table_read(L, &d);
+        task_table_read(L, &d, what);
     } else {
         d.name = lua_type(L, 1) == LUA_TSTRING ? text_at(L, 1) : d.name;
         d.callback = lua_type(L, 2) == LUA_TFUNCTION && lua_gettop(L) == 2 ? 2 : 0;
     }
     if (!d.name.data || !d.callback)
-        return luaL_error(L, "grid.task: wanted are a name and a function, or a table with `name` "
-                             "and `run`");
+        return luaL_error(L,
+                          "grid.%s: wanted are a name and a function, or a table with `name` "
+                          "and `run`",
+                          what);
+    if (d.flags && kind != MODULE_TASK)
+        return luaL_error(L, "grid.%s: there is no option 'read_only'", what);
     if (s->reading && !module_name_good(d.name))
-        return luaL_error(L, "grid.task: a task is named by 1 to 64 letters, digits and _");
+        return luaL_error(L, "grid.%s: a %s is named by 1 to 64 letters, digits and _", what, what);
     if (s->reading && !register_help_good(d.help))
-        return luaL_error(L, "grid.task: a description is one line of UTF-8, of at most 255 bytes");
+        return luaL_error(L, "grid.%s: a description is one line of UTF-8, of at most 255 bytes",
+                          what);
     return register_declared(L, &d);
+}
+
+int grid_register_task(lua_State *L)
+{
+    return register_code(L, MODULE_TASK);
+}
+
+int grid_register_job(lua_State *L)
+{
+    return register_code(L, MODULE_JOB);
 }

@@ -113,8 +113,7 @@ static void detail_say(struct script *s, struct slice text, const char *trace)
     task_detail(s->out, s->task->name, text, trace);
 }
 
-/* The error that it raised: a text, or anything, which is shown as JSON. */
-static void take_error(lua_State *L, void *ctx)
+void task_error_add(lua_State *L, struct buf *out, struct slice name)
 {
     size_t len;
     if (lua_type(L, -1) == LUA_TTABLE) {
@@ -126,7 +125,14 @@ static void take_error(lua_State *L, void *ctx)
         }
     }
     const char *text = luaL_tolstring(L, -1, &len);
-    detail_say(ctx, slice_make(text, len), vm_of(L)->trace);
+    task_detail(out, name, slice_make(text, len), vm_of(L)->trace);
+}
+
+/* The error that it raised: a text, or anything, which is shown as JSON. */
+static void take_error(lua_State *L, void *ctx)
+{
+    struct script *s = ctx;
+    task_error_add(L, s->out, s->task->name);
 }
 
 /* --- the procedure ---------------------------------------------------------------------------- */

@@ -101,6 +101,9 @@ struct catalog *catalog_ref(struct catalog *c);
 void catalog_unref(struct catalog *c); /* NULL is fine */
 void catalog_check(const struct catalog *c);
 
+/* Of contexts, caches, nodes, ... */
+bool control_name_good(struct slice name);
+
 /* Lookups: NULL when there is none. Borrowed from the catalog. */
 const struct context_info *catalog_context(const struct catalog *c, uint32_t context_id);
 const struct context_info *catalog_context_named(const struct catalog *c, struct slice name);

@@ -81,8 +81,6 @@ void grid_state_catalog_set(struct grid_state *s, struct catalog *c_take);
 struct grid_table **grid_state_table(struct grid_state *s, uint32_t context);
 const struct grid_table *grid_state_table_of(const struct grid_state *s, uint32_t context);
 
-bool control_name_good(struct slice name);
-
 /* --- one row (rows.c) --------------------------------------------------------------------- */
 
 struct grid_row_view { /* what decides about a row */

@@ -8,6 +8,7 @@
 #include "net/fdlimit.h"
 #include "node/administration_priv.h"
 #include "node/aside.h"
+#include "node/jobs.h"
 #include "node/inside.h"
 #include "node/mapping.h"
 #include "node/membership.h"
@@ -167,6 +168,9 @@ static struct shard *shard_make(struct worker *w, uint64_t seed)
                                 .reroute = w->node->membership ? routing_reroute : NULL,
                                 .mono_us = mono_us,
                                 .cpu_us = cpu_us,
+                                .led = jobs_led,
+                                .touched = jobs_touched,
+                                .admits = jobs_admits,
                                 .aside = aside_begin};
     return shard_new(&conf, &ports, w->catalog);
 }
@@ -216,6 +220,7 @@ static enum grid_err workers_recover(struct node *n, char *why)
     n->scripts = scripts_new();
     mapping_init(n);
     n->workers = xcalloc(n->shards, sizeof *n->workers);
+    jobs_init(n);
     struct recovering *all = xcalloc(n->shards, sizeof *all);
     unsigned i = 0;
     while (i < n->shards && worker_init(&n->workers[i], n, i) &&
@@ -241,7 +246,7 @@ static bool threads_start(struct node *n)
 {
     n->pool = pool_new("work", n->conf.pool_threads ? n->conf.pool_threads : n->shards);
     n->service_pool = pool_new("service", n->shards + 1);
-    if (!n->pool || !n->service_pool)
+    if (!n->pool || !n->service_pool || !jobs_start(n))
         return false;
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
@@ -322,6 +327,7 @@ static void pools_stop(struct node *n)
 static void workers_stop(struct node *n)
 {
     pools_stop(n);
+    jobs_stop(n);
     for (unsigned i = 0; i < n->shards; i++)
         worker_stop(&n->workers[i]);
     loop_stop(n->loop);
@@ -345,6 +351,7 @@ static void stop_run(struct note *note, void *thread)
     n->stopping = true;
     log_info("node", "stopping");
     doors_close(n);
+    jobs_tell_stop(n);
     for (unsigned i = 0; i < n->shards; i++)
         worker_part(&n->workers[i]);
     if (n->membership)
@@ -356,6 +363,7 @@ static void stop_run(struct note *note, void *thread)
 static void workers_end(struct node *n)
 {
     pools_stop(n);
+    jobs_tell_stop(n);
     for (unsigned i = 0; i < n->shards; i++) {
         struct worker *w = &n->workers[i];
         if (!w->running)
@@ -391,6 +399,8 @@ static void workers_free(struct node *n)
             wal_free(w->wal);
         checkpoint_close(w->checkpoint);
     }
+    jobs_stop(n); /* of a node that failed: what it asked is answered by now */
+    jobs_free(n);
     free(n->workers);
     n->workers = NULL;
     pool_free(n->pool);

@@ -52,10 +52,12 @@ struct node_conf {
     size_t users_len;
     const char *const *rights; /* lines that are good (base/rights.h); none: all may do all */
     size_t rights_len;
-    unsigned shards;        /* of a new data directory; 0: one per core */
-    unsigned pool_threads;  /* for code that runs beside the shards; 0: as many as shards */
-    uint64_t segment_bytes; /* of the log; 0: 64 MiB */
-    uint64_t memory_bytes;  /* for data; 0: half of the machine's */
+    unsigned shards;          /* of a new data directory; 0: one per core */
+    unsigned job_threads;     /* jobs that run at once; 0: 4 for each shard */
+    unsigned jobs_per_module; /* ... of one module; 0: no further limit */
+    unsigned pool_threads;    /* for code that runs beside the shards; 0: as many as shards */
+    uint64_t segment_bytes;   /* of the log; 0: 64 MiB */
+    uint64_t memory_bytes;    /* for data; 0: half of the machine's */
     /* Native modules (grid_module.h): those of the program, up to a NULL, and the directory of
      * files; NULL: none. */
     const struct grid_native_module *const *modules;

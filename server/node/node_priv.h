@@ -68,6 +68,7 @@ struct worker {
     struct list links;
     struct list dirty;
     struct list sleepers;
+    struct job_thread jobs;
     struct list inside;           /* of struct inside_call, under way */
     struct loop_timer part;       /* clients have heard by then that the node stops */
     enum session_parting parting; /* what they hear */
@@ -123,6 +124,7 @@ struct node {
     struct natives *natives; /* compute/native.h */
     struct native_files *native_files;
     struct pool *pool, *service_pool; /* pool.h: what takes long; NULL: it does not serve yet */
+    struct jobs *jobs;                /* jobs.h; NULL: it has no workers */
     struct maps *maps;                /* mapping.h */
     struct terms *terms;              /* for new connections; control thread */
     struct node_view view;

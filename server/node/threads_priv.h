@@ -97,6 +97,14 @@ struct reading_thread {
     _Atomic msec_t keep_until; /* the log is read until then, perhaps */
 };
 
+/* The jobs of a worker's partitions (jobs.h). */
+struct runner;
+struct job_thread {
+    struct runner *runner;
+    struct loop_timer timer; /* when it wants to be asked again */
+    bool dirty;              /* ... at the end of this turn */
+};
+
 /* This thread works in the background: the shards come first when processors are short. */
 enum { BACKGROUND_NICE = 5 };
 void thread_give_way(void);

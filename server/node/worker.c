@@ -8,6 +8,7 @@
 #include "base/rights.h"
 #include "control/settings.h"
 #include "node/administration_priv.h"
+#include "node/jobs.h"
 #include "node/inside.h"
 #include "node/mapping.h"
 #include "node/membership.h"
@@ -410,6 +411,7 @@ static void worker_turn_end(void *ctx)
 {
     struct worker *w = ctx;
     worker_do(w);
+    jobs_turn(w);
     if (w->router)
         routing_turn(w);
     if (w->replication)
@@ -526,6 +528,7 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
         .natives = n->natives,
         .scripts = n->scripts,
     };
+    jobs_worker_init(w);
     w->meters = errands_meters(w->ports.errands);
     services_init(w);
     return true;
@@ -547,6 +550,7 @@ void worker_run(struct worker *w)
 void worker_release(struct worker *w)
 {
     if (w->loop) {
+        jobs_worker_release(w);
         loop_timer_stop(&w->tick);
         loop_timer_stop(&w->part);
         pressure_release(w);

@@ -2,6 +2,7 @@
 #include "session/errand.h"
 
 #include "base/alloc.h"
+#include "session/jobs.h"
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -38,6 +39,8 @@ bool errand_known(struct errand *e)
     case ERRAND_NAMES:
     case ERRAND_COUNTS:
         return resp_errand(e);
+    case ERRAND_JOBS:
+        return jobs_errand(e);
     default:
         return false;
     }

@@ -20,7 +20,8 @@ enum errand_kind {
     ERRAND_PUBLISH = 1,
     ERRAND_NAMES = 2,
     ERRAND_COUNTS = 3,
-    ERRAND_KINDS = ERRAND_COUNTS,
+    ERRAND_JOBS = 4,
+    ERRAND_KINDS = ERRAND_JOBS,
 };
 
 /* One piece of work; plain data but for the slices. */
@@ -39,6 +40,13 @@ struct errands *errands_new(void);
 void errands_free(struct errands *e);
 /* What the sessions of this thread count; of the thread's. */
 struct meters *errands_meters(struct errands *e);
+/* Who tells of the jobs and schedules of this thread's partitions: appends JobLists. */
+typedef void errand_jobs_fn(void *ctx, struct buf *out);
+struct errand_jobs {
+    errand_jobs_fn *tell; /* NULL: nobody does */
+    void *ctx;
+};
+void errands_set_jobs(struct errands *e, errand_jobs_fn *tell, void *ctx);
 /* Find what to run by the kind. False: there is no such kind, or what came from another node does
  * not fit it. */
 bool errand_known(struct errand *e);

@@ -12,6 +12,7 @@
 #include "session/grid_priv.h"
 #include "session/service.h"
 #include "session/may.h"
+#include "session/jobs.h"
 
 #include "base/hash.h"
 #include "control/settings.h"
@@ -108,6 +109,33 @@ static void do_service(struct grid_session *g, struct wire_request *r)
     }
     op->asks_again = true;
     session_call(&g->base, op, here, session_ticket(&g->base, r->number, 0));
+}
+
+/* The action, and 1, is the part of the ticket: the answer is told in its way. */
+static void do_job(struct grid_session *g, struct wire_request *r)
+{
+    struct job_ask *ask = &r->job;
+    if (r->code == WIRE_SUBMIT)
+        ask->action = JOB_ACTIONS_LEN;
+    else if (ask->action >= JOB_ACTIONS_LEN) {
+        fail(g, r, (struct fault){GRID_EUNSUPPORTED, "this server does not know the action"});
+        return;
+    }
+    if (ask->action == ACTION_JOB_LIST) {
+        struct errand e = session_job_list();
+        session_everywhere(&g->base, r->number, &e);
+        return;
+    }
+    struct fault f = session_job(&g->base, &r->op, r->name, ask);
+    if (!f.err && r->op.kind != OP_GET)
+        f = check_once(g, r, 1);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    r->op.asks_again = true;
+    set_once(g, r, &r->op, r->number);
+    session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, ask->action + 1));
 }
 
 /* --- one partition ---------------------------------------------------------------------------- */
@@ -359,6 +387,8 @@ static const struct {
     [OP_SCAN] = {do_scan, RIGHT_READ},
     [OP_COUNT] = {do_count, RIGHT_READ},
     [WIRE_MAP] = {do_map, RIGHT_COMPUTE},
+    [WIRE_SUBMIT] = {do_job, RIGHT_COMPUTE},
+    [WIRE_JOB] = {do_job, RIGHT_COMPUTE},
     [WIRE_RUN] = {do_run, RIGHT_COMPUTE},
     [WIRE_GET_MANY] = {do_many, RIGHT_READ},
     [WIRE_PUT_MANY] = {do_many, RIGHT_WRITE},

@@ -1,5 +1,6 @@
 /* grid_session.c - frames in, frames out. */
 #include "session/grid_priv.h"
+#include "session/jobs.h"
 
 #include "control/settings.h"
 #include "proto/frame.h"
@@ -152,10 +153,27 @@ static void give(struct grid_session *g, uint64_t number, const struct result *r
         wire_response_result(&g->base.out, number, res, grid_news(g));
 }
 
+static void give_job(struct grid_session *g, uint64_t number, unsigned action,
+                     const struct result *res)
+{
+    struct buf out = BUF_INIT;
+    struct result told = *res;
+    session_job_said(&g->base, action, &told, &out);
+    const char *why = told.status ? session_job_why(action, told.status) : NULL;
+    if (why)
+        wire_response_status(&g->base.out, number, told.status, slice_str(why), grid_news(g));
+    else
+        give(g, number, &told);
+    buf_release(&out);
+}
+
 static void grid_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
 {
-    (void)part;
     struct grid_session *g = grid_of(s);
+    if (unlikely(part)) {
+        give_job(g, number, part - 1, res);
+        return;
+    }
     bool large = (res->value.len || res->items_len) && !session_changed(res);
     if (unlikely(large && session_too_much(s, res->value.len + 1)))
         grid_fail(g, number, GRID_EBUSY, "too many unread answers");

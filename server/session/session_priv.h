@@ -101,8 +101,7 @@ void resp_channels_free(struct resp_channels *all);
 /* errand_known() of those about channels. */
 bool resp_errand(struct errand *e);
 
-struct resp_knobs; /* resp_config.c */
-/* NULL is fine. */
+struct resp_knobs; /* resp_config.c; NULL is fine */
 void resp_knobs_free(struct resp_knobs *k);
 
 struct errands {
@@ -113,7 +112,8 @@ struct errands {
     struct slow_request slow[SLOWLOG_LEN];
     uint64_t slow_first, slow_next; /* numbers of those that are kept */
     struct resp_channels *channels; /* that they listen to; NULL: none yet */
-    struct resp_knobs *knobs;       /* what CONFIG SET said; NULL: nothing yet */
+    struct errand_jobs jobs;
+    struct resp_knobs *knobs; /* what CONFIG SET said; NULL: nothing yet */
 };
 
 static inline const struct catalog *session_catalog(const struct session *s)

@@ -122,6 +122,11 @@ enum grid_err call_scan(struct call *c, const struct cache_info *cache, struct s
 const struct cache_info *call_cache(const struct call *c);
 const struct context_info *call_context(const struct call *c);
 
+/* Entries of a cache in the op's partition, about: expired ones count until they are removed. */
+uint64_t call_entries(const struct call *c, const struct cache_info *cache);
+/* Whether the node takes a job of that name (shard_ports.admits). */
+bool call_admits(const struct call *c, struct slice name);
+
 /* What the shard knows of the grid; may be older than what the caller knows. */
 const struct catalog *call_catalog(const struct call *c);
 /* Functions in C that the node has (compute/native.h); NULL: none. */

@@ -172,6 +172,17 @@ const struct cache_info *call_cache(const struct call *c)
     return c->job->cache;
 }
 
+uint64_t call_entries(const struct call *c, const struct cache_info *cache)
+{
+    return content_count(c->job->partition->content, cache_number(cache->id));
+}
+
+bool call_admits(const struct call *c, struct slice name)
+{
+    const struct shard_ports *ports = &c->job->s->ports;
+    return !ports->admits || ports->admits(ports->ctx, name);
+}
+
 const struct context_info *call_context(const struct call *c)
 {
     return c->job->context->info;

@@ -54,6 +54,8 @@ struct shard_ports {
     /* NULL, or: a record that changed `key` of the hidden cache was applied by its primary, but may
      * not be committed yet: who acts on it reads it first (R6). `key` is borrowed. */
     void (*touched)(void *ctx, uint32_t context, uint16_t partition, struct slice key);
+    /* NULL, or: whether this node has room for one more job of that name, MODULE.JOB. */
+    bool (*admits)(void *ctx, struct slice name);
     /* Do a call that is `aside` (copied), of a partition that is led here at this moment, and
      * answer it as reply() does, later. NULL: GRID_EUNSUPPORTED is the answer. */
     void (*aside)(void *ctx, const struct op *op);

@@ -12,6 +12,8 @@
 SAME_CODE(WIRE_RUN, GRID__OP__RUN);
 SAME_CODE(WIRE_MAP, GRID__OP__MAP);
 SAME_CODE(WIRE_SERVICE_CALL, GRID__OP__SERVICE_CALL);
+SAME_CODE(WIRE_SUBMIT, GRID__OP__SUBMIT);
+SAME_CODE(WIRE_JOB, GRID__OP__JOB);
 SAME_CODE(WIRE_GET_MANY, GRID__OP__GET_MANY);
 SAME_CODE(WIRE_PUT_MANY, GRID__OP__PUT_MANY);
 SAME_CODE(WIRE_DELETE_MANY, GRID__OP__DELETE_MANY);
@@ -253,6 +255,24 @@ static enum grid_err fill_items(struct wire_request *r, const Grid__Request *m, 
     return GRID_OK;
 }
 
+static void fill_job(struct wire_request *r, const Grid__JobAsk *m)
+{
+    if (!wire_text_ok(m->labels) || !wire_text_ok(m->schedule) || !wire_text_ok(m->cron))
+        refuse(r, GRID_EBAD_REQUEST, "labels, the schedule or its times are no text");
+    r->job = (struct job_ask){.action = (unsigned)m->action,
+                              .id = wire_bytes(m->id),
+                              .labels = slice_str(m->labels),
+                              .schedule = slice_str(m->schedule),
+                              .cron = slice_str(m->cron),
+                              .priority = m->priority,
+                              .attempts = m->attempts,
+                              .backoff_ms = m->backoff_ms,
+                              .time_ms = m->time_ms,
+                              .delay_ms = m->delay_ms,
+                              .keep_ms = m->keep_ms,
+                              .every_ms = m->every_ms};
+}
+
 static bool has_items(unsigned code)
 {
     return code == OP_BATCH || (code >= WIRE_GET_MANY && code <= WIRE_DELETE_MANY);
@@ -316,6 +336,8 @@ static enum grid_err fill_rest(const Grid__Request *m, struct wire_request *r, s
 {
     if (has_items(r->code))
         return fill_items(r, m, arena);
+    if ((r->code == WIRE_SUBMIT || r->code == WIRE_JOB) && m->job)
+        fill_job(r, m->job);
     if (r->code == WIRE_ADMIN && m->admin)
         return fill_admin(r, m->admin, arena);
     if (r->code == WIRE_OPEN_CACHE && !wire_text_ok(m->name))

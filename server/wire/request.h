@@ -9,6 +9,7 @@
 #include "shard/op.h"
 #include "wire/admin.h"
 #include "wire/arena.h"
+#include "wire/jobs.h"
 
 enum { CURSOR_BYTES_MAX = 1024 };
 
@@ -28,8 +29,10 @@ struct wire_hello {
  * an OP_CALL, no single partition answers them. */
 enum wire_op {
     WIRE_RUN = 9,
+    WIRE_SUBMIT = 10,
     WIRE_MAP = 11,
     WIRE_SERVICE_CALL = 12,
+    WIRE_JOB = 13,
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
     WIRE_DELETE_MANY = 18,
@@ -59,6 +62,7 @@ struct wire_request {
     struct slice method;               /* SERVICE_CALL: any bytes */
     bool again;                        /* SERVICE_CALL: twice is fine */
     const struct admin_request *admin; /* ADMIN; NULL: none was sent */
+    struct job_ask job;                /* SUBMIT, JOB; zeros: none was sent */
 };
 
 /* Decode the body of a client's first frame. GRID_EBAD_REQUEST: malformed, or a string that is not

@@ -49,6 +49,7 @@ static struct {
     int64_t setting;
     uint32_t partition, backups; /* that the context has; 0: all */
     bool unhealthy, differs, read_local;
+    enum grid_job_status job_status;
     char text[256]; /* what was deployed: name and source; what was run: key, affinity key */
 } fake;
 

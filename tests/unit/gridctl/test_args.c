@@ -2,7 +2,7 @@
  * LINK: ctl
  */
 #include "client/gridctl/args.h"
-#include "tests/unit/gridctl/fake_grid.h"
+#include "tests/unit/gridctl/fake_jobs.h"
 
 #include <check.h>
 
