@@ -216,9 +216,19 @@ static void node_release(struct grid_node *n)
     free(n);
 }
 
-struct grid_node *grid_node_start(const struct grid_node_conf *conf, char *why)
+/* As this library knows it: a program may have been compiled with an older header, or a newer. */
+static struct grid_node_conf conf_own(const struct grid_node_conf *c)
+{
+    struct grid_node_conf own;
+    memset(&own, 0, sizeof own);
+    memcpy(&own, c, c->size && c->size < sizeof own ? c->size : sizeof own);
+    return own;
+}
+
+struct grid_node *grid_node_start(const struct grid_node_conf *given, char *why)
 {
     char unread[NODE_WHY_BYTES];
+    const struct grid_node_conf own = conf_own(given), *conf = &own;
     why = why ? why : unread;
     why[0] = '\0';
     struct conf *c = conf_make(conf, why);
@@ -281,8 +291,9 @@ bool grid_node_reload(struct grid_node *n, const struct grid_node_conf *conf, ch
     why = why ? why : unread;
     why[0] = '\0';
     struct log_sink *own = log_used();
+    const struct grid_node_conf known = conf_own(conf);
     log_use(&n->log);
-    struct conf *new = conf_make(conf, why);
+    struct conf *new = conf_make(&known, why);
     bool done = new &&take_over(n, new, why);
     if (!done)
         log_error("node", "not reloaded, the old settings stay: %s", why);

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { PATIENCE_MS = 10000, PAUSE_MS_MAX = 64 };
 
 struct grid_node_cache {
     struct node *node;
@@ -122,6 +125,22 @@ static void value_take(void *ctx, const struct result *res)
 
 /* --- blocking --------------------------------------------------------------------------------- */
 
+/* Clients ask again for as long as they have patience, and so does who waits here, when it was
+ * surely not done because nobody leads the partition just now, or this node is about to enter. */
+static void wait_for(const struct grid_node_cache *c, const struct op *op,
+                     struct inside_answer *ret_answer)
+{
+    msec_t until = clock_mono_ms() + PATIENCE_MS;
+    for (msec_t pause = 1;; pause += pause < PAUSE_MS_MAX ? pause : 0) {
+        inside_wait(c->node, op, ret_answer);
+        enum grid_err err = ret_answer->result.status;
+        if ((err != GRID_ENOT_PRIMARY && err != GRID_EENTERING) || clock_mono_ms() >= until)
+            return;
+        inside_answer_release(ret_answer);
+        nanosleep(&(struct timespec){.tv_nsec = (long)pause * 1000000}, NULL);
+    }
+}
+
 struct got {
     enum grid_err err;
     struct grid_value *value;
@@ -143,7 +162,7 @@ enum grid_err grid_node_get(struct grid_node_cache *c, struct grid_bytes key,
     if (inside_peek(c->node, &op, get_take, &got))
         return got.err;
     struct inside_answer a;
-    inside_wait(c->node, &op, &a);
+    wait_for(c, &op, &a);
     get_take(&got, &a.result);
     inside_answer_release(&a);
     return outcome(got.err);
@@ -153,7 +172,7 @@ static enum grid_err ask(const struct grid_node_cache *c, const struct op *op,
                          struct result *ret_res)
 {
     struct inside_answer a;
-    inside_wait(c->node, op, &a);
+    wait_for(c, op, &a);
     *ret_res = a.result;
     ret_res->value = slice_make(NULL, 0);
     inside_answer_release(&a);
@@ -226,7 +245,7 @@ enum grid_err grid_node_run(struct grid_node_cache *c, const char *name, struct 
     struct inside_answer a = {.memory = NULL};
     a.result.status = op_run(c, &op, name, argument, &room, &fault);
     if (!a.result.status)
-        inside_wait(c->node, &op, &a);
+        wait_for(c, &op, &a);
     enum grid_err err = outcome(a.result.status);
     if (!err && ret_result)
         value_take(ret_result, &a.result);

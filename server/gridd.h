@@ -38,6 +38,9 @@ enum grid_log_level { GRID_LOG_DEBUG, GRID_LOG_INFO, GRID_LOG_WARN, GRID_LOG_ERR
  * A key of gridd.conf(5) has the value of its field here; where that is NULL or 0, what `file` or
  * `text` says; else its default. Without file and text the doors http and resp are off. */
 struct grid_node_conf {
+    /* sizeof(struct grid_node_conf): a later libgridd takes what is behind it for 0. 0: the program
+     * was compiled with the header of the very library that it runs with. */
+    size_t size;
     const char *file; /* a gridd.conf */
     const char *text; /* what would be in one; with `file`: not used */
 
@@ -116,7 +119,7 @@ GRID_API bool grid_node_reload(struct grid_node *n, const struct grid_node_conf 
 /* They are what grid.h has, without a connection: what the node leads is done in its threads, all
  * else goes to other nodes by its links. Any number of threads may call at a time. A get of what is
  * in memory and led here takes no other thread at all: it is copied on yours.
- * Blocking ones end by themselves, within about ten seconds at worst; a write is done at most once.
+ * Blocking ones ask again for ten seconds where nobody can do it; a write is done at most once.
  * Outcomes as in grid.h; besides, nothing was done at: GRID_EENTERING: the node is not in its grid
  * (yet), GRID_ESTOPPING, GRID_ECLOSED: it stops, or has failed, GRID_EBUSY, GRID_EUNREACHABLE:
  * nobody leads the partition for now. */

@@ -58,6 +58,7 @@ int main(int argc, char **argv)
     static const struct grid_native_module shop = GRID_MODULE_INIT("shop", functions);
     char why[GRID_NODE_WHY_BYTES], line[256], *customer;
     struct grid_node_conf conf = {
+        .size = sizeof conf,
         .text = "log { level = warn }\nlisten { http = off resp = off }",
         .data = argc > 1 ? argv[1] : "./data",
         .memory = 256 << 20,

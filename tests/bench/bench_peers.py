@@ -43,11 +43,11 @@ def version_of(program, *args):
 
 # --- how a server is started: (bench, directory, durability, tls) -> command, gridload switches, port ----------------
 
-def gridd(bench, directory, durability, tls):
+def gridd(bench, directory, durability, tls, more=""):
     ports = {name: free_port() for name in ("client", "peer", "http", "resp")}
     conf = os.path.join(directory, "gridd.conf")
     with open(conf, "w") as f:
-        f.write('node { name = "bench"  grid = "bench"  data = "%s/data" }\n' % directory)
+        f.write('node { name = "bench"  grid = "bench"  data = "%s/data" %s }\n' % (directory, more))
         f.write("listen { %s }\n" % "  ".join('%s = "127.0.0.1:%d"' % item for item in ports.items()))
         f.write("storage { shards = 1 }\n")
         if tls:
@@ -59,6 +59,13 @@ def gridd(bench, directory, durability, tls):
 def gridd_grid(bench, directory, durability, tls):
     command, switches, ports = gridd(bench, directory, durability, tls)
     return command, switches, ports["client"]
+
+
+def gridd_native(bench, directory, durability, tls):
+    """With a module in C: what is written is written by a task of it (bench_module.c)."""
+    modules = 'module_dir = "%s"' % bench.built("bench/modules")
+    command, switches, ports = gridd(bench, directory, durability, tls, modules)
+    return command, [*switches, "--task", "bench.add"], ports["client"]
 
 
 def gridd_resp(bench, directory, durability, tls):
@@ -125,8 +132,8 @@ def echo(bench, _directory, _durability, tls):
     return command + (["--tls", tls["cert"], tls["key"], tls["ca"]] if tls else []), ["--protocol", "echo"], port
 
 
-PEERS = {"gridd": gridd_grid, "gridd-resp": gridd_resp, "gridd-http": gridd_http, "redis": redis, "nginx": nginx,
-         "memcached": memcached, "echo": echo}
+PEERS = {"gridd": gridd_grid, "gridd-resp": gridd_resp, "gridd-http": gridd_http, "redis": redis,
+         "nginx": nginx, "gridd-native": gridd_native, "memcached": memcached, "echo": echo}
 
 
 class Server:
@@ -242,7 +249,7 @@ class Bench:
             return False
         gridd_path = self.built("gridd")
         program = {"gridd": gridd_path, "gridd-resp": gridd_path, "gridd-http": gridd_path,
-                   "gridd-3": gridd_path,
+                   "gridd-3": gridd_path, "gridd-native": gridd_path,
                    "echo": self.built("bench/echo_server"),
                    "redis": "redis-server"}
         found = shutil.which(program.get(name, name)) is not None

@@ -13,6 +13,7 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     ("resp-hget", 16, "rate", "redis", 1.5), ("resp-hset", 16, "rate", "redis", 1.5),
     *((name, depth, figure, "redis", 1.5)
       for name in ("resp-evalsha", "resp-fcall") for depth in (1, 16) for figure in ("rate", "cpu")),
+    *(("task-native", depth, figure, "redis", 3.0) for depth in (1, 16) for figure in ("rate", "cpu")),
     ("resp-durable", 1, "rate", "redis", 1.3), ("resp-durable", 16, "rate", "redis", 3.0),
     ("http-get", 1, "rate", "nginx", 0.5),
     *(("task", depth, figure, "redis", 1.5) for depth in (1, 16) for figure in ("rate", "cpu")),
@@ -22,6 +23,7 @@ GOALS = [  # scenario, in flight, figure, other server, at least
 ]
 OURS = {name: "gridd-" + name.split("-")[0] for name, *_ in GOALS if name.split("-")[0] in ("resp", "http")}
 OURS |= {"runaway": "runaway", "runaway-new": "runaway-new", "transfer": "task"}
+OURS["task-native"] = "gridd-native"
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
           "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
