@@ -96,6 +96,27 @@ START_TEST(each_operation_takes_its_right)
 }
 END_TEST
 
+/* Whatever becomes of them for who may call them. */
+START_TEST(maps_and_services_take_compute)
+{
+    static const unsigned calls[] = {GRID__OP__RUN, GRID__OP__MAP, GRID__OP__SERVICE_CALL};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct fake *f = fake_new();
+        struct rights_list *l = give(f, "*: read, write, admin, compute=other.*");
+        fake_greet(f);
+        char name[] = "m.t";
+        Grid__Request m = fake_request(f, 1, calls[i], "k");
+        m.name = name;
+        fake_send(f, &m.base);
+        fake_turn(f);
+        ck_assert_uint_eq(f->ops_len, 0);
+        fake_expect(f, 1, GRID_EDENIED);
+        fake_free(f);
+        rights_list_free(l);
+    }
+}
+END_TEST
+
 START_TEST(caches_and_code_are_told_apart_by_their_names)
 {
     struct fake *f = fake_new();
@@ -329,7 +350,7 @@ START_TEST(http_clients_are_told_which_right_is_missing)
 }
 END_TEST
 
-UNIT_MAIN("session/rights", each_operation_takes_its_right,
+UNIT_MAIN("session/rights", each_operation_takes_its_right, maps_and_services_take_compute,
           caches_and_code_are_told_apart_by_their_names,
           administration_takes_admin_unless_it_only_looks,
           a_user_has_the_rights_of_that_name_until_they_change,
