@@ -51,6 +51,8 @@ struct debt_ruling debt_ask(struct debt *d, struct slice key, bool known, uint64
         r.refused = r.wait_us > 0 && c->times > PATIENCE;
     } else if (!known && all && d->len) {
         r.time_us = least(time_us, most(time_us / DEBT_NEW_SHARE, DEBT_NEW_LEAST_US));
+        r.wait_us = least(wait_of(d->new_until_us, now_us), DEBT_NEW_WAIT_MAX_US);
+        r.refused = r.wait_us > 0;
     }
     return r;
 }
@@ -84,7 +86,10 @@ void debt_charge(struct debt *d, struct slice key, uint64_t took_us, bool whole,
     doublings = doublings < DOUBLINGS_MAX ? doublings : (unsigned)DOUBLINGS_MAX;
     c->times += c->times < UINT32_MAX;
     c->until_us = now_us + least(owed << doublings, DEBT_WAIT_MAX_US);
-    if (whole)
+    uint64_t new_owed = least(took_us, DEBT_NEW_WAIT_MAX_US) * DEBT_NEW_WAIT;
+    if (!whole)
+        d->new_until_us = now_us + least(new_owed, DEBT_NEW_WAIT_MAX_US);
+    else
         d->until_us = now_us + least(wait_of(d->until_us, now_us) + owed, DEBT_WAIT_MAX_US);
 }
 

@@ -3,9 +3,9 @@
  * The shard's time that such runs take is a debt, of which one part in DEBT_SHARE is paid off as
  * time goes by. Until it is paid, code that was ended twice is refused, longer each time; code that
  * is new to the shard has little time, since whoever writes endless scripts may write a new one for
- * each call, and needs to be ended once only. Code that the shard knows, and that was ended once or
- * never, is not touched: that may have been the machine's fault. What a code did is forgotten
- * DEBT_REMEMBER_US after it may run again. */
+ * each call; all that ends so has one part in DEBT_NEW_WAIT of the time. Code that the shard knows,
+ * and that was ended once or never, is not touched: that may have been the machine's fault. What a
+ * code did is forgotten DEBT_REMEMBER_US after it may run again. */
 #ifndef GRIDD_COMPUTE_DEBT_H
 #define GRIDD_COMPUTE_DEBT_H
 
@@ -22,6 +22,8 @@ enum {
     DEBT_REMEMBER_US = 60000000,
     DEBT_NEW_SHARE = 50, /* new code: one part in so many of the time that it else has */
     DEBT_NEW_LEAST_US = 100,
+    DEBT_NEW_WAIT = 100,
+    DEBT_NEW_WAIT_MAX_US = 1000000,
 };
 
 struct debt_code {
@@ -34,12 +36,13 @@ struct debt_code {
 struct debt {
     size_t len; /* 0: nothing is owed, and nobody has to ask */
     uint64_t until_us;
+    uint64_t new_until_us; /* new code is refused */
     struct debt_code codes[DEBT_CODES];
 };
 
 struct debt_ruling {
     bool refused;
-    uint32_t times;
+    uint32_t times;   /* 0: not it, but other new code */
     uint64_t wait_us; /* refused: for so long */
     uint64_t time_us; /* else: it may take so long */
 };

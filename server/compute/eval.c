@@ -208,8 +208,12 @@ static bool debt_lets(struct script *s, struct machine *m, struct vm_run *run,
     if (likely(!r.refused))
         return true;
     char *text = call_alloc(c, DEBT_TEXT);
-    snprintf(text, DEBT_TEXT, "it used up its bounds %u time%s; it runs again in %llu ms", r.times,
-             r.times == 1 ? "" : "s", (unsigned long long)(r.wait_us + 999) / 1000);
+    unsigned long long ms = (r.wait_us + 999) / 1000;
+    if (r.times)
+        snprintf(text, DEBT_TEXT, "it used up its bounds %u times; it runs again in %llu ms",
+                 r.times, ms);
+    else
+        snprintf(text, DEBT_TEXT, "other new code used up its bounds; it runs in %llu ms", ms);
     *ret_fault = (struct vm_fault){.text = text, .source = "", .trace = ""};
     s->refused = true;
     return false;

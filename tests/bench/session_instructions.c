@@ -259,6 +259,17 @@ static void make_cache(struct rig *r)
     r->cache = catalog_cache_named(r->catalog, slice_str("fast/c"))->id;
 }
 
+static struct shard_ports ports_of(struct rig *r)
+{
+    return (struct shard_ports){.ctx = r,
+                                .reply = on_reply,
+                                .log_append = on_log_append,
+                                .log_has_room = on_log_has_room,
+                                .cold_get = on_cold_get,
+                                .cold_scan = on_cold_scan,
+                                .checkpoint_soon = on_checkpoint_soon};
+}
+
 int main(int argc, char **argv)
 {
     static const char *const what[] = {"get",       "put",          "resp-get",  "resp-set",
@@ -276,10 +287,7 @@ int main(int argc, char **argv)
     struct rig r = {.arena = arena_new(64 << 20)};
     make_cache(&r);
     make_library(r.catalog);
-    struct shard_ports shard_ports = {
-        &r,          on_reply,     on_log_append,      on_log_has_room,
-        on_cold_get, on_cold_scan, on_checkpoint_soon, NULL,
-        NULL,        NULL};
+    struct shard_ports shard_ports = ports_of(&r);
     struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
     r.shard = shard_new(&conf, &shard_ports, r.catalog);
     struct session_ports ports = {.ctx = &r,

@@ -57,6 +57,25 @@ START_TEST(code_that_is_known_and_owes_nothing_is_not_touched)
 }
 END_TEST
 
+START_TEST(new_code_without_end_has_a_small_share_too)
+{
+    struct debt d = {0};
+    uint64_t took = 0;
+    debt_charge(&d, key_of(0), TIME, true, 1);
+    for (unsigned now = 1; now < SECOND; now += 50) {
+        struct debt_ruling r = ask(&d, now, false, now);
+        ck_assert(!r.refused || (r.times == 0 && r.wait_us <= DEBT_NEW_WAIT_MAX_US));
+        if (r.refused)
+            continue;
+        ck_assert_uint_eq(r.time_us, DEBT_NEW_LEAST_US);
+        debt_charge(&d, key_of(now), 800, false, now);
+        took += 800;
+        ck_assert(!ask(&d, now + 1, true, now).refused);
+    }
+    ck_assert_uint_le(took * DEBT_NEW_WAIT, SECOND + 800 * DEBT_NEW_WAIT);
+}
+END_TEST
+
 /* However many there are, and whether they were seen before or are made anew for each call. */
 START_TEST(all_that_are_ended_have_their_share_together)
 {
@@ -90,4 +109,5 @@ END_TEST
 
 UNIT_MAIN("compute/debt", what_was_ended_waits_twice_as_long_each_time,
           code_that_is_known_and_owes_nothing_is_not_touched,
-          all_that_are_ended_have_their_share_together, what_was_ended_is_forgotten)
+          new_code_without_end_has_a_small_share_too, all_that_are_ended_have_their_share_together,
+          what_was_ended_is_forgotten)
