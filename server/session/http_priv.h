@@ -219,6 +219,7 @@ uint32_t http_query_cache(struct http_session *h, struct http_request *r);
 http_handler http_get, http_put, http_delete, http_incr, http_expire; /* http_cache.c */
 http_handler http_run;                                                /* http_task.c */
 http_handler http_service;                                            /* http_service.c */
+http_handler http_map;                                                /* http_map.c */
 http_handler http_list;                                               /* http_list.c */
 http_handler http_get_many, http_put_many, http_delete_many;          /* http_many.c */
 http_handler http_caches, http_status;                                /* http_admin.c */

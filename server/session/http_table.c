@@ -43,6 +43,14 @@ static const struct http_param by = {"by", "query", "{\"type\":\"integer\",\"def
 
 static const struct http_param of_cache = {"cache", "query", STRING,
                                            "context/cache that the task begins in"};
+static const struct http_param of_map_cache = {"cache", "query", STRING,
+                                               "context/cache whose entries it is given"};
+static const struct http_param map_cursor = {
+    "cursor", "query", STRING,
+    "of the last page: where to go on; rows that are reduced are one page"};
+static const struct http_param time_ms = {"time_ms", "query",
+                                          "{\"type\":\"integer\",\"minimum\":0,\"default\":60000}",
+                                          "ms that it may take"};
 static const struct http_param of_key = {
     "key", "query", STRING, "what the task is about, be it there or not; it says which partition"};
 static const struct http_param idempotency_key = {
@@ -243,6 +251,21 @@ const struct http_route http_routes[] = {
          {422, "application/problem+json", NULL,
           "the service failed; detail: where and why, in lines"},
          {504, "application/problem+json", NULL, "its node was lost: it may have been done"})},
+    {.method = HTTP_POST,
+     .path = "/v1/maps/{map}",
+     .handle = http_map,
+     .right = RIGHT_COMPUTE,
+     .body = BODY_VALUE,
+     .name = "map",
+     .summary = "run MODULE.MAP over the entries of a cache; the body is its argument",
+     .params = PARAMS(&of_map_cache, &map_cursor, &time_ms),
+     .params_needed = 1,
+     .outcomes = OUTCOMES({200, JSON, LIST_OF("rows", "{\"type\":\"object\"}"),
+                           "rows, and a cursor when there are more"},
+                          {404, "application/problem+json", NULL, "no such map, cache or context"},
+                          {413, "application/problem+json", NULL, "more rows than are told"},
+                          {422, "application/problem+json", NULL,
+                           "the map failed; detail: where and why, in lines"})},
     {.method = HTTP_GET,
      .path = "/v1/caches",
      .handle = http_caches,
