@@ -62,11 +62,36 @@ static int push_bytes(lua_State *L, struct slice s)
     return 1;
 }
 
+/* Digits with a sign before them, zeros first perhaps, that fit in 64 bits for sure. */
+static bool plain_integer(struct slice text, int64_t *ret_number)
+{
+    const uint8_t *at = text.data, *end = text.data + text.len;
+    int64_t n = 0;
+    bool minus = at < end && *at == '-';
+    at += minus;
+    if (at == end)
+        return false;
+    while (end - at >= 8 && load_u64(at) == UINT64_C(0x3030303030303030))
+        at += 8;
+    while (at < end && *at == '0')
+        at++;
+    if (end - at > 18)
+        return false;
+    for (; at < end; at++) {
+        unsigned digit = *at - (unsigned)'0';
+        if (digit > 9)
+            return false;
+        n = n * 10 + digit;
+    }
+    *ret_number = minus ? -n : n;
+    return true;
+}
+
 static void push_number(lua_State *L, struct slice text)
 {
     char copy[64];
     int64_t n;
-    if (arg_integer(text, &n)) {
+    if (plain_integer(text, &n) || arg_integer(text, &n)) {
         lua_pushinteger(L, n);
         return;
     }
@@ -84,28 +109,58 @@ static void push_number(lua_State *L, struct slice text)
         lua_pushnil(L);
 }
 
+static void push_key(lua_State *L, const struct seen *e)
+{
+    push_bytes(L, seen_key(e));
+}
+
+/* A hash has none that it could show. */
+static void push_value(lua_State *L, const struct seen *e)
+{
+    if (value_is_bytes((enum value_type)e->row.type))
+        push_bytes(L, seen_value(e));
+    else
+        lua_pushnil(L);
+}
+
+static void push_its_number(lua_State *L, const struct seen *e)
+{
+    if (value_is_bytes((enum value_type)e->row.type))
+        push_number(L, seen_value(e));
+    else
+        lua_pushnil(L);
+}
+
+static void push_size(lua_State *L, const struct seen *e)
+{
+    lua_pushinteger(L, (lua_Integer)e->row.value_len);
+}
+
+static void push_version(lua_State *L, const struct seen *e)
+{
+    lua_pushinteger(L, (lua_Integer)e->row.version);
+}
+
+static const struct {
+    const char *name;
+    void (*push)(lua_State *L, const struct seen *e);
+} seen_fields[] = {
+    {"number", push_its_number}, {"value", push_value},     {"key", push_key},
+    {"size", push_size},         {"version", push_version},
+};
+
 static int entry_index(lua_State *L)
 {
     const struct seen *e = lua_touserdata(L, 1);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "(not a string)";
     if (unlikely(!e || !e->at))
         return luaL_error(L, "an entry is gone when its map has returned");
-    bool bytes = value_is_bytes((enum value_type)e->row.type);
-    if (strcmp(name, "key") == 0)
-        return push_bytes(L, seen_key(e));
-    if (strcmp(name, "value") == 0 && bytes)
-        return push_bytes(L, seen_value(e));
-    if (strcmp(name, "number") == 0 && bytes)
-        push_number(L, seen_value(e));
-    else if (strcmp(name, "size") == 0)
-        lua_pushinteger(L, (lua_Integer)e->row.value_len);
-    else if (strcmp(name, "version") == 0)
-        lua_pushinteger(L, (lua_Integer)e->row.version);
-    else if (strcmp(name, "value") == 0 || strcmp(name, "number") == 0)
-        lua_pushnil(L); /* a hash has none that it could show */
-    else
-        return luaL_error(L, "an entry has key, value, number, size and version, no '%s'", name);
-    return 1;
+    for (size_t i = 0; i < sizeof seen_fields / sizeof *seen_fields; i++)
+        if (name[0] == seen_fields[i].name[0] && strcmp(name, seen_fields[i].name) == 0) {
+            seen_fields[i].push(L, e);
+            return 1;
+        }
+    return luaL_error(L, "an entry has key, value, number, size and version, no '%s'", name);
 }
 
 static int entry_refuse(lua_State *L)

@@ -44,6 +44,8 @@ struct part {
     struct loop_timer timer;
     struct pool_work work;
     struct note note;
+    struct note again; /* to itself: it goes on in the next turn */
+    bool going_on;     /* ... and is under way */
 };
 
 static void part_free(struct part *p)
@@ -160,16 +162,18 @@ static void rows_take(struct pool_work *w, struct pool_thread *t)
     worker_post(p->worker, &p->note);
 }
 
-static void pool_give(struct part *p, void (*run)(struct pool_work *w, struct pool_thread *t))
+/* False: it is over, and gone. */
+static bool pool_give(struct part *p, void (*run)(struct pool_work *w, struct pool_thread *t))
 {
     p->busy = true;
     p->work = (struct pool_work){.priority = POOL_USUAL, .run = run};
     if (pool_post(p->worker->node->pool, &p->work))
-        return;
+        return true;
     p->busy = false;
     part_fail(p, GRID_ESTOPPING, slice_make(NULL, 0));
     part_answer(p);
     part_free(p);
+    return false;
 }
 
 /* --- on the worker ---------------------------------------------------------------------------- */
@@ -267,23 +271,41 @@ static bool snapshot_go(struct part *p, msec_t *ret_wait)
 
 static bool part_over(const struct part *p)
 {
-    return p->err || p->spoiled || p->worker->stopping ||
+    return p->err || p->spoiled || p->worker->stopping || p->worker->ended ||
            (!p->snapshot && (p->at == p->len || loop_mono_ms(p->worker->loop) >= p->until));
 }
 
-static void page_send(struct part *p)
+static bool page_send(struct part *p)
 {
     struct buf empty = p->running;
     p->spilled = p->spilled || (p->snapshot && p->page.len > p->page_good);
     p->running = p->page;
     p->page = empty;
     p->page_good = 0;
-    pool_give(p, page_map);
+    return pool_give(p, page_map);
+}
+
+static void part_again(struct note *n, void *thread)
+{
+    struct part *p = container_of(n, struct part, again);
+    (void)thread;
+    p->going_on = false;
+    part_go(p);
+}
+
+/* By mail rather than by the clock, whose least step is much longer than a turn. */
+static void part_next_turn(struct part *p)
+{
+    p->going_on = true;
+    p->again.run = part_again;
+    worker_post(p->worker, &p->again);
 }
 
 static void part_go(struct part *p)
 {
     msec_t wait = 0;
+    if (p->going_on)
+        return;
     if (!p->err && loop_mono_ms(p->worker->loop) >= p->end)
         part_fail(p, GRID_ETIMEOUT, slice_make(NULL, 0));
     for (unsigned i = 0; i < STEPS_PER_TURN && !part_over(p) && p->page.len < MAPPING_PAGE; i++) {
@@ -296,16 +318,18 @@ static void part_go(struct part *p)
     if (p->busy && (over || p->page.len >= MAPPING_PAGE))
         return; /* the pool's note goes on with it */
     if (over && (p->err || p->spoiled || !p->page.len)) {
-        if (p->worker->stopping && !p->err)
+        if ((p->worker->stopping || p->worker->ended) && !p->err)
             part_fail(p, GRID_ESTOPPING, slice_make(NULL, 0));
         loop_timer_stop(&p->timer);
-        pool_give(p, rows_take);
+        (void)pool_give(p, rows_take);
         return;
     }
-    if (over || p->page.len >= MAPPING_PAGE)
-        page_send(p);
-    else
+    if ((over || p->page.len >= MAPPING_PAGE) && (!page_send(p) || over))
+        return;
+    if (wait)
         loop_timer_set(&p->timer, wait);
+    else
+        part_next_turn(p);
 }
 
 static void part_fire(void *ctx)
