@@ -220,3 +220,31 @@ int cmd_service_call(struct ctl *c, const struct args *a)
     text_release(&read);
     return code;
 }
+
+/* --- on each node ----------------------------------------------------------------------------- */
+
+int cmd_broadcast(struct ctl *c, const struct args *a)
+{
+    static const struct out_column columns[] = {
+        {"node", OUT_TEXT, false}, {"outcome", OUT_TEXT, false}, {"rows", OUT_ESCAPED, false}};
+    const char *name = args_text(a, "NAME");
+    struct grid_node_answer *list;
+    size_t len, bad = 0;
+    int code = ctl_connect(c, 0);
+    if (code)
+        return code;
+    enum grid_err err = grid_task_broadcast(c->grid, name, args_text(a, "--nodes"),
+                                            ctl_bytes(args_text(a, "--arg")), &list, &len);
+    if (err)
+        return ctl_fail(c, err, name);
+    out_begin(c->out, OUT_TABLE, COLUMNS(columns));
+    for (size_t i = 0; i < len; i++) {
+        out_text(c->out, list[i].node);
+        out_text(c->out, list[i].err ? grid_err_name(list[i].err) : "ok");
+        out_bytes(c->out, list[i].rows.data, list[i].rows.len);
+        bad += list[i].err != GRID_OK;
+    }
+    out_end(c->out);
+    grid_free(list);
+    return bad ? EXIT_NOT_MET : EXIT_DONE;
+}

@@ -262,6 +262,22 @@ const struct command commands[] = {
         .names_subject = true,
     },
     {
+        .path = "broadcast",
+        .help = "run code of a module once on each node, and print what each answers; exit 1 when "
+                "one failed or did not answer",
+        .args = {{.name = "NAME", .type = ARG_TEXT, .help = "MODULE.NAME"}},
+        .options = {{.name = "nodes",
+                     .type = ARG_SELECTOR,
+                     .help = "only on nodes that have this label"},
+                    {.name = "arg",
+                     .type = ARG_ANY,
+                     .metavar = "JSON",
+                     .help = "JSON, or any text; default nothing"}},
+        .examples = {"gridctl broadcast ops.check --nodes zone=dc1"},
+        .run = cmd_broadcast,
+        .names_subject = true,
+    },
+    {
         .path = "run",
         .help = "run a task of a module on the node that leads the key's partition, and print its "
                 "result as it is",

@@ -14,7 +14,7 @@ command_fn cmd_map;
 void cmd_result_print(struct ctl *c, const struct grid_value *result);
 /* cmd_service.c */
 command_fn cmd_service_deploy, cmd_service_list, cmd_service_show, cmd_service_stop;
-command_fn cmd_service_call;
+command_fn cmd_service_call, cmd_broadcast;
 /* cmd_jobs.c */
 command_fn cmd_submit, cmd_jobs_list, cmd_jobs_show, cmd_jobs_wait, cmd_jobs_cancel;
 command_fn cmd_schedule_create, cmd_schedule_list, cmd_schedule_show, cmd_schedule_pause,

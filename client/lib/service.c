@@ -35,6 +35,60 @@ enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_by
     return gc_wait(g, r, &w);
 }
 
+/* --- on each node ----------------------------------------------------------------------------- */
+
+static enum grid_err take_answers(struct wait *w, const struct wire_response *a)
+{
+    struct out_list *out = w->to;
+    struct wire_list items = a->items;
+    struct wire_item i;
+    struct grid_node_answer *list;
+    size_t bytes = rounded((items.len + 1) * sizeof *list), len = 0;
+    if (a->status)
+        return GRID_OK;
+    while (gc_wire_item_next(&items, &i))
+        bytes += rounded(i.value.len);
+    struct heap h = {calloc(1, bytes)};
+    if (!h.at || items.len) {
+        free(h.at);
+        return items.len ? GRID_ECORRUPT : GRID_ENOMEM;
+    }
+    items = a->items;
+    list = heap_take(&h, (items.len + 1) * sizeof *list);
+    while (gc_wire_item_next(&items, &i)) {
+        struct grid_node_answer *to = &list[len++];
+        char *rows = heap_take(&h, i.value.len);
+        if (i.value.len)
+            memcpy(rows, i.value.data, i.value.len);
+        snprintf(to->node, sizeof to->node, "%.*s", (int)i.key.len,
+                 i.key.len ? (const char *)i.key.data : "");
+        to->err = (enum grid_err)i.version;
+        to->rows = (struct grid_bytes){rows, i.value.len};
+    }
+    *(struct grid_node_answer **)out->list = list;
+    *out->len = len;
+    return GRID_OK;
+}
+
+enum grid_err grid_task_broadcast(struct grid *g, const char *name, const char *nodes,
+                                  struct grid_bytes argument, struct grid_node_answer **ret_list,
+                                  size_t *ret_len)
+{
+    struct grid_bytes named = {name, strlen(name)}, label = {nodes, nodes ? strlen(nodes) : 0};
+    struct out_list out = {ret_list, ret_len};
+    struct wait w = {.take = take_answers, .to = &out};
+    size_t len = gc_wire_bytes_len(REQUEST_VALUE, argument.len) +
+                 gc_wire_bytes_len(REQUEST_NAME, named.len) +
+                 gc_wire_bytes_len(REQUEST_NODES, label.len);
+    struct request *r = gc_request_new(g, GRID__OP__BROADCAST, NULL, len);
+    if (r) {
+        uint8_t *at = gc_wire_put_bytes(r->body, REQUEST_VALUE, argument);
+        at = gc_wire_put_bytes(at, REQUEST_NAME, named);
+        gc_wire_put_bytes(at, REQUEST_NODES, label);
+    }
+    return gc_wait(g, r, &w);
+}
+
 /* --- deployed --------------------------------------------------------------------------------- */
 
 enum grid_err grid_service_deploy(struct grid *g, const struct grid_service *want)

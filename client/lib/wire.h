@@ -62,6 +62,7 @@ enum {
     REQUEST_JOB = 42,
     REQUEST_METHOD = 40,
     REQUEST_AGAIN = 41,
+    REQUEST_NODES = 43,
 };
 size_t gc_wire_number_len(unsigned field, uint64_t v);
 size_t gc_wire_bytes_len(unsigned field, size_t len);

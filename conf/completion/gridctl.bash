@@ -10,7 +10,7 @@ _gridctl()
         -*) ;;
         *)
             case "$path ${COMP_WORDS[i]}" in
-            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' run' | ' map' | ' submit' | ' jobs' | ' jobs list' | ' jobs show' | ' jobs wait' | ' jobs cancel' | ' schedule' | ' schedule create' | ' schedule list' | ' schedule show' | ' schedule pause' | ' schedule resume' | ' schedule remove' | ' schedule run-now' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
+            ' ping' | ' status' | ' nodes' | ' top' | ' context' | ' context create' | ' context list' | ' context show' | ' context alter' | ' context drop' | ' cache' | ' cache create' | ' cache list' | ' cache drop' | ' module' | ' module deploy' | ' module list' | ' module show' | ' module remove' | ' service' | ' service deploy' | ' service list' | ' service show' | ' service stop' | ' service call' | ' broadcast' | ' run' | ' map' | ' submit' | ' jobs' | ' jobs list' | ' jobs show' | ' jobs wait' | ' jobs cancel' | ' schedule' | ' schedule create' | ' schedule list' | ' schedule show' | ' schedule pause' | ' schedule resume' | ' schedule remove' | ' schedule run-now' | ' put' | ' get' | ' del' | ' incr' | ' expire' | ' scan' | ' count' | ' load' | ' dump' | ' locate' | ' partition' | ' partition list' | ' partition recover' | ' partition reset' | ' partition repair' | ' verify' | ' drain' | ' undrain' | ' remove' | ' rebalance' | ' rebalance status' | ' rebalance pause' | ' rebalance resume' | ' settings' | ' settings list' | ' settings get' | ' settings set' | ' cert' | ' cert init' | ' cert issue' | ' user' | ' user hash' | ' shell' | ' completion' | ' completion bash' | ' help' | ' version')
                 path+=" ${COMP_WORDS[i]}" ;;
             esac ;;
         esac
@@ -40,6 +40,8 @@ _gridctl()
     ' service call --key') COMPREPLY=(); return ;;
     ' service call --arg') COMPREPLY=(); return ;;
     ' service call --arg-file') mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames; return ;;
+    ' broadcast --nodes') COMPREPLY=(); return ;;
+    ' broadcast --arg') COMPREPLY=(); return ;;
     ' run --cache') COMPREPLY=(); return ;;
     ' run --key') COMPREPLY=(); return ;;
     ' run --affinity') COMPREPLY=(); return ;;
@@ -99,7 +101,7 @@ _gridctl()
     *' --timeout') COMPREPLY=(); return ;;
     esac
     case $path in
-    '') words=" ping status nodes top context cache module service run map submit jobs schedule put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
+    '') words=" ping status nodes top context cache module service broadcast run map submit jobs schedule put get del incr expire scan count load dump locate partition verify drain undrain remove rebalance settings cert user shell completion help version" ;;
     ' ping') options=" --wait" ;;
     ' context') words=" create list show alter drop" ;;
     ' context create') options=" --partitions --backups --durability --memory-limit --min-in-sync --nodes --when-full" ;;
@@ -112,6 +114,7 @@ _gridctl()
     ' service') words=" deploy list show stop call" ;;
     ' service deploy') options=" --mode --copies --context --nodes --arg --native" ;;
     ' service call') options=" --key --arg --arg-file --again" ;;
+    ' broadcast') options=" --nodes --arg" ;;
     ' run') options=" --cache --key --affinity --arg --arg-file" ;;
     ' map') options=" --cache --arg --keys --time" ;;
     ' submit') options=" --cache --key --affinity --arg --delay --priority --attempts --backoff --deadline --keep --nodes --wait" ;;

@@ -89,6 +89,19 @@ static const struct catalog *worker_catalog(void *ctx)
     return ((struct worker *)ctx)->catalog;
 }
 
+static const char *const *worker_labels(void *ctx, size_t *ret_len)
+{
+    const struct node_conf *c = &((struct worker *)ctx)->node->conf;
+    *ret_len = c->labels_len;
+    return (const char *const *)c->labels;
+}
+
+static uint64_t worker_mono_us(void *nobody)
+{
+    (void)nobody;
+    return clock_mono_us();
+}
+
 static const struct grid_state *worker_grid(void *ctx)
 {
     return replication_state(ctx);
@@ -530,6 +543,12 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
     };
     jobs_worker_init(w);
     w->meters = errands_meters(w->ports.errands);
+    errands_host(w->ports.errands, &(struct errand_host){.ctx = w,
+                                                         .first = index == 0,
+                                                         .node = n->conf.name,
+                                                         .catalog = worker_catalog,
+                                                         .labels = worker_labels,
+                                                         .mono_us = worker_mono_us});
     services_init(w);
     return true;
 }

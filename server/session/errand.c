@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "session/jobs.h"
+#include "session/broadcast.h"
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -27,6 +28,11 @@ void errands_free(struct errands *e)
     free(e);
 }
 
+void errands_host(struct errands *e, const struct errand_host *host)
+{
+    e->host = *host;
+}
+
 struct meters *errands_meters(struct errands *e)
 {
     return &e->meters;
@@ -41,6 +47,8 @@ bool errand_known(struct errand *e)
         return resp_errand(e);
     case ERRAND_JOBS:
         return jobs_errand(e);
+    case ERRAND_BROADCAST:
+        return broadcast_errand(e);
     default:
         return false;
     }

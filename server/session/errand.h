@@ -21,7 +21,8 @@ enum errand_kind {
     ERRAND_NAMES = 2,
     ERRAND_COUNTS = 3,
     ERRAND_JOBS = 4,
-    ERRAND_KINDS = ERRAND_JOBS,
+    ERRAND_BROADCAST = 5,
+    ERRAND_KINDS = ERRAND_BROADCAST,
 };
 
 /* One piece of work; plain data but for the slices. */
@@ -34,8 +35,20 @@ struct errand {
     struct slice args[ERRAND_ARGS_MAX];
 };
 
+struct catalog;
+/* What code that runs on this node sees of it (broadcast.c). */
+struct errand_host {
+    void *ctx;
+    bool first; /* of the threads of the node: such code runs on one of them */
+    const char *node;
+    const struct catalog *(*catalog)(void *ctx);
+    const char *const *(*labels)(void *ctx, size_t *ret_len);
+    uint64_t (*mono_us)(void *nobody);
+};
+
 struct meters;
 struct errands *errands_new(void);
+void errands_host(struct errands *e, const struct errand_host *host);
 /* After the sessions; those that are closed and wait for answers are freed, too. NULL is fine. */
 void errands_free(struct errands *e);
 /* What the sessions of this thread count; of the thread's. */

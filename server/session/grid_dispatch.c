@@ -10,6 +10,7 @@
  *                      admin:    to the control thread      -> response */
 #include "session/collector.h"
 #include "session/grid_priv.h"
+#include "session/broadcast.h"
 #include "session/service.h"
 #include "session/may.h"
 #include "session/jobs.h"
@@ -90,6 +91,11 @@ static void do_map(struct grid_session *g, struct wire_request *r)
         fail(g, r, f);
     else
         session_submit(&g->base, &r->op, session_ticket(&g->base, r->number, 0));
+}
+
+static void do_broadcast(struct grid_session *g, struct wire_request *r)
+{
+    broadcast_begin(g, r);
 }
 
 static void do_service(struct grid_session *g, struct wire_request *r)
@@ -398,6 +404,7 @@ static const struct {
     [WIRE_LOCATE] = {do_locate, RIGHT_ANYBODY},
     [WIRE_ADMIN] = {do_admin, RIGHT_ANYBODY},
     [WIRE_SERVICE_CALL] = {do_service, RIGHT_COMPUTE},
+    [WIRE_BROADCAST] = {do_broadcast, RIGHT_COMPUTE},
 };
 
 static void deny(struct grid_session *g, const struct wire_request *r, const char *why)

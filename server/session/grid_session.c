@@ -1,4 +1,5 @@
 /* grid_session.c - frames in, frames out. */
+#include "session/broadcast.h"
 #include "session/grid_priv.h"
 #include "session/jobs.h"
 
@@ -170,6 +171,10 @@ static void give_job(struct grid_session *g, uint64_t number, unsigned action,
 static void grid_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
 {
     struct grid_session *g = grid_of(s);
+    if (unlikely(part == GRID_PART_BROADCAST)) {
+        broadcast_end(g, number, res);
+        return;
+    }
     if (unlikely(part)) {
         give_job(g, number, part - 1, res);
         return;

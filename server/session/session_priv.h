@@ -13,7 +13,6 @@ enum session_state { GREETING, MOVING, OPEN, CLOSING, SESSION_STATES };
 
 /* What ticket.owner points at begins with this. */
 enum waiter { WAITER_SESSION = 1, WAITER_COLLECTOR, WAITER_ROUTER, WAITER_ASKER };
-
 enum { CLIENT_NAME_BYTES = 64, WRONG_PASSWORDS = 5 };
 
 /* The answers to a request that was split up; `items` in the order of its parts. */
@@ -105,6 +104,7 @@ struct resp_knobs; /* resp_config.c; NULL is fine */
 void resp_knobs_free(struct resp_knobs *k);
 
 struct errands {
+    struct errand_host host;
     struct meters meters;
     struct list sessions; /* that are alive on this thread */
     struct list waiting;  /* that are closed, and still wait for answers */

@@ -14,6 +14,7 @@ SAME_CODE(WIRE_MAP, GRID__OP__MAP);
 SAME_CODE(WIRE_SERVICE_CALL, GRID__OP__SERVICE_CALL);
 SAME_CODE(WIRE_SUBMIT, GRID__OP__SUBMIT);
 SAME_CODE(WIRE_JOB, GRID__OP__JOB);
+SAME_CODE(WIRE_BROADCAST, GRID__OP__BROADCAST);
 SAME_CODE(WIRE_GET_MANY, GRID__OP__GET_MANY);
 SAME_CODE(WIRE_PUT_MANY, GRID__OP__PUT_MANY);
 SAME_CODE(WIRE_DELETE_MANY, GRID__OP__DELETE_MANY);
@@ -315,6 +316,7 @@ static void fill_request(const Grid__Request *m, struct wire_request *r)
     r->type = m->type;
     r->name = slice_str(m->name);
     r->method = slice_str(m->method);
+    r->nodes = slice_str(m->nodes);
     r->again = m->again;
     fill_op(m, &r->op);
 }

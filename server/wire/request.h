@@ -33,6 +33,7 @@ enum wire_op {
     WIRE_MAP = 11,
     WIRE_SERVICE_CALL = 12,
     WIRE_JOB = 13,
+    WIRE_BROADCAST = 14,
     WIRE_GET_MANY = 16,
     WIRE_PUT_MANY = 17,
     WIRE_DELETE_MANY = 18,
@@ -59,6 +60,7 @@ struct wire_request {
     struct op *items; /* BATCH, *_MANY: kind set, cache the request's where an item names none */
     uint32_t items_len;
     struct slice name;                 /* OPEN_CACHE: UTF-8; RUN, SERVICE_CALL: any bytes */
+    struct slice nodes;                /* BROADCAST: LABEL=VALUE; empty: all */
     struct slice method;               /* SERVICE_CALL: any bytes */
     bool again;                        /* SERVICE_CALL: twice is fine */
     const struct admin_request *admin; /* ADMIN; NULL: none was sent */

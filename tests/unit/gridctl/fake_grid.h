@@ -555,6 +555,24 @@ enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_by
     return fake.err;
 }
 
+enum grid_err grid_task_broadcast(struct grid *g, const char *name, const char *nodes,
+                                  struct grid_bytes argument, struct grid_node_answer **ret_list,
+                                  size_t *ret_len)
+{
+    static const struct grid_node_answer two[] = {{.node = "a", .rows = {"1\n2", 3}},
+                                                  {.node = "b", .err = GRID_ETIMEOUT}};
+    struct grid_node_answer *list = calloc(2, sizeof *list);
+    (void)g;
+    snprintf(fake.text, sizeof fake.text, "%s %s %.*s", name, nodes ? nodes : "-",
+             (int)argument.len, (const char *)argument.data);
+    if (!list)
+        abort();
+    memcpy(list, two, sizeof two);
+    *ret_list = list;
+    *ret_len = 2;
+    return fake.err;
+}
+
 enum grid_err grid_service_deploy(struct grid *g, const struct grid_service *want)
 {
     (void)g;

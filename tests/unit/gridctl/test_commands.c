@@ -258,6 +258,8 @@ START_TEST(services)
         {"service stop m.s", "stop m.s", 0, ""},
         {"service call m.s add", "service m.s add  ", 0, "four"},
         {"service call m.s add --key k --arg 7 --again", "service m.s add k 7 again", 0, "four"},
+        {"broadcast m.b --nodes zone=a --arg 1", "m.b zone=a 1", 1,
+         "NODE  OUTCOME  ROWS\na     ok       1\\n2\nb     NAME\n"},
         {"service list", NULL, 0,
          "NAME  MODE    CONTEXT  VERSION  RUNNING  NODES  CALLS  FAILURES\n"
          "m.s   copies  default        3        1  a          5         1\n"},
