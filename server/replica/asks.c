@@ -112,15 +112,17 @@ static void hand_over_step(struct replica *r, msec_t now)
         ask(r, REPLICA_ASK_HAND_OVER, p->member, now);
 }
 
-/* From when on a primary that cannot rely on what it has gives way to it. Who was not heard of may
- * be no better: it is given the time of one that owes an ack (R8). */
+/* From when on a primary that cannot rely on what it has gives way to it. Who was not heard of in
+ * this epoch may be no better: it is given the time of one that owes an ack (R8) from when the
+ * epoch began, for the link that kept what it owes may be whole now. */
 static msec_t ready_at(const struct replica *r, const struct replica_peer *p)
 {
     if (p->broken)
         return NEVER;
     if (p->state != PEER_SILENT)
         return r->set->retry_at;
-    msec_t silent = p->since ? p->since + r->times->timeout_ms : NEVER;
+    msec_t from = p->since > r->set->formed ? p->since : r->set->formed;
+    msec_t silent = p->since ? from + r->times->timeout_ms : NEVER;
     return silent > r->set->retry_at ? silent : r->set->retry_at;
 }
 

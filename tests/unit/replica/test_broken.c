@@ -62,6 +62,36 @@ START_TEST(r12_but_one_that_is_broken_too_it_does)
 }
 END_TEST
 
+/* 3 owed an ack, and was asked out; 2 has long owed one, too, and is broken, which its link kept
+ * from 1. */
+START_TEST(r12_who_may_say_that_it_is_broken_too_is_heard_before_it_is_given_the_lead)
+{
+    grid(3, 0);
+    nodes[2].dead = nodes[3].dead = true;
+    write(&nodes[1]);
+    later(TIMEOUT + RETRY);
+    asks(1, REPLICA_ASK_SHRINK, 0);
+    replica_break(&nodes[2].r, now);
+    replica_break(&nodes[1].r, now);
+    later(TIMEOUT);
+    nodes[1].ask = REPLICA_ASK_NONE;
+    next_config(LIST(1, 2), NULL);
+    configure(1);
+    settle();
+    asks(1, REPLICA_ASK_NONE, 0);
+    letters_len = 0;
+    nodes[2].dead = false;
+    configure(2);
+    replica_linked(&nodes[1].r, 2, true, now);
+    later(TIMEOUT / 2);
+    asks(1, REPLICA_ASK_SHRINK, 2);
+    next_config(LIST(1), NULL);
+    configure(1);
+    settle();
+    asks(1, REPLICA_ASK_GIVE_BACK, 3);
+}
+END_TEST
+
 START_TEST(r12_broken_in_a_takeover_it_hands_over_without_waiting)
 {
     grid(3, 0);
@@ -285,6 +315,7 @@ END_TEST
 
 UNIT_MAIN("replica/broken", r12_a_broken_primary_asks_nobody_out_that_may_be_good_and_gives_way,
           r12_it_hands_over_to_one_that_cannot_follow_it, r12_but_one_that_is_broken_too_it_does,
+          r12_who_may_say_that_it_is_broken_too_is_heard_before_it_is_given_the_lead,
           r12_broken_in_a_takeover_it_hands_over_without_waiting,
           r9_broken_and_alone_it_gives_the_lead_back_and_commits_nothing,
           r9_so_does_a_backup_that_is_made_primary_alone,
