@@ -2,6 +2,7 @@
 #include "tests/sim/whole/bugs.h"
 
 #include "replica/sabotage.h"
+#include "tests/sim/whole/clients.h"
 #undef RULE_OFF
 #include "session/sabotage.h"
 
@@ -26,7 +27,7 @@ bool bug_blind;
 
 static const struct {
     int replica, grid, raft;
-    bool blind;
+    bool blind, map;
 } switches[BUGS_BELOW] = {
     [1] = {.replica = REPLICA_SABOTAGE_GRACE},
     [2] = {.replica = REPLICA_SABOTAGE_NO_CUT},
@@ -34,6 +35,7 @@ static const struct {
     [4] = {.raft = RAFT_APPLY_UNCOMMITTED},
     [5] = {.blind = true},
     [6] = {.replica = REPLICA_SABOTAGE_COPY_LEASES},
+    [7] = {.map = true},
 };
 const struct simulator_bug bugs[BUGS] = {
     [1] = {"grace", 200},
@@ -42,6 +44,7 @@ const struct simulator_bug bugs[BUGS] = {
     [4] = {"apply-uncommitted", 200},
     [5] = {"logged-before-the-catalog", 2000},
     [6] = {"copy-leases", 200},
+    [7] = {"map-trusts-broken", 400},
 #define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/whole/router.def"
 #undef X
@@ -55,4 +58,5 @@ void bug_use(unsigned bug)
     grid_sabotage = switches[bug].grid;
     raft_sabotage = switches[bug].raft;
     bug_blind = switches[bug].blind;
+    bug_map = switches[bug].map;
 }

@@ -152,6 +152,10 @@ void clients_op(struct simshard *h, const struct event *e)
         train_op(h, e);
         return;
     }
+    if (e->client == MAPPER) {
+        map_op(h, e);
+        return;
+    }
     const struct client *c = &e->sent; /* as it was then: it may have gone on since */
     const struct cache_info *cache = clients_cache(h->state, c->context);
     struct ticket to = {.number = e->number, .part = e->client};
@@ -197,6 +201,8 @@ void clients_answer(struct world *w, const struct ticket *to, const struct resul
 {
     if (to->part == TRAIN)
         train_answer(w, to, res);
+    if (to->part == MAPPER)
+        map_answer(w, to, res);
     if (to->part >= CLIENTS)
         return;
     answered_once(w, to);
@@ -338,6 +344,7 @@ void clients_step(struct world *w)
     event_free_at(w, w->now + STEP_MS, EVENT_CLIENTS);
     if (!w->contexts_len || !w->contexts[0].made)
         return;
+    maps_step(w);
     for (unsigned i = 0; i < w->mix.clients; i++) {
         struct client *c = &w->clients[i];
         if (w->now < c->again_at || (!c->busy && w->quiet))
@@ -360,7 +367,7 @@ bool clients_idle(const struct world *w)
     for (unsigned i = 0; i < CLIENTS; i++)
         if (w->clients[i].busy)
             return false;
-    return true;
+    return maps_idle(w);
 }
 
 /* Each key is read once more, so that what was lost is missed. */

@@ -13,7 +13,11 @@ enum {
     REVISIONS = 16384,
     PARTITIONS = 8, /* most of a context */
 };
-enum { FILLER = CLIENTS, TRAIN }; /* beside the clients, each with answers of its own kind */
+enum {
+    FILLER = CLIENTS,
+    TRAIN,
+    MAPPER
+}; /* beside the clients, each with answers of its own kind */
 struct event;
 
 enum client_kind { CLIENT_KNOWS, CLIENT_FOLLOWS, CLIENT_ROAMS, CLIENT_GUEST }; /* ways.c */
@@ -100,5 +104,17 @@ void ways_release(struct world *w);
 void train_send(struct world *w);
 void train_op(struct simshard *h, const struct event *e);
 void train_answer(struct world *w, const struct ticket *to, const struct result *res);
+
+/* maps.c */
+extern bool bug_map;
+void maps_init(struct world *w);
+void maps_release(struct world *w);
+void maps_step(struct world *w);
+bool maps_idle(const struct world *w);
+void map_op(struct simshard *h, const struct event *e);
+void map_aside(void *shard, const struct op *op);
+void map_event(struct simshard *h);
+void maps_shard_stop(struct simshard *h);
+void map_answer(struct world *w, const struct ticket *to, const struct result *res);
 
 #endif

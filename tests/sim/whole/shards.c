@@ -430,6 +430,9 @@ void shard_event(struct simshard *h, struct event *e)
     case EVENT_ROUTE:
         route_tick(h);
         return;
+    case EVENT_MAP:
+        map_event(h);
+        break;
     case EVENT_GREET:
         ways_greet(h, e);
         return;
@@ -488,7 +491,8 @@ void shard_start(struct simshard *h)
                                 .cold_scan = p_cold_scan,
                                 .checkpoint_soon = p_soon,
                                 .grid = &grid_ports,
-                                .reroute = route_reroute};
+                                .reroute = route_reroute,
+                                .aside = map_aside};
     h->s = shard_new(&conf, &ports, n->catalog);
     route_start(h);
     h->turn_due = h->mail_at = h->up_at = 0;
@@ -503,6 +507,7 @@ void shard_start(struct simshard *h)
 
 void shard_stop(struct simshard *h, bool power)
 {
+    maps_shard_stop(h);
     route_stop(h);
     struct shard_stats stats;
     shard_stats(h->s, &stats);

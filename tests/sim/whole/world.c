@@ -78,6 +78,7 @@ void world_init(struct world *w, uint64_t seed)
     w->now = 1;
     w->history = history_new();
     net_init(w);
+    maps_init(w);
 }
 
 static void event_free(struct event *e)
@@ -104,6 +105,7 @@ void world_release(struct world *w)
             free(n->shards[k].bad);
         }
     }
+    maps_release(w);
     struct heap_node *h;
     while ((h = heap_min(&w->events)) != NULL) {
         heap_remove(&w->events, h);

@@ -33,6 +33,7 @@ enum event_kind {
     EVENT_OP,
     EVENT_OWN,
     EVENT_ROUTE,
+    EVENT_MAP,
     EVENT_GREET,
     EVENT_REPLY,
     EVENT_TOLD,
@@ -106,6 +107,10 @@ struct world {
     struct follower followers[CLIENTS];
     struct train trains[TRAINS]; /* by number */
     uint64_t trains_len;
+    struct simmap *map;
+    struct list map_parts;
+    struct prng map_prng; /* its own: stories without maps are as they were */
+    uint64_t map_attempts;
     uint64_t attempts;
     uint8_t *answered; /* by attempt */
     size_t answered_len;
