@@ -36,8 +36,7 @@ int cmd_service_deploy(struct ctl *c, const struct args *a)
     struct grid_service want = {.name = args_text(a, "SERVICE"),
                                 .context = args_text(a, "--context"),
                                 .labels = labels,
-                                .arg = ctl_bytes(args_text(a, "--arg")),
-                                .native = args_value(a, "--native")->set};
+                                .arg = ctl_bytes(args_text(a, "--arg"))};
     for (size_t i = 0; mode && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(mode, modes[i].text) == 0)
             want.mode = modes[i].mode;

@@ -622,7 +622,6 @@ struct grid_service { /* to be deployed. Zero-initialise, then set what you need
     uint32_t copies;       /* GRID_COPIES: 1..32 */
     const char *labels;    /* GRID_PER_NODE: only where this is, "LABEL=VALUE" */
     struct grid_bytes arg; /* for its code, up to 4096 bytes */
-    bool native;           /* programs around nodes have the code, no module does */
 };
 struct grid_instance_info {
     uint32_t number, partition; /* which of the copies; where it is bound to */

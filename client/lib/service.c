@@ -110,7 +110,6 @@ enum grid_err grid_service_deploy(struct grid *g, const struct grid_service *wan
     s.labels = text_of(want->labels);
     s.arg.data = arg.out;
     s.arg.len = want->arg.len;
-    s.native = want->native;
     m.service = &s;
     return gc_admin(g, &m, NULL, NULL);
 }

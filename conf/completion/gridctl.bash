@@ -112,7 +112,7 @@ _gridctl()
     ' module deploy') options=" --name" ;;
     ' module show') options=" --source" ;;
     ' service') words=" deploy list show stop call" ;;
-    ' service deploy') options=" --mode --copies --context --nodes --arg --native" ;;
+    ' service deploy') options=" --mode --copies --context --nodes --arg" ;;
     ' service call') options=" --key --arg --arg-file --again" ;;
     ' broadcast') options=" --nodes --arg" ;;
     ' run') options=" --cache --key --affinity --arg --arg-file" ;;

@@ -150,8 +150,7 @@ static enum grid_err catalog_change(struct apply *a, struct catalog *next)
     case GRID_MODULE_REMOVE:
         return catalog_module_remove(next, c->u.name, why);
     case GRID_SERVICE_DEPLOY:
-        return catalog_service_deploy(next, c->u.service.info, c->u.service.native, leads, a->s,
-                                      why);
+        return catalog_service_deploy(next, c->u.service, leads, a->s, why);
     case GRID_SERVICE_STOP:
         return catalog_service_stop(next, c->u.name, why);
     default:

@@ -160,12 +160,10 @@ enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *
 typedef uint32_t catalog_leads_fn(const void *ctx, uint32_t context, uint32_t partition);
 /* `want` gets its version, and the partitions of its instances: those it has already, as long as it
  * is of the same context, and new ones on as many nodes as there are (`leads`; NULL: there is one).
- * Its code is that of a module; with `native`, a program around a node may have it.
- * GRID_ENO_SERVICE: nobody has. */
+ * GRID_ENO_SERVICE: no module has its code. */
 MUST_USE
 enum grid_err catalog_service_deploy(struct catalog *c, const struct service_info *want,
-                                     bool native, catalog_leads_fn *leads, const void *ctx,
-                                     char *why);
+                                     catalog_leads_fn *leads, const void *ctx, char *why);
 MUST_USE
 enum grid_err catalog_service_stop(struct catalog *c, struct slice name, char *why);
 

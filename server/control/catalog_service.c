@@ -74,13 +74,11 @@ static uint16_t choose(const struct binding *b, uint32_t i)
 /* --- changes ---------------------------------------------------------------------------------- */
 
 static enum grid_err code_judge(const struct catalog *c, const struct service_info *want,
-                                bool native, char *why)
+                                char *why)
 {
     const struct module *m;
     struct slice module, name;
     if (catalog_code(c, MODULE_SERVICE, slice_str(want->name), &m))
-        return GRID_OK;
-    if (native)
         return GRID_OK;
     bool split = module_path_split(slice_str(want->name), &module, &name);
     CHECK(split);
@@ -90,8 +88,7 @@ static enum grid_err code_judge(const struct catalog *c, const struct service_in
 }
 
 enum grid_err catalog_service_deploy(struct catalog *c, const struct service_info *want,
-                                     bool native, catalog_leads_fn *leads, const void *ctx,
-                                     char *why)
+                                     catalog_leads_fn *leads, const void *ctx, char *why)
 {
     bool there;
     const char *fault = service_fault(want);
@@ -105,7 +102,7 @@ enum grid_err catalog_service_deploy(struct catalog *c, const struct service_inf
         snprintf(why, WHY_BYTES, "the context of the service is not there any more");
         return GRID_ENO_CONTEXT;
     }
-    enum grid_err err = code_judge(c, want, native, why);
+    enum grid_err err = code_judge(c, want, why);
     if (err)
         return err;
     size_t at = place_of(c, info.name, &there);

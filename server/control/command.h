@@ -156,10 +156,7 @@ struct grid_command {
             const struct module_info *info;
             bool replace;
         } module;
-        struct {
-            const struct service_info *info; /* its version and partitions do not matter */
-            bool native;
-        } service;
+        const struct service_info *service; /* its version and partitions do not matter */
         /* The grid's level becomes the lowest of these, if it is higher than today's. They are all
          * nodes, by number, in their last lives: GRID_ESTALE when others came meanwhile. */
         struct {

@@ -1,5 +1,4 @@
-/* service.h - services that are deployed: code of a module (or of the program around a node) that
- * lives, and is called by name. Part of the catalog; immutable and reference-counted (atomically),
+/* service.h - services that are deployed: code of a module that lives, and is called by name. Part of the catalog; immutable and reference-counted (atomically),
  * as modules are.
  *
  * An instance of a SINGLETON, and each of COPIES, is bound to one partition of the service's

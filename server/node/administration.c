@@ -411,8 +411,7 @@ static bool command_of(struct job *j, struct borrowed *info, struct grid_command
     case ADMIN_SERVICE_DEPLOY:
         j->err = service_info_of(j, n->catalog, &info->service, j->why);
         c->kind = GRID_SERVICE_DEPLOY;
-        c->u.service.info = &info->service;
-        c->u.service.native = r->native;
+        c->u.service = &info->service;
         return !j->err;
     case ADMIN_SERVICE_STOP:
         c->kind = GRID_SERVICE_STOP;

@@ -31,7 +31,7 @@ enum grid_err service_deploy(const struct job *j, struct catalog *c, char *why)
 {
     struct service_info info;
     enum grid_err err = service_info_of(j, c, &info, why);
-    return err ? err : catalog_service_deploy(c, &info, j->request.native, NULL, NULL, why);
+    return err ? err : catalog_service_deploy(c, &info, NULL, NULL, why);
 }
 
 /* --- told ------------------------------------------------------------------------------------- */

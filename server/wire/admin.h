@@ -46,7 +46,6 @@ struct admin_request {
     enum service_mode mode; /* SERVICE_DEPLOY; its context is context.name, empty: default */
     uint32_t copies;        /* ... of mode COPIES */
     char labels[SERVICE_LABELS_BYTES + 1]; /* ... of mode NODE */
-    bool native;                           /* ... its code is that of programs around nodes */
     bool json;                             /* the reply, by wire_admin_reply_json() */
 };
 

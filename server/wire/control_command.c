@@ -161,8 +161,7 @@ static void fill_catalog_change(struct arena *a, Control__Command *m, const stru
         break;
     case GRID_SERVICE_DEPLOY:
         m->service = wire_take(a, 1, sizeof *m->service);
-        wire_fill_service(a, m->service, c->u.service.info);
-        m->flag = c->u.service.native;
+        wire_fill_service(a, m->service, c->u.service);
         break;
     default:
         m->name = text_of(a, c->u.setting.name);
@@ -341,8 +340,7 @@ static enum grid_err take_service(struct arena *a, const Control__Command *m,
     struct service_info *info = arena_calloc(a, 1, sizeof *info);
     if (!info || !m->service || !wire_take_service(m->service, info))
         return GRID_ECORRUPT;
-    c->u.service.info = info;
-    c->u.service.native = m->flag;
+    c->u.service = info;
     return GRID_OK;
 }
 

@@ -161,7 +161,6 @@ static void fill_service(struct wire_request *r, const Grid__ServiceInfo *m,
     if (!service_mode_named(slice_str(m->mode), &to->mode))
         refuse(r, GRID_EBAD_REQUEST, "the mode of a service is singleton, node, key or copies");
     to->copies = m->copies;
-    to->native = m->native;
     to->source = wire_bytes(m->arg);
     if (m->arg.len > SERVICE_ARG_MAX)
         refuse(r, GRID_ETOO_LARGE, "the argument of a service has at most 4096 bytes");

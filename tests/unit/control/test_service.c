@@ -30,7 +30,7 @@ static struct catalog *with_module(void)
 static const struct service_info *deployed(struct catalog *c, const struct service_info *want,
                                            catalog_leads_fn *leads)
 {
-    ck_assert_int_eq(catalog_service_deploy(c, want, false, leads, NULL, why), GRID_OK);
+    ck_assert_int_eq(catalog_service_deploy(c, want, leads, NULL, why), GRID_OK);
     catalog_check(c);
     return &catalog_service(c, slice_str(want->name))->info;
 }
@@ -40,7 +40,7 @@ static void refused(struct catalog *c, const struct service_info *want, enum gri
     size_t len = c->services_len;
     uint64_t revision = c->services_revision;
     why[0] = '\0';
-    ck_assert_int_eq(catalog_service_deploy(c, want, false, NULL, NULL, why), err);
+    ck_assert_int_eq(catalog_service_deploy(c, want, NULL, NULL, why), err);
     ck_assert_uint_gt(strlen(why), 10);
     ck_assert(c->services_len == len && c->services_revision == revision);
     catalog_check(c);
@@ -87,7 +87,6 @@ START_TEST(what_no_service_can_be_is_refused)
     refused(c, &want, GRID_EBAD_REQUEST);
     snprintf(want.name, sizeof want.name, "m.other");
     refused(c, &want, GRID_ENO_SERVICE);
-    ck_assert_int_eq(catalog_service_deploy(c, &want, true, NULL, NULL, why), GRID_OK);
     catalog_unref(c);
 }
 END_TEST

@@ -576,9 +576,9 @@ enum grid_err grid_task_broadcast(struct grid *g, const char *name, const char *
 enum grid_err grid_service_deploy(struct grid *g, const struct grid_service *want)
 {
     (void)g;
-    snprintf(fake.text, sizeof fake.text, "deploy %s mode %d copies %u context %s labels %s%s",
+    snprintf(fake.text, sizeof fake.text, "deploy %s mode %d copies %u context %s labels %s",
              want->name, (int)want->mode, want->copies, want->context ? want->context : "-",
-             want->labels ? want->labels : "-", want->native ? " native" : "");
+             want->labels ? want->labels : "-");
     return fake.err;
 }
 

@@ -26,13 +26,15 @@ static struct buf encoded(const struct grid_state *s)
     return b;
 }
 
-static const struct module_function two_functions[] = {
-    {"a", "", 0, MODULE_TASK}, {"b", "what it does", MODULE_NO_WRITES, MODULE_FUNCTION}};
+static const struct module_function three_functions[] = {
+    {"a", "", 0, MODULE_TASK},
+    {"b", "what it does", MODULE_NO_WRITES, MODULE_FUNCTION},
+    {"s", "", 0, MODULE_SERVICE}};
 static const struct module_info one_module = {.name = "lib",
                                               .engine = MODULE_LUA,
                                               .source = {(const uint8_t *)"\0\xff", 2},
-                                              .functions = two_functions,
-                                              .functions_len = 2};
+                                              .functions = three_functions,
+                                              .functions_len = 3};
 
 static const struct service_info three_copies = {.name = "lib.s",
                                                  .mode = SERVICE_COPIES,
@@ -54,7 +56,7 @@ static struct grid_state *example(void)
     ck_assert_int_eq(apply(s, &note), GRID_EEXISTS);
     struct grid_command deploy = {.kind = GRID_MODULE_DEPLOY, .u.module = {&one_module, false}};
     ck_assert_int_eq(apply(s, &deploy), GRID_OK);
-    struct grid_command service = {.kind = GRID_SERVICE_DEPLOY, .u.service = {&three_copies, true}};
+    struct grid_command service = {.kind = GRID_SERVICE_DEPLOY, .u.service = &three_copies};
     ck_assert_int_eq(apply(s, &service), GRID_OK);
     gone(s, both, 2);
     enter(s, 1, 2);
@@ -212,7 +214,7 @@ static size_t examples(struct grid_command *c, struct node_info *info, struct co
         {.kind = GRID_MODULE_REMOVE, .u.name = slice_str("lib")},
         {.kind = GRID_MODULE_REMOVE},
         {.kind = GRID_LEVELS, .u.levels = {two_levels, 2}},
-        {.kind = GRID_SERVICE_DEPLOY, .u.service = {&three_copies, true}},
+        {.kind = GRID_SERVICE_DEPLOY, .u.service = &three_copies},
         {.kind = GRID_SERVICE_STOP, .u.name = slice_str("lib.s")},
     };
     memcpy(c, list, sizeof list);

@@ -91,13 +91,26 @@ static void reply(void *ctx, const struct ticket *to, const struct result *res)
              res->value.len ? (const char *)res->value.data : "");
 }
 
+static void code_deploy(struct catalog *c)
+{
+    char why[WHY_BYTES];
+    struct module_function f = {.name = "s", .kind = MODULE_SERVICE};
+    struct module_info m = {.name = "m",
+                            .engine = MODULE_LUA,
+                            .source = slice_str("x"),
+                            .functions = &f,
+                            .functions_len = 1};
+    ck_assert_int_eq(catalog_module_deploy(c, &m, true, why), GRID_OK);
+}
+
 static void deploy(enum service_mode mode, uint32_t copies)
 {
     char why[WHY_BYTES];
     struct service_info info = {.mode = mode, .context = 2, .copies = copies};
     snprintf(info.name, sizeof info.name, "m.s");
     struct catalog *next = catalog_copy(w.catalog);
-    ck_assert_int_eq(catalog_service_deploy(next, &info, true, NULL, NULL, why), GRID_OK);
+    code_deploy(next);
+    ck_assert_int_eq(catalog_service_deploy(next, &info, NULL, NULL, why), GRID_OK);
     catalog_unref(w.catalog);
     w.catalog = next;
     holder_set(w.h, next, w.now);

@@ -219,6 +219,18 @@ static void step(void)
     holder_check(n->h);
 }
 
+static void code_deploy(struct catalog *c)
+{
+    char why[WHY_BYTES];
+    struct module_function f = {.name = "s", .kind = MODULE_SERVICE};
+    struct module_info m = {.name = "m",
+                            .engine = MODULE_LUA,
+                            .source = slice_str("x"),
+                            .functions = &f,
+                            .functions_len = 1};
+    ck_assert_int_eq(catalog_module_deploy(c, &m, true, why), GRID_OK);
+}
+
 /* True: it went as it should. */
 static bool history(uint64_t seed)
 {
@@ -231,7 +243,8 @@ static bool history(uint64_t seed)
     w.leader = NODES;
     w.catalog = catalog_new();
     ck_assert_int_eq(catalog_context_create(w.catalog, &context, why), GRID_OK);
-    ck_assert_int_eq(catalog_service_deploy(w.catalog, &info, true, NULL, NULL, why), GRID_OK);
+    code_deploy(w.catalog);
+    ck_assert_int_eq(catalog_service_deploy(w.catalog, &info, NULL, NULL, why), GRID_OK);
     for (unsigned i = 0; i < NODES; i++) {
         w.nodes[i].rate = 90 + dice(21); /* lease and grace allow for that */
         w.nodes[i].code = true;
