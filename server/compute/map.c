@@ -109,6 +109,12 @@ static uint64_t clock_us(void *ctx)
     return m->limits.now_us(NULL);
 }
 
+static bool stopped(void *ctx)
+{
+    const struct map_machine *m = container_of((struct script *)ctx, struct map_machine, script);
+    return m->limits.stopped(m->limits.ctx);
+}
+
 static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice in)
 {
     struct vm_fault fault;
@@ -126,6 +132,7 @@ static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice
     r.steps = UINT64_MAX; /* bounded by time */
     r.time_us = m->limits.page_us;
     r.now_us = m->limits.now_us ? clock_us : NULL;
+    r.stopped = m->limits.stopped ? stopped : NULL;
     r.error = take_error;
     r.ctx = &m->script;
     enum vm_end end = vm_run(m->vm, &r, &fault);
@@ -135,6 +142,8 @@ static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice
         return GRID_ETOO_LARGE;
     if (m->bad)
         return GRID_EBAD_REQUEST;
+    if (end == VM_STOPPED)
+        return GRID_ESTOPPING;
     if (end != VM_FAILED)
         fault_say(m, slice_str(fault.text), fault.trace);
     return GRID_ETASK;

@@ -27,6 +27,9 @@ struct map_limits {
     size_t rows_bytes;                /* emitted and not taken, where nothing is reduced */
     uint64_t page_us;                 /* that one page may take; 0: any time */
     uint64_t (*now_us)(void *nobody); /* NULL: time is not looked at */
+    /* True: what runs ends, with GRID_ESTOPPING; asked when the time is. NULL: never. */
+    bool (*stopped)(void *ctx);
+    void *ctx;
 };
 
 /* NULL: there is no memory for it. */

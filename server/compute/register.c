@@ -118,9 +118,14 @@ static void reading_add(lua_State *L, struct reading *r, const struct declared *
     memcpy(f.name, d->name.data, d->name.len);
     if (d->help.len)
         memcpy(f.help, d->help.data, d->help.len);
-    for (size_t i = 0; i < r->len; i++)
-        if (strcasecmp(r->functions[i].name, f.name) == 0)
+    for (size_t i = 0; i < r->len; i++) {
+        if (strcasecmp(r->functions[i].name, f.name))
+            continue;
+        if (d->kind == MODULE_FUNCTION)
             raise(L, "ERR Function already exists in the library");
+        luaL_error(L, "grid.%s: there is a %s %s in the module already", module_kind_text(d->kind),
+                   module_kind_text(r->functions[i].kind), r->functions[i].name);
+    }
     if (r->len == MODULE_FUNCTIONS_MAX)
         raise(L, "ERR a library has at most 128 functions");
     r->functions[r->len++] = f;

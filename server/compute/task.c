@@ -144,14 +144,20 @@ static void refuse(struct call *c, enum grid_err err)
     reply_null(c);  /* nobody sees it */
 }
 
+/* What lies in c->raw says why. */
+static void refuse_raw(struct call *c, enum grid_err err)
+{
+    bool refused = call_refuse_saying(c, err, buf_slice(c->raw));
+    CHECK(refused);
+    reply_null(c);
+}
+
 static void refuse_saying(struct call *c, const struct task *t, const char *why)
 {
     c->raw->len = 0;
     buf_printf(c->raw, "%.*s is not run now: %s", (int)t->name.len, (const char *)t->name.data,
                why);
-    bool refused = call_refuse_saying(c, GRID_ETASK, buf_slice(c->raw));
-    CHECK(refused);
-    reply_null(c);
+    refuse_raw(c, GRID_ETASK);
 }
 
 /* `recorded`: its answer may be kept, which has bounds then. */
@@ -202,7 +208,11 @@ static void native(struct call *c, bool reads_only)
     struct slice name = c->args[NAME];
     const struct native *f = natives_find(call_natives(c), MODULE_TASK, name);
     if (!f) {
-        refuse(c, GRID_ENO_TASK);
+        char why[WHY_BYTES];
+        catalog_code_missing(call_catalog(c), MODULE_TASK, name, why);
+        c->raw->len = 0;
+        buf_add(c->raw, why, strlen(why));
+        refuse_raw(c, GRID_ENO_TASK);
         return;
     }
     if (reads_only && !(f->flags & MODULE_NO_WRITES)) {

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "control/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct setting_row setting_rows[SETTINGS_LEN] = {
@@ -196,6 +197,28 @@ const struct module_function *catalog_code(const struct catalog *c, enum module_
         return NULL;
     *ret_module = m;
     return f;
+}
+
+void catalog_code_missing(const struct catalog *c, enum module_kind kind, struct slice name,
+                          char *why)
+{
+    const char *what = module_kind_text(kind);
+    struct slice head, tail;
+    if (!module_path_split(name, &head, &tail)) {
+        snprintf(why, WHY_BYTES, "a %s is named MODULE.NAME", what);
+        return;
+    }
+    const struct module *m = catalog_module_named(c, head);
+    const struct module_function *f = m ? module_function_named(m, tail) : NULL;
+    if (!m)
+        snprintf(why, WHY_BYTES, "no module %.*s is deployed", (int)head.len,
+                 (const char *)head.data);
+    else if (f && f->kind != kind && slice_eq(slice_str(f->name), tail))
+        snprintf(why, WHY_BYTES, "%.*s is a %s, not a %s", (int)name.len, (const char *)name.data,
+                 module_kind_text(f->kind), what);
+    else
+        snprintf(why, WHY_BYTES, "module %.*s has no %s %.*s", (int)head.len,
+                 (const char *)head.data, what, (int)tail.len, (const char *)tail.data);
 }
 
 const struct module_function *catalog_task(const struct catalog *c, struct slice name,

@@ -125,6 +125,9 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
  * NULL: there is none. */
 const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
                                            struct slice name, const struct module **ret_module);
+/* Of a name that catalog_code() does not find: says why, in `why` (size WHY_BYTES). */
+void catalog_code_missing(const struct catalog *c, enum module_kind kind, struct slice name,
+                          char *why);
 const struct module_function *catalog_task(const struct catalog *c, struct slice name,
                                            const struct module **ret_module);
 /* `name` is MODULE.SERVICE. */

@@ -73,17 +73,12 @@ static uint16_t choose(const struct binding *b, uint32_t i)
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-static enum grid_err code_judge(const struct catalog *c, const struct service_info *want,
-                                char *why)
+static enum grid_err code_judge(const struct catalog *c, const struct service_info *want, char *why)
 {
     const struct module *m;
-    struct slice module, name;
     if (catalog_code(c, MODULE_SERVICE, slice_str(want->name), &m))
         return GRID_OK;
-    bool split = module_path_split(slice_str(want->name), &module, &name);
-    CHECK(split);
-    snprintf(why, WHY_BYTES, "no module %.*s has a service %.*s", (int)module.len,
-             (const char *)module.data, (int)name.len, (const char *)name.data);
+    catalog_code_missing(c, MODULE_SERVICE, slice_str(want->name), why);
     return GRID_ENO_SERVICE;
 }
 

@@ -1,5 +1,5 @@
-/* service.h - services that are deployed: code of a module that lives, and is called by name. Part of the catalog; immutable and reference-counted (atomically),
- * as modules are.
+/* service.h - services that are deployed: code of a module that lives, and is called by name. Part
+ * of the catalog; immutable and reference-counted (atomically), as modules are.
  *
  * An instance of a SINGLETON, and each of COPIES, is bound to one partition of the service's
  * context: who leads that has it. So there is one at most (R1, R7), and it moves as partitions do.

@@ -77,11 +77,17 @@ static uint64_t now_us(void *nobody)
     return clock_mono_us();
 }
 
+static bool is_stopping(void *pool)
+{
+    return pool_stopping(pool);
+}
+
 struct map_machine *mapping_machine(struct node *n)
 {
     struct maps *maps = n->maps;
     struct map_machine *m = NULL;
-    struct map_limits limits = {MAPPING_MEMORY, MAPPING_ROWS_MAX, MAPPING_PAGE_US, now_us};
+    struct map_limits limits = {MAPPING_MEMORY, MAPPING_ROWS_MAX,       MAPPING_PAGE_US,
+                                now_us,         .stopped = is_stopping, .ctx = n->pool};
     pthread_mutex_lock(&maps->lock);
     if (maps->len)
         m = maps->machines[--maps->len];
@@ -124,6 +130,13 @@ enum grid_err mapping_find(const struct op *op, struct worker *w, struct catalog
         return GRID_ENO_TASK;
     *ret_catalog = catalog_ref(w->catalog);
     return GRID_OK;
+}
+
+void mapping_missing(const struct op *op, const struct worker *w, enum grid_err err, char *why)
+{
+    why[0] = '\0';
+    if (err == GRID_ENO_TASK)
+        catalog_code_missing(w->catalog, MODULE_MAP, op->args[MAPPING_NAME], why);
 }
 
 /* --- its end ---------------------------------------------------------------------------------- */
@@ -490,7 +503,9 @@ void mapping_begin(struct aside *a)
     loop_timer_init(&w->timer, w->home->loop, whole_fire, w);
     enum grid_err err = whole_open(w);
     if (err) {
-        whole_fail(w, err, slice_make(NULL, 0));
+        char why[WHY_BYTES];
+        mapping_missing(&a->op, w->home, err, why);
+        whole_fail(w, err, slice_str(why));
         whole_answer(w);
         whole_free(w);
         return;

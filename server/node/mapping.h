@@ -49,6 +49,8 @@ MUST_USE
 enum grid_err mapping_find(const struct op *op, struct worker *w, struct catalog **ret_catalog,
                            const struct module **ret_module,
                            const struct module_function **ret_function);
+/* Of mapping_find()'s error: says why, in `why` (size WHY_BYTES), or nothing. */
+void mapping_missing(const struct op *op, const struct worker *w, enum grid_err err, char *why);
 
 /* How long it may take, as its arguments say. */
 msec_t mapping_time(const struct op *op);

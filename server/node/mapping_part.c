@@ -382,7 +382,9 @@ void mapping_part_begin(struct aside *a)
         (!which_read(p, a->op.args[MAPPING_WHICH]) || !keys_read(p, a->op.args[MAPPING_KEYS])))
         err = GRID_EBAD_REQUEST;
     if (err) {
-        part_fail(p, err, slice_make(NULL, 0));
+        char why[WHY_BYTES];
+        mapping_missing(&a->op, w, err, why);
+        part_fail(p, err, slice_str(why));
         part_answer(p);
         part_free(p);
         return;

@@ -71,7 +71,10 @@ void broadcast_begin(struct grid_session *g, const struct wire_request *r)
                        .args_len = ARGS,
                        .args = {r->name, r->op.value, r->nodes}};
     if (why || !catalog_code(session_catalog(&g->base), MODULE_BROADCAST, r->name, &m)) {
-        grid_fail(g, r->number, why ? GRID_EBAD_REQUEST : GRID_ENO_TASK, why);
+        char missing[WHY_BYTES];
+        if (!why)
+            catalog_code_missing(session_catalog(&g->base), MODULE_BROADCAST, r->name, missing);
+        grid_fail(g, r->number, why ? GRID_EBAD_REQUEST : GRID_ENO_TASK, why ? why : missing);
         return;
     }
     struct ticket to = session_ticket(&g->base, r->number, GRID_PART_BROADCAST);

@@ -147,7 +147,8 @@ static void give(struct grid_session *g, uint64_t number, const struct result *r
     static const char nobody[] = "no node leads the partition";
     if (unlikely(res->status == GRID_ENOT_PRIMARY))
         wire_response_status(&g->base.out, number, res->status, slice_str(nobody), grid_news(g));
-    else if (unlikely(res->status == GRID_ETASK || res->status == GRID_ESERVICE ||
+    else if (unlikely(res->status == GRID_ETASK || res->status == GRID_ENO_TASK ||
+                      res->status == GRID_ESERVICE ||
                       res->status == GRID_ENO_SERVICE)) /* why, in words */
         wire_response_status(&g->base.out, number, res->status, res->value, grid_news(g));
     else

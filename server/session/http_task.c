@@ -17,9 +17,11 @@ static void on_run(struct http_session *h, struct http_pending *p, const struct 
     char why[TASK_DETAIL_MAX + 1];
     if (unlikely(res->status)) {
         size_t len = res->value.len < TASK_DETAIL_MAX ? res->value.len : TASK_DETAIL_MAX;
-        if (res->status == GRID_ETASK && len)
+        if (res->status != GRID_ETASK && res->status != GRID_ENO_TASK)
+            len = 0;
+        if (len)
             memcpy(why, res->value.data, len);
-        why[res->status == GRID_ETASK ? len : 0] = '\0';
+        why[len] = '\0';
         http_problem(h, p, res->status, why[0] ? why : NULL);
         return;
     }

@@ -16,7 +16,7 @@ struct room { /* that the op borrows */
 static struct fault judge(const struct service_request *r, const struct service *s)
 {
     if (!s)
-        return (struct fault){GRID_ENO_SERVICE, NULL};
+        return (struct fault){GRID_ENO_SERVICE, "none of this name is deployed"};
     if (r->method.len > SERVICE_METHOD_MAX || !r->method.len)
         return (struct fault){GRID_EBAD_REQUEST, "a method is named by 1 to 64 bytes"};
     if (r->key.len > KEY_BYTES_MAX)

@@ -58,7 +58,8 @@ static uint64_t now_us(void *nobody)
 
 static struct map_machine *machine(const char *name, const char *arg)
 {
-    struct map_limits limits = {16 << 20, 4096, 1000000, now_us};
+    struct map_limits limits = {
+        .memory = 16 << 20, .rows_bytes = 4096, .page_us = 1000000, .now_us = now_us};
     struct map_machine *m = map_machine_new(&limits);
     const struct module_function *f = module_function_named(module, slice_str(name));
     ck_assert_msg(f && f->kind == MODULE_MAP, "%s", name);
@@ -173,6 +174,28 @@ START_TEST(what_fails_or_does_not_end_is_told_with_its_line)
 }
 END_TEST
 
+static bool over(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+START_TEST(one_that_runs_when_its_node_stops_ends)
+{
+    struct map_limits limits = {
+        .memory = 16 << 20, .rows_bytes = 4096, .now_us = now_us, .stopped = over};
+    struct buf page = BUF_INIT;
+    setup();
+    struct map_machine *m = map_machine_new(&limits);
+    map_begin(m, module, module_function_named(module, slice_str("loops")), slice_str(""));
+    page_make(&page);
+    ck_assert_int_eq(map_page(m, buf_slice(&page)), GRID_ESTOPPING);
+    map_machine_free(m);
+    buf_release(&page);
+    module_unref(module);
+}
+END_TEST
+
 START_TEST(rows_that_nobody_takes_are_bounded)
 {
     setup();
@@ -244,5 +267,6 @@ END_TEST
 
 UNIT_MAIN("compute/map", rows_are_reduced_where_they_are_and_again_where_they_meet,
           an_entry_is_what_is_looked_at_now_and_nothing_stays_of_it,
-          what_fails_or_does_not_end_is_told_with_its_line, rows_that_nobody_takes_are_bounded,
-          any_bytes_may_come_as_rows_of_others, what_is_declared_wrong_is_told_when_it_is_deployed)
+          what_fails_or_does_not_end_is_told_with_its_line, one_that_runs_when_its_node_stops_ends,
+          rows_that_nobody_takes_are_bounded, any_bytes_may_come_as_rows_of_others,
+          what_is_declared_wrong_is_told_when_it_is_deployed)

@@ -12,6 +12,8 @@ static const struct {
     {MOD "grid.task('t', type) redis.register_function('f', type)", ""},
     {MOD "grid.task('f', type) redis.register_function('F', type)",
      "Function already exists in the library"},
+    {MOD "grid.task('f', type) grid.broadcast('F', type)",
+     "m:2: grid.broadcast: there is a task f in the module already"},
     {MOD "grid.task('t')", "m:2: grid.task: wanted are a name and a function, or a table with "
                            "`name` and `run`"},
     {MOD "grid.task(1, type)", "m:2: grid.task: wanted are a name and a function, or a table with "

@@ -93,17 +93,24 @@ START_TEST(what_is_no_task_is_told_and_a_shard_that_knows_less_does_nothing)
 {
     struct world *w = world_new();
     deploy(w, MOD "redis.register_function('f', type) grid.task('t', function() return 'one' end)");
-    static const char *const none[] = {"m.f", "m.x", "n.t", "m", "", ".", "m.t."};
+    static const char *const named = "NO_TASK a task is named MODULE.NAME";
+    static const char *const none[][2] = {{"m.f", "NO_TASK m.f is a function, not a task"},
+                                          {"m.x", "NO_TASK module m has no task x"},
+                                          {"n.t", "NO_TASK no module n is deployed"},
+                                          {"m", named},
+                                          {"", named},
+                                          {".", named},
+                                          {"m.t.", named}};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
-        struct asked a = {.name = none[i], .key = "k", .number = 5};
-        ck_assert_str_eq(says(w, begin(w, a)), "NO_TASK ");
+        struct asked a = {.name = none[i][0], .key = "k", .number = 5};
+        ck_assert_str_eq(says(w, begin(w, a)), none[i][1]);
     }
     struct asked newer = {.name = "m.t", .key = "k", .revision = 2};
     ck_assert_str_eq(says(w, begin(w, newer)), "NOT_PRIMARY ");
     deploy(w, MOD "grid.task('t', function() return 'two' end)");
     ck_assert_str_eq(says(w, begin(w, newer)), "two");
     deploy(w, MOD "if false then grid.task('t', type) end grid.task('u', type)");
-    ck_assert_str_eq(run(w, ""), "NO_TASK ");
+    ck_assert_str_eq(run(w, ""), "NO_TASK module m has no task t");
     ck_assert_uint_eq(w->h->log_len, 0);
     world_free(w);
 }
