@@ -44,8 +44,10 @@ struct inside {
     atomic_bool lends;
     struct lender *lenders; /* one per shard; stay until the node is freed */
     unsigned lenders_len;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of what follows */
     struct catalog *catalog;
+    struct list waiting; /* of struct waiting: who waits now */
+    msec_t wait_until;   /* mono; 0: for as long as it takes */
 };
 
 struct asked_op {
@@ -125,40 +127,92 @@ void inside_ask(struct node *n, struct inside_call *c)
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-struct waiting {
+struct waiting { /* stays until it is answered, though nobody waits any more */
     struct inside_call call;
-    struct inside_answer *answer;
-    pthread_mutex_t lock;
+    struct inside *inside;
+    struct list link; /* of inside.waiting */
+    struct inside_answer answer;
     pthread_cond_t told;
-    bool done;
+    bool done, left; /* under inside.lock */
 };
+
+static void waiting_free(struct waiting *w)
+{
+    pthread_cond_destroy(&w->told);
+    free(w);
+}
 
 static void waiting_done(struct inside_call *c, const struct result *res, struct worker *on)
 {
     struct waiting *w = container_of(c, struct waiting, call);
+    struct inside *i = w->inside;
     size_t bytes = result_copy_bytes(res);
     (void)on;
-    w->answer->memory = bytes ? xalloc(bytes) : NULL;
-    w->answer->result = *res;
-    result_copy_fill(&w->answer->result, w->answer->memory);
-    pthread_mutex_lock(&w->lock);
+    w->answer.memory = bytes ? xalloc(bytes) : NULL;
+    w->answer.result = *res;
+    result_copy_fill(&w->answer.result, w->answer.memory);
+    pthread_mutex_lock(&i->lock);
+    bool left = w->left;
     w->done = true;
     pthread_cond_signal(&w->told); /* with the lock: it is gone when the other has it */
-    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&i->lock);
+    if (left) {
+        inside_answer_release(&w->answer);
+        waiting_free(w);
+    }
+}
+
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+/* With the lock. False: for too long. */
+static bool waits_on(struct waiting *w)
+{
+    struct inside *i = w->inside;
+    if (!i->wait_until)
+        return pthread_cond_wait(&w->told, &i->lock) == 0;
+    struct timespec until = {(time_t)(i->wait_until / 1000),
+                             (long)(i->wait_until % 1000) * 1000000};
+    return pthread_cond_timedwait(&w->told, &i->lock, &until) == 0;
 }
 
 void inside_wait(struct node *n, const struct op *op, struct inside_answer *ret_answer)
 {
-    struct waiting w = {.call = {.op = *op, .done = waiting_done}, .answer = ret_answer};
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.told, NULL);
-    inside_ask(n, &w.call);
-    pthread_mutex_lock(&w.lock);
-    while (!w.done)
-        pthread_cond_wait(&w.told, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.told);
-    pthread_mutex_destroy(&w.lock);
+    struct inside *i = n->inside;
+    *ret_answer = (struct inside_answer){.result.status = GRID_ECLOSED};
+    struct waiting *w = xalloc(sizeof *w);
+    *w = (struct waiting){.call = {.op = *op, .done = waiting_done}, .inside = i};
+    cond_init(&w->told);
+    inside_ask(n, &w->call);
+    pthread_mutex_lock(&i->lock);
+    list_push_back(&i->waiting, &w->link);
+    while (!w->done && waits_on(w)) {
+    }
+    list_remove(&w->link);
+    w->left = !w->done;
+    bool done = w->done;
+    pthread_mutex_unlock(&i->lock);
+    if (done) {
+        *ret_answer = w->answer;
+        waiting_free(w);
+    } else if (op_changes(op)) {
+        ret_answer->result.status = GRID_EIN_DOUBT;
+    }
+}
+
+void inside_hurry(struct node *n, msec_t ms)
+{
+    pthread_mutex_lock(&n->inside->lock);
+    n->inside->wait_until = clock_mono_ms() + ms;
+    list_for_each (it, &n->inside->waiting)
+        pthread_cond_signal(&list_entry(it, struct waiting, link)->told);
+    pthread_mutex_unlock(&n->inside->lock);
 }
 
 void inside_answer_release(struct inside_answer *a)
@@ -289,6 +343,7 @@ void inside_init(struct node *n)
     n->inside = xcalloc(1, sizeof *n->inside);
     pthread_mutex_init(&n->inside->lock, NULL);
     n->inside->catalog = catalog_new_empty();
+    list_init(&n->inside->waiting);
 }
 
 void inside_release(struct node *n)

@@ -30,7 +30,9 @@ struct inside_call { /* the caller's; stays until done */
 void inside_ask(struct node *n, struct inside_call *c);
 
 /* The same, and wait: not on a thread of the node. *ret_answer is the caller's, release it with
- * inside_answer_release(). */
+ * inside_answer_release(). Threads of pools wait here, and have to end before the workers are let
+ * go: when the node stops nobody waits for longer than a while (what nobody can come to lead is
+ * held for as long as that is so), and when it fails nobody waits any more: IN_DOUBT or CLOSED. */
 struct inside_answer {
     struct result result; /* what it borrows is in `memory` */
     void *memory;
@@ -74,6 +76,8 @@ void inside_close(struct node *n);
 void inside_own(struct worker *w);
 void inside_wait_turn(void *worker, bool begins);
 void inside_disown(struct worker *w);
+/* Nobody waits any more in so many ms. Any thread. */
+void inside_hurry(struct node *n, msec_t ms);
 /* Nothing is under way at this worker. */
 bool inside_idle(const struct worker *w);
 /* It has ended, and its shard is gone. */

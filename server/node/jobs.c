@@ -82,12 +82,12 @@ static void attempt_body(struct pool_work *work, struct pool_thread *t)
     pthread_mutex_lock(&j->lock);
     list_remove(&a->link);
     j->running_len--;
-    pthread_mutex_unlock(&j->lock);
     for (unsigned i = 0; i < j->node->shards && !pool_stopping(j->pool); i++) {
         struct note *n = xalloc(sizeof *n);
         *n = (struct note){.run = poke_run};
-        worker_post(&j->node->workers[i], n);
+        worker_post(&j->node->workers[i], n); /* with the lock: see jobs_tell_stop() */
     }
+    pthread_mutex_unlock(&j->lock);
     free(a);
 }
 
@@ -419,10 +419,14 @@ bool jobs_start(struct node *n)
     return n->jobs->pool != NULL;
 }
 
+/* From then on nothing is posted to workers, which may be gone before the pool. */
 void jobs_tell_stop(struct node *n)
 {
-    if (n->jobs && n->jobs->pool)
-        pool_tell_stop(n->jobs->pool);
+    if (!n->jobs || !n->jobs->pool)
+        return;
+    pthread_mutex_lock(&n->jobs->lock);
+    pool_tell_stop(n->jobs->pool);
+    pthread_mutex_unlock(&n->jobs->lock);
 }
 
 void jobs_stop(struct node *n)

@@ -30,6 +30,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+enum { WAIT_MS = 3000 }; /* that threads of a node that stops wait for answers at most */
+
 void node_fail(struct node *n, const char *room, const char *why)
 {
     if (atomic_exchange(&n->failed, true))
@@ -40,6 +42,7 @@ void node_fail(struct node *n, const char *room, const char *why)
     for (unsigned i = 0; i < n->shards; i++)
         loop_stop(n->workers[i].loop);
     loop_stop(n->loop);
+    inside_hurry(n, 0);
 }
 
 enum grid_err node_short(char *why)
@@ -326,6 +329,7 @@ static void pools_stop(struct node *n)
 
 static void workers_stop(struct node *n)
 {
+    inside_hurry(n, node_failed(n) ? 0 : WAIT_MS);
     pools_stop(n);
     jobs_stop(n);
     for (unsigned i = 0; i < n->shards; i++)

@@ -3,6 +3,7 @@
  * LINK: node net store session work compute wire command shard grid control
  * LINK: raft replica data base pb frame conf
  */
+#include "node/pool.h"
 #include "tests/unit/node/nodes.h"
 
 enum { KEYS = 64, THREADS = 4 };
@@ -266,26 +267,77 @@ static void kill_done(struct inside_call *c, const struct result *res, struct wo
     node_fail(container_of(c, struct chain, call)->node, "test", "killed");
 }
 
+static void kill_soon(struct chain *killer, struct node *n)
+{
+    killer->node = n;
+    killer->call.op = nodes_op(n, OP_GET, "key", "");
+    killer->call.done = kill_done;
+    inside_ask(n, &killer->call);
+}
+
+static void count_done(struct inside_call *c, const struct result *res, struct worker *on)
+{
+    (void)on;
+    ck_assert(res->status != GRID_ENOT_FOUND);
+    atomic_fetch_add(&container_of(c, struct chain, call)->done, 1);
+}
+
+struct asks_on { /* work of a pool: waits for one answer after the other, until it has to end */
+    struct pool_work work;
+    struct node *node;
+    atomic_uint asked;
+    enum grid_err last;
+};
+
+static void asks_on_run(struct pool_work *work, struct pool_thread *t)
+{
+    struct asks_on *a = container_of(work, struct asks_on, work);
+    do {
+        a->last = nodes_do(a->node, OP_PUT, "key", "value", NULL, 0);
+        atomic_fetch_add(&a->asked, 1);
+    } while (a->last != GRID_ECLOSED && !pool_stopping(t->pool));
+}
+
+/* It may be held for as long as nobody leads: a stop waits for that, and for threads that wait, no
+ * longer than a while. */
 START_TEST(what_nobody_leads_is_answered_in_the_end)
 {
-    static struct chain killers[3];
+    static struct chain killers[3], chain;
+    static struct asks_on a;
     struct nodes t;
-    struct inside_answer a;
     nodes_start(&t, 3);
     for (unsigned i = 0; i < t.len; i++)
         nodes_ready(t.node[i]);
-    for (unsigned i = 1; i < 3; i++) {
-        killers[i].node = t.node[i];
-        killers[i].call.op = nodes_op(t.node[i], OP_GET, "key", "");
-        killers[i].call.done = kill_done;
-        inside_ask(t.node[i], &killers[i].call);
-    }
-    struct op op = nodes_op(t.node[0], OP_PUT, "key", "value");
-    inside_wait(t.node[0], &op, &a);
-    ck_assert(a.result.status == GRID_OK || a.result.status == GRID_ENOT_PRIMARY ||
-              a.result.status == GRID_EIN_DOUBT || a.result.status == GRID_EENTERING);
-    inside_answer_release(&a);
+    for (unsigned i = 1; i < 3; i++)
+        kill_soon(&killers[i], t.node[i]);
+    for (unsigned i = 1; i < 3; i++)
+        for (double began = nodes_now(); !node_failed(t.node[i]);)
+            ck_assert(nodes_again(began));
+    chain.call.op = nodes_op(t.node[0], OP_PUT, "key", "value");
+    chain.call.done = count_done;
+    inside_ask(t.node[0], &chain.call);
+    a = (struct asks_on){.node = t.node[0], .work = {.priority = POOL_USUAL, .run = asks_on_run}};
+    ck_assert(pool_post(t.node[0]->pool, &a.work));
     nodes_stop(&t);
+    ck_assert_uint_eq(atomic_load(&chain.done), 1);
+    ck_assert_uint_ge(atomic_load(&a.asked), 1);
+}
+END_TEST
+
+START_TEST(a_pool_whose_threads_wait_for_answers_ends_with_a_node_that_fails)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct nodes t;
+        static struct asks_on a;
+        nodes_start(&t, 1);
+        a = (struct asks_on){.node = t.node[0],
+                             .work = {.priority = POOL_USUAL, .run = asks_on_run}};
+        ck_assert(pool_post(i % 2 ? t.node[0]->pool : t.node[0]->service_pool, &a.work));
+        for (double began = nodes_now(); atomic_load(&a.asked) < 20;)
+            ck_assert(nodes_again(began));
+        node_fail(t.node[0], "test", "killed");
+        nodes_stop(&t);
+    }
 }
 END_TEST
 
@@ -294,4 +346,5 @@ UNIT_MAIN("node/inside", what_is_written_is_read_and_placed_as_clients_place_it,
           what_lies_in_memory_is_read_without_the_worker, only_who_leads_is_read_without_the_worker,
           threads_that_count_together_count_each_once, partitions_of_other_nodes_are_asked_there,
           whoever_asks_while_the_node_ends_is_answered_once,
-          what_nobody_leads_is_answered_in_the_end)
+          what_nobody_leads_is_answered_in_the_end,
+          a_pool_whose_threads_wait_for_answers_ends_with_a_node_that_fails)
