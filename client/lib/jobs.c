@@ -69,12 +69,14 @@ static struct request *job_request(struct grid *g, struct grid_cache *c, uint32_
     struct wire_key k = {
         .key = a->key, .value = a->argument, .affinity = a->affinity, .name = name};
     size_t ask_len = grid__job_ask__get_packed_size(m);
-    size_t len = (c ? gc_wire_key_len(&k) : 0) + gc_wire_bytes_len(REQUEST_JOB, ask_len);
+    size_t len = (c ? gc_wire_key_len(&k) : gc_wire_bytes_len(REQUEST_NAME, name.len)) +
+                 gc_wire_bytes_len(REQUEST_JOB, ask_len);
     uint8_t *ask = malloc(ask_len + 1);
     struct request *r = ask ? gc_request_new(g, op, c, len) : NULL;
     if (r) {
         grid__job_ask__pack(m, ask);
-        uint8_t *at = c ? gc_wire_put_key(r->body, &k) : r->body;
+        uint8_t *at =
+            c ? gc_wire_put_key(r->body, &k) : gc_wire_put_bytes(r->body, REQUEST_NAME, name);
         gc_wire_put_bytes(at, REQUEST_JOB, (struct grid_bytes){ask, ask_len});
         if (c)
             request_route(r, a->affinity.len ? a->affinity : a->key);
@@ -240,9 +242,9 @@ static enum grid_err take_list(struct wait *w, const struct wire_response *a)
     return err;
 }
 
-static enum grid_err ask(struct grid *g, const Grid__JobAsk *m, struct told *t)
+static enum grid_err ask(struct grid *g, const char *name, const Grid__JobAsk *m, struct told *t)
 {
-    struct asked none = {.name = NULL};
+    struct asked none = {.name = name};
     struct wait w = {.take = t ? take_list : NULL, .to = t};
     struct request *r = job_request(g, NULL, GRID__OP__JOB, &none, m);
     if (r && !t)
@@ -273,7 +275,7 @@ enum grid_err grid_job_show(struct grid *g, const struct grid_job *job,
     struct grid_job_info *info;
     struct told t = {.jobs = &info, .len = &len};
     Grid__JobAsk m = ask_of(GRID__JOB_ACTION__JOB_SHOW, job);
-    enum grid_err err = ask(g, &m, &t);
+    enum grid_err err = ask(g, NULL, &m, &t);
     if (err)
         return err;
     info->job = *job;
@@ -308,14 +310,20 @@ enum grid_err grid_job_wait(struct grid *g, const struct grid_job *job, uint64_t
 enum grid_err grid_job_cancel(struct grid *g, const struct grid_job *job)
 {
     Grid__JobAsk m = ask_of(GRID__JOB_ACTION__JOB_CANCEL, job);
-    return ask(g, &m, NULL);
+    struct grid_job_info *info;
+    enum grid_err err = ask(g, NULL, &m, NULL);
+    if (err != GRID_EDENIED || grid_job_show(g, job, &info))
+        return err;
+    err = ask(g, info->name, &m, NULL); /* who may run some code only says which it is */
+    grid_free(info);
+    return err;
 }
 
 enum grid_err grid_job_list(struct grid *g, struct grid_job_info **ret_list, size_t *ret_len)
 {
     struct told t = {.jobs = ret_list, .len = ret_len};
     Grid__JobAsk m = ask_of(GRID__JOB_ACTION__JOB_LIST, NULL);
-    return ask(g, &m, &t);
+    return ask(g, NULL, &m, &t);
 }
 
 /* --- schedules -------------------------------------------------------------------------------- */
@@ -353,5 +361,5 @@ enum grid_err grid_schedule_list(struct grid *g, struct grid_schedule_info **ret
 {
     struct told t = {.schedules = ret_list, .len = ret_len};
     Grid__JobAsk m = ask_of(GRID__JOB_ACTION__JOB_LIST, NULL);
-    return ask(g, &m, &t);
+    return ask(g, NULL, &m, &t);
 }

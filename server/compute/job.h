@@ -127,7 +127,7 @@ bool job_id_parse(struct slice text, struct job_id *ret_id);
  * begin   attempt (8 bytes), version of the module (8 bytes), node. Answered with the row (BULK):
  *         that attempt runs now, or does already. NULL: it is not to be begun
  * step    struct job_step, then what it writes, one argument each
- * cancel  nothing */
+ * cancel  nothing, or the name of the job that is meant: one of another name is GONE */
 procedure_fn command_job_submit, command_job_begin, command_job_step, command_job_cancel;
 
 enum job_answer {

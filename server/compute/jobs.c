@@ -12,6 +12,7 @@ enum {
     BEGIN_ARGS,
     STEP = 1, /* step */
     WRITES,
+    CANCEL_NAME = 1,
     JOB = 0, /* key of the call */
 };
 #define BACKOFF_MS_MAX UINT64_C(3600000)
@@ -135,12 +136,16 @@ static enum grid_err row_end(struct call *c, struct job_row *row, enum job_statu
 void command_job_cancel(struct call *c)
 {
     struct job_row row;
-    if (c->args_len != 1 || !hidden(c)) {
+    if (c->args_len > CANCEL_NAME + 1 || !hidden(c)) {
         job_refuse(c, GRID_EBAD_REQUEST);
         return;
     }
     if (!row_look(c, &row))
         return;
+    if (c->args_len > CANCEL_NAME && !slice_eq(c->args[CANCEL_NAME], row.name)) {
+        job_reply_code(c, JOB_GONE);
+        return;
+    }
     if (job_ended(&row)) {
         job_reply_code(c, JOB_FENCED);
         return;
@@ -314,7 +319,7 @@ __attribute__((constructor)) static void procedures_make(void)
         {command_job_submit, 80, true, ROW + 1, 0, 0, 0, false, true, false},
         {command_job_begin, 81, true, BEGIN_ARGS, 0, 0, 0, false, true, false},
         {command_job_step, 82, true, -(STEP + 1), 0, 0, 0, false, true, false},
-        {command_job_cancel, 83, true, 1, 0, 0, 0, false, true, false},
+        {command_job_cancel, 83, true, -1, 0, 0, 0, false, true, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

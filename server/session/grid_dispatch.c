@@ -436,6 +436,12 @@ static bool refused_caches(struct grid_session *g, const struct wire_request *r,
     return false;
 }
 
+/* The name that the request gives is that of the job, or nothing comes of it. */
+static bool job_is_named(unsigned action)
+{
+    return action == ACTION_JOB_CANCEL || action == ACTION_SCHEDULE_CREATE;
+}
+
 /* Who asks is a user of whom it is written what he may do. */
 static bool refused_right(struct grid_session *g, const struct wire_request *r)
 {
@@ -446,7 +452,9 @@ static bool refused_right(struct grid_session *g, const struct wire_request *r)
         right = session_admin_right(r->admin->op);
     if (right == RIGHT_READ || right == RIGHT_WRITE)
         return refused_caches(g, r, right);
-    if (right == RIGHT_COMPUTE)
+    if (r->code == WIRE_JOB && session_job_looks(r->job.action))
+        return false;
+    if (right == RIGHT_COMPUTE && (r->code != WIRE_JOB || job_is_named(r->job.action)))
         name = r->name;
     if (session_may(&g->base, right, name))
         return false;

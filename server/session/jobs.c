@@ -3,18 +3,11 @@
 #include "session/jobs.h"
 
 #include "base/hash.h"
+#include "session/may.h"
 
 #include <stdio.h>
 
-enum { SUBMIT = JOB_ACTIONS_LEN, ARGS_MAX = 3, ATTEMPTS_USUAL = 1 };
-
-/* What an op borrows. */
-struct job_room {
-    struct slice args[ARGS_MAX];
-    struct slice key;
-    uint8_t key_bytes[SCHEDULE_KEY_MAX]; /* the longer one */
-    uint8_t numbers[2][8];
-};
+enum { SUBMIT = JOB_ACTIONS_LEN, ATTEMPTS_USUAL = 1 };
 
 static struct fault bad(const char *why)
 {
@@ -43,6 +36,9 @@ static void hidden_set(struct op *op, struct job_room *room, size_t len)
 
 static bool labels_good(struct slice labels)
 {
+    for (size_t i = 0; i < labels.len; i++)
+        if (labels.data[i] <= ' ' || labels.data[i] == 0x7f)
+            return false;
     return !labels.len || (labels.len <= JOB_LABELS_MAX && memchr(labels.data, '=', labels.len));
 }
 
@@ -207,12 +203,13 @@ static void alter_set(struct op *op, struct job_room *room, enum schedule_alter 
     call_set(op, room, command_schedule_alter, 2);
 }
 
-static void act_set(struct op *op, struct job_room *room, unsigned action)
+static void act_set(struct op *op, struct job_room *room, unsigned action, struct slice name)
 {
     switch (action) {
-    case ACTION_JOB_CANCEL:
+    case ACTION_JOB_CANCEL: /* a name is what rights were looked at for: it has to be the job's */
         room->args[0] = slice_str("cancel");
-        call_set(op, room, command_job_cancel, 1);
+        room->args[1] = name;
+        call_set(op, room, command_job_cancel, name.len ? 2 : 1);
         break;
     case ACTION_SCHEDULE_PAUSE:
         alter_set(op, room, SCHEDULE_PAUSE);
@@ -253,39 +250,66 @@ struct fault session_job(struct session *s, struct op *op, struct slice name,
     bool job = ask->action == ACTION_JOB_SHOW || ask->action == ACTION_JOB_CANCEL;
     f = job ? job_find(s, op, ask, room) : schedule_find(s, op, ask, room);
     if (!f.err)
-        act_set(op, room, ask->action);
+        act_set(op, room, ask->action, name);
+    return f;
+}
+
+struct fault session_job_cancel(struct session *s, struct op *op, const struct job_id *id,
+                                struct job_room *room)
+{
+    const struct job_ask ask = {.id = slice_make(id->bytes, JOB_ID_BYTES)};
+    struct fault f = job_find(s, op, &ask, room);
+    if (!f.err)
+        act_set(op, room, ACTION_JOB_CANCEL, slice_make(NULL, 0));
     return f;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void shown(const struct session *s, unsigned action, struct result *res, struct buf *out)
+enum grid_err session_job_row(struct session *s, const struct result *res, struct job_row *ret_row)
 {
-    struct slice row = value_bytes((enum value_type)res->type, res->value);
-    struct job_row job;
-    struct schedule_row schedule;
-    struct job_id id = {{0}};
-    bool good;
-    if (action == ACTION_JOB_SHOW) {
-        good = job_row_decode(row, &job);
-        if (good)
-            wire_job_add(out, session_catalog(s), &id, &job);
-    } else {
-        good = schedule_row_decode(row, &schedule);
-        if (good)
-            wire_schedule_add(out, session_catalog(s), &schedule);
-    }
-    *res = (struct result){.status = good ? GRID_OK : GRID_EDAMAGED, .value = buf_slice(out)};
+    if (res->status)
+        return res->status;
+    if (!job_row_decode(value_bytes((enum value_type)res->type, res->value), ret_row))
+        return GRID_EDAMAGED;
+    return session_may(s, RIGHT_COMPUTE, ret_row->name) ? GRID_OK : GRID_EDENIED;
 }
 
-void session_job_said(const struct session *s, unsigned action, struct result *res, struct buf *out)
+static enum grid_err schedule_shown(struct session *s, const struct result *res, struct buf *out)
+{
+    struct schedule_row row;
+    if (!schedule_row_decode(value_bytes((enum value_type)res->type, res->value), &row))
+        return GRID_EDAMAGED;
+    if (!session_may(s, RIGHT_COMPUTE, row.job))
+        return GRID_EDENIED;
+    wire_schedule_add(out, session_catalog(s), &row);
+    return GRID_OK;
+}
+
+static void shown(struct session *s, unsigned action, struct result *res, struct buf *out)
+{
+    struct job_row job;
+    struct job_id id = {{0}};
+    enum grid_err err =
+        action == ACTION_JOB_SHOW ? session_job_row(s, res, &job) : schedule_shown(s, res, out);
+    if (!err && action == ACTION_JOB_SHOW)
+        wire_job_add(out, session_catalog(s), &id, &job);
+    *res = (struct result){.status = err, .value = buf_slice(out)};
+}
+
+bool session_job_looks(unsigned action)
+{
+    return action == ACTION_JOB_SHOW || action == ACTION_SCHEDULE_SHOW;
+}
+
+void session_job_said(struct session *s, unsigned action, struct result *res, struct buf *out)
 {
     if (res->status) {
-        if (action != ACTION_JOB_SHOW && action != ACTION_SCHEDULE_SHOW)
+        if (!session_job_looks(action))
             res->value = slice_make(NULL, 0);
         return;
     }
-    if (action == ACTION_JOB_SHOW || action == ACTION_SCHEDULE_SHOW) {
+    if (session_job_looks(action)) {
         shown(s, action, res, out);
         return;
     }
@@ -310,6 +334,8 @@ const char *session_job_why(unsigned action, enum grid_err err)
         return "the job has ended already";
     if (err == GRID_EEXISTS && action == ACTION_SCHEDULE_CREATE)
         return "there is a schedule of that name already";
+    if (err == GRID_EDENIED)
+        return "access denied: who asks has not the right compute of the code that it runs";
     if (err == GRID_ENOT_FOUND)
         return action <= ACTION_JOB_CANCEL ? "there is no such job"
                                            : "there is no such schedule at that key";

@@ -299,6 +299,8 @@ START_TEST(what_is_cancelled_or_late_is_over_for_its_attempt)
     begin_attempt(w, 1, "n");
     struct job_step expire = {.kind = JOB_STEP_EXPIRE};
     ck_step(step(w, expire, NULL, 0), JOB_FENCED);
+    const struct slice other[] = {slice_str("cancel"), slice_str("work.other")};
+    ck_assert_int_eq(call(w, command_job_cancel, other, 2)->number, JOB_GONE);
     ck_assert_int_eq(call(w, command_job_cancel, cancel, 1)->number, JOB_TAKEN);
     ck_assert_int_eq(call(w, command_job_cancel, cancel, 1)->number, JOB_FENCED);
     ck_assert_uint_eq(row_now(w).status, JOB_CANCELLED);

@@ -1,6 +1,7 @@
 /* test_rights.c - what users may do, at each door: who lacks a right is told which, and nothing is
  * asked of any shard.
  * LINK: session compute wire command shard control replica data base pb frame */
+#include "compute/job.h"
 #include "session/may.h"
 #include "session/resp_priv.h"
 #include "tests/lib/unit.h"
@@ -114,6 +115,70 @@ START_TEST(maps_and_services_take_compute)
         fake_free(f);
         rights_list_free(l);
     }
+}
+END_TEST
+
+static enum grid_err job_asked(struct fake *f, Grid__JobAction action, const char *name,
+                               struct slice row)
+{
+    static uint64_t number = 1000;
+    uint8_t id[JOB_ID_BYTES] = {0, 0, 0, 1};
+    char named[16], schedule[] = "s";
+    Grid__JobAsk ask;
+    Grid__Request m = fake_request(f, number++, GRID__OP__JOB, "k");
+    grid__job_ask__init(&ask);
+    snprintf(named, sizeof named, "%s", name);
+    id[1] = (uint8_t)cache_context(f->cache);
+    ask.action = action;
+    ask.id = (ProtobufCBinaryData){sizeof id, id};
+    ask.schedule = schedule;
+    m.job = &ask;
+    m.name = named;
+    f->ops_len = 0;
+    fake_send(f, &m.base);
+    fake_turn(f);
+    if (f->ops_len)
+        fake_answer(f->ops[0], (struct result){.value = row, .reply = REPLY_INTEGER});
+    Grid__Response *r = fake_response(f);
+    enum grid_err err = r ? (enum grid_err)r->status : GRID_OK;
+    if (r)
+        grid__response__free_unpacked(r, NULL);
+    session_sent(f->session, session_output(f->session).len);
+    return err;
+}
+
+/* What is asked by an id says nothing of the code: of whatever job it is of another's module. */
+START_TEST(a_job_takes_compute_of_its_own_code)
+{
+    struct fake *f = fake_new();
+    struct buf row = BUF_INIT;
+    struct slice none = {NULL, 0};
+    struct rights_list *l = give(f, "*: compute=m.*, read, write");
+    fake_greet(f);
+    job_row_encode(&(struct job_row){.name = slice_str("m.j"), .key = slice_str("k")}, &row);
+    ck_assert_int_eq(job_asked(f, GRID__JOB_ACTION__JOB_SHOW, "", buf_slice(&row)), GRID_OK);
+    row.len = 0;
+    job_row_encode(&(struct job_row){.name = slice_str("x.j"), .key = slice_str("k")}, &row);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(job_asked(f, GRID__JOB_ACTION__JOB_SHOW, i ? "m.j" : "", buf_slice(&row)),
+                         GRID_EDENIED);
+    ck_assert_int_eq(job_asked(f, GRID__JOB_ACTION__JOB_CANCEL, "", none), GRID_EDENIED);
+    ck_assert_int_eq(job_asked(f, GRID__JOB_ACTION__JOB_CANCEL, "x.j", none), GRID_EDENIED);
+    ck_assert_uint_eq(f->ops_len, 0);
+    ck_assert_int_eq(job_asked(f, GRID__JOB_ACTION__JOB_CANCEL, "m.j", none), GRID_OK);
+    ck_assert(f->ops[0]->args_len == 2 && slice_eq(f->ops[0]->args[1], slice_str("m.j")));
+    static const Grid__JobAction all[] = {
+        GRID__JOB_ACTION__JOB_LIST, GRID__JOB_ACTION__SCHEDULE_PAUSE,
+        GRID__JOB_ACTION__SCHEDULE_REMOVE, GRID__JOB_ACTION__SCHEDULE_RUN};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        ck_assert_int_eq(job_asked(f, all[i], "m.j", none), GRID_EDENIED);
+        ck_assert_uint_eq(f->ops_len, 0);
+    }
+    buf_release(&row);
+    session_free(f->session);
+    f->session = NULL;
+    fake_free(f);
+    rights_list_free(l);
 }
 END_TEST
 
@@ -351,7 +416,7 @@ START_TEST(http_clients_are_told_which_right_is_missing)
 END_TEST
 
 UNIT_MAIN("session/rights", each_operation_takes_its_right, maps_and_services_take_compute,
-          caches_and_code_are_told_apart_by_their_names,
+          caches_and_code_are_told_apart_by_their_names, a_job_takes_compute_of_its_own_code,
           administration_takes_admin_unless_it_only_looks,
           a_user_has_the_rights_of_that_name_until_they_change,
           each_command_takes_a_right_or_is_known_to_take_none,
