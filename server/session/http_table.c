@@ -65,6 +65,31 @@ static const struct http_param again = {"again", "query",
                                         "{\"type\":\"boolean\",\"default\":false}",
                                         "done twice is fine: asked again when its node is lost"};
 
+static const struct http_param of_job_key = {"key", "query", STRING,
+                                             "what the job is about; it says where it runs"};
+static const struct http_param of_job_cache = {"cache", "query", STRING,
+                                               "context/cache that the job works on"};
+static const struct http_param once_submitted = {"Idempotency-Key", "header", STRING,
+                                                 "up to 128 bytes of the client's choice: what is "
+                                                 "submitted again with them is the same job, for "
+                                                 "as long as that is kept"};
+static const struct http_param priority = {
+    "priority", "query", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":9,\"default\":5}",
+    "0 goes first"};
+static const struct http_param attempts = {
+    "attempts", "query", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"default\":1}",
+    "it has failed when its code failed so often"};
+#define MS "{\"type\":\"integer\",\"minimum\":0}"
+static const struct http_param backoff_ms = {"backoff_ms", "query", MS,
+                                             "before it is tried again, doubled each time"};
+static const struct http_param deadline_ms = {"time_ms", "query", MS,
+                                              "queued or running, it fails then"};
+static const struct http_param delay_ms = {"delay_ms", "query", MS, "it does not begin earlier"};
+static const struct http_param keep_ms = {"keep_ms", "query", MS,
+                                          "how long it can be asked for when it has ended"};
+static const struct http_param of_nodes = {"nodes", "query", STRING,
+                                           "LABEL=VALUE of the nodes that may run it"};
+
 #define PARAMS(...)                                                                                \
     (const struct http_param *const[])                                                             \
     {                                                                                              \
@@ -121,6 +146,11 @@ static const struct http_param again = {"again", "query",
 #define READY                                                                                      \
     "{\"type\":\"object\",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"reasons\":{"          \
     "\"type\":\"array\",\"items\":" STRING "}}}"
+
+#define JOB                                                                                        \
+    "{\"type\":\"object\",\"properties\":{\"id\":" STRING ",\"job\":" STRING                       \
+    ",\"status\":{\"type\":\"string\",\"enum\":[\"queued\",\"running\",\"done\",\"failed\","       \
+    "\"cancelled\"]},\"progress\":{\"type\":\"number\"},\"result\":" BYTES "}}"
 
 /* --- the table -------------------------------------------------------------------------------- */
 
@@ -266,6 +296,38 @@ const struct http_route http_routes[] = {
                           {413, "application/problem+json", NULL, "more rows than are told"},
                           {422, "application/problem+json", NULL,
                            "the map failed; detail: where and why, in lines"})},
+    {.method = HTTP_POST,
+     .path = "/v1/jobs/{job}",
+     .handle = http_job_submit,
+     .right = RIGHT_COMPUTE,
+     .body = BODY_VALUE,
+     .name = "submitJob",
+     .summary =
+         "queue MODULE.JOB (or a task) in the partition of the key; the body is its argument",
+     .params =
+         PARAMS(&of_job_cache, &of_job_key, &affinity, &affinity_field, &once_submitted, &priority,
+                &attempts, &backoff_ms, &deadline_ms, &delay_ms, &keep_ms, &of_nodes),
+     .params_needed = 2,
+     .outcomes = OUTCOMES({201, JSON, "{\"type\":\"object\",\"properties\":{\"id\":" STRING "}}",
+                           "it is queued, in all copies; Location: where to ask for it"},
+                          {503, "application/problem+json", NULL, "too many jobs wait"})},
+    {.method = HTTP_GET,
+     .path = "/v1/jobs/{job}",
+     .handle = http_job_show,
+     .right = RIGHT_ANYBODY, /* compute of its code: looked at when it is known */
+     .name = "showJob",
+     .summary = "a job, by its id: status, progress, result",
+     .outcomes = OUTCOMES({200, JSON, JOB, "how it is now; result: of one that failed, why"},
+                          {404, "application/problem+json", NULL, "there is no such job"})},
+    {.method = HTTP_DELETE,
+     .path = "/v1/jobs/{job}",
+     .handle = http_job_cancel,
+     .right = RIGHT_ANYBODY, /* likewise */
+     .name = "cancelJob",
+     .summary = "cancel a job, by its id: what it has written by its checkpoints stays",
+     .outcomes = OUTCOMES({204, NULL, NULL, "it is cancelled, and kept for a while"},
+                          {404, "application/problem+json", NULL, "there is no such job"},
+                          {412, "application/problem+json", NULL, "it had ended"})},
     {.method = HTTP_GET,
      .path = "/v1/caches",
      .handle = http_caches,
