@@ -3,11 +3,13 @@
 #include "progress.h"
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
-enum { LOOK_MS = 500, WHOLE = 10000, PERCENT = 100 };
+enum { LOOK_MS = 500, WHOLE = 10000, PERCENT = 100, KEY_MADE_BYTES = 24 };
 
 static const char *const statuses[] = {"queued", "running", "done", "failed", "cancelled"};
 
@@ -241,6 +243,18 @@ static struct grid_job_how how_of(const struct args *a)
                                  .labels = args_text(a, "--nodes")};
 }
 
+/* A job about nothing in particular is spread over the partitions. */
+static bool key_make(char key[KEY_MADE_BYTES])
+{
+    uint8_t bytes[8];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return false;
+    int len = snprintf(key, KEY_MADE_BYTES, "job-");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        len += snprintf(key + len, KEY_MADE_BYTES - (size_t)len, "%02x", bytes[i]);
+    return true;
+}
+
 int cmd_submit(struct ctl *c, const struct args *a)
 {
     static const struct out_column columns[] = {{"id", OUT_TEXT, false}};
@@ -249,11 +263,14 @@ int cmd_submit(struct ctl *c, const struct args *a)
     how.delay_ms = args_number(a, "--delay", 0);
     struct grid_cache *cache;
     struct grid_job job;
-    char id[GRID_JOB_TEXT];
+    char id[GRID_JOB_TEXT], made[KEY_MADE_BYTES];
+    const char *key = args_text(a, "--key");
+    if (!key && !key_make(made))
+        return ctl_error(c, EXIT_USAGE, "no random numbers: give --key");
     int code = ctl_open(c, args_text(a, "--cache"), &cache);
     if (code)
         return code;
-    enum grid_err err = grid_task_submit(cache, name, ctl_bytes(args_text(a, "--key")),
+    enum grid_err err = grid_task_submit(cache, name, ctl_bytes(key ? key : made),
                                          ctl_bytes(args_text(a, "--affinity")),
                                          ctl_bytes(args_text(a, "--arg")), &how, &job);
     if (err)

@@ -333,8 +333,9 @@ const struct command commands[] = {
                      .required = true},
                     {.name = "key",
                      .type = ARG_KEY,
-                     .help = "that the job is about; it need not be there",
-                     .required = true},
+                     .help =
+                         "that the job is about and is placed by; it need not be there; default "
+                         "a random one, so that it runs on any node"},
                     AFFINITY,
                     {.name = "arg",
                      .type = ARG_ANY,

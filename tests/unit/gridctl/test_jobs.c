@@ -42,6 +42,16 @@ START_TEST(jobs_and_schedules)
             ck_assert_str_eq(fake.text, cases[i].said);
         ck_assert_str_eq(out, cases[i].out);
     }
+    char first[sizeof fake.text];
+    for (int i = 0; i < 2; i++) { /* without a key it is anywhere */
+        fake_reset();
+        ck_assert_int_eq(run("submit m.j --cache default/default"), 0);
+        ck_assert_ptr_eq(strstr(fake.text, "submit m.j job-"), fake.text);
+        ck_assert(i == 0 || strcmp(first, fake.text) != 0);
+        memcpy(first, fake.text, sizeof first);
+    }
+    ck_assert_int_eq(run("submit m.j --cache default/default --nodes ssd"), 2);
+    ck_assert_ptr_nonnull(strstr(err, "LABEL=VALUE"));
     fake_reset();
     ck_assert_int_eq(run("jobs show " ID), 0);
     ck_assert_ptr_nonnull(strstr(out, "50.0%"));
