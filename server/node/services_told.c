@@ -91,7 +91,8 @@ static void gather(const struct job *j, const struct service_info *info, struct 
                                             .node = "",
                                             .state = "nowhere",
                                             .error = ""});
-    qsort(g->list, g->len, sizeof *g->list, instance_compare);
+    if (g->len)
+        qsort(g->list, g->len, sizeof *g->list, instance_compare);
 }
 
 static bool wanted(const struct job *j, const struct service_info *info)
