@@ -123,7 +123,7 @@ size_t result_copy_bytes(const struct result *res)
 void result_copy_fill(struct result *res, void *to)
 {
     struct scan_item *items = to;
-    uint8_t *at = (uint8_t *)(items + res->items_len);
+    uint8_t *at = res->items_len ? (uint8_t *)(items + res->items_len) : to; /* `to` may be NULL */
     slice_move(&res->value, &at);
     slice_move(&res->cursor, &at);
     for (uint32_t i = 0; i < res->items_len; i++) {
