@@ -1,14 +1,11 @@
 /* broadcast.c - see broadcast.h. */
 #include "compute/broadcast.h"
 
-#include "base/json.h"
 #include "base/log.h"
-#include "compute/redis_priv.h"
+#include "compute/report.h"
 #include "control/catalog.h"
 
 #include <stdio.h>
-
-enum { LOG_STEPS = 2000, LOG_BYTES = 1024, ERROR_MAX = 2048 };
 
 struct running { /* the script comes first: it is the run's ctx */
     struct script script;
@@ -25,22 +22,11 @@ static struct running *running_of(lua_State *L)
 static void answer_add(lua_State *L, int at, bool line)
 {
     struct buf *out = running_of(L)->out;
-    size_t len;
-    int type = lua_type(L, at);
-    if (type == LUA_TTABLE || type == LUA_TBOOLEAN || type == LUA_TNUMBER) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_pushvalue(L, at);
-        lua_call(L, 1, 1);
-        lua_replace(L, at);
-    } else if (type != LUA_TSTRING) {
-        luaL_error(L, "a result is a string, a table, a number or a boolean, not a %s",
-                   lua_typename(L, type));
-    }
-    const char *s = lua_tolstring(L, at, &len);
-    if (len + line > BROADCAST_ROWS_MAX - out->len)
+    struct slice text = report_value(L, at, "a result");
+    if (text.len + line > BROADCAST_ROWS_MAX - out->len)
         luaL_error(L, "the result is larger than %d bytes", BROADCAST_ROWS_MAX);
-    vm_charge(L, 1 + len / 64);
-    buf_add(out, s, len);
+    vm_charge(L, 1 + text.len / 64);
+    buf_add(out, text.data, text.len);
     if (line)
         buf_add_u8(out, '\n');
 }
@@ -56,9 +42,9 @@ static int b_emit(lua_State *L)
 static int b_log(lua_State *L)
 {
     struct slice name = running_of(L)->b->name;
-    vm_charge(L, LOG_STEPS);
-    log_line(LOG_INFO, "broadcast", "%.*s: %.*s", (int)name.len, (const char *)name.data, LOG_BYTES,
-             luaL_tolstring(L, 1, NULL));
+    char line[REPORT_LINE_BYTES];
+    report_line(L, line);
+    log_line(LOG_INFO, "broadcast", "%.*s: %s", (int)name.len, (const char *)name.data, line);
     return 0;
 }
 
@@ -102,27 +88,10 @@ static void take_result(lua_State *L, void *ctx)
         answer_add(L, lua_gettop(L), false);
 }
 
-static void say(struct running *r, struct slice text, const char *trace)
-{
-    struct buf *out = r->out;
-    out->len = 0;
-    buf_printf(out, "%.*s\ntraceback of %.*s:", (int)(text.len < ERROR_MAX ? text.len : ERROR_MAX),
-               text.len ? (const char *)text.data : "", (int)r->b->name.len,
-               (const char *)r->b->name.data);
-    for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
-        buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
-    bool good = utf8_valid(buf_slice(out));
-    for (size_t i = 0; i < out->len; i++)
-        if (out->data[i] == 0x7f || (out->data[i] >= 0x80 && !good) ||
-            (out->data[i] < ' ' && out->data[i] != '\n'))
-            out->data[i] = '?';
-}
-
 static void take_error(lua_State *L, void *ctx)
 {
-    size_t len;
-    const char *text = luaL_tolstring(L, -1, &len);
-    say(ctx, slice_make(text, len), vm_of(L)->trace);
+    struct running *r = ctx;
+    report_error(L, r->out, r->b->name);
 }
 
 static uint64_t clock_us(void *ctx)
@@ -160,7 +129,7 @@ enum grid_err broadcast_run(const struct broadcast *b, const struct catalog *c, 
     run.ctx = &r;
     enum vm_end end = vm_run(vm, &run, &fault);
     if (end && end != VM_FAILED)
-        say(&r, slice_str(fault.text), fault.trace);
+        report_fault(r.out, b->name, slice_str(fault.text), fault.trace);
     vm_free(vm);
     return end ? GRID_ETASK : GRID_OK;
 }

@@ -10,8 +10,6 @@
 enum {
     FIND_STEPS = 20, /* of a key, beside its bytes */
     SCAN_STEPS = 200,
-    LOG_STEPS = 2000,
-    LOG_BYTES = 1024,
     NUMBER_BYTES = 32,
     SCAN_LIMIT = 1000,
 };
@@ -434,16 +432,9 @@ static int grid_emit(lua_State *L)
 static int grid_log(lua_State *L)
 {
     const struct task *t = task_of(L, "log");
-    char text[LOG_BYTES] = "";
-    vm_charge(L, LOG_STEPS);
-    for (int i = 1; i <= lua_gettop(L); i++) {
-        size_t at = strlen(text);
-        if (at + 1 == sizeof text)
-            break;
-        const char *s = lua_isstring(L, i) ? lua_tostring(L, i) : luaL_typename(L, i);
-        snprintf(text + at, sizeof text - at, "%s%s", i > 1 ? " " : "", s);
-    }
-    log_line(LOG_INFO, "task", "%.*s: %s", (int)t->name.len, (const char *)t->name.data, text);
+    char line[REPORT_LINE_BYTES];
+    report_line(L, line);
+    log_line(LOG_INFO, "task", "%.*s: %s", (int)t->name.len, (const char *)t->name.data, line);
     return 0;
 }
 

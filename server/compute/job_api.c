@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { ASK_STEPS = 200, SCAN_LIMIT = 1000, LOG_BYTES = 1024, RUN_BITS = 24 };
+enum { ASK_STEPS = 200, SCAN_LIMIT = 1000, RUN_BITS = 24 };
 
 static struct job_run *job_of(lua_State *L, const char *function)
 {
@@ -329,16 +329,9 @@ static int job_run_task(lua_State *L)
 static int job_log(lua_State *L)
 {
     const struct job_run *r = job_of(L, "log");
-    char text[LOG_BYTES] = "";
-    vm_charge(L, ASK_STEPS);
-    for (int i = 1; i <= lua_gettop(L); i++) {
-        size_t at = strlen(text);
-        if (at + 1 == sizeof text)
-            break;
-        const char *s = lua_isstring(L, i) ? lua_tostring(L, i) : luaL_typename(L, i);
-        snprintf(text + at, sizeof text - at, "%s%s", i > 1 ? " " : "", s);
-    }
-    r->ports->log(r->ports->ctx, text);
+    char line[REPORT_LINE_BYTES];
+    report_line(L, line);
+    r->ports->log(r->ports->ctx, line);
     return 0;
 }
 

@@ -136,26 +136,19 @@ static void take_result(lua_State *L, void *ctx)
 {
     const struct script *s = ctx;
     struct buf *out = s->job->out;
-    size_t len;
-    int type = lua_type(L, -1);
     out->len = 0;
-    if (type == LUA_TNIL)
+    if (lua_isnil(L, -1))
         return;
-    if (type != LUA_TSTRING) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_insert(L, -2);
-        lua_call(L, 1, 1);
-    }
-    const char *text = lua_tolstring(L, -1, &len);
-    if (len > JOB_RESULT_MAX)
+    struct slice text = report_value(L, -1, "a result");
+    if (text.len > JOB_RESULT_MAX)
         luaL_error(L, "the result is larger than %d bytes", JOB_RESULT_MAX);
-    buf_add(out, text, len);
+    buf_add(out, text.data, text.len);
 }
 
 static void take_error(lua_State *L, void *ctx)
 {
     const struct script *s = ctx;
-    task_error_add(L, s->job->out, s->job->row.name);
+    report_error(L, s->job->out, s->job->row.name);
 }
 
 /* One that has to stop is out of time. */
@@ -205,7 +198,7 @@ static void code_run(struct job_run *r)
         finish(r, JOB_STEP_DONE);
     } else {
         if (end != VM_FAILED)
-            task_detail(r->out, r->row.name, slice_str(fault.text), fault.trace);
+            report_fault(r->out, r->row.name, slice_str(fault.text), fault.trace);
         finish(r, JOB_STEP_FAIL);
     }
     vm_free(vm);

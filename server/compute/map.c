@@ -3,15 +3,15 @@
 #include "compute/map.h"
 
 #include "base/alloc.h"
-#include "base/json.h"
 #include "base/list.h"
 #include "command/procedures.h"
 #include "compute/library.h"
 #include "compute/map_priv.h"
+#include "compute/task.h"
 
 #include <stdlib.h>
 
-enum { FAULT_MAX = 4096, SMALL_BYTES = 8 << 20 };
+enum { SMALL_BYTES = 8 << 20 };
 
 struct map_machine *map_machine_new(const struct map_limits *limits)
 {
@@ -54,40 +54,17 @@ void map_begin(struct map_machine *m, const struct module *module,
 
 /* --- a run ------------------------------------------------------------------------------------ */
 
-/* People read it. */
-static void fault_say(struct map_machine *m, struct slice text, const char *trace)
+static struct slice name_of(const struct map_machine *m, char text[TASK_NAME_BYTES + 1])
 {
-    struct buf *out = &m->fault;
-    size_t len = text.len < SCRIPT_FAULT_MAX ? text.len : SCRIPT_FAULT_MAX;
-    out->len = 0;
-    buf_printf(out, "%.*s\ntraceback of %s.%s:", (int)len, (const char *)text.data,
-               m->module->info.name, m->function->name);
-    for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
-        buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
-    if (out->len > FAULT_MAX)
-        out->len = FAULT_MAX;
-    bool good = utf8_valid(buf_slice(out));
-    for (size_t i = 0; i < out->len; i++) {
-        uint8_t c = out->data[i];
-        if ((c >= 0x80 && !good) || (c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
-            out->data[i] = '?';
-    }
+    snprintf(text, TASK_NAME_BYTES + 1, "%s.%s", m->module->info.name, m->function->name);
+    return slice_str(text);
 }
 
 static void take_error(lua_State *L, void *ctx)
 {
     struct map_machine *m = container_of((struct script *)ctx, struct map_machine, script);
-    size_t len;
-    if (lua_type(L, -1) == LUA_TTABLE) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_insert(L, -2);
-        if (lua_pcall(L, 1, 1, 0)) {
-            lua_pop(L, 1);
-            lua_pushliteral(L, "(an error that is a table)");
-        }
-    }
-    const char *text = luaL_tolstring(L, -1, &len);
-    fault_say(m, slice_make(text, len), vm_of(L)->trace);
+    char name[TASK_NAME_BYTES + 1];
+    report_error(L, &m->fault, name_of(m, name));
 }
 
 static int push_none(lua_State *L, void *ctx)
@@ -144,8 +121,9 @@ static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice
         return GRID_EBAD_REQUEST;
     if (end == VM_STOPPED)
         return GRID_ESTOPPING;
+    char name[TASK_NAME_BYTES + 1];
     if (end != VM_FAILED)
-        fault_say(m, slice_str(fault.text), fault.trace);
+        report_fault(&m->fault, name_of(m, name), slice_str(fault.text), fault.trace);
     return GRID_ETASK;
 }
 

@@ -3,7 +3,7 @@
 #define GRIDD_COMPUTE_MAP_PRIV_H
 
 #include "compute/map.h"
-#include "compute/redis_priv.h"
+#include "compute/report.h"
 
 enum map_mode { MAP_PAGE, MAP_MERGE, MAP_TAKE, MAP_FINISH };
 

@@ -307,10 +307,7 @@ static enum grid_err native_emit(struct grid_call *c, struct grid_bytes row)
 static void fail_say(struct native_call *n, const char *text)
 {
     struct task *t = &n->task;
-    struct slice said = slice_str(text);
-    if (said.len > SCRIPT_FAULT_MAX)
-        said.len = SCRIPT_FAULT_MAX;
-    task_detail(t->call->raw, t->name, said, "native code\n");
+    report_fault(t->call->raw, t->name, slice_str(text), "native code\n");
     n->failed = true;
 }
 

@@ -4,7 +4,6 @@
 #include "compute/service_priv.h"
 
 #include "base/alloc.h"
-#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,44 +69,10 @@ static void take_registered(lua_State *L, void *ctx)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &self_at);
 }
 
-/* --- why it failed ---------------------------------------------------------------------------- */
-
-/* People read it: what is no UTF-8 is shown as that. */
-static void clean(struct buf *out)
-{
-    bool good = utf8_valid(buf_slice(out));
-    for (size_t i = 0; i < out->len; i++) {
-        uint8_t c = out->data[i];
-        if ((c >= 0x80 && !good) || (c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
-            out->data[i] = '?';
-    }
-}
-
-static void say(struct service_code *c, struct slice text, const char *trace)
-{
-    struct buf *out = c->out;
-    size_t most = SERVICE_ERROR_MAX / 2;
-    out->len = 0;
-    buf_printf(out, "%.*s\ntraceback of %s:", (int)(text.len < most ? text.len : most),
-               text.len ? (const char *)text.data : "", c->name);
-    for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
-        buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
-    clean(out);
-}
-
 static void take_error(lua_State *L, void *ctx)
 {
-    size_t len;
-    if (lua_type(L, -1) == LUA_TTABLE) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_insert(L, -2);
-        if (lua_pcall(L, 1, 1, 0)) {
-            lua_pop(L, 1);
-            lua_pushliteral(L, "(an error that is a table)");
-        }
-    }
-    const char *text = luaL_tolstring(L, -1, &len);
-    say(((struct script *)ctx)->service, slice_make(text, len), vm_of(L)->trace);
+    struct service_code *c = ((struct script *)ctx)->service;
+    report_error(L, c->out, slice_str(c->name));
 }
 
 /* --- runs ------------------------------------------------------------------------------------- */
@@ -137,10 +102,10 @@ static enum vm_end execute(struct service_code *c, struct vm_run *run)
     run->seed = clock_us(run->ctx);
     enum vm_end end = vm_run(c->vm, run, &fault);
     if (end && end != VM_FAILED)
-        say(c,
-            slice_str(end == VM_STOPPED ? "it was ended: it does not live here any more"
-                                        : fault.text),
-            fault.trace);
+        report_fault(c->out, slice_str(c->name),
+                     slice_str(end == VM_STOPPED ? "it was ended: it does not live here any more"
+                                                 : fault.text),
+                     fault.trace);
     return end;
 }
 
@@ -166,24 +131,14 @@ static int push_function(lua_State *L, void *ctx)
 static void take_answer(lua_State *L, void *ctx)
 {
     struct service_code *c = ((struct script *)ctx)->service;
-    size_t len;
-    int type = lua_type(L, -1);
     c->well = lua_toboolean(L, -1);
-    if (c->function != SERVICE_FN_CALL || type == LUA_TNIL)
+    if (c->function != SERVICE_FN_CALL || lua_isnil(L, -1))
         return;
-    if (type == LUA_TTABLE || type == LUA_TBOOLEAN || type == LUA_TNUMBER) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_insert(L, -2);
-        lua_call(L, 1, 1);
-    } else if (type != LUA_TSTRING) {
-        luaL_error(L, "an answer is a string, a table, a number or a boolean, not a %s",
-                   lua_typename(L, type));
-    }
-    const char *text = lua_tolstring(L, -1, &len);
-    if (len > SERVICE_ANSWER_MAX)
+    struct slice text = report_value(L, -1, "an answer");
+    if (text.len > SERVICE_ANSWER_MAX)
         luaL_error(L, "the answer is larger than %d bytes", SERVICE_ANSWER_MAX);
     c->out->len = 0;
-    buf_add(c->out, text, len);
+    buf_add(c->out, text.data, text.len);
 }
 
 bool service_run(struct service_code *c, enum service_function f, uint64_t token,

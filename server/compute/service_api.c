@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { ASK_STEPS = 1000, LOG_STEPS = 2000, LOG_BYTES = 1024, NUMBER_BYTES = 32 };
+enum { ASK_STEPS = 1000, NUMBER_BYTES = 32 };
 
 static struct slice text_at(lua_State *L, int at, const char *function, const char *what)
 {
@@ -182,16 +182,9 @@ static int s_run(lua_State *L)
 
 static int s_log(lua_State *L)
 {
-    char text[LOG_BYTES] = "";
-    vm_charge(L, LOG_STEPS);
-    for (int i = 1; i <= lua_gettop(L); i++) {
-        size_t at = strlen(text);
-        if (at + 1 == sizeof text)
-            break;
-        const char *s = lua_isstring(L, i) ? lua_tostring(L, i) : luaL_typename(L, i);
-        snprintf(text + at, sizeof text - at, "%s%s", i > 1 ? " " : "", s);
-    }
-    log_line(LOG_INFO, "service", "%s: %s", service_of(L)->name, text);
+    char line[REPORT_LINE_BYTES];
+    report_line(L, line);
+    log_line(LOG_INFO, "service", "%s: %s", service_of(L)->name, line);
     return 0;
 }
 

@@ -2,7 +2,7 @@
 #ifndef GRIDD_COMPUTE_SERVICE_PRIV_H
 #define GRIDD_COMPUTE_SERVICE_PRIV_H
 
-#include "compute/redis_priv.h"
+#include "compute/report.h"
 #include "compute/service.h"
 
 struct service_code {

@@ -49,23 +49,11 @@ static void answer_put(lua_State *L, struct slice s, bool line)
 void task_answer_add(lua_State *L, int at, bool line)
 {
     char text[INTEGER_BYTES];
-    size_t len;
-    int type = lua_type(L, at);
     if (lua_isinteger(L, at)) {
         answer_put(L, slice_make(text, integer_format(lua_tointeger(L, at), text)), line);
         return;
     }
-    if (type == LUA_TTABLE || type == LUA_TBOOLEAN || type == LUA_TNUMBER) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_pushvalue(L, at);
-        lua_call(L, 1, 1);
-        lua_replace(L, at);
-    } else if (type != LUA_TSTRING) {
-        luaL_error(L, "a result is a string, a table, a number or a boolean, not a %s",
-                   lua_typename(L, type));
-    }
-    const char *s = lua_tolstring(L, at, &len);
-    answer_put(L, slice_make(s, len), line);
+    answer_put(L, report_value(L, at, "a result"), line);
 }
 
 static void take_result(lua_State *L, void *ctx)
@@ -77,62 +65,11 @@ static void take_result(lua_State *L, void *ctx)
 
 /* --- why it failed ---------------------------------------------------------------------------- */
 
-/* People read it: what is no UTF-8 is shown as that. */
-static void detail_clean(struct buf *out)
-{
-    bool good = utf8_valid(buf_slice(out));
-    for (size_t i = 0; i < out->len; i++) {
-        uint8_t c = out->data[i];
-        if ((c >= 0x80 && !good) || (c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
-            out->data[i] = '?';
-    }
-}
-
-/* Bytes of its beginning, which ends with a whole character. */
-static int beginning(struct slice text)
-{
-    size_t len = text.len < SCRIPT_FAULT_MAX ? text.len : SCRIPT_FAULT_MAX;
-    for (size_t back = 0; len < text.len && back < 4 && back < len; back++)
-        if ((text.data[len - back] & 0xc0) != 0x80)
-            return (int)(len - back);
-    return (int)len;
-}
-
-void task_detail(struct buf *out, struct slice name, struct slice text, const char *trace)
-{
-    out->len = 0;
-    buf_printf(out, "%.*s\ntraceback of %.*s:", beginning(text), (const char *)text.data,
-               (int)name.len, (const char *)name.data);
-    for (const char *end; (end = strchr(trace, '\n')); trace = end + 1)
-        buf_printf(out, "\n  %.*s", (int)(end - trace), trace);
-    detail_clean(out);
-}
-
-static void detail_say(struct script *s, struct slice text, const char *trace)
-{
-    task_detail(s->out, s->task->name, text, trace);
-}
-
-void task_error_add(lua_State *L, struct buf *out, struct slice name)
-{
-    size_t len;
-    if (lua_type(L, -1) == LUA_TTABLE) {
-        lua_pushcfunction(L, redis_json_encode);
-        lua_insert(L, -2);
-        if (lua_pcall(L, 1, 1, 0)) {
-            lua_pop(L, 1);
-            lua_pushliteral(L, "(an error that is a table)");
-        }
-    }
-    const char *text = luaL_tolstring(L, -1, &len);
-    task_detail(out, name, slice_make(text, len), vm_of(L)->trace);
-}
-
 /* The error that it raised: a text, or anything, which is shown as JSON. */
 static void take_error(lua_State *L, void *ctx)
 {
     struct script *s = ctx;
-    task_error_add(L, s->out, s->task->name);
+    report_error(L, s->out, s->task->name);
 }
 
 /* --- the procedure ---------------------------------------------------------------------------- */
@@ -194,7 +131,7 @@ static void run(struct call *c, const struct module *m, const struct module_func
     }
     if (unlikely(end)) {
         if (end != VM_FAILED)
-            detail_say(&s, slice_str(fault.text), fault.trace);
+            report_fault(s.out, t.name, slice_str(fault.text), fault.trace);
         c->reply = (struct reply){REPLY_ERROR, GRID_ETASK, buf_slice(c->raw)};
         return;
     }

@@ -2,7 +2,7 @@
 #ifndef GRIDD_COMPUTE_TASK_PRIV_H
 #define GRIDD_COMPUTE_TASK_PRIV_H
 
-#include "compute/redis_priv.h"
+#include "compute/report.h"
 #include "compute/task.h"
 #include "control/catalog.h"
 
@@ -53,10 +53,6 @@ void task_remove(struct task_key *k);
 /* The value at `at` of the stack, a text or as JSON, is more of the result: a line of it, or all
  * that is left. */
 void task_answer_add(lua_State *L, int at, bool line);
-/* Why it failed, for people; `trace` in lines, which may be none. */
-void task_detail(struct buf *out, struct slice name, struct slice text, const char *trace);
-/* The same of the error at -1: a text, or anything, which is shown as JSON. */
-void task_error_add(lua_State *L, struct buf *out, struct slice name);
 struct native;
 /* native_task.c: one in C. */
 void native_task_run(struct call *c, const struct native *f, struct slice name,

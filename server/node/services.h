@@ -1,8 +1,8 @@
 /* services.h - services on this node: each worker has the instances of the partitions that it leads
- * (work/holder.h), the first one those of mode node, too; their code runs on threads of its own
- * (pool.h), one piece of work at a time for each instance.
+ * (coordination/holder.h), the first one those of mode node, too; their code runs on threads of its
+ * own (pool.h), one piece of work at a time for each instance.
  *
- *   worker: holder --work--> pool: compute/service.h, or C functions --note--> worker: holder
+ *   worker: holder --work--> pool: compute/service.h --note--> worker: holder
  *                                     '-- asks (inside.h) --> any worker */
 #ifndef GRIDD_NODE_SERVICES_H
 #define GRIDD_NODE_SERVICES_H
