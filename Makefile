@@ -34,7 +34,7 @@ endif
 
 # --- rooms -----------------------------------------------------------------------------------
 # Lower rooms first: a room may use only the rooms before it (scripts/layers.txt, `make tidy`).
-ROOMS := base data replica raft control grid shard command compute work wire session store net node
+ROOMS := base data replica raft control grid shard command compute coordination wire session store net node
 SERVER_LIBS := -levent_core -levent_pthreads -lprotobuf-c -lssl -lcrypto -llmdb \
                -lconfuse -lhttp_parser -ljansson -llua5.4 -lm
 CLIENT_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto

@@ -25,7 +25,7 @@ sim: $(BUILD)/sim
 # All simulators, as many at a time as `make -j` says.
 sims: $(patsubst $(BUILD)/%,%,$(SIMS))
 # What is pure, under sanitizers; in the build of the fuzzers, which would be made anyway.
-SANITIZED := base data replica raft control grid shard command compute work wire session node conf lib
+SANITIZED := base data replica raft control grid shard command compute coordination wire session node conf lib
 sanitized:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang SAN=$(FUZZ_SAN) sanitized-run
 SANITIZED_UNIT := $(filter $(SANITIZED:%=$(BUILD)/unit/%/%),$(UNIT))

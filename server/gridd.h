@@ -122,7 +122,7 @@ GRID_API bool grid_node_reload(struct grid_node *n, const struct grid_node_conf 
  * Blocking ones ask again for ten seconds where nobody can do it; a write is done at most once.
  * Outcomes as in grid.h; besides, nothing was done at: GRID_EENTERING: the node is not in its grid
  * (yet), GRID_ESTOPPING, GRID_ECLOSED: it stops, or has failed, GRID_EBUSY, GRID_EUNREACHABLE:
- * nobody leads the partition for now. */
+ * nobody leads the partition just then. */
 struct grid_node_cache; /* "context/cache", as one node reaches it */
 
 /* The caller's, release with grid_node_cache_free() before the node stops. */

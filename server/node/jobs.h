@@ -1,10 +1,10 @@
-/* jobs.h - jobs and schedules of this node: a runner (work/runner.h) on each worker says what is to
- * be run, a pool of its own runs it (compute/job_run.h), and all of both is asked of partitions by
- * node/inside.h. */
+/* jobs.h - jobs and schedules of this node: a runner (coordination/runner.h) on each worker says
+ * what is to be run, a pool of its own runs it (compute/job_run.h), and all of both is asked of
+ * partitions by node/inside.h. */
 #ifndef GRIDD_NODE_JOBS_H
 #define GRIDD_NODE_JOBS_H
 
-#include "work/runner.h"
+#include "coordination/runner.h"
 
 struct jobs; /* of a node; opaque */
 struct node;

@@ -1,5 +1,5 @@
 /* mapping.c - the whole of a map, for who asked: its partitions are asked for where they are led
- * (work/gather.h), rows are combined on the pool as they come.
+ * (coordination/gather.h), rows are combined on the pool as they come.
  *
  *   begin -> asks -> piece: rows, and of which partitions -> pool: map_merge -> ... -> all are
  *   done, or rows that are not reduced are many enough -> pool: map_finish -> answer
@@ -16,7 +16,7 @@
 #include "node/node_priv.h"
 #include "node/replication.h"
 #include "proto/slot.h"
-#include "work/gather.h"
+#include "coordination/gather.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,8 @@
  *
  * A part answers of which of the partitions that it was asked for its rows are: all of each of
  * those, as of one moment, and nothing of the others, which are asked for again at who leads them
- * then (work/gather.h). So what moves, or whose node dies, is neither missed nor counted twice. */
+ * then (coordination/gather.h). So what moves, or whose node dies, is neither missed nor counted
+ * twice. */
 #ifndef GRIDD_NODE_MAPPING_H
 #define GRIDD_NODE_MAPPING_H
 

@@ -12,7 +12,7 @@
 #include "control/catalog.h"
 #include "node/node_priv.h"
 #include "shard/snapshot.h"
-#include "work/gather.h"
+#include "coordination/gather.h"
 
 #include <stdlib.h>
 

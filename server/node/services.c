@@ -11,7 +11,7 @@
 #include "node/pool.h"
 #include "node/replication.h"
 #include "node/routing.h"
-#include "work/holder.h"
+#include "coordination/holder.h"
 
 #include <stdio.h>
 #include <stdlib.h>

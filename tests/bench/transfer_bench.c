@@ -14,7 +14,6 @@
 
 #include <grid.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +35,7 @@ static struct {
     bool by_task;
     unsigned clients, accounts, seconds;
 } options;
-static atomic_bool stopping;
+static uint64_t ends_ns; /* set before the threads begin */
 
 static _Noreturn void fail(struct grid *grid, const char *what, enum grid_err err)
 {
@@ -112,7 +111,7 @@ static void *client_run(void *arg)
 {
     struct client *c = arg;
     char text[NUMBER_BYTES];
-    while (!stopping) {
+    while (clock_mono_ns() < ends_ns) {
         struct grid_bytes key =
             text_of(text, "account%lld", (long long)prng_below(&c->prng, options.accounts));
         uint64_t begun = clock_mono_ns();
@@ -172,14 +171,10 @@ int main(int argc, char **argv)
         client_open(&clients[i], i);
     accounts_fill(&clients[0]);
     uint64_t begun = clock_mono_ns();
+    ends_ns = begun + options.seconds * UINT64_C(1000000000);
     for (unsigned i = 0; i < options.clients; i++)
         if (pthread_create(&clients[i].thread, NULL, client_run, &clients[i]))
             return 2;
-    while (clock_mono_ns() - begun < options.seconds * UINT64_C(1000000000)) {
-        struct timespec tick = {0, 10000000};
-        nanosleep(&tick, NULL);
-    }
-    stopping = true;
     hist_clear(&all);
     for (unsigned i = 0; i < options.clients; i++) {
         pthread_join(clients[i].thread, NULL);

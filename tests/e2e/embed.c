@@ -48,9 +48,9 @@ static unsigned descriptors(void)
 /* A thread that was joined may be seen for a moment more. */
 static bool threads_are(unsigned wanted)
 {
-    double began = now_s();
+    double began = look_now_s();
     while (entries("/proc/self/task") != wanted)
-        if (!again(began))
+        if (!look_again(began))
             return false;
     return true;
 }
@@ -366,14 +366,14 @@ static void a_fault(void)
         return;
     struct grid_cache *c;
     struct grid *g = client_of(t.node[0], &c);
-    double began = now_s();
+    double began = look_now_s();
     for (; g && written < KEYS; written++) {
         atomic_store(&sync_fails, written >= KEYS / 2);
         if (put(c, written))
             break;
     }
     check("writes go on when the disk of one node fails", written == KEYS, g ? grid_error(g) : "");
-    while (!atomic_load(&t.seen[1]->faults) && again(began))
+    while (!atomic_load(&t.seen[1]->faults) && look_again(began))
         continue;
     check("it tells its program once", atomic_load(&t.seen[1]->faults) == 1 && t.seen[1]->fault[0],
           t.seen[1]->fault);
@@ -383,7 +383,7 @@ static void a_fault(void)
     struct grid_options options = {.endpoints = t.client[1], .timeout_ms = 2000};
     struct grid *none = NULL;
     bool refused = false;
-    for (began = now_s(); !refused && again(began);) {
+    for (began = look_now_s(); !refused && look_again(began);) {
         refused = grid_connect(&options, &none, NULL) != GRID_OK;
         if (!refused)
             grid_close(none);

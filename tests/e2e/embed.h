@@ -4,6 +4,7 @@
 #define GRIDD_TESTS_E2E_EMBED_H
 
 #include "server/gridd.h"
+#include "tests/lib/look.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_S = 60, PATH_BYTES = 128, NODES = 3, KEYS = 300 };
+enum { PATH_BYTES = 128, NODES = 3, KEYS = 300 };
 #define MAYBE_UNUSED __attribute__((unused))
 
 static int failed;
@@ -33,38 +34,6 @@ static MAYBE_UNUSED bool check(const char *name, bool good, const char *seen)
     fflush(stdout);
     failed += !good;
     return good;
-}
-
-static MAYBE_UNUSED double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Another look a moment later, until the deadline. */
-static MAYBE_UNUSED bool again(double began)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    return now_s() - began < DEADLINE_S;
-}
-
-/* Below those of outgoing connections: none of these takes it while its node is down. */
-static MAYBE_UNUSED unsigned free_port(void)
-{
-    static unsigned last;
-    if (!last)
-        last = 10000 + (unsigned)getpid() * 7 % 15000;
-    for (;;) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        last = last < 30000 ? last + 1 : 10000;
-        a.sin_port = htons((uint16_t)last);
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool good = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
-        close(fd);
-        if (good)
-            return last;
-    }
 }
 
 /* --- a disk that fails ------------------------------------------------------------------------ */
@@ -201,8 +170,8 @@ static MAYBE_UNUSED unsigned keys_at(const struct grid_node *n, bool write, unsi
 
 static MAYBE_UNUSED bool ready_soon(struct grid_node *n, char *why)
 {
-    for (double began = now_s(); !grid_node_ready(n, why);)
-        if (!again(began))
+    for (double began = look_now_s(); !grid_node_ready(n, why);)
+        if (!look_again(began))
             return false;
     return true;
 }

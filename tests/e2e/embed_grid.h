@@ -29,8 +29,8 @@ static MAYBE_UNUSED bool trio_start(struct trio *t, const char *folder)
     snprintf(path, sizeof path, "%.100s/%s", root, folder);
     mkdir(path, 0700);
     for (unsigned i = 0; i < NODES; i++) {
-        snprintf(t->client[i], sizeof t->client[i], "127.0.0.1:%u", free_port());
-        snprintf(t->peer[i], sizeof t->peer[i], "127.0.0.1:%u", free_port());
+        snprintf(t->client[i], sizeof t->client[i], "127.0.0.1:%u", look_free_port());
+        snprintf(t->peer[i], sizeof t->peer[i], "127.0.0.1:%u", look_free_port());
         t->peers[i] = t->peer[i];
     }
     t->peers[NODES] = NULL;
@@ -50,9 +50,9 @@ static MAYBE_UNUSED bool trio_start(struct trio *t, const char *folder)
 static MAYBE_UNUSED void trio_free(struct trio *t)
 {
     for (unsigned i = 0; i < NODES; i++) {
-        double began = now_s();
+        double began = look_now_s();
         grid_node_stop(t->node[i]);
-        printf("# %s stopped in %.1f s\n", t->conf[i].name, now_s() - began);
+        printf("# %s stopped in %.1f s\n", t->conf[i].name, look_now_s() - began);
         free(t->seen[i]);
     }
 }
@@ -63,7 +63,7 @@ static MAYBE_UNUSED bool healthy_soon(struct trio *t, unsigned at)
     struct grid_cache *c;
     struct grid *g = client_of(t->node[at], &c);
     bool healthy = false;
-    for (double began = now_s(); g && !healthy && again(began);) {
+    for (double began = look_now_s(); g && !healthy && look_again(began);) {
         struct grid_status *s;
         if (grid_get_status(g, &s))
             continue;

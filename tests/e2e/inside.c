@@ -15,9 +15,9 @@ static struct grid_node_cache *cache_of(struct grid_node *n)
 {
     struct grid_node_cache *c = NULL;
     enum grid_err err = GRID_ENO_CONTEXT;
-    for (double began = now_s(); err;) {
+    for (double began = look_now_s(); err;) {
         err = grid_node_cache_open(n, "default/default", &c);
-        if (err && !again(began))
+        if (err && !look_again(began))
             return NULL;
     }
     return c;
@@ -123,8 +123,8 @@ static void hear(void *arg, const struct grid_result *r)
 
 static bool heard_soon(struct heard *h, unsigned calls)
 {
-    for (double began = now_s(); atomic_load(&h->calls) < calls;)
-        if (!again(began))
+    for (double began = look_now_s(); atomic_load(&h->calls) < calls;)
+        if (!look_again(began))
             return false;
     return atomic_load(&h->calls) == calls;
 }
@@ -265,7 +265,7 @@ static bool moved(struct trio *t, unsigned node)
     struct grid_cache *cache;
     struct grid *g = client_of(t->node[2], &cache);
     bool good = g && !grid_node_drain(g, t->conf[node].name, true);
-    for (double began = now_s(); good;) {
+    for (double began = look_now_s(); good;) {
         struct grid_status *s;
         unsigned left = 1;
         if (!grid_get_status(g, &s)) {
@@ -277,7 +277,7 @@ static bool moved(struct trio *t, unsigned node)
         }
         if (!left)
             break;
-        good = again(began);
+        good = look_again(began);
     }
     good = good && !grid_node_drain(g, t->conf[node].name, false);
     if (g)
@@ -386,11 +386,11 @@ static void a_fault(void)
         return;
     a.cache = cache_of(t.node[1]);
     pthread_create(&thread, NULL, ask_on, &a);
-    double began = now_s();
-    while (atomic_load(&a.done) < 100 && again(began))
+    double began = look_now_s();
+    while (atomic_load(&a.done) < 100 && look_again(began))
         continue;
     atomic_store(&sync_fails, true);
-    while (!atomic_load(&a.ended) && again(began))
+    while (!atomic_load(&a.ended) && look_again(began))
         continue;
     check("a node that has failed is closed to its program", atomic_load(&a.ended) > 0,
           "it is not");

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "command/procedures.h"
 #include "shard/snapshot.h"
-#include "work/gather.h"
+#include "coordination/gather.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@ SIM_WHOLE_SRC := $(sort $(wildcard server/grid/*.c server/raft/*.c server/replic
                  $(wildcard tests/sim/whole/*.c) tests/sim/grid/disk.c)
 SIM_WHOLE_OBJS := $(SIM_WHOLE_SRC:%.c=$(BUILD)/obj/sabotage/%.o) $(BUILD)/obj/tests/lib/simulator.o
 $(SIM_WHOLE_OBJS): | $(PB_HEADERS)
-SIM_WHOLE_LIBS := $(foreach l,work wire command shard control data base pb frame history,$(BUILD)/lib/$(l).a)
+SIM_WHOLE_LIBS := $(foreach l,coordination wire command shard control data base pb frame history,$(BUILD)/lib/$(l).a)
 $(BUILD)/sim-whole: $(SIM_WHOLE_OBJS) $(SIM_WHOLE_LIBS)
 	$(CC) $(LDFLAGS) -fno-lto -o $@ $(SIM_WHOLE_OBJS) -Wl,--start-group $(SIM_WHOLE_LIBS) -Wl,--end-group \
 	    -lprotobuf-c -lm

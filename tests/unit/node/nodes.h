@@ -5,6 +5,7 @@
 
 #include "node/inside.h"
 #include "node/node_priv.h"
+#include "tests/lib/look.h"
 #include "tests/lib/unit.h"
 
 #include "base/alloc.h"
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #define MAYBE_UNUSED __attribute__((unused))
-enum { NODES_MAX = 3, NODES_DEADLINE_S = 60 };
+enum { NODES_MAX = 3 };
 
 struct nodes {
     char root[64];
@@ -34,38 +35,6 @@ static void nodes_line(void *ctx, enum log_level level, const char *room, const 
     (void)ctx, (void)level, (void)room, (void)text;
 }
 static struct log_sink nodes_silence = {.level = LOG_ERROR, .line = nodes_line};
-
-static MAYBE_UNUSED double nodes_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Another look a moment later; not for ever. */
-static MAYBE_UNUSED bool nodes_again(double began)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    return nodes_now() - began < NODES_DEADLINE_S;
-}
-
-/* Below those of outgoing connections: none of these takes it while its node is down. */
-static unsigned nodes_free_port(void)
-{
-    static unsigned last;
-    if (!last)
-        last = 10000 + (unsigned)getpid() * 11 % 15000;
-    for (;;) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        last = last < 30000 ? last + 1 : 10000;
-        a.sin_port = htons((uint16_t)last);
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool good = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
-        close(fd);
-        if (good)
-            return last;
-    }
-}
 
 static MAYBE_UNUSED void nodes_start_one(struct nodes *t, unsigned i)
 {
@@ -93,7 +62,7 @@ static MAYBE_UNUSED void nodes_start(struct nodes *t, unsigned len)
     for (unsigned i = 0; i < len; i++) {
         snprintf(t->names[i], sizeof t->names[i], "n%u", i);
         snprintf(t->data[i], sizeof t->data[i], "%s/%s", t->root, t->names[i]);
-        snprintf(t->peer[i], sizeof t->peer[i], "127.0.0.1:%u", nodes_free_port());
+        snprintf(t->peer[i], sizeof t->peer[i], "127.0.0.1:%u", look_free_port());
         t->peers[i] = t->peer[i];
         t->conf[i] = usual;
         t->conf[i].name = t->names[i];
@@ -155,10 +124,10 @@ static MAYBE_UNUSED enum grid_err nodes_do(struct node *n, enum op_kind kind, co
 static MAYBE_UNUSED void nodes_ready(struct node *n)
 {
     enum grid_err err = GRID_EENTERING;
-    for (double began = nodes_now(); err;) {
+    for (double began = look_now_s(); err;) {
         err = nodes_do(n, OP_PUT, "are you there", "yes", NULL, 0);
         if (err)
-            ck_assert_msg(nodes_again(began), "it is %s", err_text(err));
+            ck_assert_msg(look_again(began), "it is %s", err_text(err));
     }
 }
 

@@ -1,6 +1,6 @@
 /* test_inside.c - what code inside a node asks for: of a node alone, of partitions that other nodes
  * lead, and while nodes end.
- * LINK: node net store session work compute wire command shard grid control
+ * LINK: node net store session coordination compute wire command shard grid control
  * LINK: raft replica data base pb frame conf
  */
 #include "node/pool.h"
@@ -91,8 +91,8 @@ static bool peek_soon(struct node *n, const char *key, struct peeked *ret_peeked
 {
     struct op op = nodes_op(n, OP_GET, key, "");
     *ret_peeked = (struct peeked){.calls = 0};
-    for (double began = nodes_now(); !inside_peek(n, &op, peek_take, ret_peeked);)
-        if (nodes_now() - began > 1)
+    for (double began = look_now_s(); !inside_peek(n, &op, peek_take, ret_peeked);)
+        if (look_now_s() - began > 1)
             return false;
     ck_assert_uint_eq(ret_peeked->calls, 1);
     return true;
@@ -252,8 +252,8 @@ START_TEST(whoever_asks_while_the_node_ends_is_answered_once)
         chains[i].call.done = chain_done;
         inside_ask(t.node[0], &chains[i].call);
     }
-    for (double began = nodes_now(); atomic_load(&chains[7].done) < 50;)
-        ck_assert(nodes_again(began));
+    for (double began = look_now_s(); atomic_load(&chains[7].done) < 50;)
+        ck_assert(look_again(began));
     nodes_stop(&t);
     for (unsigned i = 0; i < 8; i++)
         ck_assert_uint_eq(atomic_load(&chains[i].ended), 1);
@@ -311,8 +311,8 @@ START_TEST(what_nobody_leads_is_answered_in_the_end)
     for (unsigned i = 1; i < 3; i++)
         kill_soon(&killers[i], t.node[i]);
     for (unsigned i = 1; i < 3; i++)
-        for (double began = nodes_now(); !node_failed(t.node[i]);)
-            ck_assert(nodes_again(began));
+        for (double began = look_now_s(); !node_failed(t.node[i]);)
+            ck_assert(look_again(began));
     chain.call.op = nodes_op(t.node[0], OP_PUT, "key", "value");
     chain.call.done = count_done;
     inside_ask(t.node[0], &chain.call);
@@ -333,8 +333,8 @@ START_TEST(a_pool_whose_threads_wait_for_answers_ends_with_a_node_that_fails)
         a = (struct asks_on){.node = t.node[0],
                              .work = {.priority = POOL_USUAL, .run = asks_on_run}};
         ck_assert(pool_post(i % 2 ? t.node[0]->pool : t.node[0]->service_pool, &a.work));
-        for (double began = nodes_now(); atomic_load(&a.asked) < 20;)
-            ck_assert(nodes_again(began));
+        for (double began = look_now_s(); atomic_load(&a.asked) < 20;)
+            ck_assert(look_again(began));
         node_fail(t.node[0], "test", "killed");
         nodes_stop(&t);
     }

@@ -1,6 +1,6 @@
 /* test_peers.c - links between nodes: who is let in, which of two stays, order and credit under
  * everything that may happen to a connection.
- * LINK: node session work compute wire net base pb frame certs */
+ * LINK: node session coordination compute wire net base pb frame certs */
 #include "fixture.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* test_pool.c - threads for long work: each is run once, the urgent first, to the end of the node.
- * LINK: node net store session work compute wire command shard grid control
+ * LINK: node net store session coordination compute wire command shard grid control
  * LINK: raft replica data base pb frame conf
  */
 #include "node/pool.h"

@@ -1,6 +1,6 @@
 /* test_threads.c - threads of a node: guests of a program while they run, and what is asked of
  * those beside a worker at their end.
- * LINK: node net store session work compute wire command shard grid control
+ * LINK: node net store session coordination compute wire command shard grid control
  * LINK: raft replica data base pb frame conf
  */
 #include "node/node_priv.h"

@@ -1,7 +1,7 @@
 /* sabotage.h - rules that the simulator turns off, one at a time, to see that it finds that. None
  * can be in gridd. */
-#ifndef GRIDD_WORK_SABOTAGE_H
-#define GRIDD_WORK_SABOTAGE_H
+#ifndef GRIDD_COORDINATION_SABOTAGE_H
+#define GRIDD_COORDINATION_SABOTAGE_H
 
 #ifdef GRIDD_SABOTAGE
 enum work_sabotage {

@@ -12,8 +12,8 @@
  * asked before each piece of work, before each answer, and at each look. When that ends, what runs
  * is over: ports.over() says so at once, its answer does not count, and STOP is run. Only then may
  * it start again. An instance that leads no more for a moment is stopped all the same. */
-#ifndef GRIDD_WORK_HOLDER_H
-#define GRIDD_WORK_HOLDER_H
+#ifndef GRIDD_COORDINATION_HOLDER_H
+#define GRIDD_COORDINATION_HOLDER_H
 
 #include "control/catalog.h"
 #include "shard/op.h"

@@ -1,6 +1,6 @@
 /* test_runner.c - what a runner asks for when it is told this and that.
- * LINK: work compute command shard replica control data base */
-#include "work/runner.h"
+ * LINK: coordination compute command shard replica control data base */
+#include "coordination/runner.h"
 #include "base/alloc.h"
 #include "tests/lib/unit.h"
 
@@ -270,7 +270,7 @@ START_TEST(a_schedule_is_fired_when_it_is_due_and_again_until_that_is_done)
 }
 END_TEST
 
-UNIT_MAIN("work/runner", what_is_led_is_scanned_if_there_is_anything,
+UNIT_MAIN("coordination/runner", what_is_led_is_scanned_if_there_is_anything,
           what_is_touched_is_read_and_once_at_a_time,
           an_older_row_says_nothing_and_another_life_of_the_lead_neither,
           the_first_in_priority_goes_first_and_those_without_a_place_wait,

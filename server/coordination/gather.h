@@ -9,8 +9,8 @@
  * A partition is in one ask at most, and what comes for an ask that has ended is passed over: so
  * each is done exactly once, wherever it moves meanwhile.
  * Invariant (gather_check): what is asked for is in just one ask; counts are right. */
-#ifndef GRIDD_WORK_GATHER_H
-#define GRIDD_WORK_GATHER_H
+#ifndef GRIDD_COORDINATION_GATHER_H
+#define GRIDD_COORDINATION_GATHER_H
 
 #include "base/clock.h"
 #include "base/err.h"

@@ -1,8 +1,8 @@
 /* test_gather.c - partitions that move between places which do some, none, or are lost, and answers
  * that are late, repeated or wrong: each partition counts exactly once.
- * LINK: work base
+ * LINK: coordination base
  */
-#include "work/gather.h"
+#include "coordination/gather.h"
 
 #include "base/alloc.h"
 #include "base/codec.h"
@@ -181,6 +181,6 @@ START_TEST(what_spoils_the_others_is_asked_for_alone)
 }
 END_TEST
 
-UNIT_MAIN("work/gather", each_partition_counts_once_wherever_it_moves_and_whatever_is_lost,
+UNIT_MAIN("coordination/gather", each_partition_counts_once_wherever_it_moves_and_whatever_is_lost,
           what_was_done_before_is_not_asked_for_again, only_what_is_wanted_is_asked_for,
           what_spoils_the_others_is_asked_for_alone)

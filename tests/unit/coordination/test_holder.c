@@ -1,7 +1,7 @@
 /* test_holder.c - services of one thread: started where they are led, one piece of work at a time,
  * and no answer of who leads no more.
- * LINK: work control base */
-#include "work/holder.h"
+ * LINK: coordination control base */
+#include "coordination/holder.h"
 #include "tests/lib/unit.h"
 
 #include <stdio.h>
@@ -550,7 +550,7 @@ START_TEST(a_node_that_ends_stops_all_and_begins_nothing)
 }
 END_TEST
 
-UNIT_MAIN("work/holder", it_is_started_where_its_partition_is_led_and_not_elsewhere,
+UNIT_MAIN("coordination/holder", it_is_started_where_its_partition_is_led_and_not_elsewhere,
           calls_are_done_one_after_the_other_in_their_order,
           calls_wait_while_it_starts_up_to_a_bound,
           who_leads_no_more_is_stopped_and_answers_nothing,

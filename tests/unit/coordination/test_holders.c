@@ -3,7 +3,7 @@
  * is turned off once, and the histories find that.
  * LINK: control base */
 #define GRIDD_SABOTAGE
-#include "server/work/holder.c"
+#include "server/coordination/holder.c"
 
 #include "base/prng.h"
 #include "tests/lib/unit.h"
@@ -288,5 +288,5 @@ START_TEST(each_rule_that_is_off_is_found)
 }
 END_TEST
 
-UNIT_MAIN("work/holders", no_two_holders_answer_with_one_token_and_tokens_grow,
+UNIT_MAIN("coordination/holders", no_two_holders_answer_with_one_token_and_tokens_grow,
           each_rule_that_is_off_is_found)

@@ -3,7 +3,7 @@
  * An item is a key of the hidden cache. What is read of it may come late: of two answers the one of
  * the higher version counts; what is absent while its partition is scanned is kept as gone until
  * the scan is over, for a page of it may be older. */
-#include "work/runner.h"
+#include "coordination/runner.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"

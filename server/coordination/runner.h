@@ -11,8 +11,8 @@
  * Who runs a job stands in its row; it goes on there when another node leads the partition. Only
  * when that life of that node is over (or it says that it does not run it) the job is begun again,
  * from its checkpoint, by whoever leads. Invariant (runner_check): see there. */
-#ifndef GRIDD_WORK_RUNNER_H
-#define GRIDD_WORK_RUNNER_H
+#ifndef GRIDD_COORDINATION_RUNNER_H
+#define GRIDD_COORDINATION_RUNNER_H
 
 #include "compute/job.h"
 #include "compute/schedule.h"

@@ -1,5 +1,5 @@
 /* gather.c - see gather.h. */
-#include "work/gather.h"
+#include "coordination/gather.h"
 
 #include "base/alloc.h"
 

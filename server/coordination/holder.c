@@ -1,10 +1,10 @@
 /* holder.c - lives and their calls. What is done next is decided in one place, life_go(), from what
  * the life is and what is wanted of it; all else only notes what happened and calls that. */
-#include "work/holder.h"
+#include "coordination/holder.h"
 
 #include "base/alloc.h"
 #include "base/list.h"
-#include "work/sabotage.h"
+#include "coordination/sabotage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
