@@ -12,11 +12,11 @@
 #include "base/hash.h"
 #include "control/catalog.h"
 #include "control/state.h"
+#include "coordination/gather.h"
 #include "node/inside.h"
 #include "node/node_priv.h"
 #include "node/replication.h"
 #include "proto/slot.h"
-#include "coordination/gather.h"
 
 #include <stdlib.h>
 

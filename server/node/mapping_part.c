@@ -10,9 +10,9 @@
 
 #include "base/alloc.h"
 #include "control/catalog.h"
+#include "coordination/gather.h"
 #include "node/node_priv.h"
 #include "shard/snapshot.h"
-#include "coordination/gather.h"
 
 #include <stdlib.h>
 

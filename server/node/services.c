@@ -7,11 +7,11 @@
 #include "compute/service.h"
 #include "compute/service_call.h"
 #include "control/settings.h"
+#include "coordination/holder.h"
 #include "node/inside.h"
 #include "node/pool.h"
 #include "node/replication.h"
 #include "node/routing.h"
-#include "coordination/holder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
