@@ -42,10 +42,12 @@ static size_t op_slice_bytes(const struct op *op)
 
 static void slice_move(struct slice *s, uint8_t **at)
 {
-    if (s->len)
-        memcpy(*at, s->data, s->len);
-    s->data = *at;
-    *at += s->len;
+    const struct slice from = *s;
+    s->data = *at; /* maybe NULL, where nothing is copied at all */
+    if (!from.len)
+        return;
+    memcpy(*at, from.data, from.len);
+    *at += from.len;
 }
 
 static void op_slices_move(struct op *op, uint8_t **at)
