@@ -324,7 +324,8 @@ struct grid_job_info {
 };
 
 /* Queue it; *ret_job is set even when this ends in doubt, and tells then. `how` may be NULL.
- * GRID_EBUSY: too many wait there. */
+ * GRID_EBUSY: too many wait there. GRID_ENO_TASK: neither the grid nor the node that leads its key
+ * has a job or task of that name. */
 GRID_API GRID_MUST_USE enum grid_err
 grid_task_submit(struct grid_cache *c, const char *name, struct grid_bytes key,
                  struct grid_bytes affinity, struct grid_bytes argument,
@@ -378,7 +379,7 @@ enum grid_schedule_act {
     GRID_SCHEDULE_REMOVE = 6,
     GRID_SCHEDULE_RUN = 7 /* once now, beside its ticks */
 };
-/* GRID_EEXISTS: there is one of that name there. */
+/* GRID_EEXISTS: there is one of that name there. GRID_ENO_TASK: as for grid_task_submit(). */
 GRID_API GRID_MUST_USE enum grid_err grid_schedule_create(struct grid_cache *c,
                                                           const struct grid_schedule *want);
 /* Cache, key and affinity are those it was made with. */

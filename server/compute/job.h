@@ -123,7 +123,8 @@ bool job_id_parse(struct slice text, struct job_id *ret_id);
 /* Each is of the job's key in the hidden cache; the op's affinity is what the job was placed by.
  * Arguments behind the name. Answers: INTEGER enum job_answer, but where told.
  *
- * submit  the row. Nothing when there is one of that id.  GRID_EBUSY: too many there, or waiting
+ * submit  the row. Nothing when there is one of that id.  GRID_EBUSY: too many there, or waiting.
+ *         GRID_ENO_TASK, with why: there is no such job
  * begin   attempt (8 bytes), version of the module (8 bytes), node. Answered with the row (BULK):
  *         that attempt runs now, or does already. NULL: it is not to be begun
  * step    struct job_step, then what it writes, one argument each

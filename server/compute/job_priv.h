@@ -13,6 +13,9 @@ bool job_write_decode(struct slice bytes, struct job_write *ret_write);
 
 /* Leave `err`; nothing is changed. */
 void job_refuse(struct call *c, enum grid_err err);
+/* True: neither the grid nor this node has a job or task of that name, and the call is refused. */
+MUST_USE
+bool job_code_missing(struct call *c, struct slice name);
 /* The bytes stay until the call's end. */
 void job_row_put(struct call *c, uint32_t key, const struct job_row *row, msec_t deadline);
 void job_reply_code(struct call *c, enum job_answer answer);

@@ -2,6 +2,7 @@
  * changes all that it does as one record, or nothing. */
 #include "command/procedures.h"
 #include "compute/job_priv.h"
+#include "compute/native.h"
 
 enum {
     NAME,
@@ -58,6 +59,30 @@ static bool hidden(const struct call *c)
 
 /* --- submit, begin, cancel -------------------------------------------------------------------- */
 
+/* A task is run as a job, too. What other nodes have in C is not known here. */
+static bool code_known(const struct call *c, struct slice name)
+{
+    const struct module *m;
+    const struct natives *natives = call_natives(c);
+    return catalog_code(call_catalog(c), MODULE_JOB, name, &m) ||
+           catalog_task(call_catalog(c), name, &m) || natives_find(natives, MODULE_JOB, name) ||
+           natives_find(natives, MODULE_TASK, name);
+}
+
+bool job_code_missing(struct call *c, struct slice name)
+{
+    char why[WHY_BYTES];
+    if (code_known(c, name))
+        return false;
+    catalog_code_missing(call_catalog(c), MODULE_JOB, name, why);
+    c->raw->len = 0;
+    buf_add(c->raw, why, strlen(why));
+    bool refused = call_refuse_saying(c, GRID_ENO_TASK, buf_slice(c->raw));
+    CHECK(refused);
+    reply_null(c); /* nobody sees it */
+    return true;
+}
+
 void job_row_new(struct call *c, uint32_t key, struct job_row *row)
 {
     row->status = JOB_QUEUED;
@@ -78,6 +103,8 @@ void command_job_submit(struct call *c)
         return;
     }
     if (!call_entry(c, JOB)) {
+        if (job_code_missing(c, row.name))
+            return;
         if (call_entries(c, call_cache(c)) >= JOBS_PER_PARTITION || !call_admits(c, row.name)) {
             job_refuse(c, GRID_EBUSY);
             return;

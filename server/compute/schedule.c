@@ -160,6 +160,8 @@ void command_schedule_put(struct call *c)
         c->reply = (struct reply){REPLY_ERROR, GRID_EEXISTS, slice_str("there is one")};
         return;
     }
+    if (job_code_missing(c, row.job))
+        return;
     if (call_entries(c, call_cache(c)) >= JOBS_PER_PARTITION) {
         job_refuse(c, GRID_EBUSY);
         return;

@@ -73,7 +73,7 @@ size_t schedule_key(struct slice name, uint8_t ret_key[SCHEDULE_KEY_MAX]);
 
 /* Arguments behind the name; answers: INTEGER enum job_answer.
  *
- * put    the row. GRID_EEXISTS: there is one of that name
+ * put    the row. GRID_EEXISTS: there is one of that name. GRID_ENO_TASK: there is no such job
  * alter  enum schedule_alter (8 bytes)
  * fire   the tick that was last, and the one that is due (8 bytes each; 0: by hand, now). The job's
  *        id is answered (BULK); NULL: another did it, or it is paused */

@@ -43,6 +43,12 @@ static void on_submitted(struct http_session *h, struct http_pending *p, const s
     struct buf out = BUF_INIT;
     session_job_said(&h->base, SUBMIT, &told, &out);
     buf_release(&out);
+    if (told.status == GRID_ENO_TASK && told.value.len) {
+        char why[WHY_BYTES];
+        snprintf(why, sizeof why, "%.*s", (int)told.value.len, (const char *)told.value.data);
+        http_problem(h, p, told.status, why);
+        return;
+    }
     if (told.status) {
         refuse(h, p, SUBMIT, told.status);
         return;

@@ -305,7 +305,7 @@ bool session_job_looks(unsigned action)
 void session_job_said(struct session *s, unsigned action, struct result *res, struct buf *out)
 {
     if (res->status) {
-        if (!session_job_looks(action))
+        if (!session_job_looks(action) && res->status != GRID_ENO_TASK) /* why, in words */
             res->value = slice_make(NULL, 0);
         return;
     }

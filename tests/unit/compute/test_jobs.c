@@ -130,9 +130,17 @@ static struct job_write put_of(struct world *w, const char *key, const char *val
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
-START_TEST(a_job_is_queued_runs_and_is_done_with_its_result)
+static struct world *job_world(void)
 {
     struct world *w = world_new();
+    deploy(w, MOD "grid.job('j', function(j) end) grid.task('t', function(t) end) "
+                  "grid.broadcast('b', function(b) end)");
+    return w;
+}
+
+START_TEST(a_job_is_queued_runs_and_is_done_with_its_result)
+{
+    struct world *w = job_world();
     ck_assert_int_eq(submit(w, row_of("m.j")), JOB_TAKEN);
     ck_assert_uint_eq(row_now(w).status, JOB_QUEUED);
     ck_assert_int_eq(begin_attempt(w, 1, "n"), JOB_TAKEN);
@@ -171,10 +179,10 @@ END_TEST
 
 START_TEST(a_job_of_an_id_is_there_once)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     ck_assert_int_eq(submit(w, row_of("m.j")), JOB_TAKEN);
     ck_assert_int_eq(begin_attempt(w, 1, "n"), JOB_TAKEN);
-    ck_assert_int_eq(submit(w, row_of("m.other")), JOB_TAKEN);
+    ck_assert_int_eq(submit(w, row_of("m.t")), JOB_TAKEN);
     struct job_row row = row_now(w);
     ck_assert_uint_eq(row.status, JOB_RUNNING);
     ck_assert(slice_eq(row.name, slice_str("m.j")));
@@ -182,9 +190,41 @@ START_TEST(a_job_of_an_id_is_there_once)
 }
 END_TEST
 
+static struct answered *submit_asked(struct world *w, const char *name)
+{
+    struct buf bytes = BUF_INIT;
+    struct job_row row = row_of(name);
+    row.cache = w->c;
+    the_id = job_id_make(cache_context(w->c), 1, (const uint8_t *)"no such code");
+    job_row_encode(&row, &bytes);
+    const struct slice args[] = {slice_str("submit"), buf_slice(&bytes)};
+    struct answered *a = call(w, command_job_submit, args, 2);
+    buf_release(&bytes);
+    return a;
+}
+
+static void ck_missing(struct answered *a, const char *why)
+{
+    ck_answer(a, GRID_ENO_TASK);
+    ck_assert_msg(slice_eq(buf_slice(&a->value), slice_str(why)), "%.*s", (int)a->value.len,
+                  (const char *)a->value.data);
+}
+
+START_TEST(a_job_whose_code_is_not_there_is_refused_and_says_so)
+{
+    struct world *w = job_world();
+    ck_missing(submit_asked(w, "other.j"), "no module other is deployed");
+    ck_missing(submit_asked(w, "m.none"), "module m has no job none");
+    ck_missing(submit_asked(w, "m.b"), "m.b is a broadcast, not a job");
+    ck_answer(submit_asked(w, "m.t"), GRID_OK);    /* a task is run as a job */
+    ck_answer(submit_asked(w, "m.gone"), GRID_OK); /* there is one of that id: a repetition */
+    world_free(w);
+}
+END_TEST
+
 START_TEST(only_the_next_attempt_begins_and_only_the_newest_ones_step_counts)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     submit(w, row_of("m.j"));
     ck_assert_int_eq(begin_attempt(w, 2, "a"), JOB_FENCED);
     ck_assert_int_eq(begin_attempt(w, 1, "a"), JOB_TAKEN);
@@ -207,7 +247,7 @@ END_TEST
 
 START_TEST(a_step_that_is_repeated_is_done_once)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     submit(w, row_of("m.j"));
     begin_attempt(w, 1, "n");
     struct job_write add = {.kind = JOB_ADD, .cache = w->d, .key = slice_str("n"), .delta = 5};
@@ -225,7 +265,7 @@ END_TEST
 
 START_TEST(what_was_read_and_has_changed_since_is_a_conflict_that_changes_nothing)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     submit(w, row_of("m.j"));
     begin_attempt(w, 1, "n");
     put(w, w->c, "k", "1");
@@ -245,7 +285,7 @@ END_TEST
 
 START_TEST(what_cannot_be_written_is_an_error_and_the_attempt_goes_on)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     submit(w, row_of("m.j"));
     begin_attempt(w, 1, "n");
     put(w, w->c, "k", "text");
@@ -270,7 +310,7 @@ END_TEST
 
 START_TEST(one_that_fails_is_tried_again_later_each_time_and_then_is_failed)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     struct job_row row = row_of("m.j");
     row.attempts_max = 3;
     submit(w, row);
@@ -292,7 +332,7 @@ END_TEST
 
 START_TEST(what_is_cancelled_or_late_is_over_for_its_attempt)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     const struct slice cancel[] = {slice_str("cancel")};
     struct job_row row = row_of("m.j");
     submit(w, row);
@@ -307,7 +347,7 @@ START_TEST(what_is_cancelled_or_late_is_over_for_its_attempt)
     ck_step(step(w, (struct job_step){.kind = JOB_STEP_DONE, .attempt = 1, .step = 1}, NULL, 0),
             JOB_FENCED);
     world_free(w);
-    w = world_new();
+    w = job_world();
     row.deadline = w->h->now + 100;
     submit(w, row);
     begin_attempt(w, 1, "n");
@@ -320,7 +360,7 @@ END_TEST
 
 START_TEST(keys_that_are_on_disk_are_fetched_for_a_step)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     submit(w, row_of("m.j"));
     begin_attempt(w, 1, "n");
     put(w, w->c, "k", "1");
@@ -343,7 +383,7 @@ END_TEST
 
 START_TEST(bytes_that_are_no_call_are_refused)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     const struct slice args[] = {slice_str("x"), slice_str("\1\377\377"), slice_str("y")};
     ck_answer(call(w, command_job_submit, args, 2), GRID_EBAD_REQUEST);
     ck_answer(call(w, command_job_submit, args, 3), GRID_EBAD_REQUEST);
@@ -363,12 +403,12 @@ static struct answered *schedule_call(struct world *w, procedure_fn *procedure,
     return call_at(w, slice_str("severy"), procedure, args, args_len);
 }
 
-static void schedule_make(struct world *w)
+static struct answered *schedule_put(struct world *w, const char *job)
 {
     struct buf bytes = BUF_INIT;
     struct schedule_row row = {.name = slice_str("every"),
                                .every_ms = 1000,
-                               .job = slice_str("m.j"),
+                               .job = slice_str(job),
                                .key = slice_str("k"),
                                .cache = w->c,
                                .slot = hash_slot(slice_str("k")),
@@ -376,9 +416,16 @@ static void schedule_make(struct world *w)
                                .keep_ms = 1000};
     schedule_row_encode(&row, &bytes);
     const struct slice args[] = {slice_str("put"), buf_slice(&bytes)};
-    ck_answer(schedule_call(w, command_schedule_put, args, 2), GRID_OK);
-    ck_answer(schedule_call(w, command_schedule_put, args, 2), GRID_EEXISTS);
+    struct answered *a = schedule_call(w, command_schedule_put, args, 2);
     buf_release(&bytes);
+    return a;
+}
+
+static void schedule_make(struct world *w)
+{
+    ck_missing(schedule_put(w, "m.none"), "module m has no job none");
+    ck_answer(schedule_put(w, "m.j"), GRID_OK);
+    ck_answer(schedule_put(w, "m.j"), GRID_EEXISTS);
 }
 
 static struct answered *fire(struct world *w, uint64_t last, uint64_t tick)
@@ -408,7 +455,7 @@ static struct schedule_row schedule_now(struct world *w)
 
 START_TEST(a_tick_is_fired_once_and_its_end_is_in_the_history)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     schedule_make(w);
     uint64_t made = schedule_now(w).made, tick = made + 1000;
     ck_assert_int_eq(fire(w, made, tick)->reply, REPLY_NULL); /* it is not due */
@@ -433,7 +480,7 @@ END_TEST
 
 START_TEST(a_paused_schedule_is_fired_by_hand_only_and_a_removed_one_not_at_all)
 {
-    struct world *w = world_new();
+    struct world *w = job_world();
     uint8_t what[8];
     const struct slice alter[] = {slice_str("alter"), slice_make(what, 8)};
     schedule_make(w);
@@ -525,7 +572,7 @@ START_TEST(what_is_no_cron_is_refused_with_the_field_that_is_wrong)
 END_TEST
 
 UNIT_MAIN("compute/jobs", a_job_is_queued_runs_and_is_done_with_its_result,
-          a_job_of_an_id_is_there_once,
+          a_job_of_an_id_is_there_once, a_job_whose_code_is_not_there_is_refused_and_says_so,
           only_the_next_attempt_begins_and_only_the_newest_ones_step_counts,
           a_step_that_is_repeated_is_done_once,
           what_was_read_and_has_changed_since_is_a_conflict_that_changes_nothing,

@@ -68,6 +68,11 @@ START_TEST(a_job_is_submitted_with_all_that_is_said_of_it)
     ck_assert_uint_eq(row_of(op).priority, JOB_PRIORITY_USUAL);
     fake_answer(op, (struct result){.status = GRID_EBUSY});
     ck_has(fake_out(f), "too many jobs wait already");
+    op = asked(f, "POST " JOB PLACE HOST "\r\n");
+    fake_answer(op, (struct result){.status = GRID_ENO_TASK, .value = slice_str("no bank")});
+    text = fake_out(f);
+    ck_has(text, "HTTP/1.1 404 ");
+    ck_has(text, "no bank");
     fake_free(f);
 }
 END_TEST
