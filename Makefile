@@ -97,8 +97,8 @@ $(BUILD)/server-examples/%: server/examples/%.c $(BUILD)/libgridd.so $(BUILD)/li
 	ln -sf libgridd.so $(BUILD)/libgridd.so.0
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $^ $(CLIENT_LIBS)
 
-# All that a native module needs is the header.
-$(BUILD)/modules/%.so: server/examples/%.c client/include/grid_module.h
+# All that a native module needs is the headers.
+$(BUILD)/modules/%.so: server/examples/%.c $(wildcard client/include/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 

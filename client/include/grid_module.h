@@ -1,7 +1,7 @@
 /* grid_module.h - native modules: functions in C that a node of a grid runs next to the data, in
- * its own process. What they may do is what tasks in Lua may do (gridd-modules(7)), without the
- * bounds of a sandbox: a native function that crashes takes its node along, and one that takes long
- * holds up all who ask the same shard.
+ * its own process: tasks (here) and maps (grid_module_map.h). What they may do is what those in Lua
+ * may do (gridd-modules(7)), without the bounds of a sandbox: a native function that crashes takes
+ * its node along, and a task that takes long holds up all who ask the same shard.
  *
  * A program with a node inside names its modules in struct grid_node_conf (gridd.h). gridd loads
  * them from the files *.so of its `module_dir` (gridd.conf(5)), each of which says GRID_MODULE()
@@ -14,6 +14,7 @@
 #define GRID_MODULE_H
 
 #include <grid.h>
+#include <grid_module_map.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -157,16 +158,21 @@ static inline uint64_t grid_call_random(struct grid_call *c)
 
 /* --- what a module has ------------------------------------------------------------------------ */
 
-enum grid_native_kind { GRID_NATIVE_TASK = 1 };
+enum grid_native_kind { GRID_NATIVE_TASK = 1, GRID_NATIVE_MAP = 3 };
 enum grid_native_flag { GRID_NATIVE_NO_WRITES = 1 };
 
 struct grid_native {
     enum grid_native_kind kind;
-    unsigned flags;     /* of enum grid_native_flag, or-ed */
+    unsigned flags;     /* of enum grid_native_flag, or-ed; of tasks */
     const char *name;   /* a-z A-Z 0-9 _ , at most 64 */
     const char *help;   /* one line, or NULL */
     void *ctx;          /* grid_call.ctx; of a program: it may be called by several threads */
     grid_task_fn *task; /* GRID_NATIVE_TASK */
+    /* GRID_NATIVE_MAP; all nodes that lead data of the cache, or are asked for the map, have it. */
+    grid_map_fn *map;
+    enum grid_reducer reducer;
+    grid_reduce_fn *reduce; /* GRID_REDUCE_BY */
+    grid_final_fn *final;   /* of what is reduced; or NULL */
 };
 
 struct grid_native_module {

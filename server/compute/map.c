@@ -1,5 +1,5 @@
 /* map.c - see map.h: the machine around a map. Each call runs the first level of its module, which
- * registers the map, and then map_run_rows() (map_lua.c). */
+ * registers the map, and then map_run_rows() (map_lua.c); of one in C, native_map_run(). */
 #include "compute/map.h"
 
 #include "base/alloc.h"
@@ -7,6 +7,7 @@
 #include "command/procedures.h"
 #include "compute/library.h"
 #include "compute/map_priv.h"
+#include "compute/native_map.h"
 #include "compute/task.h"
 
 #include <stdlib.h>
@@ -20,8 +21,10 @@ struct map_machine *map_machine_new(const struct map_limits *limits)
         .memory_max = limits->memory, .open = redis_open, .caught = redis_caught};
     m->limits = *limits;
     m->vm = vm_new(&conf);
+    m->native_map = native_map_new(m);
     if (m->vm)
         return m;
+    native_map_free(m->native_map);
     free(m);
     return NULL;
 }
@@ -31,6 +34,7 @@ void map_machine_free(struct map_machine *m)
     if (!m)
         return;
     vm_free(m->vm);
+    native_map_free(m->native_map);
     buf_release(&m->emitted);
     buf_release(&m->fault);
     free(m);
@@ -38,18 +42,34 @@ void map_machine_free(struct map_machine *m)
 
 bool map_machine_small(const struct map_machine *m)
 {
-    return vm_bytes(m->vm) < SMALL_BYTES && m->emitted.cap < SMALL_BYTES;
+    return vm_bytes(m->vm) < SMALL_BYTES && m->emitted.cap < SMALL_BYTES &&
+           native_map_bytes(m->native_map) < SMALL_BYTES;
+}
+
+static void begin(struct map_machine *m, struct slice arg)
+{
+    m->module = NULL;
+    m->function = NULL;
+    m->native = NULL;
+    m->arg = arg;
+    m->has_table = false;
+    m->reducer = MAP_REDUCE_NOT;
+    m->emitted.len = m->fault.len = 0;
 }
 
 void map_begin(struct map_machine *m, const struct module *module,
                const struct module_function *function, struct slice arg)
 {
+    begin(m, arg);
     m->module = module;
     m->function = function;
-    m->arg = arg;
-    m->has_table = false;
-    m->reducer = MAP_REDUCE_NOT;
-    m->emitted.len = m->fault.len = 0;
+}
+
+void map_begin_native(struct map_machine *m, const struct native *native, struct slice arg)
+{
+    begin(m, arg);
+    m->native = native;
+    native_map_begin(m->native_map);
 }
 
 /* --- a run ------------------------------------------------------------------------------------ */
@@ -92,13 +112,10 @@ static bool stopped(void *ctx)
     return m->limits.stopped(m->limits.ctx);
 }
 
-static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice in)
+static enum grid_err lua_run(struct map_machine *m)
 {
     struct vm_fault fault;
     struct vm_run r;
-    m->mode = mode;
-    m->in = in;
-    m->too_large = m->bad = false;
     m->script = (struct script){.kind = MODULE_MAP,
                                 .name = slice_str(m->function->name),
                                 .library = true,
@@ -125,6 +142,14 @@ static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice
     if (end != VM_FAILED)
         report_fault(&m->fault, name_of(m, name), slice_str(fault.text), fault.trace);
     return GRID_ETASK;
+}
+
+static enum grid_err run(struct map_machine *m, enum map_mode mode, struct slice in)
+{
+    m->mode = mode;
+    m->in = in;
+    m->too_large = m->bad = false;
+    return m->native ? native_map_run(m->native_map) : lua_run(m);
 }
 
 enum grid_err map_page(struct map_machine *m, struct slice page)
@@ -168,13 +193,8 @@ static void rows_sort(struct slice rows, struct buf *to)
     }
     if (len)
         qsort(list, len, sizeof *list, row_order);
-    for (size_t i = 0; i < len; i++) {
-        buf_add_u32(to, (uint32_t)list[i].key.len);
-        buf_add_u32(to, (uint32_t)list[i].value.len);
-        buf_add_u8(to, list[i].what);
-        buf_add(to, list[i].key.data, list[i].key.len);
-        buf_add(to, list[i].value.data, list[i].value.len);
-    }
+    for (size_t i = 0; i < len; i++)
+        map_emitted_add(to, list[i].key, list[i].value, list[i].what);
     free(list);
 }
 

@@ -21,6 +21,7 @@ procedure_fn command_map_part, command_map;
 enum { MAP_PART_ARGS = 6, MAP_ARGS = 6 };
 
 struct map_machine; /* opaque */
+struct native;
 
 struct map_limits {
     size_t memory;                    /* of the machine */
@@ -30,6 +31,7 @@ struct map_limits {
     /* True: what runs ends, with GRID_ESTOPPING; asked when the time is. NULL: never. */
     bool (*stopped)(void *ctx);
     void *ctx;
+    uint64_t seed; /* of hashes */
 };
 
 /* NULL: there is no memory for it. */
@@ -42,6 +44,8 @@ bool map_machine_small(const struct map_machine *m);
 /* All that was before is forgotten. Module and argument are borrowed until the next map_begin(). */
 void map_begin(struct map_machine *m, const struct module *module,
                const struct module_function *function, struct slice arg);
+/* The same of one in C (native.h). */
+void map_begin_native(struct map_machine *m, const struct native *native, struct slice arg);
 /* The rest: GRID_ETASK, map_fault() says why; GRID_ETOO_LARGE: more rows than rows_bytes. Then what
  * it holds is worth nothing. */
 

@@ -249,15 +249,6 @@ static void reduce_add(lua_State *L, const struct map_machine *m, int table, int
 
 /* --- rows out --------------------------------------------------------------------------------- */
 
-static void row_write(struct map_machine *m, struct slice key, struct slice value, uint8_t what)
-{
-    buf_add_u32(&m->emitted, (uint32_t)key.len);
-    buf_add_u32(&m->emitted, (uint32_t)value.len);
-    buf_add_u8(&m->emitted, what);
-    buf_add(&m->emitted, key.data, key.len);
-    buf_add(&m->emitted, value.data, value.len);
-}
-
 /* The value at `at`. */
 static void value_write(lua_State *L, struct map_machine *m, struct slice key, int at)
 {
@@ -273,7 +264,7 @@ static void value_write(lua_State *L, struct map_machine *m, struct slice key, i
         if (what == 'd')
             memcpy(&n, &d, sizeof n);
         store_u64(bits, n);
-        row_write(m, key, slice_make(bits, 8), what);
+        map_emitted_add(&m->emitted, key, slice_make(bits, 8), what);
         return;
     }
     if (type == LUA_TTABLE || type == LUA_TBOOLEAN) {
@@ -289,7 +280,7 @@ static void value_write(lua_State *L, struct map_machine *m, struct slice key, i
     }
     const char *s = lua_tolstring(L, -1, &len);
     vm_charge(L, 1 + len / 64);
-    row_write(m, key, slice_make(s, len), what);
+    map_emitted_add(&m->emitted, key, slice_make(s, len), what);
     lua_pop(L, 1);
 }
 

@@ -22,9 +22,12 @@ enum map_reducer {
 #undef X
 };
 
+struct native_map;
 struct map_machine {
     struct map_limits limits;
     struct vm *vm;
+    const struct native *native; /* one in C: then there is no module; or NULL */
+    struct native_map *native_map;
     const struct module *module;
     const struct module_function *function;
     struct slice arg;
@@ -50,5 +53,6 @@ struct map_emitted {
 };
 /* The row at *at, which moves behind it. False: there is none. */
 bool map_emitted_read(struct slice rows, size_t *at, struct map_emitted *ret_row);
+void map_emitted_add(struct buf *rows, struct slice key, struct slice value, uint8_t what);
 
 #endif

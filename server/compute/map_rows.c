@@ -23,6 +23,15 @@ bool map_emitted_read(struct slice rows, size_t *at, struct map_emitted *ret_row
     return number ? value == 8 : ret_row->what == 's' || ret_row->what == 'j';
 }
 
+void map_emitted_add(struct buf *rows, struct slice key, struct slice value, uint8_t what)
+{
+    buf_add_u32(rows, (uint32_t)key.len);
+    buf_add_u32(rows, (uint32_t)value.len);
+    buf_add_u8(rows, what);
+    buf_add(rows, key.data, key.len);
+    buf_add(rows, value.data, value.len);
+}
+
 static struct slice value_text(const struct map_emitted *row, char number[NUMBER_BYTES])
 {
     int len;

@@ -36,21 +36,47 @@ void natives_free(struct natives *n)
 
 /* --- what is registered ----------------------------------------------------------------------- */
 
+/* Of each kind, NULL or what is wrong with the functions that it needs. */
+static const char *task_fault(const struct grid_native *f)
+{
+    return f->task ? NULL : "has no function";
+}
+
+static const char *map_fault(const struct grid_native *f)
+{
+    if (!f->map)
+        return "has no function";
+    if (f->reducer < GRID_REDUCE_NOT || f->reducer > GRID_REDUCE_MAX)
+        return "reduces in a way that this node does not know";
+    if ((f->reducer == GRID_REDUCE_BY) != (f->reduce != NULL))
+        return "has a reduce function without GRID_REDUCE_BY, or that without one";
+    if (f->final && f->reducer == GRID_REDUCE_NOT)
+        return "has a last function, but reduces nothing";
+    return NULL;
+}
+
+static const struct {
+    const char *(*fault)(const struct grid_native *f); /* NULL: no kind */
+    unsigned flags;                                    /* that it may have */
+} kinds[] = {
+    [GRID_NATIVE_TASK] = {task_fault, GRID_NATIVE_NO_WRITES},
+    [GRID_NATIVE_MAP] = {map_fault, 0},
+};
+
 /* NULL, or what is wrong with a function. */
 static const char *function_fault(const struct grid_native *f)
 {
     if (!f->name || !module_name_good(slice_str(f->name)))
         return "is no name of a function: a-z A-Z 0-9 _ , at most 64";
-    if (f->kind != GRID_NATIVE_TASK)
+    unsigned kind = (unsigned)f->kind;
+    if (kind >= sizeof kinds / sizeof *kinds || !kinds[kind].fault)
         return "is of a kind that this node does not know";
-    if (f->flags & ~(unsigned)GRID_NATIVE_NO_WRITES)
-        return "has flags that this node does not know";
-    if (!f->task)
-        return "has no function";
+    if (f->flags & ~kinds[kind].flags)
+        return "has flags that its kind has not, or this node does not know";
     if (f->help && (strlen(f->help) > MODULE_HELP_MAX || strchr(f->help, '\n') ||
                     !utf8_valid(slice_str(f->help))))
         return "has a help that is no line of text, or a long one";
-    return NULL;
+    return kinds[kind].fault(f);
 }
 
 static int compare(const struct native *n, struct slice path)
@@ -170,6 +196,22 @@ const struct native *natives_find(const struct natives *n, enum module_kind kind
 {
     const struct native *f = n ? find(n, path) : NULL;
     return f && f->kind == kind ? f : NULL;
+}
+
+void natives_missing(const struct natives *n, const struct catalog *c, enum module_kind kind,
+                     struct slice path, const char *node, char *why)
+{
+    struct slice module, name;
+    const struct native *f = n ? find(n, path) : NULL;
+    catalog_code_missing(c, kind, path, why);
+    if (!module_path_split(path, &module, &name) || catalog_module_named(c, module))
+        return;
+    if (f && f->kind != kind)
+        snprintf(why, WHY_BYTES, "%s is a %s, not a %s", f->path, module_kind_text(f->kind),
+                 module_kind_text(kind));
+    else
+        snprintf(why, WHY_BYTES, "no module %.*s is deployed, and node %s has no %s of that name",
+                 (int)module.len, (const char *)module.data, node, module_kind_text(kind));
 }
 
 const struct native *natives_at(const struct natives *n, size_t i)

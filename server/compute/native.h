@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "control/module.h"
+#include "control/catalog.h"
 
 struct natives; /* opaque; NULL has none */
 struct grid_native;
@@ -29,6 +29,10 @@ bool natives_add(struct natives *n, const struct grid_native_module *m, struct b
 /* NULL: there is none. */
 const struct native *natives_find(const struct natives *n, enum module_kind kind,
                                   struct slice path);
+/* Of a name that neither the catalog nor this has: says why, in `why` (size WHY_BYTES). `node`: its
+ * name. */
+void natives_missing(const struct natives *n, const struct catalog *c, enum module_kind kind,
+                     struct slice path, const char *node, char *why);
 /* In the order of their paths; NULL: there are no more. */
 const struct native *natives_at(const struct natives *n, size_t i);
 

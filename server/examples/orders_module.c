@@ -1,8 +1,10 @@
-/* orders_module.c - a native module: a task that sells one thing, and one that counts what is left.
+/* orders_module.c - a native module: a task that sells one thing, one that counts what is left, and
+ * a map that tells who has bought how much.
  * Made into orders_module.so, it is loaded by every gridd whose module_dir has it; a program with a
  * node inside names such a module in grid_node_conf. Then, with any client:
  *
- *   gridctl run orders.sell --cache default/default --key tea --arg anna */
+ *   gridctl run orders.sell --cache default/default --key tea --arg anna
+ *   gridctl map orders.bought --cache default/default */
 #include <grid_module.h>
 
 #include <stdio.h>
@@ -40,6 +42,21 @@ static enum grid_err left(struct grid_call *c)
     return err ? err : grid_call_result(c, seen.value);
 }
 
+/* Of "order:CUSTOMER:THING", which is how many, the customer and that. */
+static enum grid_err bought(struct grid_mapper *m, const struct grid_mapped *e)
+{
+    static const char order[] = "order:";
+    struct grid_bytes customer = {(const char *)e->key.data + sizeof order - 1, 0};
+    int64_t n;
+    if (e->key.len < sizeof order || memcmp(e->key.data, order, sizeof order - 1) != 0)
+        return GRID_OK;
+    const char *end = memchr(customer.data, ':', e->key.len - (sizeof order - 1));
+    if (!end || !grid_integer_read(e->value, &n))
+        return grid_mapper_fail(m, "there is an order that is none");
+    customer.len = (size_t)(end - (const char *)customer.data);
+    return grid_mapper_emit_integer(m, customer, n);
+}
+
 static const struct grid_native functions[] = {
     {.kind = GRID_NATIVE_TASK, .name = "sell", .help = "sells one, to ARGUMENT", .task = sell},
     {.kind = GRID_NATIVE_TASK,
@@ -47,5 +64,10 @@ static const struct grid_native functions[] = {
      .name = "left",
      .help = "how many there are",
      .task = left},
+    {.kind = GRID_NATIVE_MAP,
+     .name = "bought",
+     .help = "things by customer",
+     .map = bought,
+     .reducer = GRID_REDUCE_SUM},
 };
 GRID_MODULE("orders", functions);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "compute/native.h"
 #include "control/catalog.h"
 #include "control/state.h"
 #include "coordination/gather.h"
@@ -19,6 +20,7 @@
 #include "proto/slot.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { MACHINES_KEPT = 8, TICK_MS = 10 };
 
@@ -26,6 +28,7 @@ struct maps {
     pthread_mutex_t lock;
     struct map_machine *machines[MACHINES_KEPT];
     size_t len;
+    uint64_t seed;
     struct maps_of_worker {
         struct list parts, wholes;
     } workers[];
@@ -35,9 +38,7 @@ struct whole {
     struct list here; /* of the worker's wholes */
     struct aside *aside;
     struct worker *home;
-    struct catalog *catalog;
-    const struct module *module;
-    const struct module_function *function;
+    struct mapping_code code;
     struct map_machine *machine;
     struct gather *gather;
     uint32_t partitions;
@@ -82,17 +83,28 @@ static bool is_stopping(void *pool)
     return pool_stopping(pool);
 }
 
-struct map_machine *mapping_machine(struct node *n)
+static struct map_machine *machine_take(struct node *n)
 {
     struct maps *maps = n->maps;
     struct map_machine *m = NULL;
-    struct map_limits limits = {MAPPING_MEMORY, MAPPING_ROWS_MAX,       MAPPING_PAGE_US,
-                                now_us,         .stopped = is_stopping, .ctx = n->pool};
+    struct map_limits limits = {MAPPING_MEMORY,         MAPPING_ROWS_MAX, MAPPING_PAGE_US,   now_us,
+                                .stopped = is_stopping, .ctx = n->pool,   .seed = maps->seed};
     pthread_mutex_lock(&maps->lock);
     if (maps->len)
         m = maps->machines[--maps->len];
     pthread_mutex_unlock(&maps->lock);
     return m ? m : map_machine_new(&limits);
+}
+
+struct map_machine *mapping_begun(struct node *n, const struct mapping_code *code,
+                                  const struct op *op)
+{
+    struct map_machine *m = machine_take(n);
+    if (m && code->native)
+        map_begin_native(m, code->native, op->args[MAPPING_ARG]);
+    else if (m)
+        map_begin(m, code->module, code->function, op->args[MAPPING_ARG]);
+    return m;
 }
 
 void mapping_machine_give(struct node *n, struct map_machine *m)
@@ -116,19 +128,22 @@ msec_t mapping_time(const struct op *op)
     return load_u32(op->args[MAPPING_TIME].data);
 }
 
-enum grid_err mapping_find(const struct op *op, struct worker *w, struct catalog **ret_catalog,
-                           const struct module **ret_module,
-                           const struct module_function **ret_function)
+enum grid_err mapping_find(const struct op *op, struct worker *w, struct mapping_code *ret_code)
 {
     if (op->args_len != MAP_PART_ARGS || op->args[MAPPING_REVISION].len != 8 ||
         op->args[MAPPING_TIME].len != 4)
         return GRID_EBAD_REQUEST;
     if (load_u64(op->args[MAPPING_REVISION].data) > w->catalog->modules_revision)
         return GRID_ENOT_PRIMARY; /* so it is asked again, until it is known here */
-    *ret_function = catalog_code(w->catalog, MODULE_MAP, op->args[MAPPING_NAME], ret_module);
-    if (!*ret_function)
+    struct slice name = op->args[MAPPING_NAME];
+    struct mapping_code code = {0};
+    code.function = catalog_code(w->catalog, MODULE_MAP, name, &code.module);
+    if (!code.function)
+        code.native = natives_find(w->node->natives, MODULE_MAP, name);
+    if (!code.function && !code.native)
         return GRID_ENO_TASK;
-    *ret_catalog = catalog_ref(w->catalog);
+    code.catalog = catalog_ref(w->catalog);
+    *ret_code = code;
     return GRID_OK;
 }
 
@@ -136,7 +151,8 @@ void mapping_missing(const struct op *op, const struct worker *w, enum grid_err 
 {
     why[0] = '\0';
     if (err == GRID_ENO_TASK)
-        catalog_code_missing(w->catalog, MODULE_MAP, op->args[MAPPING_NAME], why);
+        natives_missing(w->node->natives, w->catalog, MODULE_MAP, op->args[MAPPING_NAME],
+                        w->node->conf.name, why);
 }
 
 /* --- its end ---------------------------------------------------------------------------------- */
@@ -157,7 +173,7 @@ static void whole_free(struct whole *w)
     loop_timer_stop(&w->timer);
     mapping_machine_give(w->home->node, w->machine);
     gather_free(w->gather);
-    catalog_unref(w->catalog);
+    catalog_unref(w->code.catalog);
     buf_release(&w->rows);
     buf_release(&w->why);
     free(w);
@@ -216,10 +232,8 @@ static bool machine_ready(struct whole *w)
 {
     if (w->machine)
         return true;
-    w->machine = mapping_machine(w->home->node);
-    if (w->machine)
-        map_begin(w->machine, w->module, w->function, w->aside->op.args[MAPPING_ARG]);
-    else
+    w->machine = mapping_begun(w->home->node, &w->code, &w->aside->op);
+    if (!w->machine)
         whole_fail(w, GRID_ENOMEM, slice_make(NULL, 0));
     return w->machine != NULL;
 }
@@ -479,10 +493,10 @@ static bool keys_only(struct whole *w, struct slice in)
 static enum grid_err whole_open(struct whole *w)
 {
     const struct op *op = &w->aside->op;
-    enum grid_err err = mapping_find(op, w->home, &w->catalog, &w->module, &w->function);
+    enum grid_err err = mapping_find(op, w->home, &w->code);
     if (err)
         return err;
-    const struct context_info *c = catalog_context(w->catalog, cache_context(op->cache));
+    const struct context_info *c = catalog_context(w->code.catalog, cache_context(op->cache));
     if (!c)
         return GRID_ENO_CONTEXT;
     w->partitions = c->partitions;
@@ -520,6 +534,7 @@ void mapping_init(struct node *n)
 {
     n->maps = xcalloc(1, sizeof *n->maps + n->shards * sizeof *n->maps->workers);
     pthread_mutex_init(&n->maps->lock, NULL);
+    CHECK(getrandom(&n->maps->seed, sizeof n->maps->seed, 0) == sizeof n->maps->seed);
     for (unsigned i = 0; i < n->shards; i++) {
         list_init(&n->maps->workers[i].parts);
         list_init(&n->maps->workers[i].wholes);

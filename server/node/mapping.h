@@ -40,16 +40,23 @@ enum {
     MAPPING_PAGE_US = 5 * 1000000, /* that the code may take for one page */
 };
 
-/* A machine, made or used before; NULL: there is no memory. Any thread. */
-struct map_machine *mapping_machine(struct node *n);
-void mapping_machine_give(struct node *n, struct map_machine *m); /* NULL is fine */
+/* Any thread; what is given is used again. NULL is fine. */
+void mapping_machine_give(struct node *n, struct map_machine *m);
 
-/* The map of that name in the worker's catalog, of which `ret_catalog` is a reference then.
- * GRID_ENOT_PRIMARY: the door knew more; GRID_ENO_TASK, GRID_EBAD_REQUEST. */
+/* A map that is deployed, or one in C. */
+struct mapping_code {
+    struct catalog *catalog; /* a reference: release with catalog_unref() */
+    const struct module *module;
+    const struct module_function *function;
+    const struct native *native; /* in C: of the node; or NULL */
+};
+/* The map of that name, in the worker's catalog first. GRID_ENOT_PRIMARY: the door knew more;
+ * GRID_ENO_TASK, GRID_EBAD_REQUEST. */
 MUST_USE
-enum grid_err mapping_find(const struct op *op, struct worker *w, struct catalog **ret_catalog,
-                           const struct module **ret_module,
-                           const struct module_function **ret_function);
+enum grid_err mapping_find(const struct op *op, struct worker *w, struct mapping_code *ret_code);
+/* A machine for it; NULL: there is no memory. */
+struct map_machine *mapping_begun(struct node *n, const struct mapping_code *code,
+                                  const struct op *op);
 /* Of mapping_find()'s error: says why, in `why` (size WHY_BYTES), or nothing. */
 void mapping_missing(const struct op *op, const struct worker *w, enum grid_err err, char *why);
 

@@ -22,9 +22,7 @@ struct part {
     struct list here; /* of the worker's parts */
     struct aside *aside;
     struct worker *worker;
-    struct catalog *catalog;
-    const struct module *module;
-    const struct module_function *function;
+    struct mapping_code code;
     struct map_machine *machine; /* NULL: nothing was mapped yet */
     uint32_t len, at, done_len;
     uint16_t todo[GATHER_ASK_MAX], done[GATHER_ASK_MAX];
@@ -54,7 +52,7 @@ static void part_free(struct part *p)
     snapshot_end(p->worker->shard, p->snapshot);
     loop_timer_stop(&p->timer);
     mapping_machine_give(p->worker->node, p->machine);
-    catalog_unref(p->catalog);
+    catalog_unref(p->code.catalog);
     buf_release(&p->page);
     buf_release(&p->running);
     buf_release(&p->taken);
@@ -126,10 +124,8 @@ static bool machine_ready(struct part *p)
 {
     if (p->machine)
         return true;
-    p->machine = mapping_machine(p->worker->node);
-    if (p->machine)
-        map_begin(p->machine, p->module, p->function, p->aside->op.args[MAPPING_ARG]);
-    else
+    p->machine = mapping_begun(p->worker->node, &p->code, &p->aside->op);
+    if (!p->machine)
         part_fail(p, GRID_ENOMEM, slice_make(NULL, 0));
     return p->machine != NULL;
 }
@@ -377,7 +373,7 @@ void mapping_part_begin(struct aside *a)
     p->worker = w;
     list_push_back(mapping_parts(w), &p->here);
     loop_timer_init(&p->timer, w->loop, part_fire, p);
-    enum grid_err err = mapping_find(&a->op, w, &p->catalog, &p->module, &p->function);
+    enum grid_err err = mapping_find(&a->op, w, &p->code);
     if (!err &&
         (!which_read(p, a->op.args[MAPPING_WHICH]) || !keys_read(p, a->op.args[MAPPING_KEYS])))
         err = GRID_EBAD_REQUEST;

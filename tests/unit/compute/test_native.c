@@ -19,6 +19,13 @@ static enum grid_err nothing(struct grid_call *c)
     return GRID_OK;
 }
 
+static enum grid_err maps_nothing(struct grid_mapper *m, const struct grid_mapped *e)
+{
+    (void)m;
+    (void)e;
+    return GRID_OK;
+}
+
 static const char *refused(const struct grid_native_module *m)
 {
     static char why[256];
@@ -37,12 +44,18 @@ START_TEST(a_module_that_is_wrong_is_refused_by_name_and_nothing_of_it_taken)
 {
     static const char long_help[] = "two\nlines";
     const struct grid_native good = {.kind = GRID_NATIVE_TASK, .name = "t", .task = nothing};
+    const struct grid_native map = {.kind = GRID_NATIVE_MAP, .name = "p", .map = maps_nothing};
     struct grid_native kind = good, name = good, flags = good, none = good, help = good;
+    struct grid_native map_none = map, map_flags = map, map_by = map, map_how = map;
     kind.kind = (enum grid_native_kind)77;
     name.name = "no-name";
     flags.flags = 2;
     none.task = NULL;
     help.help = long_help;
+    map_none.map = NULL;
+    map_flags.flags = GRID_NATIVE_NO_WRITES;
+    map_by.reducer = GRID_REDUCE_BY;
+    map_how.reducer = (enum grid_reducer)77;
     const struct {
         const struct grid_native *second;
         const char *why;
@@ -53,6 +66,10 @@ START_TEST(a_module_that_is_wrong_is_refused_by_name_and_nothing_of_it_taken)
         {&flags, "m.t has flags"},
         {&none, "m.t has no function"},
         {&help, "m.t has a help"},
+        {&map_none, "m.p has no function"},
+        {&map_flags, "m.p has flags"},
+        {&map_by, "m.p has a reduce function without"},
+        {&map_how, "m.p reduces in a way"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct grid_native functions[] = {good, *cases[i].second};
