@@ -33,20 +33,39 @@ static int rows_print(struct ctl *c, struct grid_map *m, const char *name)
     return err == GRID_ENOT_FOUND ? EXIT_DONE : ctl_fail(c, err, name);
 }
 
-/* Keys of a text, one a line; they lie in it. */
-static size_t keys_of(struct text *text, struct grid_bytes **ret_keys)
+struct map_keys {
+    struct grid_bytes *keys, *affinities;
+    size_t len;
+};
+
+/* What scan prints so is plain again, where it lies. */
+static struct grid_bytes plain_between(char *from, const char *to, struct text *scratch)
 {
-    size_t len = 0;
-    struct grid_bytes *keys = mem_new(text->len + 1, sizeof *keys);
+    scratch->len = 0;
+    unescape_add(scratch, from, (size_t)(to - from));
+    if (scratch->len)
+        memcpy(from, scratch->data, scratch->len);
+    return (struct grid_bytes){from, scratch->len};
+}
+
+/* Keys of a text, one a line, with what they are placed by behind a tab; they lie in it. */
+static void keys_of(struct text *text, struct map_keys *ret_keys)
+{
+    struct map_keys *k = ret_keys;
+    struct text scratch = {0};
+    k->keys = mem_new(text->len + 1, sizeof *k->keys);
+    k->affinities = mem_new(text->len + 1, sizeof *k->affinities);
     for (char *at = text->data, *end = text->data + text->len; at < end;) {
         char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop ? stop : end;
-        if (stop > at)
-            keys[len++] = (struct grid_bytes){at, (size_t)(stop - at)};
+        char *tab = memchr(at, '\t', (size_t)(stop - at));
+        if (stop > at) {
+            k->keys[k->len] = plain_between(at, tab ? tab : stop, &scratch);
+            k->affinities[k->len++] = plain_between(tab ? tab + 1 : stop, stop, &scratch);
+        }
         at = stop + 1;
     }
-    *ret_keys = keys;
-    return len;
+    text_release(&scratch);
 }
 
 static int map_run(struct ctl *c, const struct args *a, struct grid_map_options *how)
@@ -70,18 +89,21 @@ int cmd_map(struct ctl *c, const struct args *a)
 {
     const char *file = args_text(a, "--keys");
     struct grid_map_options how = {0};
-    struct grid_bytes *keys = NULL;
+    struct map_keys keys = {0};
     struct text text = {0};
     int code = file ? ctl_read(c, file, VALUE_BYTES_MAX, &text) : 0;
     if (!code && file) {
-        how.keys_len = keys_of(&text, &keys);
-        how.keys = keys;
+        keys_of(&text, &keys);
+        how.keys = keys.keys;
+        how.affinities = keys.affinities;
+        how.keys_len = keys.len;
         if (!how.keys_len)
             code = ctl_error(c, EXIT_USAGE, "%s: there are no keys in it", file);
     }
     if (!code)
         code = map_run(c, a, &how);
-    free(keys);
+    free(keys.keys);
+    free(keys.affinities);
     text_release(&text);
     return code;
 }

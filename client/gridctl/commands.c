@@ -316,7 +316,8 @@ const struct command commands[] = {
                      .help = "what the map is told: JSON, or any text; default nothing"},
                     {.name = "keys",
                      .type = ARG_FILE,
-                     .help = "only the keys in it, one a line; - is standard input"},
+                     .help = "only the keys in it, one a line as scan prints them, behind a tab "
+                             "what each is placed by, if not by itself; - is standard input"},
                     {.name = "time",
                      .type = ARG_TTL,
                      .help = "that all of it may take; default 1m"}},

@@ -241,6 +241,8 @@ struct grid_map_options {
     const struct grid_bytes *keys; /* only these; NULL: all of the cache */
     size_t keys_len;
     uint32_t timeout_ms; /* of all of it; 0: 60 s */
+    /* Of `keys`, as many: what each is placed by, empty: itself. NULL: all by themselves. */
+    const struct grid_bytes *affinities;
 };
 struct grid_map;
 /* Run a map of a deployed module, "module.map", over the entries of a cache, each where it lies. It

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { ROW_HEAD = 8, TIME_MS = 60000 };
+enum { ROW_HEAD = 8, TIME_MS = 60000, AFFINITY_FOLLOWS = 0x8000 };
 
 struct grid_map {
     struct grid_cache *cache;
@@ -29,20 +29,34 @@ static bool copy(uint8_t **to, size_t *to_len, const void *data, size_t len)
     return true;
 }
 
+/* Of key `i`; none: it is placed by itself. */
+static struct grid_bytes affinity_of(const struct grid_map_options *how, size_t i)
+{
+    return how->affinities ? how->affinities[i] : (struct grid_bytes){NULL, 0};
+}
+
+static void key_pack(struct grid_map *m, struct grid_bytes k, size_t flag)
+{
+    size_t head = k.len | flag;
+    m->keys[m->keys_len++] = (uint8_t)head;
+    m->keys[m->keys_len++] = (uint8_t)(head >> 8);
+    memcpy(m->keys + m->keys_len, k.data, k.len);
+    m->keys_len += k.len;
+}
+
 static bool keys_pack(struct grid_map *m, const struct grid_map_options *how)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; how && i < how->keys_len; i++)
-        bytes += 2 + how->keys[i].len;
+    size_t bytes = 0, len = how ? how->keys_len : 0;
+    for (size_t i = 0; i < len; i++)
+        bytes += 4 + how->keys[i].len + affinity_of(how, i).len;
     m->keys = malloc(bytes ? bytes : 1);
     if (!m->keys)
         return false;
-    for (size_t i = 0; bytes && i < how->keys_len; i++) {
-        struct grid_bytes k = how->keys[i];
-        m->keys[m->keys_len++] = (uint8_t)k.len;
-        m->keys[m->keys_len++] = (uint8_t)(k.len >> 8);
-        memcpy(m->keys + m->keys_len, k.data, k.len);
-        m->keys_len += k.len;
+    for (size_t i = 0; i < len; i++) {
+        struct grid_bytes affinity = affinity_of(how, i);
+        key_pack(m, how->keys[i], affinity.len ? AFFINITY_FOLLOWS : 0);
+        if (affinity.len)
+            key_pack(m, affinity, 0);
     }
     return true;
 }
@@ -51,7 +65,8 @@ static enum grid_err map_new(struct grid_cache *c, const char *name, struct grid
                              const struct grid_map_options *how, struct grid_map **ret_map)
 {
     for (size_t i = 0; how && i < how->keys_len; i++)
-        if (!how->keys[i].len || how->keys[i].len > KEY_BYTES_MAX)
+        if (!how->keys[i].len || how->keys[i].len > KEY_BYTES_MAX ||
+            affinity_of(how, i).len > KEY_BYTES_MAX)
             return GRID_EBAD_REQUEST;
     struct grid_map *m = gc_calloc(1, sizeof *m);
     m->cache = c;

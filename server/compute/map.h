@@ -72,4 +72,12 @@ size_t map_rows_bytes(const struct map_machine *m);
 MUST_USE
 bool map_rows_show(struct slice emitted, struct buf *shown);
 
+/* A key of those that a map is limited to: u16 length, of which the highest bit says that what it
+ * is placed by follows | key | u16 length | that one. Moves *at behind it. False: it is none. */
+struct map_key {
+    struct slice key, placed_by;
+};
+MUST_USE
+bool map_key_read(struct slice keys, size_t *at, struct map_key *ret_key);
+
 #endif

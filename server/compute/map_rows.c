@@ -50,6 +50,35 @@ static struct slice value_text(const struct map_emitted *row, char number[NUMBER
     return slice_make(number, (size_t)len);
 }
 
+enum { PLACED_BY_FOLLOWS = 0x8000 };
+
+static bool key_bytes_read(struct slice in, size_t *at, size_t len, struct slice *ret_bytes)
+{
+    if (!len || len > in.len - *at)
+        return false;
+    *ret_bytes = slice_make(in.data + *at, len);
+    *at += len;
+    return true;
+}
+
+bool map_key_read(struct slice keys, size_t *at, struct map_key *ret_key)
+{
+    if (keys.len - *at < 2)
+        return false;
+    size_t head = load_u16(keys.data + *at);
+    *at += 2;
+    if (!key_bytes_read(keys, at, head & ~(size_t)PLACED_BY_FOLLOWS, &ret_key->key))
+        return false;
+    ret_key->placed_by = ret_key->key;
+    if (!(head & PLACED_BY_FOLLOWS))
+        return true;
+    if (keys.len - *at < 2)
+        return false;
+    size_t len = load_u16(keys.data + *at);
+    *at += 2;
+    return key_bytes_read(keys, at, len, &ret_key->placed_by);
+}
+
 bool map_rows_show(struct slice emitted, struct buf *shown)
 {
     struct map_emitted row;

@@ -477,12 +477,10 @@ static bool keys_only(struct whole *w, struct slice in)
     uint32_t len = 0;
     bool good = true;
     for (size_t at = 0; good && at < in.len;) {
-        size_t bytes = in.len - at < 2 ? SIZE_MAX : load_u16(in.data + at);
-        good = in.len - at >= 2 && bytes && bytes <= in.len - at - 2;
-        if (!good)
-            break;
-        list[len++] = slot_partition(hash_slot(slice_make(in.data + at + 2, bytes)), w->partitions);
-        at += 2 + bytes;
+        struct map_key key;
+        good = map_key_read(in, &at, &key);
+        if (good)
+            list[len++] = slot_partition(hash_slot(key.placed_by), w->partitions);
     }
     if (good && in.len)
         gather_only(w->gather, list, len);

@@ -27,7 +27,7 @@ enum mapping_arg {
     MAPPING_REVISION, /* modules_revision that the door knew, 8 bytes */
     MAPPING_WHICH,    /* part: u16 each; whole: a bit for each that is done already, or nothing */
     MAPPING_TIME,     /* ms that it may take, 4 bytes */
-    MAPPING_KEYS,     /* these only: u16 length, bytes, ...; nothing: all there are */
+    MAPPING_KEYS,     /* these only, as map_key_read() has them; nothing: all there are */
 };
 
 enum {

@@ -9,14 +9,21 @@
 #include "node/mapping.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "control/catalog.h"
 #include "coordination/gather.h"
 #include "node/node_priv.h"
+#include "proto/slot.h"
 #include "shard/snapshot.h"
 
 #include <stdlib.h>
 
 enum { STEPS_PER_TURN = 2, WAIT_MS = 1, COMMIT_MS = 3000 };
+
+struct part_key {
+    uint16_t partition;
+    struct slice key;
+};
 
 struct part {
     struct list here; /* of the worker's parts */
@@ -26,7 +33,7 @@ struct part {
     struct map_machine *machine; /* NULL: nothing was mapped yet */
     uint32_t len, at, done_len;
     uint16_t todo[GATHER_ASK_MAX], done[GATHER_ASK_MAX];
-    struct slice *keys; /* in order; NULL: all */
+    struct part_key *keys; /* in order; NULL: all */
     size_t keys_len;
     struct snapshot *snapshot;
     msec_t snapshot_by; /* loop time at which it is given up */
@@ -174,14 +181,18 @@ static bool pool_give(struct part *p, void (*run)(struct pool_work *w, struct po
 
 /* --- on the worker ---------------------------------------------------------------------------- */
 
-static int slice_order(const void *a, const void *b)
+static int key_order(const void *a, const void *b)
 {
-    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+    const struct part_key *x = a, *y = b;
+    if (x->partition != y->partition)
+        return x->partition < y->partition ? -1 : 1;
+    return slice_cmp(x->key, y->key);
 }
 
 static bool key_wanted(const struct part *p, struct slice key)
 {
-    return bsearch(&key, p->keys, p->keys_len, sizeof *p->keys, slice_order) != NULL;
+    const struct part_key k = {p->todo[p->at], key};
+    return bsearch(&k, p->keys, p->keys_len, sizeof k, key_order) != NULL;
 }
 
 /* Rows from `from` on that nobody wants go. */
@@ -337,21 +348,21 @@ static void part_fire(void *ctx)
 
 static bool keys_read(struct part *p, struct slice in)
 {
-    size_t len = 0;
+    const struct context_info *c =
+        catalog_context(p->code.catalog, cache_context(p->aside->op.cache));
     if (!in.len)
         return true;
-    p->keys = xcalloc(in.len / 2 + 1, sizeof *p->keys);
+    if (!c)
+        return false;
+    p->keys = xcalloc(in.len / 3 + 1, sizeof *p->keys);
     for (size_t at = 0; at < in.len;) {
-        if (in.len - at < 2)
+        struct map_key key;
+        if (!map_key_read(in, &at, &key))
             return false;
-        size_t bytes = load_u16(in.data + at);
-        if (bytes > in.len - at - 2)
-            return false;
-        p->keys[len++] = slice_make(in.data + at + 2, bytes);
-        at += 2 + bytes;
+        uint16_t partition = slot_partition(hash_slot(key.placed_by), c->partitions);
+        p->keys[p->keys_len++] = (struct part_key){partition, key.key};
     }
-    p->keys_len = len;
-    qsort(p->keys, len, sizeof *p->keys, slice_order);
+    qsort(p->keys, p->keys_len, sizeof *p->keys, key_order);
     return true;
 }
 

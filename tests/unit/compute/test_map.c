@@ -265,8 +265,62 @@ START_TEST(what_is_declared_wrong_is_told_when_it_is_deployed)
 }
 END_TEST
 
+/* Keys that a map is limited to: how many are read, and whether all bytes are. */
+static const struct {
+    const char *bytes;
+    size_t len, keys;
+    bool good;
+} limited[] = {
+    {"\1\0a\2\0bc", 7, 2, true},
+    {"\1\x80"
+     "a\2\0bc\1\0d",
+     10, 2, true}, /* the first is placed by bc */
+    {"\1", 1, 0, false},
+    {"\0\0", 2, 0, false},
+    {"\2\0a", 3, 0, false},
+    {"\xff\x7f"
+     "a",
+     3, 0, false},
+    {"\1\x80"
+     "a",
+     3, 0, false},
+    {"\1\x80"
+     "a\1",
+     4, 0, false},
+    {"\1\x80"
+     "a\0\0",
+     5, 0, false},
+    {"\1\x80"
+     "a\2\0b",
+     6, 0, false},
+    {"\1\x80"
+     "a\1\x80"
+     "b",
+     6, 0, false}, /* what it is placed by is placed by nothing */
+};
+
+START_TEST(keys_are_read_with_what_they_are_placed_by_and_nothing_else_is_one)
+{
+    for (size_t i = 0; i < sizeof limited / sizeof *limited; i++) {
+        uint8_t *bytes = malloc(limited[i].len); /* of just that size, for sanitizers */
+        memcpy(bytes, limited[i].bytes, limited[i].len);
+        struct slice in = slice_make(bytes, limited[i].len);
+        struct map_key key;
+        size_t at = 0, keys = 0;
+        while (at < in.len && map_key_read(in, &at, &key)) {
+            bool first = keys++ == 0 && i == 1;
+            ck_assert(slice_eq(key.placed_by, first ? slice_str("bc") : key.key));
+        }
+        ck_assert_uint_eq(keys, limited[i].keys);
+        ck_assert_msg((at == in.len && keys) == limited[i].good, "case %zu", i);
+        free(bytes);
+    }
+}
+END_TEST
+
 UNIT_MAIN("compute/map", rows_are_reduced_where_they_are_and_again_where_they_meet,
           an_entry_is_what_is_looked_at_now_and_nothing_stays_of_it,
           what_fails_or_does_not_end_is_told_with_its_line, one_that_runs_when_its_node_stops_ends,
           rows_that_nobody_takes_are_bounded, any_bytes_may_come_as_rows_of_others,
-          what_is_declared_wrong_is_told_when_it_is_deployed)
+          what_is_declared_wrong_is_told_when_it_is_deployed,
+          keys_are_read_with_what_they_are_placed_by_and_nothing_else_is_one)
