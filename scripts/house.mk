@@ -53,7 +53,7 @@ MONITORING := $(addprefix conf/monitoring/,prometheus.yml rules.yml gridd-dashbo
 INSTALLED := $(BIN)/gridd $(BIN)/gridctl \
              $(foreach l,gridclient gridd,$(LIBDIR)/lib$(l).a $(LIBDIR)/lib$(l).so $(LIBDIR)/lib$(l).so.0) \
              $(LIBDIR)/pkgconfig/gridclient.pc $(LIBDIR)/pkgconfig/gridd.pc \
-             $(addprefix $(DESTDIR)$(PREFIX)/include/,grid.h grid_module.h grid_module_map.h gridd.h) \
+             $(addprefix $(DESTDIR)$(PREFIX)/include/,$(notdir $(wildcard client/include/*.h)) gridd.h) \
              $(LIBDIR)/systemd/system/gridd.service $(LIBDIR)/sysusers.d/gridd.conf \
              $(SHARE)/bash-completion/completions/gridctl $(MAN_PAGES:%=$(MAN)/%) \
              $(MONITORING:conf/%=$(SHARE)/gridd/%)
@@ -63,8 +63,7 @@ install: all
 	install -D -m 644 -t $(LIBDIR) $(BUILD)/libgridclient.a $(BUILD)/libgridd.a
 	for l in gridclient gridd; do install -D $(BUILD)/lib$$l.so $(LIBDIR)/lib$$l.so.0 && \
 	    ln -sf lib$$l.so.0 $(LIBDIR)/lib$$l.so || exit 1; done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include client/include/grid.h \
-	    $(wildcard client/include/grid_module*.h) server/gridd.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include $(wildcard client/include/*.h) server/gridd.h
 	install -D -m 644 conf/completion/gridctl.bash $(SHARE)/bash-completion/completions/gridctl
 	install -D -m 644 -t $(SHARE)/gridd/monitoring $(MONITORING)
 	install -D -m 644 conf/systemd/gridd.sysusers $(LIBDIR)/sysusers.d/gridd.conf

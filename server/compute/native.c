@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "compute/native.h"
+#include "compute/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,12 +56,22 @@ static const char *map_fault(const struct grid_native *f)
     return NULL;
 }
 
+static const char *life_fault(const struct grid_native *f)
+{
+    if (!f->call && !f->tick && !f->start)
+        return "has no function";
+    if (f->tick && (!f->every_ms || f->every_ms > SERVICE_EVERY_MAX))
+        return "has a tick, whose every_ms is 1 to a day";
+    return NULL;
+}
+
 static const struct {
     const char *(*fault)(const struct grid_native *f); /* NULL: no kind */
     unsigned flags;                                    /* that it may have */
 } kinds[] = {
     [GRID_NATIVE_TASK] = {task_fault, GRID_NATIVE_NO_WRITES},
     [GRID_NATIVE_MAP] = {map_fault, 0},
+    [GRID_NATIVE_SERVICE] = {life_fault, 0},
 };
 
 /* NULL, or what is wrong with a function. */

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "compute/native_map.h"
+#include "compute/native_store.h"
 #include "compute/native.h"
 #include "shard/snapshot.h"
 
@@ -21,51 +22,9 @@ enum {
     ROW_KEY_MAX = 64 << 10,
     ROW_BYTES_MAX = 512 << 20,
     LOOK_ROWS = 256, /* after which time is looked at */
-    ROWS_CHUNK_BYTES = 64 << 10,
-    SCRATCH_MAX = 32 << 20,
     LOG_BYTES = 1024,
     SLOTS_FIRST = 64,
 };
-
-/* --- memory that goes all at once ------------------------------------------------------------- */
-
-struct chunk {
-    struct chunk *next;
-    size_t bytes;
-};
-
-struct store {
-    struct chunk *chunks; /* the newest first */
-    size_t left;          /* of the newest: at its end */
-    size_t held;
-};
-
-static void *store_take(struct store *s, size_t bytes)
-{
-    bytes = (bytes + 15) & ~(size_t)15;
-    if (bytes > s->left) {
-        size_t room = bytes > ROWS_CHUNK_BYTES ? bytes : ROWS_CHUNK_BYTES;
-        struct chunk *c = xalloc(sizeof *c + room);
-        *c = (struct chunk){s->chunks, room};
-        s->chunks = c;
-        s->left = room;
-        s->held += sizeof *c + room;
-    }
-    uint8_t *end = (uint8_t *)(s->chunks + 1) + s->chunks->bytes;
-    s->left -= bytes;
-    return end - s->left - bytes;
-}
-
-static void store_clear(struct store *s)
-{
-    while (s->chunks) {
-        struct chunk *next = s->chunks->next;
-        free(s->chunks);
-        s->chunks = next;
-    }
-    s->left = s->held = 0;
-}
-_Static_assert(sizeof(struct chunk) == 16, "what is taken is aligned for any value");
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -89,7 +48,7 @@ struct native_map {
     struct row *last; /* that was emitted */
     struct row **slots, **list;
     size_t slots_len, len, list_cap; /* a power of two; 0: none yet */
-    struct store rows, scratch;
+    struct native_store rows, scratch;
 };
 
 static struct native_map *map_of(struct grid_mapper *m)
@@ -119,7 +78,7 @@ static bool row_is(const struct row *r, struct grid_bytes key)
 
 static void rows_clear(struct native_map *n)
 {
-    store_clear(&n->rows);
+    native_store_clear(&n->rows);
     free(n->slots);
     free(n->list);
     n->slots = n->list = NULL;
@@ -162,7 +121,7 @@ static struct row *row_find(struct native_map *n, struct grid_bytes key)
             if (n->slots[at]->hash == hash && row_is(n->slots[at], key))
                 return n->slots[at];
     rows_grow(n);
-    struct row *r = store_take(&n->rows, sizeof *r + key.len);
+    struct row *r = native_store_take(&n->rows, sizeof *r + key.len);
     *r = (struct row){.hash = hash, .key_len = (uint32_t)key.len};
     if (key.len)
         memcpy(r->key, key.data, key.len);
@@ -200,7 +159,7 @@ static void say_full(struct native_map *n, const char *what, size_t bytes)
 static enum grid_err outcome(struct native_map *n, enum grid_err err)
 {
     if (n->scratch.held)
-        store_clear(&n->scratch);
+        native_store_clear(&n->scratch);
     if (likely(!err && !n->refused && !n->said))
         return GRID_OK;
     if (n->m->too_large)
@@ -268,7 +227,7 @@ static void row_set(struct native_map *n, struct row *r, const struct grid_row *
     uint8_t *to = (uint8_t *)(uintptr_t)old.data;
     if (value->bytes.len > r->cap) {
         r->cap = value->bytes.len > 2 * (size_t)r->cap ? (uint32_t)value->bytes.len : 2 * r->cap;
-        to = store_take(&n->rows, r->cap);
+        to = native_store_take(&n->rows, r->cap);
     }
     if (value->bytes.len)
         memmove(to, value->bytes.data, value->bytes.len);
@@ -399,10 +358,7 @@ static void log_text(struct grid_mapper *m, const char *text)
 
 static void *scratch(struct grid_mapper *m, size_t bytes)
 {
-    struct store *s = &map_of(m)->scratch;
-    if (bytes > SCRATCH_MAX || s->held > SCRATCH_MAX - bytes)
-        return NULL;
-    return store_take(s, bytes ? bytes : 1);
+    return native_store_take_within(&map_of(m)->scratch, bytes, NATIVE_SCRATCH_MAX);
 }
 
 static const struct grid_mapper_api api = {
@@ -428,7 +384,7 @@ void native_map_free(struct native_map *n)
     if (!n)
         return;
     rows_clear(n);
-    store_clear(&n->scratch);
+    native_store_clear(&n->scratch);
     free(n);
 }
 

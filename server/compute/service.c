@@ -1,6 +1,7 @@
 /* service.c - a machine for one service: opened, its functions run, closed.
  *
  * Places of the registry: the table of functions, and `s`. Both stay for the machine's life. */
+#include "compute/native_service.h"
 #include "compute/service_priv.h"
 
 #include "base/alloc.h"
@@ -152,6 +153,8 @@ bool service_run(struct service_code *c, enum service_function f, uint64_t token
     c->out = out;
     c->well = false;
     *ret_broken = false;
+    if (c->native)
+        return native_service_run(c->native, f, token, method, arg, out);
     if (!c->has[f] && f != SERVICE_FN_CALL)
         return true;
     enum vm_end end = execute(c, &run);
@@ -193,10 +196,20 @@ struct service_code *service_open(const struct module_info *m, struct slice serv
     return NULL;
 }
 
+struct service_code *service_open_native(const struct native *native,
+                                         const struct service_host *host)
+{
+    struct service_code *c = xcalloc(1, sizeof *c);
+    c->native = native_service_new(native, host);
+    native_service_facts(c->native, &c->facts);
+    return c;
+}
+
 void service_close(struct service_code *c)
 {
     if (!c)
         return;
+    native_service_free(c->native);
     vm_free(c->vm);
     free(c);
 }

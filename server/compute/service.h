@@ -1,6 +1,6 @@
 /* service.h - the code of a service that lives (control/service.h): a machine of its own, which
- * keeps what the code leaves in its variables from one call to the next. Pure but for its host:
- * what code asks of the grid goes there, and may wait. One thread at a time.
+ * keeps what the code leaves in its variables from one call to the next; or functions in C. Pure
+ * but for its host: what code asks of the grid goes there, and may wait. One thread at a time.
  *
  * The first level of the module runs when it is opened, and registers by grid.service() a table of
  * functions: start(s), stop(s), health(s), tick(s) with `every`, call(s, method, argument). `s` is
@@ -59,6 +59,10 @@ struct service_code; /* opaque */
  * before) says why not, as a text of several lines. */
 struct service_code *service_open(const struct module_info *m, struct slice service,
                                   const struct service_host *host, struct buf *ret_why);
+/* One in C (native.h), which is borrowed. */
+struct native;
+struct service_code *service_open_native(const struct native *native,
+                                         const struct service_host *host);
 void service_close(struct service_code *c); /* NULL is fine */
 
 struct service_facts {

@@ -5,7 +5,9 @@
 #include "compute/report.h"
 #include "compute/service.h"
 
+struct native_service;
 struct service_code {
+    struct native_service *native; /* one in C: there is no machine then; or NULL */
     struct vm *vm;
     const struct service_host *host;
     char name[2 * MODULE_NAME_MAX + 2]; /* MODULE.SERVICE */

@@ -47,6 +47,7 @@ uint32_t grid_command_level(const struct grid_command *c)
     case GRID_MODULE_REMOVE:
         return GRID_LEVEL_MODULES;
     case GRID_SERVICE_DEPLOY:
+        return c->u.service && c->u.service->native ? GRID_LEVEL_NATIVE : GRID_LEVEL_WORK;
     case GRID_SERVICE_STOP:
         return GRID_LEVEL_WORK;
     }

@@ -44,6 +44,7 @@ struct service_info {
     uint64_t version;
     uint16_t partitions[SERVICE_COPIES_MAX]; /* SINGLETON, COPIES: of instance i */
     struct slice arg;                        /* any bytes, for its code */
+    bool native; /* its code is in C (compute/native.h), which nodes have, not the catalog */
 };
 
 struct service {

@@ -4,10 +4,12 @@
 #include "base/alloc.h"
 #include "base/codec.h"
 #include "base/log.h"
+#include "compute/native.h"
 #include "compute/service.h"
 #include "compute/service_call.h"
 #include "control/settings.h"
 #include "coordination/holder.h"
+#include "data/value.h"
 #include "node/inside.h"
 #include "node/pool.h"
 #include "node/replication.h"
@@ -17,6 +19,8 @@
 #include <stdlib.h>
 
 enum { LOOK_MS = 5, END_MS = 2000, END_LOOK_MS = 10 };
+/* Of code in C, which is the same for as long as the node runs; no version of a module. */
+#define CODE_NATIVE UINT64_MAX
 
 struct services {
     struct worker *worker;
@@ -37,7 +41,8 @@ struct living {
     atomic_bool over;
     struct service_code *code;
     struct service_host host;
-    struct module *module; /* its own reference */
+    struct module *module;       /* its own reference; or */
+    const struct native *native; /* in C */
     char context[NAME_BYTES_MAX + 1];
     uint32_t context_id, partition;
     bool fenced; /* it is bound to that partition */
@@ -89,9 +94,13 @@ static enum grid_err answer_take(const struct result *res, const struct service_
 {
     got->version = res->version;
     got->number = res->number;
-    bool bytes = a->kind == OP_GET || a->kind == OP_CALL;
-    if (bytes && res->value.len)
-        buf_add(&got->value, res->value.data, res->value.len);
+    struct slice bytes = res->value;
+    if (a->kind == OP_GET && !res->status && !value_is_bytes((enum value_type)res->type))
+        return GRID_EWRONG_TYPE;
+    if (a->kind == OP_GET && !res->status)
+        bytes = value_bytes((enum value_type)res->type, bytes);
+    if ((a->kind == OP_GET || a->kind == OP_CALL) && bytes.len)
+        buf_add(&got->value, bytes.data, bytes.len);
     return res->status;
 }
 
@@ -143,7 +152,8 @@ static void work_start(struct living *v)
     struct slice module, name;
     bool split = module_path_split(slice_str(info->name), &module, &name);
     CHECK(split);
-    v->code = service_open(&v->module->info, name, &v->host, &v->out);
+    v->code = v->native ? service_open_native(v->native, &v->host)
+                        : service_open(&v->module->info, name, &v->host, &v->out);
     if (!v->code) {
         v->outcome.failed = true;
         return;
@@ -207,8 +217,10 @@ static uint64_t port_code(void *ctx, const struct service_info *info)
 {
     const struct services *s = ctx;
     const struct module *m;
-    bool there = catalog_code(s->worker->catalog, MODULE_SERVICE, slice_str(info->name), &m);
-    return there ? m->info.version : 0;
+    struct slice name = slice_str(info->name);
+    if (catalog_code(s->worker->catalog, MODULE_SERVICE, name, &m))
+        return m->info.version;
+    return natives_find(s->worker->node->natives, MODULE_SERVICE, name) ? CODE_NATIVE : 0;
 }
 
 static struct living *living_new(struct services *s, struct life *l)
@@ -229,6 +241,8 @@ static struct living *living_new(struct services *s, struct life *l)
     v->fenced = info->mode != SERVICE_NODE;
     if (catalog_code(c, MODULE_SERVICE, slice_str(info->name), &m))
         v->module = module_ref((struct module *)(uintptr_t)m);
+    else
+        v->native = natives_find(v->node->natives, MODULE_SERVICE, slice_str(info->name));
     v->host = (struct service_host){.ctx = v,
                                     .ask = host_ask,
                                     .over = host_over,

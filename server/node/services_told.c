@@ -3,10 +3,26 @@
 #include "node/administration_priv.h"
 
 #include "base/alloc.h"
+#include "compute/native.h"
 #include "node/membership.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Its code is deployed, or this node has it. */
+static enum grid_err code_judge(const struct node *n, const struct catalog *c,
+                                struct service_info *info, char *why)
+{
+    const struct module *m;
+    struct slice name = slice_str(info->name);
+    if (catalog_code(c, MODULE_SERVICE, name, &m))
+        return GRID_OK;
+    info->native = natives_find(n->natives, MODULE_SERVICE, name) != NULL;
+    if (info->native)
+        return GRID_OK;
+    natives_missing(n->natives, c, MODULE_SERVICE, name, n->conf.name, why);
+    return GRID_ENO_SERVICE;
+}
 
 enum grid_err service_info_of(const struct job *j, const struct catalog *c,
                               struct service_info *ret_info, char *why)
@@ -24,7 +40,7 @@ enum grid_err service_info_of(const struct job *j, const struct catalog *c,
                                       .arg = r->source};
     snprintf(ret_info->name, sizeof ret_info->name, "%s", r->name);
     memcpy(ret_info->labels, r->labels, sizeof ret_info->labels);
-    return GRID_OK;
+    return code_judge(j->node, c, ret_info, why);
 }
 
 enum grid_err service_deploy(const struct job *j, struct catalog *c, char *why)

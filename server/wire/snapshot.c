@@ -99,6 +99,7 @@ void wire_fill_service(struct arena *a, Control__Service *to, const struct servi
     to->copies = from->copies;
     to->labels = wire_text(from->labels);
     to->version = from->version;
+    to->native = from->native;
     to->n_partitions = service_bound(from);
     to->partitions = wire_take(a, to->n_partitions, sizeof *to->partitions);
     for (size_t i = 0; i < to->n_partitions; i++)
@@ -244,6 +245,7 @@ bool wire_take_service(const Control__Service *m, struct service_info *ret_info)
                                 .context = m->context,
                                 .copies = m->copies,
                                 .version = m->version,
+                                .native = m->native,
                                 .arg = wire_bytes(m->arg)};
     if (m->mode >= SERVICE_MODES_LEN || m->n_partitions > SERVICE_COPIES_MAX ||
         !wire_text_copy(info.name, sizeof info.name, m->name) ||

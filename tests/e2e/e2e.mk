@@ -27,6 +27,10 @@ endif
 $(BUILD)/e2e/hiredis: tests/clients/hiredis.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis
+$(BUILD)/e2e/box_module.so: tests/e2e/box_module.c $(wildcard client/include/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+all e2e-programs: $(BUILD)/e2e/box_module.so
 .PHONY: e2e e2e-grid e2e-programs
 e2e-programs: $(BUILD)/gridd $(BUILD)/gridctl examples $(E2E_PROGRAMS) $(BUILD)/e2e/alter $(BUILD)/check-history
 all: $(E2E_PROGRAMS) $(BUILD)/e2e/alter $(BUILD)/check-history

@@ -395,7 +395,7 @@ static void who_is_too_old_stays_out(struct world *w)
     old->info.level = GRID_LEVEL_FIRST;
     node_start(w, old);
     world_run(w, w->now + 5000);
-    expect(w, old->refused && strstr(old->why, "level 3"), "it is told why");
+    expect(w, old->refused && strstr(old->why, "level 4"), "it is told why");
     expect(w, !in_state(w, old) && old->run == RUNNING, "and waits outside");
     old->stays_down = false;
     restart_as(w, old, GRID_LEVEL);

@@ -26,6 +26,12 @@ static enum grid_err maps_nothing(struct grid_mapper *m, const struct grid_mappe
     return GRID_OK;
 }
 
+static enum grid_err lives_on(struct grid_instance *i)
+{
+    (void)i;
+    return GRID_OK;
+}
+
 static const char *refused(const struct grid_native_module *m)
 {
     static char why[256];
@@ -52,6 +58,8 @@ START_TEST(a_module_that_is_wrong_is_refused_by_name_and_nothing_of_it_taken)
     flags.flags = 2;
     none.task = NULL;
     help.help = long_help;
+    struct grid_native service_none = {.kind = GRID_NATIVE_SERVICE, .name = "s"};
+    struct grid_native service_tick = {.kind = GRID_NATIVE_SERVICE, .name = "s", .tick = lives_on};
     map_none.map = NULL;
     map_flags.flags = GRID_NATIVE_NO_WRITES;
     map_by.reducer = GRID_REDUCE_BY;
@@ -70,6 +78,8 @@ START_TEST(a_module_that_is_wrong_is_refused_by_name_and_nothing_of_it_taken)
         {&map_flags, "m.p has flags"},
         {&map_by, "m.p has a reduce function without"},
         {&map_how, "m.p reduces in a way"},
+        {&service_none, "m.s has no function"},
+        {&service_tick, "m.s has a tick"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct grid_native functions[] = {good, *cases[i].second};

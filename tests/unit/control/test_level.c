@@ -88,7 +88,7 @@ START_TEST(who_does_not_know_the_level_of_the_grid_does_not_enter)
     ck_assert_int_eq(levels(s, 0, 0), GRID_OK);
     uint64_t was = s->revision;
     ck_assert_int_eq(enter_knowing(s, 5, 1, 0), GRID_EUNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(out.why, "feature level 3"));
+    ck_assert_ptr_nonnull(strstr(out.why, "feature level 4"));
     ck_assert_ptr_nonnull(strstr(out.why, "up to 1"));
     ck_assert_ptr_nonnull(strstr(out.why, "newer version"));
     gone_one(s, 4);
@@ -117,6 +117,7 @@ START_TEST(what_older_nodes_cannot_read_needs_a_level)
     const struct module_function task = {.kind = MODULE_TASK}, job = {.kind = MODULE_JOB};
     const struct module_info tasks = {.functions = &task, .functions_len = 1};
     const struct module_info jobs = {.functions = &job, .functions_len = 1};
+    const struct service_info lua = {.name = "m.s"}, native = {.name = "m.s", .native = true};
     const struct {
         struct grid_command c;
         uint32_t level;
@@ -130,7 +131,8 @@ START_TEST(what_older_nodes_cannot_read_needs_a_level)
         {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &tasks}, GRID_LEVEL_MODULES},
         {{.kind = GRID_MODULE_DEPLOY, .u.module.info = &jobs}, GRID_LEVEL_WORK},
         {{.kind = GRID_MODULE_REMOVE}, GRID_LEVEL_MODULES},
-        {{.kind = GRID_SERVICE_DEPLOY}, GRID_LEVEL_WORK},
+        {{.kind = GRID_SERVICE_DEPLOY, .u.service = &lua}, GRID_LEVEL_WORK},
+        {{.kind = GRID_SERVICE_DEPLOY, .u.service = &native}, GRID_LEVEL_NATIVE},
         {{.kind = GRID_SERVICE_STOP}, GRID_LEVEL_WORK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -708,7 +708,7 @@ START_TEST(who_does_not_know_the_level_of_the_grid_is_told_so_and_stays_out)
     start(3, 0);
     run(5000);
     ck_assert_uint_eq(w.nodes[3].refusals, 1);
-    ck_assert_str_eq(w.nodes[3].why, "the grid uses feature level 3, and this version of gridd "
+    ck_assert_str_eq(w.nodes[3].why, "the grid uses feature level 4, and this version of gridd "
                                      "knows levels up to 1: start a newer version");
     ck_assert_uint_eq(state(0)->nodes_len, 3);
     stop(3);

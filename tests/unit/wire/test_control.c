@@ -40,7 +40,8 @@ static const struct service_info three_copies = {.name = "lib.s",
                                                  .mode = SERVICE_COPIES,
                                                  .context = 1,
                                                  .copies = 3,
-                                                 .arg = {(const uint8_t *)"{\0}", 3}};
+                                                 .arg = {(const uint8_t *)"{\0}", 3},
+                                                 .native = true};
 
 /* A state with some of everything in it. */
 static struct grid_state *example(void)
