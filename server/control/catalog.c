@@ -186,7 +186,7 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
 const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
                                            struct slice name, const struct module **ret_module)
 {
-    const uint8_t *dot = name.len ? memchr(name.data, '.', name.len) : NULL;
+    const uint8_t *dot = name.len && c->modules_len ? memchr(name.data, '.', name.len) : NULL;
     if (!dot)
         return NULL;
     struct slice head = slice_make(name.data, (size_t)(dot - name.data));

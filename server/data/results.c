@@ -20,7 +20,9 @@ void results_init(struct results *s, const struct session_id *id)
 
 static uint32_t answer_bytes(size_t len)
 {
-    return len ? (uint32_t)(len + MALLOC_HEAD + MALLOC_STEP - 1) / MALLOC_STEP * MALLOC_STEP : 0;
+    if (len <= ANSWER_NEAR)
+        return (uint32_t)len;
+    return (uint32_t)(len + MALLOC_HEAD + MALLOC_STEP - 1) / MALLOC_STEP * MALLOC_STEP;
 }
 
 static void answer_free(struct results *s, const struct session_result *r)
@@ -28,7 +30,8 @@ static void answer_free(struct results *s, const struct session_result *r)
     if (likely(!r->answer_len))
         return;
     s->answers -= answer_bytes(r->answer_len);
-    free(r->answer);
+    if (r->answer_len > ANSWER_NEAR)
+        free(r->far);
 }
 
 static struct session_result *result_at(const struct results *s, uint32_t i)
@@ -144,8 +147,20 @@ static void lowest_raise(struct results *s, uint64_t lowest)
         results_drop(s, n);
 }
 
-/* The answer is copied. */
-static void result_put(struct results *s, const struct session_result *result)
+static void answer_put(struct results *s, struct session_result *r, struct slice answer)
+{
+    r->answer_len = (uint32_t)answer.len;
+    if (likely(!answer.len))
+        return;
+    uint8_t *to = r->near;
+    if (answer.len > ANSWER_NEAR)
+        to = r->far = xalloc(answer.len);
+    memcpy(to, answer.data, answer.len);
+    s->answers += answer_bytes(answer.len);
+}
+
+/* The answer is copied; `result` has none. */
+static void result_put(struct results *s, const struct session_result *result, struct slice answer)
 {
     uint32_t i = results_before(s, result->number);
     if (i == s->len || result_at(s, i)->number != result->number) {
@@ -155,13 +170,8 @@ static void result_put(struct results *s, const struct session_result *result)
     } else {
         answer_free(s, result_at(s, i));
     }
-    struct session_result *to = result_at(s, i);
-    *to = *result;
-    if (likely(!result->answer_len))
-        return;
-    to->answer = xalloc(result->answer_len);
-    memcpy(to->answer, result->answer, result->answer_len);
-    s->answers += answer_bytes(result->answer_len);
+    *result_at(s, i) = *result;
+    answer_put(s, result_at(s, i), answer);
 }
 
 static void results_trim(struct results *s)
@@ -182,11 +192,7 @@ void results_apply(struct results *s, const struct session_change *change)
                                     .version = change->version,
                                     .result = rs->result,
                                     .status = (uint8_t)rs->status};
-    if (unlikely(rs->answer.len)) {
-        result.answer = (uint8_t *)(uintptr_t)rs->answer.data;
-        result.answer_len = (uint32_t)rs->answer.len;
-    }
-    result_put(s, &result);
+    result_put(s, &result, rs->answer);
     results_trim(s);
 }
 
@@ -197,7 +203,7 @@ void results_merge(struct results *s, const struct results *other)
     lowest_raise(s, other->lowest);
     for (uint32_t i = 0; i < other->len; i++)
         if (result_at(other, i)->number >= s->lowest)
-            result_put(s, result_at(other, i));
+            result_put(s, result_at(other, i), result_answer(result_at(other, i)));
     results_trim(s);
 }
 
@@ -226,15 +232,12 @@ void results_encode(const struct results *s, struct buf *out)
 }
 
 /* Its place in what is read. */
-static void answer_read(struct reader *r, struct session_result *result)
+static struct slice answer_read(struct reader *r, const struct session_result *result)
 {
     struct slice answer = read_slice(r, 0, SESSION_ANSWER_MAX);
-    if (!answer.len)
-        return;
-    if (result->result)
+    if (answer.len && result->result)
         r->bad = true;
-    result->answer = (uint8_t *)(uintptr_t)answer.data;
-    result->answer_len = (uint32_t)answer.len;
+    return answer;
 }
 
 static void results_read(struct results *s, struct reader *r, uint32_t count, bool answers)
@@ -245,13 +248,12 @@ static void results_read(struct results *s, struct reader *r, uint32_t count, bo
         result.status = read_u8(r);
         result.result = unzigzag(read_varint(r, UINT64_MAX));
         result.version = read_varint(r, UINT64_MAX);
-        if (answers)
-            answer_read(r, &result);
+        struct slice answer = answers ? answer_read(r, &result) : slice_make(NULL, 0);
         next = result.number + 1;
         if ((next == 0 && i + 1 < count) || s->answers > SESSION_ANSWERS_MAX)
             r->bad = true;
         if (!r->bad)
-            result_put(s, &result);
+            result_put(s, &result, answer);
     }
 }
 

@@ -6,20 +6,27 @@
 #include "base/list.h"
 #include "data/sessions.h"
 
+enum { ANSWER_NEAR = 8 }; /* bytes: numbers, mostly */
+
 struct session_result {
     uint64_t number;
     uint64_t version;
     union {
         int64_t result;
-        uint8_t *answer; /* with answer_len: its own */
+        uint8_t near[ANSWER_NEAR]; /* the bytes of an answer, when they fit */
+        uint8_t *far;              /* else: its own */
     };
     uint32_t answer_len;
     uint8_t status;
 };
 
+/* Borrowed from the result. */
 static inline struct slice result_answer(const struct session_result *r)
 {
-    return slice_make(r->answer_len ? r->answer : NULL, r->answer_len);
+    return slice_make(!r->answer_len                 ? NULL
+                      : r->answer_len <= ANSWER_NEAR ? r->near
+                                                     : r->far,
+                      r->answer_len);
 }
 
 static inline int64_t result_number(const struct session_result *r)
@@ -36,7 +43,7 @@ struct results {
     struct list link; /* in sessions.by_use */
     msec_t listed;    /* last_used when it was put at the end of it */
     uint32_t first, len, cap;
-    uint32_t answers;               /* bytes of all answers, allocator's head included */
+    uint32_t answers; /* bytes of all answers, allocator's head included; of near ones, too */
     struct session_result *results; /* &one while cap is 1 */
     struct session_result one;
 };

@@ -164,6 +164,12 @@ void asker_init(struct asker *a,
  * are those of requests; `*ret_why` is static, or NULL. */
 MUST_USE
 enum grid_err op_place(const struct catalog *c, struct op *op, const char **ret_why);
+/* A task that is there, of modules of that revision; len 0: none. */
+enum { TASK_KNOWN_BYTES = 48 };
+struct task_known {
+    uint64_t revision;
+    uint8_t len, reads_only, name[TASK_KNOWN_BYTES];
+};
 /* An op on one key, which is placed, becomes the call of the task `name`, which its value is given
  * to. `room` is borrowed as the op's slices are. GRID_ENO_TASK. */
 struct task_room {

@@ -72,13 +72,13 @@ struct session {
     struct buf out;
     size_t sent;         /* bytes of `out` that are gone already */
     struct arena *arena; /* of the turn, during input only */
-    /* What the last request's cache was in: a place among the contexts, not a pointer, for a
-     * catalog of one revision may be made again (a node that is sent the whole state). */
+    /* What the last cache was in: a place, for a catalog of one revision may be made again. */
     struct {
         uint64_t revision;
         uint32_t cache; /* 0: none */
         size_t context;
     } known;
+    struct task_known task;
     const char *reason;
     uint8_t wrong;   /* passwords so far */
     uint8_t parting; /* enum session_parting */

@@ -61,7 +61,7 @@ static size_t group_begin(struct shard *s, struct op *const *ops, size_t len, st
 /* What a call names behind its key is a field of it, if it has any. */
 static bool names_field(const struct op *op)
 {
-    return op->kind == OP_CALL && op->args_len > FIELD_ARG && op->keys_len <= 1;
+    return op->kind == OP_CALL && op->args_len > FIELD_ARG && op->keys_len <= 1 && !op->finds_keys;
 }
 
 static void group_fetch_fields(struct ahead *group, size_t len)

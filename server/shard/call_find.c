@@ -6,12 +6,13 @@
  *        '- no room: once '-> changes, made together when it returns (call.c)
  *
  * Nothing is changed while it runs, so it may begin again at any time. Keys have numbers in the
- * order in which they were found, and are found again by their hash: open addressing, half full. */
+ * order in which they were found, and are found again among the first few of them, or by their
+ * hash: open addressing, half full. */
 #include "shard/shard_priv.h"
 
 #include "base/hash.h"
 
-enum { KEYS_MIN = 8, PLACES_MIN = 16, SCAN_BUCKETS = 64 };
+enum { KEYS_TRIED = 4, KEYS_MIN = 8, PLACES_MIN = 16, SCAN_BUCKETS = 64 };
 
 void call_find_begin(struct call *c)
 {
@@ -24,6 +25,17 @@ void call_find_begin(struct call *c)
 }
 
 /* --- places ----------------------------------------------------------------------------------- */
+
+/* Its number among the first few; c->keys_len: it is none of them. */
+static inline uint32_t key_try(const struct call *c, const struct cache_info *cache,
+                               struct slice key)
+{
+    uint32_t n = c->keys_len < KEYS_TRIED ? c->keys_len : (uint32_t)KEYS_TRIED;
+    for (uint32_t i = 0; i < n; i++)
+        if (c->keys[i].cache->id == cache->id && slice_eq(c->keys[i].key, key))
+            return i;
+    return c->keys_len;
+}
 
 /* Of the key, or the free one where it would be. */
 static uint32_t *place_of(const struct call *c, const struct cache_info *cache, struct slice key,
@@ -79,41 +91,66 @@ static enum grid_err key_look(struct call *c, struct key_state *k)
     return GRID_EBUSY;
 }
 
-enum grid_err call_find(struct call *c, const struct cache_info *cache, struct slice key,
-                        uint32_t *ret_key)
+/* *ret_place: where it goes, when it is found by its hash; else NULL. True: it is there. */
+static bool key_placed(struct call *c, const struct cache_info *cache, struct slice key,
+                       uint64_t hash, uint32_t **ret_place)
 {
-    struct job *j = c->job;
-    struct call_memory *m = &j->s->call;
-    CHECK(j->op->finds_keys && cache_context(cache->id) == j->partition->context_id);
-    uint64_t hash = hash_of(c, cache, key);
+    const struct call_memory *m = &c->job->s->call;
+    *ret_place = NULL;
+    if (likely(c->keys_len < KEYS_TRIED))
+        return false;
     if (unlikely(2 * c->keys_len >= m->places_len))
         places_grow(c);
-    uint32_t *place = place_of(c, cache, key, hash);
-    if (*place) {
-        *ret_key = *place - 1;
-        return GRID_OK;
-    }
+    *ret_place = place_of(c, cache, key, hash);
+    return **ret_place;
+}
+
+static enum grid_err key_add(struct call *c, const struct cache_info *cache, struct slice key,
+                             uint64_t hash)
+{
+    struct call_memory *m = &c->job->s->call;
     if (unlikely(c->keys_len == RECORD_EFFECTS_MAX))
         return GRID_EFULL;
     if (unlikely(c->keys_len == m->keys_cap))
         keys_grow(c);
     struct key_state *k = &c->keys[c->keys_len];
-    enum grid_err err = call_key_name(k, j, key, hash);
+    enum grid_err err = call_key_name(k, c->job, key, hash);
     k->cache = cache;
     if (unlikely(err))
         return err;
     k->key = call_memory_keep(m, key);
     err = key_look(c, k);
-    if (unlikely(err))
-        return err;
-    *place = ++c->keys_len;
-    *ret_key = c->keys_len - 1;
+    c->keys_len += !err;
+    return err;
+}
+
+enum grid_err call_find(struct call *c, const struct cache_info *cache, struct slice key,
+                        uint32_t *ret_key)
+{
+    CHECK(c->job->op->finds_keys && cache_context(cache->id) == c->job->partition->context_id);
+    uint32_t *place, number = key_try(c, cache, key);
+    if (number == c->keys_len) {
+        uint64_t hash = hash_of(c, cache, key);
+        if (key_placed(c, cache, key, hash, &place)) {
+            *ret_key = *place - 1;
+            return GRID_OK;
+        }
+        enum grid_err err = key_add(c, cache, key, hash);
+        if (unlikely(err))
+            return err;
+        if (place)
+            *place = c->keys_len;
+    }
+    *ret_key = number;
     return GRID_OK;
 }
 
 uint32_t call_found(const struct call *c, const struct cache_info *cache, struct slice key)
 {
     const struct call_memory *m = &c->job->s->call;
+    uint32_t number = key_try(c, cache, key);
+    if (number < c->keys_len)
+        return number;
     uint32_t place = m->places_len ? *place_of(c, cache, key, hash_of(c, cache, key)) : 0;
     return place ? place - 1 : UINT32_MAX;
 }

@@ -10,14 +10,24 @@
 
 static int64_t number_of(struct grid_bytes b)
 {
-    char text[24] = "";
-    memcpy(text, b.data, b.len < sizeof text ? b.len : sizeof text - 1);
-    return strtoll(text, NULL, 10);
+    const char *s = b.data;
+    size_t at = b.len && *s == '-';
+    uint64_t n = 0;
+    for (; at < b.len && s[at] >= '0' && s[at] <= '9'; at++)
+        n = n * 10 + (uint64_t)(s[at] - '0');
+    return (int64_t)(b.len && *s == '-' ? 0 - n : n);
 }
 
 static struct grid_bytes text_of(int64_t number, char to[24])
 {
-    return (struct grid_bytes){to, (size_t)snprintf(to, 24, "%lld", (long long)number)};
+    char *end = to + 24, *at = end;
+    uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    if (number < 0)
+        *--at = '-';
+    return (struct grid_bytes){at, (size_t)(end - at)};
 }
 
 static enum grid_err add(struct grid_call *c)

@@ -1,13 +1,18 @@
 /* session_instructions.c - the path of a GET or PUT from the bytes of its request to the bytes of
  * its answer, without sockets and threads: session, shard and data as in a node's turn. Run under
  * callgrind by session_instructions.sh, which counts inside measured().
- *   session_instructions get|put|resp-get|resp-set|resp-mset|resp-evalsha|resp-fcall: 10,000
- *   requests with 100-byte values in turns of 16, a context in memory; resp-*: as a Redis client
- *   asks; resp-mset: keys, ten a request; the last two: a script reads a number, adds and writes
+ *   session_instructions KIND: 10,000 requests with 100-byte values in turns of 16, a context in
+ *   memory. KIND: get, put; task, task-native: in Lua, in C, it reads a number, adds and writes;
+ *   resp-*: as a Redis client asks; resp-mset: keys, ten a request; resp-evalsha, resp-fcall: a
+ *   script does what the tasks do
  * LINK: session compute wire command shard control replica data base frame pb */
+#include <grid_module.h>
+
 #include "base/buf.h"
 #include "client.pb-c.h"
+#include "command/command_priv.h"
 #include "compute/library.h"
+#include "compute/native.h"
 #include "compute/scripts.h"
 #include "proto/frame.h"
 #include "session/session.h"
@@ -27,6 +32,7 @@ struct rig {
     size_t ops_len;
     uint64_t answers;
     uint32_t cache;
+    struct natives *natives;
 };
 
 static void on_submit(void *ctx, struct op *op)
@@ -156,23 +162,30 @@ static void add_hello(struct buf *b)
     add_frame(b, &m.base);
 }
 
+enum ask { ASK_GET, ASK_PUT, ASK_TASK, ASK_NATIVE };
+
 /* REQUESTS of them on as many keys; writes are exactly-once, as the client library makes them. */
-static void add_requests(struct buf *b, const struct rig *r, bool put, uint64_t first)
+static void add_requests(struct buf *b, const struct rig *r, enum ask ask, uint64_t first)
 {
+    static const Grid__Op ops[] = {GRID__OP__GET, GRID__OP__PUT, GRID__OP__RUN, GRID__OP__RUN};
     uint8_t key[24], value[VALUE_LEN];
+    char lua[] = "lib.add", c[] = "native.add";
     memset(value, 'v', sizeof value);
+    value[0] = '1';
     for (uint64_t i = 0; i < REQUESTS; i++) {
         Grid__Request m;
         grid__request__init(&m);
         m.number = first + i;
-        m.op = put ? GRID__OP__PUT : GRID__OP__GET;
+        m.op = ops[ask];
         m.cache = r->cache;
         m.key.len = (size_t)snprintf((char *)key, sizeof key, "key:%012lu", (unsigned long)i);
         m.key.data = key;
-        if (put) {
-            m.value = (ProtobufCBinaryData){sizeof value, value};
+        if (ask != ASK_GET) {
+            m.value = (ProtobufCBinaryData){ask == ASK_PUT ? sizeof value : 1, value};
             m.lowest = first + i / TURN * TURN;
         }
+        if (ask >= ASK_TASK)
+            m.name = ask == ASK_TASK ? lua : c;
         add_frame(b, &m.base);
     }
 }
@@ -228,6 +241,34 @@ static void add_resp_script(struct buf *b, bool function)
     }
 }
 
+static const char tasks[] = "#!lua name=lib\ngrid.task('add', function(t)\n"
+                            "local n = (tonumber(grid.get(t.key)) or 0) + tonumber(t.arg)\n"
+                            "grid.put(t.key, n)\nreturn n\nend)";
+
+static enum grid_err native_add(struct grid_call *c)
+{
+    int64_t by = 0, sum = 0;
+    struct grid_seen seen;
+    char text[INTEGER_BYTES];
+    if (!grid_call_get(c, NULL, c->key, &seen))
+        CHECK(arg_integer(slice_make(seen.value.data, seen.value.len), &sum));
+    CHECK(arg_integer(slice_make(c->argument.data, c->argument.len), &by));
+    struct grid_bytes to = {text, integer_format(sum + by, text)};
+    enum grid_err err = grid_call_put(c, NULL, c->key, to, NULL);
+    return err ? err : grid_call_result(c, to);
+}
+
+static struct natives *make_natives(void)
+{
+    static const struct grid_native list[] = {
+        {.kind = GRID_NATIVE_TASK, .name = "add", .task = native_add}};
+    static const struct grid_native_module module = GRID_MODULE_INIT("native", list);
+    struct buf why = BUF_INIT;
+    struct natives *n = natives_new();
+    CHECK(natives_add(n, &module, &why));
+    return n;
+}
+
 static struct scripts *make_scripts(void)
 {
     char sha[SHA1_HEX];
@@ -237,13 +278,13 @@ static struct scripts *make_scripts(void)
     return s;
 }
 
-static void make_library(struct catalog *c)
+static void make_library(struct catalog *c, const char *source)
 {
     char why[WHY_BYTES];
     struct module_info info;
     struct buf fault = BUF_INIT;
     struct library_limits limits = {.run = {.steps = 1000000, .memory = 32 << 20}};
-    CHECK(library_read(slice_str(library), slice_str(""), &limits, &info, &fault));
+    CHECK(library_read(slice_str(source), slice_str(""), &limits, &info, &fault));
     CHECK(catalog_module_deploy(c, &info, false, why) == GRID_OK);
     free((void *)(uintptr_t)info.functions);
 }
@@ -270,25 +311,131 @@ static struct shard_ports ports_of(struct rig *r)
                                 .checkpoint_soon = on_checkpoint_soon};
 }
 
+/* --- what is asked ---------------------------------------------------------------------------- */
+
+static void warm_grid(struct buf *b, const struct rig *r)
+{
+    add_hello(b);
+    add_requests(b, r, ASK_PUT, 1);
+    add_requests(b, r, ASK_PUT, 1 + REQUESTS);
+}
+
+static void warm_task(struct buf *b, const struct rig *r)
+{
+    add_hello(b);
+    add_requests(b, r, ASK_TASK, 1);
+    add_requests(b, r, ASK_TASK, 1 + REQUESTS);
+}
+
+static void warm_resp(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp(b, true);
+    add_resp(b, true);
+}
+
+static void ask_get(struct buf *b, const struct rig *r)
+{
+    add_requests(b, r, ASK_GET, 1 + 2 * REQUESTS);
+}
+
+static void ask_put(struct buf *b, const struct rig *r)
+{
+    add_requests(b, r, ASK_PUT, 1 + 2 * REQUESTS);
+}
+
+static void ask_task(struct buf *b, const struct rig *r)
+{
+    add_requests(b, r, ASK_TASK, 1 + 2 * REQUESTS);
+}
+
+static void ask_native(struct buf *b, const struct rig *r)
+{
+    add_requests(b, r, ASK_NATIVE, 1 + 2 * REQUESTS);
+}
+
+static void ask_resp_get(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp(b, false);
+}
+
+static void ask_resp_set(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp(b, true);
+}
+
+static void ask_resp_mset(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp_mset(b);
+}
+
+static void ask_script(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp_script(b, false);
+}
+
+static void ask_function(struct buf *b, const struct rig *r)
+{
+    (void)r;
+    add_resp_script(b, true);
+}
+
+typedef void ask_fn(struct buf *b, const struct rig *r);
+
+static const struct kind {
+    const char *name;
+    bool resp;
+    ask_fn *warm, *ask;
+} kinds[] = {
+    {"get", false, warm_grid, ask_get},
+    {"put", false, warm_grid, ask_put},
+    {"task", false, warm_task, ask_task},
+    {"task-native", false, warm_task, ask_native},
+    {"resp-get", true, warm_resp, ask_resp_get},
+    {"resp-set", true, warm_resp, ask_resp_set},
+    {"resp-mset", true, warm_resp, ask_resp_mset},
+    {"resp-evalsha", true, ask_script, ask_script},
+    {"resp-fcall", true, ask_function, ask_function},
+};
+
+static const struct kind *kind_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    fprintf(stderr, "usage: session_instructions KIND; kinds:");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        fprintf(stderr, " %s", kinds[i].name);
+    fprintf(stderr, "\n");
+    exit(2);
+}
+
+static void ask(struct rig *r, const struct kind *kind)
+{
+    struct buf warm = BUF_INIT, stream = BUF_INIT;
+    kind->warm(&warm, r);
+    kind->ask(&stream, r);
+    unmeasured(r, buf_slice(&warm));
+    r->answers = 0;
+    measured(r, buf_slice(&stream));
+    CHECK(r->answers == REQUESTS);
+    buf_release(&warm);
+    buf_release(&stream);
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const what[] = {"get",       "put",          "resp-get",  "resp-set",
-                                       "resp-mset", "resp-evalsha", "resp-fcall"};
-    enum { KINDS = sizeof what / sizeof *what };
-    unsigned at = 0;
-    while (at < KINDS && (argc != 2 || strcmp(argv[1], what[at]) != 0))
-        at++;
-    if (at == KINDS) {
-        fprintf(stderr, "usage: session_instructions get|put|resp-get|resp-set|resp-mset|"
-                        "resp-evalsha|resp-fcall\n");
-        return 2;
-    }
-    bool put = at % 2, resp = at >= 2, runs = at >= 5;
-    struct rig r = {.arena = arena_new(64 << 20)};
+    const struct kind *kind = kind_named(argc == 2 ? argv[1] : "");
+    struct rig r = {.arena = arena_new(64 << 20), .natives = make_natives()};
     make_cache(&r);
-    make_library(r.catalog);
+    make_library(r.catalog, library);
+    make_library(r.catalog, tasks);
     struct shard_ports shard_ports = ports_of(&r);
-    struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42};
+    struct shard_conf conf = {.shards = 1, .epoch = 1, .hash_seed = 42, .natives = r.natives};
     r.shard = shard_new(&conf, &shard_ports, r.catalog);
     struct session_ports ports = {.ctx = &r,
                                   .submit = on_submit,
@@ -297,41 +444,20 @@ int main(int argc, char **argv)
                                   .catalog = on_catalog,
                                   .now_us = on_now_us,
                                   .scripts = make_scripts(),
+                                  .natives = r.natives,
                                   .errands = errands_new()};
     struct node_view view = {
         .grid = "bench", .node = "a", .address = "host:1", .version = "0", .shards = 1};
     struct session_limits limits = SESSION_LIMITS_DEFAULT;
     const struct session_peer peer = {.address = "127.0.0.1:9", .cache = "fast/c"};
-    r.session = session_new(resp ? &resp_door : &grid_door, &ports, &view, &limits, &peer, NULL);
-
-    struct buf warm = BUF_INIT, stream = BUF_INIT;
-    if (runs) {
-        add_resp_script(&warm, at == 6);
-        add_resp_script(&stream, at == 6);
-    } else if (resp) {
-        add_resp(&warm, true);
-        add_resp(&warm, true);
-        if (at == 4)
-            add_resp_mset(&stream);
-        else
-            add_resp(&stream, put);
-    } else {
-        add_hello(&warm);
-        add_requests(&warm, &r, true, 1);
-        add_requests(&warm, &r, true, 1 + REQUESTS);
-        add_requests(&stream, &r, put, 1 + 2 * REQUESTS);
-    }
-    unmeasured(&r, buf_slice(&warm));
-    r.answers = 0;
-    measured(&r, buf_slice(&stream));
-    CHECK(r.answers == REQUESTS);
-
-    buf_release(&warm);
-    buf_release(&stream);
+    r.session =
+        session_new(kind->resp ? &resp_door : &grid_door, &ports, &view, &limits, &peer, NULL);
+    ask(&r, kind);
     session_close(r.session);
     errands_free(ports.errands);
     scripts_free(ports.scripts);
     shard_free(r.shard);
+    natives_free(r.natives);
     arena_free(r.arena);
     catalog_unref(r.catalog);
     return 0;

@@ -28,7 +28,7 @@ count() {
     echo $((total / requests))
 }
 
-kinds="get put resp-get resp-set resp-mset resp-evalsha resp-fcall"
+kinds="get put task task-native resp-get resp-set resp-mset resp-evalsha resp-fcall"
 figures=$(for what in $kinds; do echo "$what $(count "$what")"; done)
 
 if [ "$mode" = update ]; then

@@ -218,6 +218,26 @@ START_TEST(an_answer_that_comes_again_takes_the_place_of_the_first)
 }
 END_TEST
 
+START_TEST(an_answer_of_any_length_takes_the_place_of_one_of_any_other)
+{
+    static const size_t lengths[] = {0, 1, 8, 9, 0, 9, 8, 200, 1};
+    static uint8_t bytes[200] = {7, 6, 5, 4, 3, 2, 1, 0, 1, 2};
+    struct sessions *s = sessions_new(1);
+    struct session_answer a;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct session_change c = change(1, 9, 1, 1);
+        c.session.answer = slice_make(bytes, lengths[i]);
+        c.session.result = lengths[i] ? 0 : 42;
+        sessions_apply(s, &c);
+        sessions_check(s);
+        ck_assert_int_eq((int)sessions_find(s, &c.session, &a), SESSION_REPEATED);
+        ck_assert(slice_eq(a.answer, c.session.answer));
+        ck_assert_int_eq(a.result, c.session.result);
+    }
+    sessions_free(s);
+}
+END_TEST
+
 START_TEST(the_session_unused_for_longest_is_due_first)
 {
     struct sessions *s = sessions_new(1);
@@ -361,6 +381,7 @@ UNIT_MAIN("data/sessions", a_number_is_new_then_repeated_then_forgotten,
           a_session_without_answers_is_full_and_then_drops_the_oldest,
           answers_of_a_session_are_bounded_by_their_bytes,
           an_answer_that_comes_again_takes_the_place_of_the_first,
+          an_answer_of_any_length_takes_the_place_of_one_of_any_other,
           the_session_unused_for_longest_is_due_first, memory_is_given_back_when_sessions_end,
           folding_and_applying_give_the_same_bytes,
           restored_sessions_end_in_the_order_of_their_last_use,
