@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
-enum { LOOK_MS = 500, WHOLE = 10000, PERCENT = 100, KEY_MADE_BYTES = 24 };
+enum { LOOK_MS = 500, WHOLE = 10000, PERCENT = 100 };
 
 static const char *const statuses[] = {"queued", "running", "done", "failed", "cancelled"};
 
@@ -243,18 +242,6 @@ static struct grid_job_how how_of(const struct args *a)
                                  .labels = args_text(a, "--nodes")};
 }
 
-/* A job about nothing in particular is spread over the partitions. */
-static bool key_make(char key[KEY_MADE_BYTES])
-{
-    uint8_t bytes[8];
-    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-        return false;
-    int len = snprintf(key, KEY_MADE_BYTES, "job-");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        len += snprintf(key + len, KEY_MADE_BYTES - (size_t)len, "%02x", bytes[i]);
-    return true;
-}
-
 int cmd_submit(struct ctl *c, const struct args *a)
 {
     static const struct out_column columns[] = {{"id", OUT_TEXT, false}};
@@ -263,14 +250,11 @@ int cmd_submit(struct ctl *c, const struct args *a)
     how.delay_ms = args_number(a, "--delay", 0);
     struct grid_cache *cache;
     struct grid_job job;
-    char id[GRID_JOB_TEXT], made[KEY_MADE_BYTES];
-    const char *key = args_text(a, "--key");
-    if (!key && !key_make(made))
-        return ctl_error(c, EXIT_USAGE, "no random numbers: give --key");
+    char id[GRID_JOB_TEXT];
     int code = ctl_open(c, args_text(a, "--cache"), &cache);
     if (code)
         return code;
-    enum grid_err err = grid_task_submit(cache, name, ctl_bytes(key ? key : made),
+    enum grid_err err = grid_task_submit(cache, name, ctl_bytes(args_text(a, "--key")),
                                          ctl_bytes(args_text(a, "--affinity")),
                                          ctl_bytes(args_text(a, "--arg")), &how, &job);
     if (err)
@@ -288,13 +272,12 @@ int cmd_submit(struct ctl *c, const struct args *a)
 
 int cmd_schedule_create(struct ctl *c, const struct args *a)
 {
-    const char *key = args_text(a, "--key");
     struct grid_cache *cache;
     struct grid_schedule want = {.name = args_text(a, "NAME"),
                                  .job = args_text(a, "JOB"),
                                  .cron = args_text(a, "--cron"),
                                  .every_ms = args_number(a, "--every", 0),
-                                 .key = ctl_bytes(key ? key : args_text(a, "NAME")),
+                                 .key = ctl_bytes(args_text(a, "--key")),
                                  .affinity = ctl_bytes(args_text(a, "--affinity")),
                                  .argument = ctl_bytes(args_text(a, "--arg")),
                                  .how = how_of(a)};

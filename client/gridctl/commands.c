@@ -336,7 +336,7 @@ const struct command commands[] = {
                      .type = ARG_KEY,
                      .help =
                          "that the job is about and is placed by; it need not be there; default "
-                         "a random one, so that it runs on any node"},
+                         "a random one, and it runs on the node with most room"},
                     AFFINITY,
                     {.name = "arg",
                      .type = ARG_ANY,
@@ -406,7 +406,9 @@ const struct command commands[] = {
                     {.name = "cache", .type = ARG_CACHE, .help = "default default/default"},
                     {.name = "key",
                      .type = ARG_KEY,
-                     .help = "that the job is about, and where both live; default NAME"},
+                     .help = "that the job is about, and where both live; default NAME, and it "
+                             "runs on the node "
+                             "with most room"},
                     AFFINITY,
                     {.name = "arg",
                      .type = ARG_ANY,

@@ -325,7 +325,9 @@ struct grid_job_info {
     char schedule[GRID_NAME_BYTES]; /* that it is a run of; "" */
 };
 
-/* Queue it; *ret_job is set even when this ends in doubt, and tells then. `how` may be NULL.
+/* Queue it; *ret_job is set even when this ends in doubt, and tells then. `how` may be NULL. It runs
+ * on the node that leads its key, if that has the labels, else on the least loaded one that has; one
+ * without a key (empty) gets a random one, and runs on the least loaded of all nodes with the labels.
  * GRID_EBUSY: too many wait there. GRID_ENO_TASK: neither the grid nor the node that leads its key
  * has a job or task of that name. */
 GRID_API GRID_MUST_USE enum grid_err
@@ -356,8 +358,8 @@ struct grid_schedule {
     const char *name; /* as caches are named; once in a partition */
     const char *cron; /* five fields, UTC; or NULL: */
     uint64_t every_ms;
-    const char *job; /* module.job or module.task */
-    struct grid_bytes key, affinity, argument;
+    const char *job;                           /* module.job or module.task */
+    struct grid_bytes key, affinity, argument; /* key empty: its name, and runs go to any node */
     struct grid_job_how how; /* delay_ms has no meaning; deadline_ms counts from the tick */
 };
 struct grid_schedule_run {
@@ -384,7 +386,7 @@ enum grid_schedule_act {
 /* GRID_EEXISTS: there is one of that name there. GRID_ENO_TASK: as for grid_task_submit(). */
 GRID_API GRID_MUST_USE enum grid_err grid_schedule_create(struct grid_cache *c,
                                                           const struct grid_schedule *want);
-/* Cache, key and affinity are those it was made with. */
+/* Cache, key and affinity are those it was made with; empty: its name. */
 GRID_API GRID_MUST_USE enum grid_err grid_schedule_act(struct grid_cache *c, const char *name,
                                                        struct grid_bytes key,
                                                        struct grid_bytes affinity,

@@ -5,7 +5,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-enum { PRIORITY_USUAL = 5, POLL_MS_MIN = 10, POLL_MS_MAX = 500 };
+enum { PRIORITY_USUAL = 5, POLL_MS_MIN = 10, POLL_MS_MAX = 500, KEY_BYTES = 24 };
 
 /* --- ids -------------------------------------------------------------------------------------- */
 
@@ -41,6 +41,17 @@ static void id_make(const struct grid_cache *c, struct grid_bytes placed_by, str
     job->id[3] = (uint8_t)slot;
 }
 
+/* A job that is about nothing in particular: its key spreads it over the partitions. */
+static struct grid_bytes key_make(char key[KEY_BYTES])
+{
+    uint8_t bytes[8] = {0};
+    (void)RAND_bytes(bytes, sizeof bytes);
+    int len = snprintf(key, KEY_BYTES, "job-");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        len += snprintf(key + len, KEY_BYTES - (size_t)len, "%02x", bytes[i]);
+    return (struct grid_bytes){key, (size_t)len};
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 struct asked {
@@ -48,9 +59,17 @@ struct asked {
     const char *name; /* MODULE.JOB; NULL: none */
 };
 
-static void how_set(Grid__JobAsk *m, const struct grid_job_how *how)
+/* `anywhere`: wherever it lies, it may run at any node with the labels; `room` is for the text. */
+static void how_set(Grid__JobAsk *m, const struct grid_job_how *how, bool anywhere,
+                    char room[GRID_LABELS_BYTES])
 {
+    const char *labels = how && how->labels ? how->labels : "";
     m->priority = how && how->priority ? how->priority : PRIORITY_USUAL;
+    m->labels = text_of(labels);
+    if (anywhere) {
+        snprintf(room, GRID_LABELS_BYTES, "*%s", labels);
+        m->labels = room;
+    }
     if (!how)
         return;
     m->attempts = how->attempts;
@@ -58,7 +77,6 @@ static void how_set(Grid__JobAsk *m, const struct grid_job_how *how)
     m->time_ms = how->deadline_ms;
     m->delay_ms = how->delay_ms;
     m->keep_ms = how->keep_ms;
-    m->labels = text_of(how->labels);
 }
 
 /* `c` NULL: it is of no cache. NULL: there is no memory. */
@@ -85,12 +103,16 @@ static struct request *job_request(struct grid *g, struct grid_cache *c, uint32_
     return r;
 }
 
-static struct request *submit_request(struct grid_cache *c, const struct asked *a,
+static struct request *submit_request(struct grid_cache *c, struct asked *a,
                                       const struct grid_job_how *how, struct grid_job *ret_job)
 {
     Grid__JobAsk m;
+    char key[KEY_BYTES], labels[GRID_LABELS_BYTES];
+    bool anywhere = !a->key.len;
+    if (anywhere)
+        a->key = key_make(key);
     grid__job_ask__init(&m);
-    how_set(&m, how);
+    how_set(&m, how, anywhere, labels);
     id_make(c, a->affinity.len ? a->affinity : a->key, ret_job);
     m.id.data = ret_job->id;
     m.id.len = GRID_JOB_ID;
@@ -330,10 +352,14 @@ enum grid_err grid_job_list(struct grid *g, struct grid_job_info **ret_list, siz
 
 enum grid_err grid_schedule_create(struct grid_cache *c, const struct grid_schedule *want)
 {
+    bool anywhere = !want->key.len;
     struct asked a = {want->key, want->affinity, want->argument, want->job};
     struct wait w = {0};
+    char labels[GRID_LABELS_BYTES];
     Grid__JobAsk m = ask_of(GRID__JOB_ACTION__SCHEDULE_CREATE, NULL);
-    how_set(&m, &want->how);
+    if (anywhere)
+        a.key = (struct grid_bytes){want->name, strlen(want->name)};
+    how_set(&m, &want->how, anywhere, labels);
     m.schedule = text_of(want->name);
     m.cron = text_of(want->cron);
     m.every_ms = want->every_ms;
@@ -349,6 +375,8 @@ enum grid_err grid_schedule_act(struct grid_cache *c, const char *name, struct g
     struct asked a = {.key = key, .affinity = affinity};
     struct wait w = {0};
     Grid__JobAsk m = ask_of((Grid__JobAction)act, NULL);
+    if (!key.len)
+        a.key = (struct grid_bytes){name, strlen(name)};
     m.schedule = text_of(name);
     struct request *r = job_request(c->grid, c, GRID__OP__JOB, &a, &m);
     if (r)

@@ -18,6 +18,7 @@
 #include "shard/call.h"
 
 enum {
+    JOB_PLACE_BYTES = 4,
     JOB_ID_BYTES = 16, /* context and slot, 2 bytes each, then random ones: it says where it is */
     JOB_KEY_BYTES = 1 + JOB_ID_BYTES,
     JOB_ARG_MAX = 1 << 20,
@@ -79,8 +80,8 @@ const char *job_status_text(uint64_t status);
     X(arg, JOB_ARG_MAX)                                                                            \
     X(state, JOB_STATE_MAX)                                                                        \
     X(result, JOB_RESULT_MAX)                                                                      \
-    X(node, JOB_NODE_MAX) /* that runs it, or ran it last: NAME#LIFE */                            \
-    X(labels, JOB_LABELS_MAX)                                                                      \
+    X(node, JOB_NODE_MAX)       /* that runs it, or ran it last: NAME#LIFE */                      \
+    X(labels, JOB_LABELS_MAX)   /* see job_anywhere() */                                           \
     X(schedule, NAME_BYTES_MAX) /* that it is a run of; empty: none */
 
 struct job_row {
@@ -99,6 +100,16 @@ bool job_row_decode(struct slice bytes, struct job_row *ret_row);
 static inline bool job_ended(const struct job_row *r)
 {
     return r->status != JOB_QUEUED && r->status != JOB_RUNNING;
+}
+
+/* A row's labels: of nodes that may run it, LABEL=VALUE or nothing; JOB_ANYWHERE in front: its key
+ * says where the job lies, and nothing of where it runs. */
+enum { JOB_ANYWHERE = '*' };
+static inline bool job_anywhere(struct slice labels, struct slice *ret_labels)
+{
+    bool anywhere = labels.len && labels.data[0] == JOB_ANYWHERE;
+    *ret_labels = anywhere ? slice_make(labels.data + 1, labels.len - 1) : labels;
+    return anywhere;
 }
 
 /* --- ids -------------------------------------------------------------------------------------- */

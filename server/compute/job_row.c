@@ -58,13 +58,11 @@ bool job_row_decode(struct slice bytes, struct job_row *ret_row)
 
 /* --- ids -------------------------------------------------------------------------------------- */
 
-enum { ID_PLACE = 4 };
-
 struct job_id job_id_make(uint32_t context, uint16_t slot, const uint8_t *random)
 {
     struct job_id id = {
         {(uint8_t)(context >> 8), (uint8_t)context, (uint8_t)(slot >> 8), (uint8_t)slot}};
-    memcpy(id.bytes + ID_PLACE, random, JOB_ID_BYTES - ID_PLACE);
+    memcpy(id.bytes + JOB_PLACE_BYTES, random, JOB_ID_BYTES - JOB_PLACE_BYTES);
     return id;
 }
 

@@ -265,6 +265,17 @@ struct slice grid_node_label(const struct grid_node *n, const char *key)
     return slice_make("", 0);
 }
 
+bool grid_node_labelled(const struct grid_node *n, struct slice label)
+{
+    bool found = !label.len;
+    for (const char *at = n->info.labels; *at && !found;) {
+        const char *end = strchrnul(at, ',');
+        found = slice_eq(slice_make(at, (size_t)(end - at)), label);
+        at = *end ? end + 1 : end;
+    }
+    return found;
+}
+
 bool grid_node_selected(const struct grid_node *n, const struct context_info *info)
 {
     const char *equals = strchr(info->nodes, '=');

@@ -120,6 +120,8 @@ size_t grid_state_removed_len(const struct grid_state *s);
 bool grid_state_lives(const struct grid_state *s, struct replica_member m);
 /* The value of a label: empty when the node has none of that name. */
 struct slice grid_node_label(const struct grid_node *n, const char *key);
+/* Whether it has that label, LABEL=VALUE; empty: each has. */
+bool grid_node_labelled(const struct grid_node *n, struct slice label);
 /* Whether a context keeps copies on the node, by its labels alone (`nodes = LABEL=VALUE`). */
 bool grid_node_selected(const struct grid_node *n, const struct context_info *info);
 

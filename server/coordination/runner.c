@@ -19,6 +19,7 @@ enum {
     ALIVE_MS = 1000,   /* between two looks whether who runs a job still does */
     PLACE_MS = 1000,   /* ... whether some node has a place for one with labels */
     BEGIN_MS = 5000,   /* one that was started stands in its row by then */
+    LOST_MS = 50,      /* before another node is asked */
 };
 
 enum item_state { ITEM_IDLE, ITEM_READY, ITEM_STARTED };
@@ -99,7 +100,7 @@ static struct runner_job job_of(const struct item *i, struct job_row *ret_row)
     bool good = job_key_id(item_key(i), &j.id) && job_row_decode(item_row(i), ret_row);
     CHECK(good);
     j.name = ret_row->name;
-    j.labels = ret_row->labels;
+    j.anywhere = job_anywhere(ret_row->labels, &j.labels);
     return j;
 }
 
@@ -513,7 +514,7 @@ static bool ready_start(struct runner *r, struct item *i, msec_t now)
     enum runner_place place = r->ports.start(r->ports.ctx, &j);
     if (place == RUNNER_NODE_FULL)
         return false;
-    if (place == RUNNER_MODULE_FULL)
+    if (place == RUNNER_MODULE_FULL || place == RUNNER_LATER)
         return true;
     list_remove(&i->link);
     i->state = place == RUNNER_STARTED ? ITEM_STARTED : ITEM_IDLE;
@@ -555,6 +556,25 @@ msec_t runner_tick(struct runner *r, msec_t now)
     if ((n = heap_min(&r->scans)) && n->key < next)
         next = n->key;
     return next == UINT64_MAX ? next : next > now ? next - now : 1;
+}
+
+void runner_lost(struct runner *r, uint32_t context, uint16_t partition, const struct job_id *id,
+                 uint64_t attempt, msec_t now)
+{
+    uint8_t key[JOB_KEY_BYTES];
+    job_id_key(id, key);
+    struct part *p = part_find(r, context, partition);
+    struct item *i = p ? item_find(r, p, slice_make(key, sizeof key)) : NULL;
+    if (!i || !i->known)
+        return;
+    if (i->state == ITEM_STARTED && i->attempt + 1 == attempt) {
+        i->state = ITEM_IDLE;
+        i->hold = now + LOST_MS;
+        item_at(r, i, sooner(i->hold, i->deadline));
+    } else if (i->state == ITEM_IDLE && i->status == JOB_RUNNING && i->attempt == attempt) {
+        r->stats.taken_over++;
+        item_ready(r, i);
+    }
 }
 
 /* --- life, numbers ---------------------------------------------------------------------------- */

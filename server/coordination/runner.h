@@ -20,10 +20,11 @@
 struct runner; /* opaque */
 
 enum runner_place {
-    RUNNER_STARTED,     /* it was asked to begin */
+    RUNNER_STARTED,     /* it was asked to begin, here or at another node */
     RUNNER_NODE_FULL,   /* no more run on this node now */
     RUNNER_MODULE_FULL, /* ... of this module */
-    RUNNER_NOWHERE,     /* no node with its labels has a place, as far as is known */
+    RUNNER_NOWHERE,     /* no node has its labels */
+    RUNNER_LATER,       /* of those nodes that may run it none has a place, as far as is known */
 };
 
 struct runner_job {
@@ -32,6 +33,7 @@ struct runner_job {
     uint16_t partition;
     uint64_t attempt; /* that is to begin */
     struct slice name, labels;
+    bool anywhere; /* it may as well run at a node that does not lead its partition */
 };
 
 /* What it wants done; none calls back into it. */
@@ -71,6 +73,10 @@ void runner_page(struct runner *r, uint64_t era, uint32_t context, uint16_t part
 /* It could not be read, now; `key` empty: the page. */
 void runner_unread(struct runner *r, uint64_t era, uint32_t context, uint16_t partition,
                    struct slice key, msec_t now);
+
+/* Who was to begin that attempt, or to run it, says that he does not. */
+void runner_lost(struct runner *r, uint32_t context, uint16_t partition, const struct job_id *id,
+                 uint64_t attempt, msec_t now);
 
 /* Do what is due. Returns the ms until it wants to be called again; UINT64_MAX: not by itself. To
  * be called after each of the above, and when a place has become free. */

@@ -29,7 +29,7 @@ static void self_text(const struct worker *w, char text[JOB_NODE_MAX + 1])
     snprintf(text, JOB_NODE_MAX + 1, "%s#%u.%u", w->node->conf.name, self.node, self.boot);
 }
 
-static bool runs_here(struct jobs *j, const struct runner_job *job)
+bool jobs_run_here(struct jobs *j, const struct runner_job *job)
 {
     bool found = false;
     pthread_mutex_lock(&j->lock);
@@ -48,11 +48,14 @@ static bool port_alive(void *ctx, struct slice node, const struct runner_job *jo
     struct replica_member m = {0};
     self_text(w, self);
     if (slice_eq(node, slice_str(self)))
-        return runs_here(w->node->jobs, job);
+        return jobs_run_here(w->node->jobs, job);
     snprintf(text, sizeof text, "%.*s", (int)node.len, (const char *)node.data);
     const char *life = strrchr(text, '#');
-    return w->replication && life && sscanf(life, "#%u.%u", &m.node, &m.boot) == 2 && m.node &&
-           grid_state_lives(replication_state(w), m);
+    bool lives = w->replication && life && sscanf(life, "#%u.%u", &m.node, &m.boot) == 2 &&
+                 m.node && grid_state_lives(replication_state(w), m);
+    if (lives && m.node != replication_self(w).node)
+        job_places_runs(w, m.node, job);
+    return lives;
 }
 
 static bool has_label(const struct worker *w, struct slice label)
@@ -73,6 +76,13 @@ static void poke_run(struct note *n, void *thread)
     free(n);
 }
 
+static void poke(struct worker *w)
+{
+    struct note *n = xalloc(sizeof *n);
+    *n = (struct note){.run = poke_run};
+    worker_post(w, n);
+}
+
 static void attempt_body(struct pool_work *work, struct pool_thread *t)
 {
     struct attempt *a = container_of(work, struct attempt, work);
@@ -82,11 +92,8 @@ static void attempt_body(struct pool_work *work, struct pool_thread *t)
     pthread_mutex_lock(&j->lock);
     list_remove(&a->link);
     j->running_len--;
-    for (unsigned i = 0; i < j->node->shards && !pool_stopping(j->pool); i++) {
-        struct note *n = xalloc(sizeof *n);
-        *n = (struct note){.run = poke_run};
-        worker_post(&j->node->workers[i], n); /* with the lock: see jobs_tell_stop() */
-    }
+    for (unsigned i = 0; i < j->node->shards && !pool_stopping(j->pool); i++)
+        poke(&j->node->workers[i]); /* with the lock: see jobs_tell_stop() */
     pthread_mutex_unlock(&j->lock);
     free(a);
 }
@@ -112,21 +119,16 @@ static enum runner_place place_take(struct jobs *j, struct attempt *a)
 
 static void module_of(struct slice name, char module[MODULE_NAME_MAX + 1])
 {
-    const uint8_t *dot = memchr(name.data, '.', name.len);
-    int len = dot ? (int)(dot - name.data) : (int)name.len;
-    snprintf(module, MODULE_NAME_MAX + 1, "%.*s", len, (const char *)name.data);
+    struct slice part = module_part(name);
+    snprintf(module, MODULE_NAME_MAX + 1, "%.*s", (int)part.len, (const char *)part.data);
 }
 
-static enum runner_place port_start(void *ctx, const struct runner_job *job)
+enum runner_place attempt_start(struct worker *w, const struct runner_job *job)
 {
-    struct worker *w = ctx;
     struct jobs *j = w->node->jobs;
-    if (!has_label(w, job->labels))
-        return RUNNER_NOWHERE;
     struct attempt *a = xcalloc(1, sizeof *a);
     a->work = (struct pool_work){.priority = POOL_USUAL, .run = attempt_body};
     a->jobs = j;
-    a->worker = w;
     a->id = job->id;
     a->context = job->context;
     a->partition = job->partition;
@@ -135,8 +137,10 @@ static enum runner_place port_start(void *ctx, const struct runner_job *job)
     self_text(w, a->self);
     module_of(job->name, a->module);
     enum runner_place place = place_take(j, a);
-    if (place == RUNNER_STARTED && pool_post(j->pool, &a->work))
+    if (place == RUNNER_STARTED && pool_post(j->pool, &a->work)) {
+        poke(&w->node->workers[job->partition % w->node->shards]); /* see job_places_watch() */
         return place;
+    }
     if (place == RUNNER_STARTED) { /* it stops */
         pthread_mutex_lock(&j->lock);
         list_remove(&a->link);
@@ -146,6 +150,16 @@ static enum runner_place port_start(void *ctx, const struct runner_job *job)
     }
     free(a);
     return place;
+}
+
+/* One with a key runs beside its data if it may: only there its reads and steps are near. */
+static enum runner_place port_start(void *ctx, const struct runner_job *job)
+{
+    struct worker *w = ctx;
+    bool here = has_label(w, job->labels);
+    if (here && (!job->anywhere || !w->replication))
+        return attempt_start(w, job);
+    return w->replication ? job_places_start(w, job) : RUNNER_NOWHERE;
 }
 
 /* Another attempt has begun, or none is wanted any more. */
@@ -187,7 +201,7 @@ static struct question *question_new(struct worker *w, uint64_t era, uint32_t co
     return q;
 }
 
-static void row_seen(struct worker *w, struct slice key, struct slice value, bool there)
+void job_row_seen(struct worker *w, struct slice key, struct slice value, bool there)
 {
     struct job_id id;
     struct job_row row;
@@ -210,7 +224,7 @@ static void look_done(struct inside_call *c, const struct result *res, struct wo
             e.version = res->version;
             e.value = value_bytes((enum value_type)res->type, res->value);
         }
-        row_seen(on, key, e.value, there);
+        job_row_seen(on, key, e.value, there);
         runner_row(on->jobs.runner, q->era, q->context, q->partition, &e);
     } else if (on) {
         runner_unread(on->jobs.runner, q->era, q->context, q->partition, key, clock_wall_ms());
@@ -372,8 +386,12 @@ void jobs_turn(struct worker *w)
 {
     if (!w->jobs.dirty || w->stopping)
         return;
-    w->jobs.dirty = false;
+    w->jobs.dirty = w->jobs.later = false;
     msec_t wait = runner_tick(w->jobs.runner, loop_wall_ms(w->loop));
+    msec_t watch = w->replication ? job_places_watch(w) : UINT64_MAX;
+    wait = watch < wait ? watch : wait;
+    if (w->jobs.later && wait > LATER_MS)
+        wait = LATER_MS;
     if (wait == UINT64_MAX)
         loop_timer_stop(&w->jobs.timer);
     else
@@ -391,7 +409,8 @@ void jobs_worker_init(struct worker *w)
                                  .expire = port_expire,
                                  .fire = port_fire};
     w->jobs.runner = runner_new(&ports);
-    errands_set_jobs(w->ports.errands, tell, w);
+    errands_set_jobs(w->ports.errands, tell, job_places_told, w);
+    list_init(&w->jobs.asking);
     loop_timer_init(&w->jobs.timer, w->loop, jobs_tick, w);
 }
 
@@ -399,6 +418,8 @@ void jobs_worker_release(struct worker *w)
 {
     if (w->loop)
         loop_timer_stop(&w->jobs.timer);
+    if (w->jobs.runner)
+        job_places_release(w);
     runner_free(w->jobs.runner);
     w->jobs.runner = NULL;
 }
@@ -410,6 +431,7 @@ void jobs_init(struct node *n)
     n->jobs->threads = n->conf.job_threads ? n->conf.job_threads : 4 * n->shards;
     n->jobs->of_module = n->conf.jobs_per_module;
     list_init(&n->jobs->running);
+    n->jobs->places = job_places_new();
     pthread_mutex_init(&n->jobs->lock, NULL);
 }
 
@@ -440,6 +462,7 @@ void jobs_free(struct node *n)
     if (!n->jobs)
         return;
     pool_free(n->jobs->pool);
+    job_places_free(n->jobs->places);
     pthread_mutex_destroy(&n->jobs->lock);
     free(n->jobs);
     n->jobs = NULL;

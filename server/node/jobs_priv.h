@@ -7,6 +7,7 @@
 #include "node/jobs.h"
 #include "node/node_priv.h"
 #include "node/pool.h"
+#include "session/errand.h"
 
 struct jobs {
     struct node *node;
@@ -15,6 +16,8 @@ struct jobs {
     pthread_mutex_t lock;        /* of what follows */
     struct list running;         /* of struct attempt */
     unsigned running_len;
+    struct job_places *places; /* job_places.c */
+    atomic_ullong handed;      /* jobs that another node was told to begin */
 };
 
 /* One that runs on this node. */
@@ -22,7 +25,6 @@ struct attempt {
     struct pool_work work;
     struct list link; /* in jobs.running */
     struct jobs *jobs;
-    struct worker *worker; /* that asked for it */
     struct job_id id;
     uint32_t context;
     uint16_t partition;
@@ -36,6 +38,32 @@ struct attempt {
     struct buf affinity;
     msec_t deadline;
 };
+
+/* jobs.c: begin it on this node. */
+enum runner_place attempt_start(struct worker *w, const struct runner_job *job);
+bool jobs_run_here(struct jobs *j, const struct runner_job *job);
+/* The row of a job, or that there is none any more: ends those attempts here that are not its. */
+void job_row_seen(struct worker *w, struct slice key, struct slice value, bool there);
+/* Of MODULE.NAME. */
+static inline struct slice module_part(struct slice name)
+{
+    const uint8_t *dot = name.len ? memchr(name.data, '.', name.len) : NULL;
+    return slice_make(name.data, dot ? (size_t)(dot - name.data) : name.len);
+}
+
+/* job_places.c: where a job goes that need not, or cannot, run here. */
+enum { WATCH_MS = 1000, LATER_MS = 100 };
+enum runner_place job_places_start(struct worker *w, const struct runner_job *job);
+/* Ask `node` whether it runs it; the runner is told when it does not. */
+void job_places_runs(struct worker *w, uint32_t node, const struct runner_job *job);
+/* Look at the rows of what runs here and is led elsewhere, now and then. Returns the ms until it
+ * wants to be called again; UINT64_MAX: there is nothing of that kind. */
+msec_t job_places_watch(struct worker *w);
+/* What another node asks; see errand_work_fn. */
+void job_places_told(void *worker, const struct errand *e, struct buf *out);
+void job_places_release(struct worker *w);
+struct job_places *job_places_new(void);
+void job_places_free(struct job_places *p);
 
 /* attempts.c: run it; frees nothing. */
 void attempt_run(struct attempt *a);

@@ -4,6 +4,7 @@
 #ifndef GRIDD_NODE_THREADS_PRIV_H
 #define GRIDD_NODE_THREADS_PRIV_H
 
+#include "base/list.h"
 #include "control/catalog.h"
 #include "base/metrics.h"
 #include "data/chunks.h"
@@ -103,6 +104,9 @@ struct job_thread {
     struct runner *runner;
     struct loop_timer timer; /* when it wants to be asked again */
     bool dirty;              /* ... at the end of this turn */
+    bool later;              /* ... soon: some node may have a place then */
+    msec_t watch_at;         /* mono; see job_places_watch() */
+    struct list asking;      /* of job_places.c */
 };
 
 /* This thread works in the background: the shards come first when processors are short. */

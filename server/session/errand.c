@@ -47,6 +47,8 @@ bool errand_known(struct errand *e)
         return resp_errand(e);
     case ERRAND_JOBS:
         return jobs_errand(e);
+    case ERRAND_WORK:
+        return work_errand(e);
     case ERRAND_BROADCAST:
         return broadcast_errand(e);
     default:

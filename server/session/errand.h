@@ -22,7 +22,8 @@ enum errand_kind {
     ERRAND_COUNTS = 3,
     ERRAND_JOBS = 4,
     ERRAND_BROADCAST = 5,
-    ERRAND_KINDS = ERRAND_BROADCAST,
+    ERRAND_WORK = 6, /* enum work */
+    ERRAND_KINDS = ERRAND_WORK,
 };
 
 /* One piece of work; plain data but for the slices. */
@@ -33,6 +34,8 @@ struct errand {
     int64_t number;
     uint32_t args_len;
     struct slice args[ERRAND_ARGS_MAX];
+    uint32_t
+        node; /* for this one alone, and not for the others; 0: for all, this node among them */
 };
 
 struct catalog;
@@ -57,9 +60,19 @@ struct meters *errands_meters(struct errands *e);
 typedef void errand_jobs_fn(void *ctx, struct buf *out);
 struct errand_jobs {
     errand_jobs_fn *tell; /* NULL: nobody does */
+    void (*work)(void *ctx, const struct errand *e, struct buf *out);
     void *ctx;
 };
-void errands_set_jobs(struct errands *e, errand_jobs_fn *tell, void *ctx);
+/* What nodes ask each other of jobs: errand.number of ERRAND_WORK, for ever. */
+enum work {
+    WORK_LOAD = 0,  /* what runs there: coordination/spread.h */
+    WORK_BEGIN = 1, /* a job: y or n */
+    WORK_RUNS = 2,  /* whether it does: y or n */
+    WORK_KINDS
+};
+/* On the first thread of a node; appends the answer. */
+typedef void errand_work_fn(void *ctx, const struct errand *e, struct buf *out);
+void errands_set_jobs(struct errands *e, errand_jobs_fn *tell, errand_work_fn *work, void *ctx);
 /* Find what to run by the kind. False: there is no such kind, or what came from another node does
  * not fit it. */
 bool errand_known(struct errand *e);

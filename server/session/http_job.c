@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { IDEMPOTENCY_KEY_MAX = 128, LOCATION_BYTES = 64, SUBMIT = JOB_ACTIONS_LEN };
-_Static_assert((int)SHA1_BYTES >= JOB_ID_BYTES - 4, "an id ends with the beginning of a digest");
+enum { IDEMPOTENCY_KEY_MAX = 128, LOCATION_BYTES = 64, KEY_BYTES = 24, SUBMIT = JOB_ACTIONS_LEN };
+_Static_assert((int)SHA1_BYTES == JOB_ID_BYTES - JOB_PLACE_BYTES + 8,
+               "an id ends with the beginning of a digest, a key that is made with the rest");
 
 static const char no_id[] = "the id of a job has 32 digits, 0 to 9 and a to f";
 
@@ -63,11 +64,11 @@ static void on_submitted(struct http_session *h, struct http_pending *p, const s
     http_answer(h, p, &a);
 }
 
-static struct job_id id_make(const struct http_session *h, const struct http_pending *p,
-                             const struct op *op, struct slice name, struct slice once)
+static void digest_make(const struct http_session *h, const struct http_pending *p,
+                        const struct op *op, struct slice name, struct slice once,
+                        uint8_t ret_digest[SHA1_BYTES])
 {
     struct buf named = BUF_INIT;
-    uint8_t digest[SHA1_BYTES];
     const struct session *s = &h->base;
     const struct slice parts[] = {name, op->key, once, slice_str(s->user)};
     buf_add_u32(&named, op->cache);
@@ -81,9 +82,46 @@ static struct job_id id_make(const struct http_session *h, const struct http_pen
         buf_add(&named, s->view->node_id, sizeof s->view->node_id);
         buf_add(&named, here, sizeof here);
     }
-    sha1(buf_slice(&named), digest);
+    sha1(buf_slice(&named), ret_digest);
     buf_release(&named);
-    return job_id_make(cache_context(op->cache), op->slot, digest);
+}
+
+/* What the request keeps. */
+struct submitted {
+    struct job_id id;
+    char key[KEY_BYTES];
+    uint8_t labels[JOB_LABELS_MAX + 1];
+};
+
+/* Without a key: one of its own, and any node with the labels may run it. */
+static void anywhere_set(struct submitted *made, const uint8_t digest[SHA1_BYTES], struct op *op,
+                         struct job_ask *ask)
+{
+    size_t len = ask->labels.len < JOB_LABELS_MAX ? ask->labels.len : (size_t)JOB_LABELS_MAX;
+    snprintf(made->key, sizeof made->key, "job-%016" PRIx64, load_u64(digest + SHA1_BYTES - 8));
+    op->key = slice_str(made->key);
+    made->labels[0] = JOB_ANYWHERE;
+    if (len)
+        memcpy(made->labels + 1, ask->labels.data, len);
+    ask->labels = slice_make(made->labels, len + 1);
+}
+
+static struct fault submit(struct http_session *h, struct http_request *r, struct op *op,
+                           struct slice name, struct job_ask *ask)
+{
+    uint8_t digest[SHA1_BYTES];
+    struct submitted *made = http_alloc(h, r->pending, sizeof *made);
+    if (!made)
+        return (struct fault){GRID_EBUSY, NULL};
+    digest_make(h, r->pending, op, name, r->headers[HEADER_IDEMPOTENCY_KEY], digest);
+    if (!op->key.len)
+        anywhere_set(made, digest, op, ask);
+    struct fault f = session_place(&h->base, op);
+    if (f.err)
+        return f;
+    made->id = job_id_make(cache_context(op->cache), op->slot, digest);
+    ask->id = slice_make(id_keep(r->pending, &made->id)->bytes, JOB_ID_BYTES);
+    return session_job(&h->base, op, name, ask);
 }
 
 /* False: answered. */
@@ -105,7 +143,7 @@ void http_job_submit(struct http_session *h, struct http_request *r)
     struct slice name, key, affinity, once = r->headers[HEADER_IDEMPOTENCY_KEY];
     struct job_ask ask = {.action = SUBMIT};
     uint32_t cache = http_query_cache(h, r);
-    if (!cache || !http_query_needed(h, r, "key", &key) || !http_affinity(h, r, &affinity) ||
+    if (!cache || !http_query(h, r, "key", &key) || !http_affinity(h, r, &affinity) ||
         !http_segment(h, r, 0, &name) || !ask_read(h, r, &ask) || !http_plain(h, r))
         return;
     if (once.data && (!once.len || once.len > IDEMPOTENCY_KEY_MAX)) {
@@ -116,12 +154,8 @@ void http_job_submit(struct http_session *h, struct http_request *r)
     if (!op)
         return;
     *op = (struct op){.cache = cache, .key = key, .affinity = affinity, .value = r->body};
-    struct fault f = session_place(&h->base, op);
-    if (!f.err) {
-        struct job_id id = id_make(h, r->pending, op, name, once);
-        ask.id = slice_make(id_keep(r->pending, &id)->bytes, JOB_ID_BYTES);
-        f = session_job(&h->base, op, name, &ask);
-    }
+    struct fault f = key.data && !key.len ? (struct fault){GRID_EBAD_REQUEST, "the key is empty"}
+                                          : submit(h, r, op, name, &ask);
     if (f.err) {
         http_problem(h, r->pending, f.err, f.why);
         return;

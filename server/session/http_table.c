@@ -66,7 +66,8 @@ static const struct http_param again = {"again", "query",
                                         "done twice is fine: asked again when its node is lost"};
 
 static const struct http_param of_job_key = {"key", "query", STRING,
-                                             "what the job is about; it says where it runs"};
+                                             "what the job is about; it runs beside it, if it may. "
+                                             "Without one: on the node with most room"};
 static const struct http_param of_job_cache = {"cache", "query", STRING,
                                                "context/cache that the job works on"};
 static const struct http_param once_submitted = {"Idempotency-Key", "header", STRING,
@@ -307,7 +308,7 @@ const struct http_route http_routes[] = {
      .params =
          PARAMS(&of_job_cache, &of_job_key, &affinity, &affinity_field, &once_submitted, &priority,
                 &attempts, &backoff_ms, &deadline_ms, &delay_ms, &keep_ms, &of_nodes),
-     .params_needed = 2,
+     .params_needed = 1,
      .outcomes = OUTCOMES(
          {201, JSON, "{\"type\":\"object\",\"properties\":{\"id\":" STRING "}}",
           "it is queued, in all copies; Location: where to ask for it"},

@@ -34,12 +34,16 @@ static void hidden_set(struct op *op, struct job_room *room, size_t len)
     op->key = room->key = slice_make(room->key_bytes, len);
 }
 
-static bool labels_good(struct slice labels)
+static bool labels_good(struct slice all)
 {
+    struct slice labels;
+    if (all.len > JOB_LABELS_MAX)
+        return false;
+    (void)job_anywhere(all, &labels);
     for (size_t i = 0; i < labels.len; i++)
         if (labels.data[i] <= ' ' || labels.data[i] == 0x7f)
             return false;
-    return !labels.len || (labels.len <= JOB_LABELS_MAX && memchr(labels.data, '=', labels.len));
+    return !labels.len || memchr(labels.data, '=', labels.len);
 }
 
 static struct fault ask_judge(const struct job_ask *a)
@@ -352,9 +356,23 @@ static uint64_t list_run(struct errands *here, const struct errand *e, struct bu
     return 0;
 }
 
-void errands_set_jobs(struct errands *e, errand_jobs_fn *tell, void *ctx)
+static uint64_t work_run(struct errands *here, const struct errand *e, struct buf *out)
 {
-    e->jobs = (struct errand_jobs){tell, ctx};
+    if (here->jobs.work && here->host.first)
+        here->jobs.work(here->jobs.ctx, e, out);
+    return 0;
+}
+
+void errands_set_jobs(struct errands *e, errand_jobs_fn *tell, errand_work_fn *work, void *ctx)
+{
+    e->jobs = (struct errand_jobs){tell, work, ctx};
+}
+
+bool work_errand(struct errand *e)
+{
+    static const uint32_t args[WORK_KINDS] = {[WORK_LOAD] = 0, [WORK_BEGIN] = 2, [WORK_RUNS] = 1};
+    e->run = work_run;
+    return e->number >= 0 && e->number < WORK_KINDS && e->args_len == args[e->number];
 }
 
 bool jobs_errand(struct errand *e)

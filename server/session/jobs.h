@@ -38,6 +38,7 @@ const char *session_job_why(unsigned action, enum grid_err err);
 
 /* One of them, from another node, fits. */
 bool jobs_errand(struct errand *e);
+bool work_errand(struct errand *e);
 /* All jobs and schedules of the grid: an errand, answered with a JobList. */
 struct errand session_job_list(void);
 

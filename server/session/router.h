@@ -93,8 +93,8 @@ MUST_USE
 bool router_message(struct router *r, struct router_link *l, struct slice message,
                     struct arena *arena, msec_t now);
 
-/* Run `errand`, whose kind is not 0, on all threads of all nodes that can be reached; answered as
- * session_ports.everywhere says. */
+/* Run `errand`, whose kind is not 0, on all threads of all nodes that can be reached, or of the one
+ * that it is for (another than this); answered as session_ports.everywhere says. */
 void router_errand(struct router *r, const struct ticket *to, const struct errand *errand,
                    msec_t now);
 

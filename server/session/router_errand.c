@@ -134,7 +134,8 @@ static void trip_send(struct router *r, struct trip *t, const struct errand *err
         bool twice = false;
         for (uint32_t i = 0; i < t->len; i++)
             twice |= t->links[i]->node == l->node;
-        if (!n || n->state != NODE_UP || twice || r->out.len > ROUTER_MESSAGE_MAX)
+        bool meant = !errand->node || errand->node == l->node;
+        if (!n || n->state != NODE_UP || twice || !meant || r->out.len > ROUTER_MESSAGE_MAX)
             continue;
         t->links[t->len++] = l;
         r->ports.send(r->ports.ctx, l->link, buf_slice(&r->out));
@@ -155,11 +156,14 @@ void router_errand(struct router *r, const struct ticket *to, const struct erran
     t->to = *to;
     t->number = ++r->number;
     t->since = r->now;
-    t->here = true;
+    t->here = !errand->node;
     list_push_back(&r->trips, &t->all);
     trip_send(r, t, errand);
     struct ticket here = {.owner = &t->waiter, .thread = r->conf.thread};
-    r->ports.everywhere(r->ports.ctx, &here, errand);
+    if (t->here)
+        r->ports.everywhere(r->ports.ctx, &here, errand);
+    else if (!t->left)
+        trip_end(t);
 }
 
 void trips_free(struct router *r)

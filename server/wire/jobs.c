@@ -61,6 +61,7 @@ void wire_job_add(struct buf *out, const struct catalog *catalog, const struct j
 {
     char path[PATH_BYTES];
     struct texts t;
+    struct slice labels;
     struct job_id mine = *id;
     Grid__JobInfo m;
     grid__job_info__init(&m);
@@ -89,7 +90,8 @@ void wire_job_add(struct buf *out, const struct catalog *catalog, const struct j
     m.deadline_ms = row->deadline;
     m.result = bytes_of(row->result);
     m.node = text_of(&t, node);
-    m.labels = text_of(&t, row->labels);
+    (void)job_anywhere(row->labels, &labels);
+    m.labels = text_of(&t, labels);
     m.schedule = text_of(&t, row->schedule);
     list_add(out, &m, NULL);
 }

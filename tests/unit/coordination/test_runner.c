@@ -46,8 +46,11 @@ static void a_look(void *ctx, uint64_t era, uint32_t context, uint16_t partition
 static enum runner_place a_start(void *ctx, const struct runner_job *job)
 {
     struct asks *a = ctx;
-    buf_printf(&a->said, "start %.*s %llu\n", (int)job->name.len, (const char *)job->name.data,
+    buf_printf(&a->said, "start %.*s %llu", (int)job->name.len, (const char *)job->name.data,
                (unsigned long long)job->attempt);
+    if (job->labels.len)
+        buf_printf(&a->said, " %.*s", (int)job->labels.len, (const char *)job->labels.data);
+    buf_printf(&a->said, "%s\n", job->anywhere ? " anywhere" : "");
     return a->place;
 }
 
@@ -226,6 +229,57 @@ START_TEST(one_that_runs_is_begun_again_only_when_nobody_runs_it)
 }
 END_TEST
 
+static struct job_id id_of(uint8_t number)
+{
+    return (struct job_id){{number}};
+}
+
+START_TEST(one_that_another_node_did_not_take_is_placed_again_soon)
+{
+    struct asks *a = asks_new();
+    struct job_id id = id_of(1);
+    touch(a, 1);
+    tell_job(a, 1, 5, &(struct job_row){.labels = slice_str("*zone=x")});
+    a->said.len = 0;
+    a->place = RUNNER_LATER;
+    runner_tick(a->r, 1);
+    a->place = RUNNER_STARTED;
+    ck_assert_uint_eq(runner_tick(a->r, 2), 5000);
+    ck_said(a, "start m.j 1 zone=x anywhere\nstart m.j 1 zone=x anywhere\n");
+    runner_lost(a->r, 1, 0, &id, 3, 10); /* another attempt */
+    ck_assert_uint_eq(runner_tick(a->r, 10), 4992);
+    runner_lost(a->r, 1, 0, &id, 1, 10);
+    ck_assert_uint_eq(runner_tick(a->r, 10), 50);
+    runner_tick(a->r, 60);
+    ck_said(a, "start m.j 1 zone=x anywhere\n");
+    asks_free(a);
+}
+END_TEST
+
+START_TEST(one_that_its_node_does_not_run_any_more_is_taken_over)
+{
+    struct asks *a = asks_new();
+    struct job_id id = id_of(1);
+    a->alive = true;
+    touch(a, 1);
+    tell_job(a, 1, 5, &(struct job_row){.status = JOB_RUNNING, .attempt = 3});
+    a->said.len = 0;
+    runner_tick(a->r, 1);
+    runner_lost(a->r, 1, 0, &id, 2, 2);
+    runner_tick(a->r, 2);
+    ck_said(a, "");
+    runner_lost(a->r, 1, 0, &id, 3, 3);
+    runner_lost(a->r, 1, 0, &id, 3, 3);
+    runner_tick(a->r, 3);
+    ck_said(a, "start m.j 4\n");
+    tell_job(a, 1, 6, &(struct job_row){.status = JOB_DONE, .attempt = 3});
+    runner_lost(a->r, 1, 0, &id, 3, 4); /* it had just ended */
+    runner_tick(a->r, 5000);
+    ck_said(a, "");
+    asks_free(a);
+}
+END_TEST
+
 START_TEST(a_deadline_passes_for_who_waits_and_who_runs)
 {
     struct asks *a = asks_new();
@@ -275,5 +329,7 @@ UNIT_MAIN("coordination/runner", what_is_led_is_scanned_if_there_is_anything,
           an_older_row_says_nothing_and_another_life_of_the_lead_neither,
           the_first_in_priority_goes_first_and_those_without_a_place_wait,
           one_that_runs_is_begun_again_only_when_nobody_runs_it,
+          one_that_another_node_did_not_take_is_placed_again_soon,
+          one_that_its_node_does_not_run_any_more_is_taken_over,
           a_deadline_passes_for_who_waits_and_who_runs,
           a_schedule_is_fired_when_it_is_due_and_again_until_that_is_done)

@@ -77,6 +77,40 @@ START_TEST(a_job_is_submitted_with_all_that_is_said_of_it)
 }
 END_TEST
 
+START_TEST(a_job_without_a_key_has_one_of_its_own_and_may_run_anywhere)
+{
+    struct fake *f = fake_http();
+    const char *request = "POST " JOB "?cache=default/default" HOST "Idempotency-Key: 1\r\n\r\n";
+    const struct op *op = asked(f, request);
+    struct job_row row = row_of(op);
+    struct job_id id = id_of(op);
+    char key[32];
+    ck_slice(row.labels, "*");
+    ck_assert(row.key.len == 20 && memcmp(row.key.data, "job-", 4) == 0);
+    snprintf(key, sizeof key, "%.*s", (int)row.key.len, (const char *)row.key.data);
+    ck_assert_uint_eq(job_id_slot(&id), op->slot);
+    fake_answer(op, (struct result){.reply = REPLY_INTEGER, .number = JOB_TAKEN});
+    (void)fake_out(f);
+    op = asked(f, request); /* again: the same one */
+    row = row_of(op);
+    struct job_id again = id_of(op);
+    ck_slice(row.key, key);
+    ck_assert_mem_eq(&again, &id, sizeof id);
+    fake_answer(op, (struct result){.reply = REPLY_INTEGER, .number = JOB_TAKEN});
+    op = asked(f, "POST " JOB "?cache=default/default&nodes=disk%3Dssd" HOST "\r\n");
+    row = row_of(op);
+    ck_slice(row.labels, "*disk=ssd");
+    ck_assert(!slice_eq(row.key, slice_str(key)));
+    fake_answer(op, (struct result){.reply = REPLY_INTEGER, .number = JOB_TAKEN});
+    (void)fake_out(f);
+    fake_text(f, "POST " JOB "?cache=default/default&key=" HOST "\r\n");
+    ck_has(fake_out(f), "HTTP/1.1 400 ");
+    fake_text(f, "POST " JOB "?cache=default/default&nodes=*" HOST "\r\n");
+    ck_has(fake_out(f), "HTTP/1.1 400 ");
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(the_same_idempotency_key_is_the_same_job_and_none_is_another)
 {
     static const char *const requests[] = {
@@ -201,7 +235,6 @@ START_TEST(what_is_wrong_is_said_before_it_is_asked)
         const char *said;
     } cases[] = {
         {"POST " JOB "?key=k" HOST "\r\n", 400, "cache is missing"},
-        {"POST " JOB "?cache=default/default" HOST "\r\n", 400, "key is missing"},
         {"POST " JOB "?cache=default/default&key=" HOST "\r\n", 400, "the key is empty"},
         {"POST " JOB "?cache=nope/default&key=k" HOST "\r\n", 404, "NO_CONTEXT"},
         {"POST " JOB PLACE "&priority=10" HOST "\r\n", 400, "priority"},
@@ -232,6 +265,7 @@ START_TEST(what_is_wrong_is_said_before_it_is_asked)
 END_TEST
 
 UNIT_MAIN("session/http_job", a_job_is_submitted_with_all_that_is_said_of_it,
+          a_job_without_a_key_has_one_of_its_own_and_may_run_anywhere,
           the_same_idempotency_key_is_the_same_job_and_none_is_another,
           a_job_is_shown_and_cancelled_by_its_id,
           who_may_not_run_its_code_neither_sees_nor_cancels_a_job,

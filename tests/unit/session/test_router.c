@@ -745,7 +745,7 @@ static void errands_start(void)
     }
     link_up(&w->at[0][0], 1);
     link_up(&w->at[0][0], 2);
-    struct errand e = {ERRAND_PUBLISH, NULL, 0, 2, {slice_str("news"), slice_str("hello")}};
+    struct errand e = {ERRAND_PUBLISH, NULL, 0, 2, {slice_str("news"), slice_str("hello")}, 0};
     router_errand(w->at[0][0].router, &(struct ticket){.owner = w}, &e, w->now);
 }
 

@@ -334,10 +334,36 @@ START_TEST(very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_or
 }
 END_TEST
 
+START_TEST(an_errand_for_one_node_goes_to_no_other_and_without_it_is_answered_at_once)
+{
+    struct grid_state *s = founded(3);
+    struct router_conf conf = {.bytes_max = 1 << 20};
+    struct router_ports ports = {.reply = reply, .send = send}; /* none of this node's threads */
+    struct router *r = router_new(&conf, &ports);
+    struct errand e = {.kind = ERRAND_WORK, .number = WORK_LOAD, .node = 3};
+    struct router_link *two = link_to(r, 2), *three = link_to(r, 3);
+    struct ticket to = {.owner = &to};
+    answers = asked[2] = asked[3] = 0;
+    router_set_grid(r, s, (struct replica_member){1, 1}, 1);
+    router_errand(r, &to, &e, 1);
+    ck_assert(!asked[2] && asked[3] == 1 && !answers);
+    router_down(r, two, 1);
+    ck_assert_uint_eq(answers, 0);
+    router_down(r, three, 1);
+    ck_assert_uint_eq(answers, 1);
+    router_errand(r, &to, &e, 1);
+    ck_assert(answers == 2 && asked[3] == 1);
+    router_check(r);
+    router_free(r);
+    grid_state_unref(s);
+}
+END_TEST
+
 UNIT_MAIN("session/router_doubt", who_has_not_looked_whether_it_was_done_before_leaves_it_in_doubt,
           who_has_looked_is_believed, an_answer_to_an_older_asking_is_not_taken_for_one_to_the_last,
           an_answer_that_finds_no_memory_is_told_at_once,
           a_read_is_not_asked_again_behind_what_came_later_and_may_have_been_done,
           a_write_that_is_asked_again_says_which_later_one_may_have_overtaken_it,
           a_write_is_not_asked_again_behind_what_the_leader_cannot_look_for,
-          very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order)
+          very_many_reads_of_a_partition_are_asked_again_and_answered_in_any_order,
+          an_errand_for_one_node_goes_to_no_other_and_without_it_is_answered_at_once)
