@@ -3,6 +3,7 @@
 #include "command/procedures.h"
 #include "compute/job_priv.h"
 #include "compute/native.h"
+#include "compute/sabotage.h"
 
 enum {
     NAME,
@@ -131,7 +132,8 @@ void command_job_begin(struct call *c)
         job_reply_code(c, JOB_TAKEN);
         return;
     }
-    if (job_ended(&row) || row.attempt + 1 != attempt || attempt > UINT32_MAX) {
+    bool turn = row.attempt + 1 == attempt || WORK_RULE_OFF(BEGIN);
+    if (job_ended(&row) || !turn || attempt > UINT32_MAX) {
         job_reply_code(c, JOB_FENCED);
         return;
     }
@@ -301,6 +303,8 @@ static bool step_turn(struct call *c, const struct job_row *row, const struct jo
     if (s->kind == JOB_STEP_EXPIRE) {
         if (!job_ended(row) && row->deadline && row->deadline <= c->now)
             return true;
+    } else if (WORK_RULE_OFF(STEP) && row->status == JOB_RUNNING) {
+        return true;
     } else if (row->attempt == s->attempt && row->step == s->step) {
         job_reply_code(c, JOB_TAKEN); /* it was done before: this is a repetition */
         return false;

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
-#include "coordination/sabotage.h"
+#include "compute/sabotage.h"
 
 #include <stdio.h>
 #include <stdlib.h>

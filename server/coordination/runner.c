@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "compute/sabotage.h"
 
 #include <stdlib.h>
 
@@ -465,7 +466,7 @@ static void running_look(struct runner *r, struct item *i, msec_t now)
     struct job_row row;
     struct runner_job j = job_of(i, &row);
     j.attempt = i->attempt;
-    if (r->ports.alive(r->ports.ctx, row.node, &j)) {
+    if (r->ports.alive(r->ports.ctx, row.node, &j) && !WORK_RULE_OFF(ALIVE)) {
         item_at(r, i, sooner(now + ALIVE_MS, i->deadline));
         return;
     }

@@ -34,7 +34,8 @@ static bool attempt_waits(struct attempt *a, unsigned *ms)
 static bool passing(enum grid_err err)
 {
     return err_retryable(err) || err == GRID_EIN_DOUBT || err == GRID_ECLOSED ||
-           err == GRID_ENOT_PRIMARY || err == GRID_EENTERING || err == GRID_EBUSY;
+           err == GRID_ENOT_PRIMARY || err == GRID_EENTERING || err == GRID_EBUSY ||
+           err == GRID_EFEW_COPIES;
 }
 
 /* The answer stays until the next one. */
@@ -46,6 +47,20 @@ static enum grid_err ask(struct attempt *a, const struct op *op)
         inside_wait(a->jobs->node, op, &a->answer);
         enum grid_err err = a->answer.result.status;
         if (!passing(err) || !attempt_waits(a, &ms))
+            return err;
+    }
+}
+
+/* Of the job itself: until it is known. An attempt that gave up without, and had begun, would stand
+ * in the row of the job as one that runs, for as long as its node lives. */
+static enum grid_err ask_own(struct attempt *a, const struct op *op)
+{
+    unsigned ms = WAIT_MS_MIN;
+    for (;;) {
+        enum grid_err err = ask(a, op);
+        bool known = err == GRID_OK || err == GRID_ENOT_FOUND || err == GRID_ENO_CONTEXT ||
+                     err == GRID_ENO_CACHE || err == GRID_EBAD_REQUEST;
+        if (known || !attempt_waits(a, &ms))
             return err;
     }
 }
@@ -116,7 +131,7 @@ static enum job_answer port_step(void *ctx, const struct job_step *step, const s
     op.affinity = buf_slice(&a->affinity);
     unsigned ms = WAIT_MS_MIN;
     enum grid_err err = ask(a, &op);
-    while (err == GRID_EFULL && step->kind == JOB_STEP_FAIL && attempt_waits(a, &ms))
+    while (err && step->kind == JOB_STEP_FAIL && attempt_waits(a, &ms)) /* who else would say it? */
         err = ask(a, &op);
     buf_release(&head);
     free(args);
@@ -191,7 +206,7 @@ static bool begin(struct attempt *a, uint64_t version)
     const struct slice args[] = {slice_str("begin"), slice_make(number, 8), slice_make(module, 8),
                                  slice_str(a->self)};
     struct op op = jobs_op(a->context, a->partition, &at, command_job_begin, args, 4);
-    return ask(a, &op) == GRID_OK && a->answer.result.number == JOB_TAKEN;
+    return ask_own(a, &op) == GRID_OK && a->answer.result.number == JOB_TAKEN;
 }
 
 /* The row as it is now, in `bytes`. False: it is gone, or another's. */
@@ -200,7 +215,7 @@ static bool row_read(struct attempt *a, struct buf *bytes, struct job_row *ret_r
     uint8_t key[JOB_KEY_BYTES];
     job_id_key(&a->id, key);
     struct op op = op_of(a, OP_GET, cache_hidden(a->context), slice_make(key, sizeof key));
-    if (ask(a, &op))
+    if (ask_own(a, &op))
         return false;
     const struct result *res = &a->answer.result;
     struct slice value = value_bytes((enum value_type)res->type, res->value);

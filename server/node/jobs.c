@@ -126,6 +126,8 @@ static void module_of(struct slice name, char module[MODULE_NAME_MAX + 1])
 enum runner_place attempt_start(struct worker *w, const struct runner_job *job)
 {
     struct jobs *j = w->node->jobs;
+    if (jobs_run_here(j, job)) /* a lead ago: a second one would begin, too: it is the same node */
+        return RUNNER_STARTED;
     struct attempt *a = xcalloc(1, sizeof *a);
     a->work = (struct pool_work){.priority = POOL_USUAL, .run = attempt_body};
     a->jobs = j;

@@ -47,7 +47,7 @@ struct write *write_new(const struct grid_persist *p)
     return w;
 }
 
-void disk_release(struct disk *d)
+void disk_release(struct simdisk *d)
 {
     for (size_t i = 0; i < d->entries_len; i++)
         disown(d->entries[i].data);
@@ -62,7 +62,7 @@ void write_free(struct write *w)
     free(w);
 }
 
-static void keep_entries(struct disk *d, uint64_t above, uint64_t below_index)
+static void keep_entries(struct simdisk *d, uint64_t above, uint64_t below_index)
 {
     size_t kept = 0;
     for (size_t i = 0; i < d->entries_len; i++) {
@@ -74,7 +74,7 @@ static void keep_entries(struct disk *d, uint64_t above, uint64_t below_index)
     d->entries_len = kept;
 }
 
-void disk_apply(struct disk *d, struct write *w)
+void disk_apply(struct simdisk *d, struct write *w)
 {
     if (w->has_identity)
         d->identity = w->identity;

@@ -4,7 +4,7 @@
 
 #include "grid/member.h"
 
-struct disk { /* one node's, as it would be read back */
+struct simdisk { /* one node's, as it would be read back */
     struct grid_identity identity;
     uint64_t term;
     uint32_t vote;
@@ -17,14 +17,14 @@ struct write { /* under way to it */
     uint64_t job;
     bool has_identity, has_raft;
     struct grid_identity identity;
-    struct disk raft;
+    struct simdisk raft;
     bool has_snapshot;
     uint64_t drop_to, cut_from;
     struct write *next;
 };
 
-void disk_apply(struct disk *d, struct write *w); /* takes what w has */
-void disk_release(struct disk *d);
+void disk_apply(struct simdisk *d, struct write *w); /* takes what w has */
+void disk_release(struct simdisk *d);
 struct write *write_new(const struct grid_persist *p);
 void write_free(struct write *w);
 

@@ -48,7 +48,7 @@ struct simnode {
     enum run run;
     uint64_t life; /* counts processes: events of earlier ones are void */
     msec_t started;
-    struct disk disk;
+    struct simdisk disk;
     struct write *writes; /* in order */
     struct write **writes_end;
     uint64_t disk_free_at;

@@ -1,6 +1,7 @@
 /* bugs.c - see bugs.h. */
 #include "tests/sim/whole/bugs.h"
 
+#include "compute/sabotage.h"
 #include "replica/sabotage.h"
 #include "tests/sim/whole/clients.h"
 #undef RULE_OFF
@@ -23,6 +24,7 @@ extern int grid_sabotage, raft_sabotage;
 int grid_sabotage, raft_sabotage; /* enums of those rooms, whose headers do not go together */
 enum replica_sabotage replica_sabotage;
 enum router_sabotage router_sabotage;
+enum work_sabotage work_sabotage;
 bool bug_blind;
 
 static const struct {
@@ -37,6 +39,11 @@ static const struct {
     [6] = {.replica = REPLICA_SABOTAGE_COPY_LEASES},
     [7] = {.map = true},
 };
+enum bug_of_work {
+#define X(name, text, seeds) BUG_OF_WORK_##name,
+#include "tests/sim/whole/work.def"
+#undef X
+};
 const struct simulator_bug bugs[BUGS] = {
     [1] = {"grace", 200},
     [2] = {"no-cut", 200},
@@ -48,11 +55,21 @@ const struct simulator_bug bugs[BUGS] = {
 #define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/whole/router.def"
 #undef X
+#define X(name, text, seeds) [BUGS_OF_WORK + BUG_OF_WORK_##name] = {text, seeds},
+#include "tests/sim/whole/work.def"
+#undef X
+};
+static const enum work_sabotage of_work[] = {
+#define X(name, text, seeds) WORK_SABOTAGE_##name,
+#include "tests/sim/whole/work.def"
+#undef X
 };
 
 void bug_use(unsigned bug)
 {
-    router_sabotage = (enum router_sabotage)(bug < BUGS_BELOW ? 0 : bug + 1 - BUGS_BELOW);
+    bool router = bug >= BUGS_BELOW && bug < BUGS_OF_WORK;
+    router_sabotage = (enum router_sabotage)(router ? bug + 1 - BUGS_BELOW : 0);
+    work_sabotage = bug >= BUGS_OF_WORK ? of_work[bug - BUGS_OF_WORK] : WORK_SABOTAGE_NONE;
     bug = bug < BUGS_BELOW ? bug : 0;
     replica_sabotage = (enum replica_sabotage)switches[bug].replica;
     grid_sabotage = switches[bug].grid;

@@ -6,9 +6,14 @@
 
 enum {
     BUGS_BELOW = 8, /* of the rooms that have simulators of their own, first none */
-    BUGS = BUGS_BELOW
+    BUGS_OF_WORK = BUGS_BELOW
 #define X(name, text, seeds) +1
 #include "tests/sim/whole/router.def"
+#undef X
+    ,
+    BUGS = BUGS_OF_WORK
+#define X(name, text, seeds) +1
+#include "tests/sim/whole/work.def"
 #undef X
 };
 extern const struct simulator_bug bugs[BUGS];

@@ -1,5 +1,6 @@
 /* check.c - what must hold whatever happens, judged from outside. */
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/machine.h"
+#include "tests/sim/whole/work.h"
 
 #include "base/hash.h"
 #include "replica/replica_priv.h"
@@ -377,11 +378,16 @@ void world_show(struct world *w)
         printf("node %u: running %d removed %d, revision %lu of %lu\n", i, n->running, n->removed,
                n->member ? (unsigned long)grid_member_state(n->member)->revision : 0,
                w->newest ? (unsigned long)w->newest->revision : 0);
+        for (unsigned k = 0; k < w->mix.shards; k++)
+            if (n->shards[k].router)
+                route_show(&n->shards[k]);
+        machine_show(n->machine);
     }
     for (unsigned i = 0; i < CLIENTS; i++)
         if (w->clients[i].busy)
             printf("client %u: w%u/k%u kind %d since %lu\n", i, w->clients[i].context,
                    w->clients[i].key, (int)w->clients[i].op.kind,
                    (unsigned long)w->clients[i].first_at);
+    work_show(w);
     fflush(stdout);
 }

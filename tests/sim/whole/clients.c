@@ -1,6 +1,7 @@
 /* clients.c - who uses the grid: one operation at a time, said again under its number until it is
  * answered, and written down. Beside them fillers, that nobody waits for. */
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/machine.h"
+#include "tests/sim/whole/work.h"
 
 #include "base/alloc.h"
 
@@ -156,6 +157,10 @@ void clients_op(struct simshard *h, const struct event *e)
         map_op(h, e);
         return;
     }
+    if (e->client == WORKER) {
+        work_op(h, e);
+        return;
+    }
     const struct client *c = &e->sent; /* as it was then: it may have gone on since */
     const struct cache_info *cache = clients_cache(h->state, c->context);
     struct ticket to = {.number = e->number, .part = e->client};
@@ -203,6 +208,10 @@ void clients_answer(struct world *w, const struct ticket *to, const struct resul
         train_answer(w, to, res);
     if (to->part == MAPPER)
         map_answer(w, to, res);
+    if (to->part == WORKER)
+        work_answer(w, to, res);
+    if (to->part == INSIDER)
+        machine_answer(w, to, res);
     if (to->part >= CLIENTS)
         return;
     answered_once(w, to);
@@ -345,6 +354,7 @@ void clients_step(struct world *w)
     if (!w->contexts_len || !w->contexts[0].made)
         return;
     maps_step(w);
+    work_step(w);
     for (unsigned i = 0; i < w->mix.clients; i++) {
         struct client *c = &w->clients[i];
         if (w->now < c->again_at || (!c->busy && w->quiet))
@@ -367,7 +377,7 @@ bool clients_idle(const struct world *w)
     for (unsigned i = 0; i < CLIENTS; i++)
         if (w->clients[i].busy)
             return false;
-    return maps_idle(w);
+    return maps_idle(w) && work_idle(w);
 }
 
 /* Each key is read once more, so that what was lost is missed. */

@@ -16,8 +16,10 @@ enum {
 enum {
     FILLER = CLIENTS,
     TRAIN,
-    MAPPER
-}; /* beside the clients, each with answers of its own kind */
+    MAPPER,
+    WORKER, /* work.c */
+    INSIDER /* machine.c */
+};          /* beside the clients, each with answers of its own kind */
 struct event;
 
 enum client_kind { CLIENT_KNOWS, CLIENT_FOLLOWS, CLIENT_ROAMS, CLIENT_GUEST }; /* ways.c */

@@ -76,7 +76,7 @@ void faults_draw(struct world *w)
         node_make(w, i, i < m->expect ? m->expect : 0);
     for (unsigned i = 0; i < m->nodes; i++)
         if (i < m->expect)
-            node_start(&w->nodes[i]);
+            simnode_start(&w->nodes[i]);
         else
             w->nodes[i].back_at = 1 + below(w, 6000);
     event_free_at(w, w->now + STEP_MS, EVENT_FAULT);
@@ -210,7 +210,7 @@ static void down(struct world *w, struct simnode *n, bool power)
         return;
     tally.kills += !power;
     tally.powers += power;
-    node_stop(n, power);
+    simnode_stop(n, power);
     n->back_at = w->now + 5 + below(w, below(w, 2) ? 300 : 4000);
 }
 
@@ -237,7 +237,7 @@ struct voters {
     struct raft_membership members;
 };
 
-static void voters_of(const struct disk *d, struct voters *v)
+static void voters_of(const struct simdisk *d, struct voters *v)
 {
     if (d->snapshot.index > v->index)
         *v = (struct voters){d->snapshot.index, d->snapshot.membership};
@@ -432,7 +432,7 @@ static void rescue(struct world *w, uint32_t id, uint32_t partition)
     if (!n || !bad_from_start(w, n, id, partition))
         return;
     if (c.led && p && p->damaged && p->replica.phase == REPLICA_SERVING && all_run(w)) {
-        node_stop(n, false);
+        simnode_stop(n, false);
         n->back_at = w->now + 5000;
     } else if (!c.led && !n->running) {
         struct part_change change = {PART_RECOVER, id, partition, (uint32_t)c.epoch,
@@ -474,7 +474,7 @@ void faults_step(struct world *w)
         node_leaving(n);
         node_store(n);
         if (!n->running && n->back_at && w->now >= n->back_at)
-            node_start(n);
+            simnode_start(n);
     }
     if (w->calm) {
         calm_people(w);

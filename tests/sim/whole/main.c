@@ -1,7 +1,7 @@
 /* main.c - a whole grid in a world made from a seed: see tests/lib/simulator.h. */
 #include "tests/lib/simulator.h"
 #include "tests/sim/whole/bugs.h"
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +27,10 @@ static void liveness(struct world *w)
     world_run(w, w->now + 1000);
     w->quiet = true;
     converge(w);
+    w->whole_at = w->now;
     if (!w->fault)
         world_run(w, w->now + 4000); /* what expires, expires everywhere */
+    work_wind_up(w);
     if (!w->fault)
         clients_read_all(w);
     if (!w->fault)
@@ -52,6 +54,7 @@ static const char *run(uint64_t seed, const char *story, bool trace)
     if (!w->fault) {
         clients_end(w);
         check_history(w);
+        work_judge(w);
     }
     fault = w->fault;
     w->fault = NULL;

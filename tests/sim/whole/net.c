@@ -22,13 +22,13 @@ static void pipe_clear(struct pipe *p)
     p->full = false;
 }
 
-static struct link *between(struct world *w, unsigned a, unsigned x, unsigned b, unsigned y)
+static struct simlink *between(struct world *w, unsigned a, unsigned x, unsigned b, unsigned y)
 {
     return a < b ? &w->links[a][b][x][y] : &w->links[b][a][y][x];
 }
 
 /* Every link that there may be, once. */
-static struct link *each(struct world *w, size_t *at)
+static struct simlink *each(struct world *w, size_t *at)
 {
     const size_t actors = (size_t)ACTORS * ACTORS;
     for (; *at < NODES * NODES * actors; ++*at) {
@@ -48,7 +48,7 @@ void net_init(struct world *w)
     for (unsigned a = 0; a < NODES; a++)
         for (unsigned b = a + 1; b < NODES; b++)
             for (unsigned i = 0; i < ACTORS * ACTORS; i++) {
-                struct link *l = &w->links[a][b][i / ACTORS][i % ACTORS];
+                struct simlink *l = &w->links[a][b][i / ACTORS][i % ACTORS];
                 l->ends[0] = (struct end){.node = a, .actor = i / ACTORS, .link = l};
                 l->ends[1] = (struct end){.node = b, .actor = i % ACTORS, .link = l, .side = 1};
                 for (unsigned c = 0; c < 2 * CLASSES; c++)
@@ -59,22 +59,22 @@ void net_init(struct world *w)
 void net_release(struct world *w)
 {
     size_t at = 0;
-    for (struct link *l; (l = each(w, &at)) != NULL;)
+    for (struct simlink *l; (l = each(w, &at)) != NULL;)
         for (unsigned c = 0; c < 2 * CLASSES; c++)
             pipe_clear(&l->pipes[c / CLASSES][c % CLASSES]);
 }
 
-struct link *net_link(struct world *w, unsigned from, unsigned actor, unsigned to,
-                      unsigned to_actor, unsigned *ret_side)
+struct simlink *net_link(struct world *w, unsigned from, unsigned actor, unsigned to,
+                         unsigned to_actor, unsigned *ret_side)
 {
     if (from == to)
         return NULL;
-    struct link *l = between(w, from, actor, to, to_actor);
+    struct simlink *l = between(w, from, actor, to, to_actor);
     *ret_side = from < to ? 0 : 1;
     return l->ends[*ret_side].gen ? l : NULL;
 }
 
-static void arm(struct world *w, struct link *l, unsigned side, unsigned class, msec_t at)
+static void arm(struct world *w, struct simlink *l, unsigned side, unsigned class, msec_t at)
 {
     struct pipe *p = &l->pipes[side][class];
     if (p->armed || !p->first)
@@ -88,7 +88,7 @@ static void arm(struct world *w, struct link *l, unsigned side, unsigned class, 
 }
 
 /* Takes the bytes. */
-void net_send(struct world *w, struct link *l, unsigned side, unsigned class, struct buf *bytes)
+void net_send(struct world *w, struct simlink *l, unsigned side, unsigned class, struct buf *bytes)
 {
     struct pipe *p = &l->pipes[side][class];
     if (!l->up || l->ends[side].gen != l->gen) { /* nobody is at the other end */
@@ -111,7 +111,7 @@ void net_send(struct world *w, struct link *l, unsigned side, unsigned class, st
     arm(w, l, side, class, p->first->at);
 }
 
-static void deliver(struct world *w, struct link *l, unsigned side, struct slice bytes)
+static void deliver(struct world *w, struct simlink *l, unsigned side, struct slice bytes)
 {
     const struct end *to = &l->ends[1 - side];
     struct simnode *n = &w->nodes[to->node];
@@ -123,7 +123,7 @@ static void deliver(struct world *w, struct link *l, unsigned side, struct slice
 
 void net_arrive(struct world *w, struct event *e)
 {
-    struct link *l = e->link;
+    struct simlink *l = e->link;
     unsigned side = e->side;
     struct pipe *p = &l->pipes[side][e->class];
     p->armed = false;
@@ -164,7 +164,7 @@ void net_again(struct world *w, struct event *e)
 
 /* --- up and down ------------------------------------------------------------------------------ */
 
-static void tell(struct world *w, struct link *l, unsigned side, bool up)
+static void tell(struct world *w, struct simlink *l, unsigned side, bool up)
 {
     struct end *end = &l->ends[side];
     struct simnode *n = &w->nodes[end->node];
@@ -179,7 +179,7 @@ static void tell(struct world *w, struct link *l, unsigned side, bool up)
     }
 }
 
-static void hear(struct world *w, struct link *l, unsigned side)
+static void hear(struct world *w, struct simlink *l, unsigned side)
 {
     if (!l->ends[side].gen)
         return;
@@ -194,14 +194,14 @@ void net_down(struct world *w, struct event *e)
         hear(w, e->link, e->side);
 }
 
-static void over(struct link *l)
+static void over(struct simlink *l)
 {
     l->up = false;
     for (unsigned c = 0; c < 2 * CLASSES; c++)
         pipe_clear(&l->pipes[c / CLASSES][c % CLASSES]);
 }
 
-static void hear_later(struct world *w, struct link *l, unsigned side, msec_t within)
+static void hear_later(struct world *w, struct simlink *l, unsigned side, msec_t within)
 {
     const struct end *end = &l->ends[side];
     if (!end->gen || !w->nodes[end->node].running)
@@ -212,7 +212,7 @@ static void hear_later(struct world *w, struct link *l, unsigned side, msec_t wi
     e->number = end->gen;
 }
 
-void net_drop(struct world *w, struct link *l)
+void net_drop(struct world *w, struct simlink *l)
 {
     if (!l->up)
         return;
@@ -225,7 +225,7 @@ void net_drop(struct world *w, struct link *l)
 void net_closed(struct world *w, unsigned node, bool told)
 {
     size_t at = 0;
-    for (struct link *l; (l = each(w, &at)) != NULL;)
+    for (struct simlink *l; (l = each(w, &at)) != NULL;)
         for (unsigned side = 0; side < 2; side++) {
             if (l->ends[side].node != node)
                 continue;
@@ -243,7 +243,7 @@ static bool knows(const struct world *w, const struct end *a, const struct end *
     return h->s && h->state && grid_state_node_by_id(h->state, w->nodes[b->node].info.id);
 }
 
-static bool may_connect(const struct world *w, const struct link *l)
+static bool may_connect(const struct world *w, const struct simlink *l)
 {
     const struct end *a = &l->ends[0], *b = &l->ends[1];
     const struct simnode *n = &w->nodes[a->node], *m = &w->nodes[b->node];
@@ -257,7 +257,7 @@ void net_step(struct world *w)
 {
     size_t at = 0;
     event_free_at(w, w->now + STEP_MS, EVENT_NET);
-    for (struct link *l; (l = each(w, &at)) != NULL;) {
+    for (struct simlink *l; (l = each(w, &at)) != NULL;) {
         const struct end *a = &l->ends[0], *b = &l->ends[1];
         if (l->up && (w->cut[a->node][b->node] || w->cut[b->node][a->node]) && chance(w, CUT_DROP))
             net_drop(w, l);

@@ -1,5 +1,6 @@
 /* node.c - a process: its life, and its control thread, as server/node/membership.c has it. */
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/machine.h"
+#include "tests/sim/whole/work.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -33,9 +34,9 @@ bool node_stalled(const struct simnode *n, unsigned actor)
     return n->stalled_until[actor] > n->w->now;
 }
 
-static msec_t wall(const struct simnode *n)
+msec_t node_wall(const struct simnode *n)
 {
-    return WALL + n->w->now;
+    return WALL + n->w->now + (msec_t)n->wall;
 }
 
 /* --- what the member wants -------------------------------------------------------------------- */
@@ -45,7 +46,7 @@ static void send_on(struct simnode *n, unsigned to, const struct grid_message *m
     unsigned side, class = msg->kind == GRID_MSG_PIECE   ? SHARD_BULK
                            : msg->kind == GRID_MSG_DELTA ? SHARD_RECORDS
                                                          : SHARD_URGENT;
-    struct link *l = net_link(n->w, n->index, 0, to, 0, &side);
+    struct simlink *l = net_link(n->w, n->index, 0, to, 0, &side);
     if (!l)
         return;
     struct buf bytes = BUF_INIT;
@@ -246,7 +247,7 @@ void node_step(struct simnode *n)
     if (!n->running || !n->member)
         return;
     n->broadcast = false;
-    grid_member_step(n->member, node_mono(n), wall(n));
+    grid_member_step(n->member, node_mono(n), node_wall(n));
     news_tell(n);
     if (below(w, 64) == 0)
         grid_member_check(n->member);
@@ -371,6 +372,8 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
     snprintf(n->info.name, sizeof n->info.name, "n%u", index);
     memcpy(n->info.address[ADDRESS_PEER], n->address, sizeof n->address);
     n->info.weight = 1;
+    if (w->work)
+        snprintf(n->info.labels, sizeof n->info.labels, "%s", work_label(index));
     n->info.level = GRID_LEVEL;
     n->info.shards = w->mix.shards;
     n->rate = w->mix.skew ? RATE_MIN + (double)below(w, 2001) / 10000 : 1;
@@ -385,7 +388,7 @@ void node_make(struct world *w, unsigned index, uint32_t expect)
         w->nodes_len = index + 1;
 }
 
-void node_start(struct simnode *n)
+void simnode_start(struct simnode *n)
 {
     struct world *w = n->w;
     if (n->running || n->removed)
@@ -434,10 +437,11 @@ void node_start(struct simnode *n)
                                control_tail_add,
                                control_tail_delta,
                                delta_apply};
-    n->member = grid_member_new(&conf, &ports, &codec, node_mono(n), wall(n));
+    n->member = grid_member_new(&conf, &ports, &codec, node_mono(n), node_wall(n));
     trace(w, "node %u starts (number %u)", n->index, n->disk.identity.number);
     for (unsigned i = 0; i < w->mix.shards; i++)
         shard_start(&n->shards[i]);
+    n->machine = machine_new(n);
     node_step(n);
 }
 
@@ -458,12 +462,14 @@ static void writes_end(struct simnode *n)
     n->disk_free_at = 0;
 }
 
-void node_stop(struct simnode *n, bool power)
+void simnode_stop(struct simnode *n, bool power)
 {
     if (!n->running)
         return;
     trace(n->w, "node %u (%u.%u) stops%s", n->index, n->self.node, n->self.boot,
           power ? ": power" : "");
+    machine_stop(n->machine);
+    n->machine = NULL;
     n->running = false;
     n->life++;
     for (unsigned i = 0; i < n->w->mix.shards; i++)
@@ -512,7 +518,7 @@ void node_leaving(struct simnode *n)
     if (!n->running || !n->leave_by || node_stalled(n, 0))
         return;
     if (n->left || w->now > n->leave_by + LEAVE_MS) {
-        node_stop(n, false);
+        simnode_stop(n, false);
         n->back_at = w->now + 1 + below(w, 2000);
         return;
     }

@@ -36,11 +36,11 @@ struct end {
     uint64_t gen;  /* that this end takes for up; 0: none */
     uint32_t told; /* number by which the shard was told */
     struct router_link *route;
-    struct link *link; /* of which it is this side */
+    struct simlink *link; /* of which it is this side */
     unsigned side;
 };
 
-struct link {
+struct simlink {
     uint64_t gen; /* of what goes through; ends that believe in another talk to nobody */
     bool up;
     struct end ends[2];
@@ -50,6 +50,7 @@ struct link {
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
+struct machine;
 struct simnode;
 
 struct bad_copy {
@@ -99,7 +100,7 @@ struct simnode {
     msec_t full_until; /* likewise */
     unsigned room;     /* records that its logs take all the same */
     /* control */
-    struct disk disk;
+    struct simdisk disk;
     struct write *writes, **writes_end;
     msec_t disk_free_at;
     struct grid_member *member;
@@ -112,6 +113,8 @@ struct simnode {
     msec_t leave_by; /* a clean stop is under way */
     bool leave_sent, left;
     struct simshard shards[SHARDS_MAX];
+    struct machine *machine; /* what code of users runs on; NULL: there is none in this seed */
+    int wall;                /* ms that its clock of the day is ahead */
 };
 
 #endif

@@ -1,28 +1,22 @@
 /* routes.c - the router of a shard's thread, as server/node/routing.c has it: its links, its clock,
  * the mail to itself, and the ops of a turn. */
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/machine.h"
 
 #include "base/alloc.h"
-#include "session/router.h"
+#include "session/router_priv.h"
 #include "wire/peer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ROUTING_MS = 5, MAIL_MS = 3, NODE_BYTES = 64 << 10 };
-
-/* No session is here that would send any. */
-bool errand_known(struct errand *e)
-{
-    (void)e;
-    return false;
-}
 
 static msec_t mono(const struct simshard *h)
 {
     return node_mono(h->node);
 }
 
-static struct op *op_keep(const struct op *op)
+struct op *route_keep(const struct op *op)
 {
     struct op *copy = xalloc(sizeof *copy + op_copy_bytes(op));
     *copy = *op;
@@ -38,7 +32,7 @@ static void p_local(void *ctx, const struct op *op)
     struct world *w = h->node->w;
     msec_t at = w->now + below(w, MAIL_MS);
     h->own_at = at > h->own_at ? at : h->own_at;
-    event_at(w, h->own_at, EVENT_OWN, h->node->index, 1 + h->index)->op = op_keep(op);
+    event_at(w, h->own_at, EVENT_OWN, h->node->index, 1 + h->index)->op = route_keep(op);
 }
 
 static void p_submit(void *ctx, struct op *op)
@@ -59,14 +53,14 @@ static void p_send(void *ctx, void *link, struct slice message)
 
 static void p_everywhere(void *ctx, const struct ticket *to, const struct errand *errand)
 {
-    (void)to, (void)errand;
-    world_fail(((struct simshard *)ctx)->node->w, "an errand of nobody");
+    machine_errand(ctx, to, errand);
 }
 
 /* --- what the thread tells it ----------------------------------------------------------------- */
 
 void route_link(struct simshard *h, struct end *end, unsigned other, bool up)
 {
+    machine_enter(h->node);
     if (up && !end->route) {
         unsigned shard = end->link->ends[1 - end->side].actor - 1;
         end->route = router_up(h->router, h->node->w->nodes[other].info.id, shard, end, mono(h));
@@ -103,7 +97,7 @@ void route_submit(struct simshard *h, const struct op *op)
         h->ops_cap = h->ops_cap ? 2 * h->ops_cap : 16;
         h->ops = xrealloc(h->ops, h->ops_cap, sizeof *h->ops);
     }
-    h->ops[h->ops_len++] = op_keep(op);
+    h->ops[h->ops_len++] = route_keep(op);
 }
 
 void route_reroute(void *ctx, const struct op *op)
@@ -145,6 +139,19 @@ void route_tick(struct simshard *h)
     if (below(h->node->w, 64) == 0)
         router_check(h->router);
     route_turn(h);
+}
+
+/* For who looks for a fault. */
+void route_show(const struct simshard *h)
+{
+    const struct simnode *n = h->node;
+    list_for_each (it, &h->router->flights) {
+        const struct flight *f = list_entry(it, struct flight, all);
+        printf("node %u: since %lu op %d of %x/%u of %u, attempt %lx, is %s%s\n", n->index,
+               (unsigned long)(node_mono(n) - f->since), (int)f->op.kind, f->op.cache,
+               f->op.partition, f->op.ticket.part, (unsigned long)f->op.ticket.number,
+               f->state == FLIGHT_SENT ? "sent" : "held", f->link ? " to another node" : "");
+    }
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* shards.c - a shard's thread, as server/node has it in worker.c and replication.c: mail, links,
  * turns, and the log of its own on a virtual disk. */
 #include "tests/sim/whole/bugs.h"
+#include "tests/sim/whole/machine.h"
+#include "tests/sim/whole/work.h"
 #include "tests/sim/whole/world.h"
 
 #include "base/alloc.h"
@@ -18,7 +20,8 @@ static msec_t wall(const struct simshard *h)
 {
     const struct simnode *n = h->node;
     unsigned actor = 1 + h->index;
-    return WALL + (n->stalled_until[actor] == n->w->now ? n->stalled_at[actor] : n->w->now);
+    msec_t now = n->stalled_until[actor] == n->w->now ? n->stalled_at[actor] : n->w->now;
+    return WALL + now + (msec_t)n->wall;
 }
 
 static int node_numbered(const struct simshard *h, uint32_t number)
@@ -31,7 +34,8 @@ static int node_numbered(const struct simshard *h, uint32_t number)
     return -1;
 }
 
-static struct link *link_to(const struct simshard *h, const struct shard_to *to, unsigned *ret_side)
+static struct simlink *link_to(const struct simshard *h, const struct shard_to *to,
+                               unsigned *ret_side)
 {
     struct simnode *n = h->node;
     int other = node_numbered(h, to->member.node);
@@ -122,7 +126,7 @@ static void p_send(void *ctx, const struct shard_to *to, enum shard_class class,
 {
     struct simshard *h = ctx;
     unsigned side;
-    struct link *l = link_to(h, to, &side);
+    struct simlink *l = link_to(h, to, &side);
     if (!l)
         return;
     struct buf bytes = BUF_INIT;
@@ -134,7 +138,7 @@ static void p_send(void *ctx, const struct shard_to *to, enum shard_class class,
 static size_t p_room(void *ctx, const struct shard_to *to, enum shard_class class)
 {
     unsigned side;
-    const struct link *l = link_to(ctx, to, &side);
+    const struct simlink *l = link_to(ctx, to, &side);
     return l && (class != SHARD_BULK || !l->pipes[side][class].full) ? ROOM_BYTES : 0;
 }
 
@@ -267,11 +271,12 @@ void shard_news(struct simshard *h, struct grid_state *state, struct replica_mem
     for (unsigned i = 0; i < w->nodes_len; i++)
         for (unsigned k = 1; k <= w->mix.shards; k++) {
             unsigned side;
-            struct link *l = net_link(w, h->node->index, 1 + h->index, i, k, &side);
+            struct simlink *l = net_link(w, h->node->index, 1 + h->index, i, k, &side);
             if (l)
                 shard_link(h, &l->ends[side], i, true);
         }
     route_news(h);
+    machine_news(h);
     if (h->index == 0)
         ways_news(h);
     grid_state_unref(old);
@@ -381,6 +386,7 @@ static void turn(struct simshard *h)
     if (h->room)
         shard_peer_room(h->s);
     h->room = false;
+    machine_turn(h);
     msec_t next = shard_turn(h->s, wall(h));
     h->written = h->log_len;
     log_sync(h);
@@ -388,6 +394,7 @@ static void turn(struct simshard *h)
         turn_at(h, w->now + 1 + (next > 1000 ? 1000 : next));
     if (below(w, 128) == 0)
         shard_check(h->s);
+    machine_check(h);
 }
 
 static void tick(struct simshard *h)
@@ -481,7 +488,7 @@ void shard_start(struct simshard *h)
     struct shard_conf conf = {.index = h->index,
                               .shards = w->mix.shards,
                               .epoch = n->starts,
-                              .hash_seed = w->seed * 31 + n->index,
+                              .hash_seed = (w->seed * 31 + n->index) * 1009 + n->starts,
                               .tail_bytes = below(w, 2) ? 2048 + below(w, 8192) : 0};
     struct shard_ports ports = {.ctx = h,
                                 .reply = shards_reply,
@@ -493,6 +500,7 @@ void shard_start(struct simshard *h)
                                 .grid = &grid_ports,
                                 .reroute = route_reroute,
                                 .aside = map_aside};
+    work_ports(h, &ports);
     h->s = shard_new(&conf, &ports, n->catalog);
     route_start(h);
     h->turn_due = h->mail_at = h->up_at = 0;

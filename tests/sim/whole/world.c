@@ -1,5 +1,6 @@
 /* world.c - the events of a history in their order. */
-#include "tests/sim/whole/world.h"
+#include "tests/sim/whole/machine.h"
+#include "tests/sim/whole/work.h"
 
 #include "base/alloc.h"
 
@@ -79,6 +80,7 @@ void world_init(struct world *w, uint64_t seed)
     w->history = history_new();
     net_init(w);
     maps_init(w);
+    work_init(w);
 }
 
 static void event_free(struct event *e)
@@ -92,7 +94,7 @@ void world_release(struct world *w)
 {
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct simnode *n = &w->nodes[i];
-        node_stop(n, true);
+        simnode_stop(n, true);
         disk_release(&n->disk);
         catalog_unref(n->catalog);
         catalog_unref(n->stored);
@@ -106,6 +108,7 @@ void world_release(struct world *w)
         }
     }
     maps_release(w);
+    work_release(w);
     struct heap_node *h;
     while ((h = heap_min(&w->events)) != NULL) {
         heap_remove(&w->events, h);
@@ -144,6 +147,7 @@ static bool happen(struct world *w, struct event *e)
         if (put_off(w, e))
             return true;
     }
+    machine_enter(n);
     switch (e->kind) {
     case EVENT_PIPE:
         net_arrive(w, e);
@@ -159,6 +163,13 @@ static bool happen(struct world *w, struct event *e)
         break;
     case EVENT_TOLD:
         ways_told(w, e);
+        break;
+    case EVENT_FIBER:
+    case EVENT_TIMER:
+    case EVENT_NOTE:
+    case EVENT_INSIDE:
+    case EVENT_SAID:
+        machine_event(w, e);
         break;
     case EVENT_NET:
         net_step(w);

@@ -34,6 +34,11 @@ enum event_kind {
     EVENT_OWN,
     EVENT_ROUTE,
     EVENT_MAP,
+    EVENT_FIBER, /* machine.h */
+    EVENT_TIMER,
+    EVENT_NOTE,
+    EVENT_INSIDE,
+    EVENT_SAID,
     EVENT_GREET,
     EVENT_REPLY,
     EVENT_TOLD,
@@ -55,13 +60,14 @@ struct event {
     enum event_kind kind;
     unsigned node, actor;
     uint64_t life; /* 0: of no process */
-    struct link *link;
+    struct simlink *link;
     unsigned side, class, client;
     uint64_t number;
     enum grid_err err;
     struct grid_state *state;
     struct replica_member self;
     struct op *op;
+    void *what;
     bool is_report, astray;
     union {
         struct plan_ask ask;
@@ -96,11 +102,11 @@ struct world {
     uint64_t order;
     struct simnode nodes[NODES];
     unsigned nodes_len;
-    struct link links[NODES][NODES][ACTORS][ACTORS]; /* lower node first */
+    struct simlink links[NODES][NODES][ACTORS][ACTORS]; /* lower node first */
     bool cut[NODES][NODES];
-    bool calm; /* no faults any more */
-    msec_t calm_at;
-    bool quiet; /* clients end what they began */
+    bool calm;                /* no faults any more */
+    msec_t calm_at, whole_at; /* all was well, for the first time since */
+    bool quiet;               /* clients end what they began */
     struct simcontext contexts[CONTEXTS];
     unsigned contexts_len;
     struct client clients[CLIENTS];
@@ -111,6 +117,8 @@ struct world {
     struct list map_parts;
     struct prng map_prng; /* its own: stories without maps are as they were */
     uint64_t map_attempts;
+    struct simwork *work; /* jobs, services; NULL: none in this seed */
+    uint64_t work_numbers;
     uint64_t attempts;
     uint8_t *answered; /* by attempt */
     size_t answered_len;
@@ -150,28 +158,29 @@ bool chance(struct world *w, unsigned per_10000);
 void net_init(struct world *w);
 void net_release(struct world *w);
 /* NULL: that end takes the link for down. */
-struct link *net_link(struct world *w, unsigned from, unsigned actor, unsigned to,
-                      unsigned to_actor, unsigned *ret_side);
-void net_send(struct world *w, struct link *l, unsigned side, unsigned class, struct buf *bytes);
+struct simlink *net_link(struct world *w, unsigned from, unsigned actor, unsigned to,
+                         unsigned to_actor, unsigned *ret_side);
+void net_send(struct world *w, struct simlink *l, unsigned side, unsigned class, struct buf *bytes);
 void net_arrive(struct world *w, struct event *e);
 void net_again(struct world *w, struct event *e); /* it was for a process that is over */
 void net_down(struct world *w, struct event *e);
-void net_drop(struct world *w, struct link *l);
+void net_drop(struct world *w, struct simlink *l);
 void net_closed(struct world *w, unsigned node, bool told); /* a process ended */
 void net_step(struct world *w);
 
 /* node.c */
 void node_make(struct world *w, unsigned index, uint32_t expect);
-void node_start(struct simnode *n);
+void simnode_start(struct simnode *n);
 /* Its disk is lost: it is a new node, with the name it had. It must not run. */
 void node_wipe(struct simnode *n);
 /* What it knows of contexts goes to its disk, if there is room. */
 void node_store(struct simnode *n);
-void node_stop(struct simnode *n, bool power);
+void simnode_stop(struct simnode *n, bool power);
 void node_stall(struct simnode *n, unsigned actor, msec_t for_ms); /* ACTORS: all of it */
 void node_leave(struct simnode *n);
 void node_leaving(struct simnode *n);
 msec_t node_mono(const struct simnode *n);
+msec_t node_wall(const struct simnode *n);
 msec_t node_true(const struct simnode *n, msec_t local);
 bool node_stalled(const struct simnode *n, unsigned actor);
 void node_step(struct simnode *n);
@@ -198,10 +207,12 @@ void route_link(struct simshard *h, struct end *end, unsigned other, bool up);
 void route_message(struct simshard *h, struct end *end, struct slice body);
 void route_news(struct simshard *h);
 void route_submit(struct simshard *h, const struct op *op);
+struct op *route_keep(const struct op *op); /* a copy of all; free() it */
 void route_reroute(void *shard, const struct op *op);
 void route_ops(struct simshard *h, msec_t wall);
 void route_turn(struct simshard *h);
 void route_tick(struct simshard *h);
+void route_show(const struct simshard *h);
 
 /* check.c */
 void check_published(struct simnode *n, const struct grid_state *s);
