@@ -130,6 +130,17 @@ static uint32_t leads(const void *ctx, uint32_t context, uint32_t partition)
     return grid_state_primary(ctx, context, partition).node;
 }
 
+/* All nodes have the same state: while some know nothing of versions that were replaced, none keeps
+ * them. */
+static enum grid_err deploy(const struct apply *a, struct catalog *next, char *why)
+{
+    const struct grid_command *c = a->c;
+    enum grid_err err = catalog_module_deploy(next, c->u.module.info, c->u.module.replace, why);
+    if (a->s->level < GRID_LEVEL_NATIVE)
+        catalog_modules_forget(next);
+    return err;
+}
+
 static enum grid_err catalog_change(struct apply *a, struct catalog *next)
 {
     const struct grid_command *c = a->c;
@@ -146,7 +157,7 @@ static enum grid_err catalog_change(struct apply *a, struct catalog *next)
     case GRID_CACHE_DROP:
         return catalog_cache_drop(next, c->u.cache.path, why);
     case GRID_MODULE_DEPLOY:
-        return catalog_module_deploy(next, c->u.module.info, c->u.module.replace, why);
+        return deploy(a, next, why);
     case GRID_MODULE_REMOVE:
         return catalog_module_remove(next, c->u.name, why);
     case GRID_SERVICE_DEPLOY:

@@ -47,6 +47,7 @@ struct catalog *catalog_copy(const struct catalog *c)
                              .contexts_len = c->contexts_len,
                              .context_next = c->context_next,
                              .modules_len = c->modules_len,
+                             .old_len = c->old_len,
                              .modules_revision = c->modules_revision,
                              .services_len = c->services_len,
                              .services_revision = c->services_revision,
@@ -64,6 +65,9 @@ struct catalog *catalog_copy(const struct catalog *c)
     copy->modules = xcalloc(c->modules_len, sizeof *copy->modules);
     for (size_t i = 0; i < c->modules_len; i++)
         copy->modules[i] = module_ref(c->modules[i]);
+    copy->old = xcalloc(c->old_len, sizeof *copy->old);
+    for (size_t i = 0; i < c->old_len; i++)
+        copy->old[i] = module_ref(c->old[i]);
     copy->services = xcalloc(c->services_len, sizeof *copy->services);
     for (size_t i = 0; i < c->services_len; i++)
         copy->services[i] = service_ref(c->services[i]);
@@ -84,10 +88,13 @@ void catalog_unref(struct catalog *c)
         free(c->contexts[i].caches);
     for (size_t i = 0; i < c->modules_len; i++)
         module_unref(c->modules[i]);
+    for (size_t i = 0; i < c->old_len; i++)
+        module_unref(c->old[i]);
     for (size_t i = 0; i < c->services_len; i++)
         service_unref(c->services[i]);
     free(c->services);
     free(c->modules);
+    free(c->old);
     free(c->contexts);
     free(c->settings);
     free(c);
@@ -199,6 +206,27 @@ const struct module_function *catalog_code(const struct catalog *c, enum module_
     return f;
 }
 
+static bool has_job(const struct module *m, struct slice name)
+{
+    struct slice head, tail;
+    const struct module_function *f = NULL;
+    if (module_path_split(name, &head, &tail) && slice_eq(slice_str(m->info.name), head))
+        f = module_function_named(m, tail);
+    return f && f->kind == MODULE_JOB && slice_eq(slice_str(f->name), tail);
+}
+
+const struct module *catalog_job_version(const struct catalog *c, struct slice name,
+                                         uint64_t version)
+{
+    const struct module *m = NULL;
+    if (catalog_code(c, MODULE_JOB, name, &m) && m->info.version == version)
+        return m;
+    for (size_t i = 0; i < c->old_len; i++)
+        if (c->old[i]->info.version == version && has_job(c->old[i], name))
+            return c->old[i];
+    return NULL;
+}
+
 void catalog_code_missing(const struct catalog *c, enum module_kind kind, struct slice name,
                           char *why)
 {
@@ -264,6 +292,17 @@ static void modules_check(const struct catalog *c)
         bytes += module_bytes(&m->info);
     }
     CHECK(c->modules_len <= MODULES_MAX && bytes <= MODULES_BYTES_MAX);
+    bytes = 0;
+    for (size_t i = 0; i < c->old_len; i++) {
+        const struct module_info *m = &c->old[i]->info;
+        size_t of_name = 0;
+        for (size_t k = 0; k < c->old_len; k++)
+            of_name += strcmp(c->old[k]->info.name, m->name) == 0;
+        CHECK(!module_fault(m) && module_jobs(m) && of_name <= MODULE_OLD_MAX);
+        CHECK(m->version >= 1 && m->version < c->modules_revision);
+        bytes += module_bytes(m);
+    }
+    CHECK(bytes <= MODULES_OLD_BYTES_MAX);
 }
 
 void catalog_check(const struct catalog *c)

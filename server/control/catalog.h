@@ -68,6 +68,9 @@ struct catalog {
     int64_t *settings;       /* one per row of settings.def, in its order */
     struct module **modules; /* sorted by name */
     size_t modules_len;
+    struct module *
+        *old; /* versions that were replaced, for jobs that began with them; newest last */
+    size_t old_len;
     uint64_t modules_revision; /* +1 by each change of them; no version is above it */
     struct service **services; /* sorted by name */
     size_t services_len;
@@ -125,6 +128,9 @@ const struct module_function *catalog_function(const struct catalog *c, struct s
  * NULL: there is none. */
 const struct module_function *catalog_code(const struct catalog *c, enum module_kind kind,
                                            struct slice name, const struct module **ret_module);
+/* The version of its module that has that job, be it a replaced one; NULL: it is kept no more. */
+const struct module *catalog_job_version(const struct catalog *c, struct slice name,
+                                         uint64_t version);
 /* Of a name that catalog_code() does not find: says why, in `why` (size WHY_BYTES). */
 void catalog_code_missing(const struct catalog *c, enum module_kind kind, struct slice name,
                           char *why);
@@ -158,6 +164,8 @@ enum grid_err catalog_module_deploy(struct catalog *c, const struct module_info 
 /* Empty: all of them. */
 MUST_USE
 enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *why);
+/* Forget what was replaced. */
+void catalog_modules_forget(struct catalog *c);
 
 /* Who leads a partition of a context: number of a node, 0: nobody. */
 typedef uint32_t catalog_leads_fn(const void *ctx, uint32_t context, uint32_t partition);
@@ -177,6 +185,9 @@ enum grid_err catalog_restore_context(struct catalog *c, const struct context_in
 /* By name; modules_revision is set before. */
 MUST_USE
 enum grid_err catalog_restore_module(struct catalog *c, const struct module_info *info);
+/* One that was replaced; in their order. */
+MUST_USE
+enum grid_err catalog_restore_old(struct catalog *c, const struct module_info *info);
 /* By name, behind all contexts; services_revision is set before. */
 MUST_USE
 enum grid_err catalog_restore_service(struct catalog *c, const struct service_info *info);

@@ -256,13 +256,52 @@ static enum grid_err room_judge(const struct catalog *c, const struct module_inf
     return GRID_OK;
 }
 
+static void old_drop(struct catalog *c, size_t at)
+{
+    module_unref(c->old[at]);
+    memmove(&c->old[at], &c->old[at + 1], (--c->old_len - at) * sizeof *c->old);
+}
+
+/* The oldest go, until what is kept is within its bounds. */
+static void old_trim(struct catalog *c, const char *name)
+{
+    size_t of_name = 0, bytes = 0;
+    for (size_t i = 0; i < c->old_len; i++) {
+        of_name += strcmp(c->old[i]->info.name, name) == 0;
+        bytes += module_bytes(&c->old[i]->info);
+    }
+    for (size_t i = 0; of_name > MODULE_OLD_MAX; i++) {
+        if (strcmp(c->old[i]->info.name, name) != 0)
+            continue;
+        of_name--;
+        bytes -= module_bytes(&c->old[i]->info);
+        old_drop(c, i--);
+    }
+    while (bytes > MODULES_OLD_BYTES_MAX) {
+        bytes -= module_bytes(&c->old[0]->info);
+        old_drop(c, 0);
+    }
+}
+
+/* Jobs that began with it end with it. */
+static void old_keep(struct catalog *c, struct module *m)
+{
+    if (!module_jobs(&m->info)) {
+        module_unref(m);
+        return;
+    }
+    c->old = xrealloc(c->old, c->old_len + 1, sizeof *c->old);
+    c->old[c->old_len++] = m;
+    old_trim(c, m->info.name);
+}
+
 static void module_insert(struct catalog *c, const struct module_info *info)
 {
     size_t at = 0;
     while (at < c->modules_len && strcmp(c->modules[at]->info.name, info->name) < 0)
         at++;
     if (at < c->modules_len && strcmp(c->modules[at]->info.name, info->name) == 0) {
-        module_unref(c->modules[at]);
+        old_keep(c, c->modules[at]);
     } else {
         c->modules = xrealloc(c->modules, c->modules_len + 1, sizeof *c->modules);
         memmove(&c->modules[at + 1], &c->modules[at], (c->modules_len++ - at) * sizeof *c->modules);
@@ -302,8 +341,17 @@ enum grid_err catalog_module_remove(struct catalog *c, struct slice name, char *
             c->modules[left++] = m;
     }
     c->modules_len = left;
+    for (size_t i = c->old_len; i > 0; i--)
+        if (!name.len || slice_eq(slice_str(c->old[i - 1]->info.name), name))
+            old_drop(c, i - 1);
     c->modules_revision++;
     return GRID_OK;
+}
+
+void catalog_modules_forget(struct catalog *c)
+{
+    while (c->old_len)
+        old_drop(c, c->old_len - 1);
 }
 
 enum grid_err catalog_restore_module(struct catalog *c, const struct module_info *info)
@@ -317,6 +365,16 @@ enum grid_err catalog_restore_module(struct catalog *c, const struct module_info
         return GRID_ECORRUPT;
     module_insert(c, info);
     return GRID_OK;
+}
+
+enum grid_err catalog_restore_old(struct catalog *c, const struct module_info *info)
+{
+    size_t len = c->old_len + 1;
+    if (info->version < 1 || info->version >= c->modules_revision || module_fault(info) ||
+        !module_jobs(info))
+        return GRID_ECORRUPT;
+    old_keep(c, module_new(info));
+    return c->old_len == len ? GRID_OK : GRID_ECORRUPT; /* else there were more than are kept */
 }
 
 /* --- read from disk or a peer ----------------------------------------------------------------- */

@@ -19,7 +19,7 @@ enum {
     GRID_LEVEL_FIRST = 1, /* of versions that tell none */
     GRID_LEVEL_MODULES = 2,
     GRID_LEVEL_WORK = 3,   /* modules with jobs, maps, broadcasts, services; services deployed */
-    GRID_LEVEL_NATIVE = 4, /* services in C deployed */
+    GRID_LEVEL_NATIVE = 4, /* services in C deployed; replaced versions of modules kept */
     GRID_LEVEL = GRID_LEVEL_NATIVE, /* that this version knows */
 };
 

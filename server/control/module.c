@@ -150,6 +150,14 @@ bool module_works(const struct module_info *info)
     return false;
 }
 
+bool module_jobs(const struct module_info *info)
+{
+    bool any = false;
+    for (size_t i = 0; i < info->functions_len; i++)
+        any |= info->functions[i].kind == MODULE_JOB;
+    return any;
+}
+
 bool module_path_split(struct slice path, struct slice *ret_module, struct slice *ret_name)
 {
     const uint8_t *dot = path.len ? memchr(path.data, '.', path.len) : NULL;

@@ -16,6 +16,9 @@ enum {
     MODULE_SOURCE_MAX = 256 << 10,
     MODULES_MAX = 128,
     MODULES_BYTES_MAX = 1 << 20, /* of all together: the control state stays small */
+    /* Versions that were replaced, of modules with jobs: the newest ones of each, and of all. */
+    MODULE_OLD_MAX = 3,
+    MODULES_OLD_BYTES_MAX = 1 << 20,
 };
 
 /* NATIVE ones are of a node (compute/native.h): in lists for people, never in a catalog. */
@@ -94,6 +97,8 @@ const char *module_flag_text(unsigned flag);
 const char *module_kind_text(enum module_kind kind);
 /* Has it functions of kinds that came after tasks? */
 bool module_works(const struct module_info *info);
+/* Has it jobs? */
+bool module_jobs(const struct module_info *info);
 /* MODULE.NAME in its parts. False: it is no such name. */
 bool module_path_split(struct slice path, struct slice *ret_module, struct slice *ret_name);
 

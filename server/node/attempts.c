@@ -236,6 +236,17 @@ static void refuse(struct attempt *a, const struct job_row *row, const char *why
     (void)port_step(a, &s, NULL, 0, &err);
 }
 
+static void refuse_missing(struct attempt *a, const struct job_row *row)
+{
+    static const char none[] =
+        "there is no such job: its module is not deployed, or has none of that name";
+    static const char old[] = "the version of its module that it began with is kept no more: the "
+                              "module was removed, or replaced too often";
+    const struct module *m;
+    bool there = catalog_code(a->catalog, MODULE_JOB, row->name, &m);
+    refuse(a, row, there ? old : none);
+}
+
 static enum job_outcome once(struct attempt *a, const struct job_row *row)
 {
     static const struct job_ports ports = {.get = port_get,
@@ -245,26 +256,42 @@ static enum job_outcome once(struct attempt *a, const struct job_row *row)
                                            .stopped = attempt_stopped,
                                            .now_us = port_now_us,
                                            .log = port_log};
-    const struct module *m = NULL;
     const struct catalog *c = a->catalog;
+    const struct module *m = catalog_job_version(c, row->name, row->module), *of_task;
     struct job_ports mine = ports;
     struct job_run_conf conf = {.catalog = c, .row = *row, .id = a->id, .memory = MEMORY};
     mine.ctx = a;
-    bool task = catalog_task(c, row->name, &m) != NULL;
-    if (!task && !catalog_code(c, MODULE_JOB, row->name, &m)) {
-        refuse(a, row,
-               "there is no such job: its module is not deployed, or has none of that name");
+    bool task = !m && catalog_task(c, row->name, &of_task);
+    if (!m && !task) {
+        refuse_missing(a, row);
         return JOB_RUN_ENDED;
     }
-    conf.module = task ? NULL : m;
+    conf.module = m;
     return job_run(&conf, &mine);
 }
 
-static uint64_t version_of(const struct catalog *c, struct slice name)
+/* With which it goes on: what runs keeps the version that it began with, be it replaced since. One
+ * that was never begun, or has failed and is tried again, begins with what is deployed. */
+static uint64_t version_of(const struct catalog *c, const struct job_row *row)
 {
     const struct module *m;
-    bool there = catalog_code(c, MODULE_JOB, name, &m) || catalog_task(c, name, &m);
+    if (row->status == JOB_RUNNING)
+        return row->module;
+    bool there = catalog_code(c, MODULE_JOB, row->name, &m) || catalog_task(c, row->name, &m);
     return there ? m->info.version : 0;
+}
+
+/* A node that took it over may know less than the one that began it. False: it is to stop. */
+static bool catalog_await(struct attempt *a, uint64_t version)
+{
+    unsigned ms = WAIT_MS_MIN;
+    while (a->catalog->modules_revision < version) {
+        if (!attempt_waits(a, &ms))
+            return false;
+        catalog_unref(a->catalog);
+        a->catalog = inside_catalog(a->jobs->node);
+    }
+    return true;
 }
 
 void attempt_run(struct attempt *a)
@@ -273,7 +300,8 @@ void attempt_run(struct attempt *a)
     struct job_row row;
     a->catalog = inside_catalog(a->jobs->node);
     enum job_outcome outcome = JOB_RUN_CONFLICT;
-    bool good = row_read(a, &bytes, &row) && begin(a, version_of(a->catalog, row.name));
+    bool good = row_read(a, &bytes, &row) && catalog_await(a, row.module) &&
+                begin(a, version_of(a->catalog, &row));
     unsigned ms = 1;
     for (unsigned i = 0; good && outcome == JOB_RUN_CONFLICT; i++) {
         if (i > CONFLICTS_FAST && !attempt_waits(a, &ms))

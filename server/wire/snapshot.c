@@ -78,16 +78,24 @@ void wire_fill_module(struct arena *a, Control__Module *to, const struct module_
     }
 }
 
+static Control__Module **fill_list(struct arena *a, struct module *const *from, size_t len)
+{
+    Control__Module *all = wire_take(a, len, sizeof *all);
+    Control__Module **list = wire_take(a, len, sizeof *list);
+    for (size_t i = 0; i < len; i++) {
+        wire_fill_module(a, &all[i], &from[i]->info);
+        list[i] = &all[i];
+    }
+    return list;
+}
+
 static void fill_modules(struct arena *a, Control__Catalog *m, const struct catalog *c)
 {
-    Control__Module *modules = wire_take(a, c->modules_len, sizeof *modules);
-    m->modules = wire_take(a, c->modules_len, sizeof *m->modules);
+    m->modules = fill_list(a, c->modules, c->modules_len);
     m->n_modules = c->modules_len;
+    m->old_modules = fill_list(a, c->old, c->old_len);
+    m->n_old_modules = c->old_len;
     m->modules_revision = c->modules_revision;
-    for (size_t i = 0; i < c->modules_len; i++) {
-        wire_fill_module(a, &modules[i], &c->modules[i]->info);
-        m->modules[i] = &modules[i];
-    }
 }
 
 void wire_fill_service(struct arena *a, Control__Service *to, const struct service_info *from)
@@ -234,6 +242,11 @@ static enum grid_err restore_modules(struct catalog *c, const Control__Catalog *
     for (size_t i = 0; i < m->n_modules; i++) {
         struct module_info info;
         if (!wire_take_module(m->modules[i], a, &info) || catalog_restore_module(c, &info))
+            return GRID_ECORRUPT;
+    }
+    for (size_t i = 0; i < m->n_old_modules; i++) {
+        struct module_info info;
+        if (!wire_take_module(m->old_modules[i], a, &info) || catalog_restore_old(c, &info))
             return GRID_ECORRUPT;
     }
     return GRID_OK;

@@ -209,8 +209,67 @@ START_TEST(one_is_removed_or_all_are)
 }
 END_TEST
 
+static uint64_t deploy_job(struct catalog *c, const char *name, const char *source)
+{
+    const struct module_function job = {.name = "j", .kind = MODULE_JOB};
+    struct module_info want = {
+        .engine = MODULE_LUA, .source = slice_str(source), .functions = &job, .functions_len = 1};
+    snprintf(want.name, sizeof want.name, "%s", name);
+    ck_assert_int_eq(catalog_module_deploy(c, &want, true, why), GRID_OK);
+    catalog_check(c);
+    return c->modules_revision;
+}
+
+START_TEST(versions_with_jobs_are_kept_when_they_are_replaced_the_newest_ones)
+{
+    struct catalog *c = catalog_new();
+    uint64_t version[MODULE_OLD_MAX + 2];
+    ck_assert_int_eq(deploy(c, "f", "fa", false), GRID_OK);
+    ck_assert_int_eq(deploy(c, "f", "fa", true), GRID_OK);
+    ck_assert_uint_eq(c->old_len, 0); /* it has no jobs */
+    for (size_t i = 0; i < MODULE_OLD_MAX + 2; i++)
+        version[i] = deploy_job(c, "m", i ? "later" : "first");
+    ck_assert_uint_eq(c->old_len, MODULE_OLD_MAX);
+    ck_assert_ptr_null(catalog_job_version(c, slice_str("m.j"), version[0]));
+    for (size_t i = 1; i < MODULE_OLD_MAX + 2; i++) {
+        const struct module *m = catalog_job_version(c, slice_str("m.j"), version[i]);
+        ck_assert(m && m->info.version == version[i]);
+    }
+    ck_assert_ptr_null(catalog_job_version(c, slice_str("m.other"), version[2]));
+    ck_assert_ptr_null(catalog_job_version(c, slice_str("n.j"), version[2]));
+    deploy_job(c, "n", "x");
+    deploy_job(c, "n", "y");
+    struct catalog *copy = catalog_copy(c);
+    ck_assert_int_eq(catalog_module_remove(c, slice_str("m"), why), GRID_OK);
+    ck_assert_uint_eq(c->old_len, 1);
+    catalog_check(copy);
+    ck_assert_uint_eq(copy->old_len, MODULE_OLD_MAX + 1);
+    catalog_modules_forget(copy);
+    catalog_check(copy);
+    catalog_unref(copy);
+    catalog_unref(c);
+}
+END_TEST
+
+START_TEST(versions_that_were_replaced_are_bounded_all_together)
+{
+    struct catalog *c = catalog_new();
+    char *source = xcalloc(1, MODULE_SOURCE_MAX + 1), name[8];
+    memset(source, 'x', MODULE_SOURCE_MAX - 100);
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "m%u", i % 3);
+        deploy_job(c, name, source); /* catalog_check() counts */
+    }
+    ck_assert_uint_eq(c->old_len, 4);
+    free(source);
+    catalog_unref(c);
+}
+END_TEST
+
 UNIT_MAIN("control/module", a_module_is_found_by_its_name_and_its_functions_in_any_case,
           a_task_is_named_with_its_module_and_is_no_function,
           versions_grow_and_are_never_used_again, a_function_is_in_one_module_only,
           what_no_module_can_be_is_refused, all_modules_together_are_bounded,
-          one_is_removed_or_all_are)
+          one_is_removed_or_all_are,
+          versions_with_jobs_are_kept_when_they_are_replaced_the_newest_ones,
+          versions_that_were_replaced_are_bounded_all_together)

@@ -24,6 +24,14 @@ static struct catalog *example(void)
     ck_assert_int_eq(catalog_cache_create(c, slice_str("orders/lines"), 5000, why), GRID_OK);
     ck_assert_int_eq(catalog_cache_create(c, slice_str("orders/heads"), 0, why), GRID_OK);
     ck_assert_int_eq(catalog_setting_set(c, slice_str("max_value"), 4096, why), GRID_OK);
+    const struct module_function job = {.name = "j", .kind = MODULE_JOB};
+    struct module_info m = {.name = "m",
+                            .engine = MODULE_LUA,
+                            .source = slice_str("#!lua"),
+                            .functions = &job,
+                            .functions_len = 1};
+    ck_assert_int_eq(catalog_module_deploy(c, &m, false, why), GRID_OK);
+    ck_assert_int_eq(catalog_module_deploy(c, &m, true, why), GRID_OK);
     c->revision = 12;
     return c;
 }
@@ -43,6 +51,8 @@ START_TEST(a_catalog_comes_back_as_it_was)
     ck_assert_uint_eq(orders->backups, BACKUPS_ALL);
     ck_assert_str_eq(orders->nodes, "zone=dc1");
     ck_assert_uint_eq(catalog_cache_named(d, slice_str("orders/lines"))->ttl_ms, 5000);
+    ck_assert_ptr_nonnull(catalog_job_version(d, slice_str("m.j"), 1));
+    ck_assert_ptr_nonnull(catalog_job_version(d, slice_str("m.j"), 2));
     wire_catalog_encode(d, &second);
     ck_assert(slice_eq(buf_slice(&first), buf_slice(&second)));
     catalog_unref(c);
