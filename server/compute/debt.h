@@ -22,8 +22,9 @@ enum {
     DEBT_REMEMBER_US = 60000000,
     DEBT_NEW_SHARE = 50, /* new code: one part in so many of the time that it else has */
     DEBT_NEW_LEAST_US = 100,
-    DEBT_NEW_WAIT = 100,
-    DEBT_NEW_WAIT_MAX_US = 1000000,
+    DEBT_NEW_MEMORY_SHARE = 16, /* ... and of the memory: what is touched first is slow */
+    DEBT_NEW_WAIT = 200,        /* less than one request in a hundred comes while it runs */
+    DEBT_NEW_WAIT_MAX_US = 2000000,
 };
 
 struct debt_code {

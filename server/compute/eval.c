@@ -204,6 +204,7 @@ static bool debt_lets(struct script *s, struct machine *m, struct vm_run *run,
     if (unlikely(r.time_us < run->time_us)) {
         run->steps = run->steps / run->time_us * r.time_us;
         run->time_us = r.time_us;
+        run->memory = limits->memory / DEBT_NEW_MEMORY_SHARE;
     }
     if (likely(!r.refused))
         return true;
@@ -219,11 +220,12 @@ static bool debt_lets(struct script *s, struct machine *m, struct vm_run *run,
     return false;
 }
 
-/* What failed of itself after much of its time is no better than what was ended. */
+/* What failed of itself after much of its time is no better than what was ended. `began_us`: where
+ * somebody owes, when it began, for all that it took counts then, what it left to be freed, too. */
 static void debt_look(const struct script *s, struct machine *m, const struct vm_run *run,
-                      enum vm_end end)
+                      enum vm_end end, uint64_t began_us)
 {
-    uint64_t took = vm_took_us(m->vm, run);
+    uint64_t took = began_us ? call_cpu_us(s->call) - began_us : vm_took_us(m->vm, run);
     if (!took)
         took = (run->steps - vm_left(m->vm)) / STEPS_PER_US;
     if (end == VM_STEPS || end == VM_TIME || end == VM_MEMORY ||
@@ -250,9 +252,10 @@ bool script_execute(struct script *s, struct vm_run *run, enum vm_end *ret_end,
     *ret_end = VM_STOPPED;
     if (unlikely(!debt_lets(s, m, run, &limits, ret_fault)))
         return true;
+    uint64_t began_us = unlikely(m->debt.len) ? call_cpu_us(c) : 0;
     *ret_end = vm_run(m->vm, run, ret_fault);
     if (unlikely(*ret_end))
-        debt_look(s, m, run, *ret_end);
+        debt_look(s, m, run, *ret_end, began_us);
     return true;
 }
 

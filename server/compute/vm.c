@@ -209,7 +209,7 @@ static void *allocate(void *ud, void *from, size_t old, size_t bytes)
     }
     if (bytes > old) {
         size_t more = bytes - old;
-        if (unlikely(vm->bytes + more > vm->conf.memory_max || (vm->over && more > LAST_BYTES)))
+        if (unlikely(vm->bytes + more > vm->bytes_max || (vm->over && more > LAST_BYTES)))
             return refuse(vm);
         vm->left -= (int64_t)(more / STEP_BYTES);
         if (unlikely(more > HUGE_BYTES) && !huge_lets(vm, more))
@@ -600,7 +600,11 @@ enum vm_end vm_run(struct vm *vm, const struct vm_run *run, struct vm_fault *ret
     vm->began_us = vm->cpu_until_us = 0;
     vm->given = false;
     vm->random = random_of(run);
-    return protect(vm, runner, run, ret_fault);
+    if (unlikely(run->memory && run->memory < vm->conf.memory_max - vm->bytes))
+        vm->bytes_max = vm->bytes + run->memory;
+    enum vm_end end = protect(vm, runner, run, ret_fault);
+    vm->bytes_max = vm->conf.memory_max;
+    return end;
 }
 
 enum vm_end vm_compile(struct vm *vm, const struct vm_code *code, struct vm_fault *ret_fault)
@@ -650,6 +654,7 @@ struct vm *vm_new(const struct vm_conf *conf)
     struct vm *vm = xcalloc(1, sizeof *vm);
     vm->conf = *conf;
     vm->left = INT64_MAX / 2;
+    vm->bytes_max = conf->memory_max;
     vm->L = lua_newstate(allocate, vm);
     if (!vm->L) {
         spare_release(vm);

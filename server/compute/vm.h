@@ -52,6 +52,7 @@ struct vm_code {
 struct vm_run {
     struct vm_code code;
     uint64_t steps;
+    size_t memory;    /* beyond what the machine holds when it begins; 0: all that it may have */
     uint64_t time_us; /* 0, or no now_us(): not bounded by time */
     uint64_t (*now_us)(void *ctx);
     /* Time that this thread had of a processor: what others had of it does not count then. Asked

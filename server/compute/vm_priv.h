@@ -40,11 +40,11 @@ struct vm_facts {
 struct vm {
     lua_State *L;
     struct vm_conf conf;
-    size_t bytes;
-    int64_t left;          /* steps */
-    uint64_t began_us;     /* the first look at the clock; 0: there was none */
-    uint64_t until_us;     /* then it is looked at closely */
-    uint64_t cpu_until_us; /* 0: most of the time is left */
+    size_t bytes, bytes_max; /* that it may have now */
+    int64_t left;            /* steps */
+    uint64_t began_us;       /* the first look at the clock; 0: there was none */
+    uint64_t until_us;       /* then it is looked at closely */
+    uint64_t cpu_until_us;   /* 0: most of the time is left */
     const struct vm_run *run;
     enum vm_end over; /* VM_DONE: not yet */
     bool armed;       /* the hook is set */

@@ -54,6 +54,25 @@ static uint64_t clocks_cpu(void *ctx)
     return ((struct clocks *)ctx)->cpu;
 }
 
+START_TEST(a_run_may_have_less_memory_than_its_machine)
+{
+    struct fixture f = fixture();
+    struct vm_run r = {.code = {.text = slice_str("return #string.rep('x', 1000000)"), .name = "t"},
+                       .steps = STEPS,
+                       .memory = 500000,
+                       .take = take,
+                       .ctx = &f};
+    for (int i = 0; i < 3; i++) {
+        r.memory = 500000;
+        ck_assert_int_eq(vm_run(f.vm, &r, &f.fault), VM_MEMORY);
+        r.memory = i == 1 ? MEMORY : 0;
+        ck_assert_int_eq(vm_run(f.vm, &r, &f.fault), VM_DONE);
+        ck_assert_str_eq(f.result, "1000000");
+    }
+    vm_free(f.vm);
+}
+END_TEST
+
 START_TEST(time_that_others_have_the_processor_does_not_count)
 {
     for (int others = 0; others < 2; others++) {
@@ -493,8 +512,9 @@ START_TEST(libraries_give_what_they_should)
 }
 END_TEST
 
-UNIT_MAIN("compute/vm", code_that_would_not_end_is_ended, the_end_says_where,
-          code_without_loops_is_ended, the_clock_ends_it_too,
-          time_that_others_have_the_processor_does_not_count, what_goes_too_far_is_an_error,
-          a_run_leaves_nothing_to_the_next, code_that_is_kept_is_bounded,
-          syntax_errors_are_told_apart, libraries_give_what_they_should)
+UNIT_MAIN("compute/vm", a_run_may_have_less_memory_than_its_machine,
+          code_that_would_not_end_is_ended, the_end_says_where, code_without_loops_is_ended,
+          the_clock_ends_it_too, time_that_others_have_the_processor_does_not_count,
+          what_goes_too_far_is_an_error, a_run_leaves_nothing_to_the_next,
+          code_that_is_kept_is_bounded, syntax_errors_are_told_apart,
+          libraries_give_what_they_should)
