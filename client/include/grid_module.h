@@ -1,7 +1,7 @@
 /* grid_module.h - native modules: functions in C that a node of a grid runs next to the data, in
- * its own process: tasks, maps and services, each told of in a grid_module_*.h. What they may do is
- * what those in Lua may do (gridd-modules(7)), without the bounds of a sandbox: a native function
- * that crashes takes its node along.
+ * its own process: tasks, jobs, maps and services, each told of in a grid_module_*.h. What they may
+ * do is what those in Lua may do (gridd-modules(7)), without the bounds of a sandbox: a native
+ * function that crashes takes its node along.
  *
  * A program with a node inside names its modules in struct grid_node_conf (gridd.h). gridd loads
  * them from the files *.so of its `module_dir` (gridd.conf(5)), each of which says GRID_MODULE()
@@ -13,6 +13,7 @@
 #ifndef GRID_MODULE_H
 #define GRID_MODULE_H
 
+#include <grid_module_job.h>
 #include <grid_module_map.h>
 #include <grid_module_service.h>
 #include <grid_module_task.h>
@@ -27,7 +28,12 @@ extern "C" {
 
 /* --- what a module has ------------------------------------------------------------------------ */
 
-enum grid_native_kind { GRID_NATIVE_TASK = 1, GRID_NATIVE_MAP = 3, GRID_NATIVE_SERVICE = 5 };
+enum grid_native_kind {
+    GRID_NATIVE_TASK = 1,
+    GRID_NATIVE_JOB = 2,
+    GRID_NATIVE_MAP = 3,
+    GRID_NATIVE_SERVICE = 5
+};
 enum grid_native_flag { GRID_NATIVE_NO_WRITES = 1 };
 
 struct grid_native {
@@ -47,6 +53,8 @@ struct grid_native {
     grid_service_fn *start, *stop, *health, *tick;
     uint32_t every_ms; /* of tick: 1 to a day */
     grid_service_call_fn *call;
+    /* GRID_NATIVE_JOB; all nodes have it that may lead the partitions of its jobs. */
+    grid_job_fn *job;
 };
 
 struct grid_native_module {

@@ -45,14 +45,11 @@ static struct slice string_at(lua_State *L, int at, const char *function, const 
 static uint32_t cache_named(lua_State *L, const struct job_run *r, struct slice name,
                             const char *function)
 {
-    const struct context_info *context =
-        catalog_context(r->conf->catalog, cache_context((uint32_t)r->row.cache));
-    for (size_t i = 0; context && i < context->caches_len; i++)
-        if (slice_eq(slice_str(context->caches[i].name), name))
-            return context->caches[i].id;
-    luaL_error(L, "j.%s: there is no cache '%s' in the context", function,
-               name.len ? (const char *)name.data : "");
-    return 0;
+    uint32_t cache = 0;
+    if (!job_cache_named(r, name, &cache))
+        luaL_error(L, "j.%s: there is no cache '%s' in the context", function,
+                   name.len ? (const char *)name.data : "");
+    return cache;
 }
 
 /* A cache at 1 is left out where there are `least` arguments; nil is the job's. Behind it the key,
@@ -117,29 +114,10 @@ static void push_slice(lua_State *L, struct slice s)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-/* As it is stored, once; what was added to it is added. */
 static void key_read(lua_State *L, struct job_run *r, struct job_key *k)
 {
-    struct job_got got = {.there = false};
-    int64_t number = 0;
-    char text[INTEGER_BYTES];
-    if (k->w.checked || k->w.kind == JOB_PUT || k->w.kind == JOB_DELETE)
-        return;
-    go_on(L, r, "get", r->ports->get(r->ports->ctx, (uint32_t)k->w.cache, k->w.key, &got));
-    k->w.checked = 1;
-    k->w.version = got.there ? got.version : 0;
-    k->hash = got.hash;
-    k->there = got.there;
-    if (k->w.kind == JOB_READ) {
-        job_key_set(r, k, JOB_READ, got.there && !got.hash ? got.value : slice_make(NULL, 0));
-        return;
-    }
-    if (got.there && (got.hash || !arg_integer(got.value, &number)))
-        luaL_error(L, "j.incr: the value is not a 64-bit decimal number");
-    if (__builtin_add_overflow(number, k->w.delta, &number))
-        luaL_error(L, "j.incr: the number would overflow");
-    job_key_set(r, k, JOB_ADD, slice_make(text, integer_format(number, text)));
-    k->there = true;
+    bool adds = k->w.kind == JOB_ADD;
+    go_on(L, r, adds ? "incr" : "get", job_key_read(r, k));
 }
 
 static int job_get(lua_State *L)
@@ -188,28 +166,11 @@ static int job_incr(lua_State *L)
     struct job_run *r = job_of(L, "incr");
     lua_Integer by = 1;
     int n = lua_gettop(L);
-    int64_t number = 0;
-    char text[INTEGER_BYTES];
     if (n > 1 && lua_type(L, n) == LUA_TNUMBER) {
         by = integer_at(L, n, "incr", "what is added");
         lua_settop(L, n - 1);
     }
-    struct job_key *k = key_at(L, r, "incr", 1);
-    bool known = k->w.checked || k->w.kind == JOB_PUT || k->w.kind == JOB_DELETE;
-    if (known && k->there && (k->hash || !arg_integer(job_key_value(k), &number)))
-        return luaL_error(L, "j.incr: the value is not a 64-bit decimal number");
-    if (!known)
-        number = k->w.delta;
-    if (__builtin_add_overflow(number, (int64_t)by, &number))
-        return luaL_error(L, "j.incr: the number would overflow");
-    if (known) {
-        uint64_t ttl = k->w.ttl_ms;
-        job_key_set(r, k, JOB_PUT, slice_make(text, integer_format(number, text)));
-        k->w.ttl_ms = ttl;
-        return 0;
-    }
-    k->w.kind = JOB_ADD;
-    k->w.delta = number;
+    go_on(L, r, "incr", job_key_add(r, key_at(L, r, "incr", 1), by));
     return 0;
 }
 

@@ -8,67 +8,10 @@
 #include "compute/job_run_priv.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 #include <stdlib.h>
 
 enum { RUN_BITS = 24 }; /* tasks that one step may run */
-
-/* --- keys ------------------------------------------------------------------------------------- */
-
-void job_keys_forget(struct job_run *r)
-{
-    for (uint32_t i = 0; i < r->keys_len; i++)
-        buf_release(&r->keys[i].bytes);
-    r->keys_len = 0;
-    r->bytes = 0;
-    memset(r->buckets, 0, sizeof r->buckets);
-}
-
-struct job_key *job_key_of(struct job_run *r, uint32_t cache, struct slice key)
-{
-    uint32_t *bucket = &r->buckets[hash_key(key, cache) % JOB_BUCKETS];
-    for (uint32_t at = *bucket; at; at = r->keys[at - 1].next) {
-        struct job_key *k = &r->keys[at - 1];
-        if (k->w.cache == cache && slice_eq(k->w.key, key))
-            return k;
-    }
-    if (r->keys_len == JOB_KEYS_MAX)
-        return NULL;
-    if (r->keys_len == r->keys_cap) {
-        r->keys_cap = r->keys_cap ? r->keys_cap * 2 : 16;
-        r->keys = xrealloc(r->keys, r->keys_cap, sizeof *r->keys);
-    }
-    struct job_key *k = &r->keys[r->keys_len++];
-    *k = (struct job_key){.bytes = BUF_INIT, .next = *bucket, .w = {.cache = cache}};
-    buf_add(&k->bytes, key.data, key.len);
-    k->w.key = slice_make(k->bytes.data, key.len);
-    *bucket = r->keys_len;
-    r->bytes += key.len + sizeof *k;
-    return k;
-}
-
-struct slice job_key_value(const struct job_key *k)
-{
-    size_t at = k->w.key.len;
-    return slice_make(k->bytes.data + at, k->bytes.len - at);
-}
-
-void job_key_set(struct job_run *r, struct job_key *k, enum job_write_kind kind, struct slice value)
-{
-    size_t key_len = k->w.key.len, was = k->bytes.len;
-    struct buf copy = BUF_INIT; /* the value may be the key's own */
-    buf_add(&copy, value.data, value.len);
-    k->bytes.len = key_len;
-    buf_add(&k->bytes, copy.data, copy.len);
-    buf_release(&copy);
-    k->w.key = slice_make(k->bytes.data, key_len);
-    k->w.kind = kind;
-    k->hash = k->hash && kind == JOB_READ;
-    k->there = kind == JOB_PUT || (kind == JOB_READ && k->there);
-    r->bytes += k->bytes.len;
-    r->bytes -= was;
-}
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
@@ -204,6 +147,14 @@ static void code_run(struct job_run *r)
     vm_free(vm);
 }
 
+/* One that is over has somebody else who goes on, or looks after its deadline. */
+static void native_run(struct job_run *r)
+{
+    bool good = job_native_run(r);
+    if (!r->over && (good || !r->ports->stopped(r->ports->ctx)))
+        finish(r, good ? JOB_STEP_DONE : JOB_STEP_FAIL);
+}
+
 static void task_run(struct job_run *r)
 {
     struct job_got got = {.there = false};
@@ -227,6 +178,8 @@ enum job_outcome job_run(const struct job_run_conf *conf, const struct job_ports
     buf_add(&r.state, conf->row.state.data, conf->row.state.len);
     if (conf->module)
         code_run(&r);
+    else if (conf->native)
+        native_run(&r);
     else
         task_run(&r);
     job_keys_forget(&r);

@@ -45,9 +45,11 @@ struct job_ports {
     void (*log)(void *ctx, const char *text);
 };
 
+struct native;
 struct job_run_conf {
     const struct catalog *catalog;
-    const struct module *module; /* of a job; of a task NULL: it is run, that is all */
+    const struct module *module; /* of a job; */
+    const struct native *native; /* or one in C; of a task neither: it is run, that is all */
     struct job_row row;          /* as the attempt began, or went on */
     struct job_id id;
     size_t memory;

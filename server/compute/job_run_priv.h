@@ -36,14 +36,30 @@ struct job_run {
     bool over;
 };
 
+/* --- job_keys.c --- */
+
 void job_keys_forget(struct job_run *r);
 /* NULL: they are too many. A new one is neither read nor written. */
 struct job_key *job_key_of(struct job_run *r, uint32_t cache, struct slice key);
 struct slice job_key_value(const struct job_key *k);
 void job_key_set(struct job_run *r, struct job_key *k, enum job_write_kind kind,
                  struct slice value);
+/* A cache of the job's context. */
+bool job_cache_named(const struct job_run *r, struct slice name, uint32_t *ret_cache);
+/* As it is stored, once; what was added to it is added: GRID_ENOT_NUMBER, GRID_EOVERFLOW. Errors of
+ * the port. */
+MUST_USE
+enum grid_err job_key_read(struct job_run *r, struct job_key *k);
+/* GRID_ENOT_NUMBER, GRID_EOVERFLOW. */
+MUST_USE
+enum grid_err job_key_add(struct job_run *r, struct job_key *k, int64_t by);
+
+/* --- the attempt --- */
+
 /* Do a step with all that was gathered. True: taken. False: `r->over`, or *ret_err. */
 bool job_step_do(struct job_run *r, struct job_step *s, enum grid_err *ret_err);
+/* native_job.c: run the function in C. False: it failed, and r->out says why. */
+bool job_native_run(struct job_run *r);
 /* job_api.c: the table that the code is given is left on the stack. */
 int job_api_push(lua_State *L, void *script);
 

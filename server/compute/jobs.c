@@ -75,7 +75,7 @@ bool job_code_missing(struct call *c, struct slice name)
     char why[WHY_BYTES];
     if (code_known(c, name))
         return false;
-    catalog_code_missing(call_catalog(c), MODULE_JOB, name, why);
+    natives_missing(call_natives(c), call_catalog(c), MODULE_JOB, name, NULL, why);
     c->raw->len = 0;
     buf_add(c->raw, why, strlen(why));
     bool refused = call_refuse_saying(c, GRID_ENO_TASK, buf_slice(c->raw));

@@ -65,11 +65,17 @@ static const char *life_fault(const struct grid_native *f)
     return NULL;
 }
 
+static const char *job_fault(const struct grid_native *f)
+{
+    return f->job ? NULL : "has no function";
+}
+
 static const struct {
     const char *(*fault)(const struct grid_native *f); /* NULL: no kind */
     unsigned flags;                                    /* that it may have */
 } kinds[] = {
     [GRID_NATIVE_TASK] = {task_fault, GRID_NATIVE_NO_WRITES},
+    [GRID_NATIVE_JOB] = {job_fault, 0},
     [GRID_NATIVE_MAP] = {map_fault, 0},
     [GRID_NATIVE_SERVICE] = {life_fault, 0},
 };
@@ -209,6 +215,11 @@ const struct native *natives_find(const struct natives *n, enum module_kind kind
     return f && f->kind == kind ? f : NULL;
 }
 
+const struct native *natives_at(const struct natives *n, size_t i)
+{
+    return n && i < n->len ? n->list[i] : NULL;
+}
+
 void natives_missing(const struct natives *n, const struct catalog *c, enum module_kind kind,
                      struct slice path, const char *node, char *why)
 {
@@ -217,15 +228,13 @@ void natives_missing(const struct natives *n, const struct catalog *c, enum modu
     catalog_code_missing(c, kind, path, why);
     if (!module_path_split(path, &module, &name) || catalog_module_named(c, module))
         return;
+    if (!node && !natives_at(n, 0))
+        return; /* who has none is not asked for them */
     if (f && f->kind != kind)
         snprintf(why, WHY_BYTES, "%s is a %s, not a %s", f->path, module_kind_text(f->kind),
                  module_kind_text(kind));
     else
-        snprintf(why, WHY_BYTES, "no module %.*s is deployed, and node %s has no %s of that name",
-                 (int)module.len, (const char *)module.data, node, module_kind_text(kind));
-}
-
-const struct native *natives_at(const struct natives *n, size_t i)
-{
-    return n && i < n->len ? n->list[i] : NULL;
+        snprintf(why, WHY_BYTES, "no module %.*s is deployed, and %s%s has no %s of that name",
+                 (int)module.len, (const char *)module.data, node ? "node " : "this node",
+                 node ? node : "", module_kind_text(kind));
 }

@@ -30,7 +30,7 @@ bool natives_add(struct natives *n, const struct grid_native_module *m, struct b
 const struct native *natives_find(const struct natives *n, enum module_kind kind,
                                   struct slice path);
 /* Of a name that neither the catalog nor this has: says why, in `why` (size WHY_BYTES). `node`: its
- * name. */
+ * name, or NULL: this one, which is told of only if it has any. */
 void natives_missing(const struct natives *n, const struct catalog *c, enum module_kind kind,
                      struct slice path, const char *node, char *why);
 /* In the order of their paths; NULL: there are no more. */

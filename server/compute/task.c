@@ -146,7 +146,7 @@ static void native(struct call *c, bool reads_only)
     const struct native *f = natives_find(call_natives(c), MODULE_TASK, name);
     if (!f) {
         char why[WHY_BYTES];
-        catalog_code_missing(call_catalog(c), MODULE_TASK, name, why);
+        natives_missing(call_natives(c), call_catalog(c), MODULE_TASK, name, NULL, why);
         c->raw->len = 0;
         buf_add(c->raw, why, strlen(why));
         refuse_raw(c, GRID_ENO_TASK);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "compute/native.h"
 #include "data/value.h"
 
 #include <stdlib.h>
@@ -238,12 +239,13 @@ static void refuse(struct attempt *a, const struct job_row *row, const char *why
 
 static void refuse_missing(struct attempt *a, const struct job_row *row)
 {
-    static const char none[] =
-        "there is no such job: its module is not deployed, or has none of that name";
     static const char old[] = "the version of its module that it began with is kept no more: the "
                               "module was removed, or replaced too often";
+    const struct node *n = a->jobs->node;
     const struct module *m;
+    char none[WHY_BYTES];
     bool there = catalog_code(a->catalog, MODULE_JOB, row->name, &m);
+    natives_missing(n->natives, a->catalog, MODULE_JOB, row->name, n->conf.name, none);
     refuse(a, row, there ? old : none);
 }
 
@@ -257,16 +259,19 @@ static enum job_outcome once(struct attempt *a, const struct job_row *row)
                                            .now_us = port_now_us,
                                            .log = port_log};
     const struct catalog *c = a->catalog;
+    const struct natives *natives = a->jobs->node->natives;
     const struct module *m = catalog_job_version(c, row->name, row->module), *of_task;
     struct job_ports mine = ports;
     struct job_run_conf conf = {.catalog = c, .row = *row, .id = a->id, .memory = MEMORY};
     mine.ctx = a;
     bool task = !m && catalog_task(c, row->name, &of_task);
-    if (!m && !task) {
+    conf.module = m;
+    if (!m && !task)
+        conf.native = natives_find(natives, MODULE_JOB, row->name);
+    if (!m && !task && !conf.native && !natives_find(natives, MODULE_TASK, row->name)) {
         refuse_missing(a, row);
         return JOB_RUN_ENDED;
     }
-    conf.module = m;
     return job_run(&conf, &mine);
 }
 
