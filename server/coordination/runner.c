@@ -38,6 +38,7 @@ struct item {
     bool gone, known;
     bool schedule;
     uint64_t status, priority, attempt;
+    uint64_t fired;             /* of a schedule */
     msec_t due, deadline, hold; /* hold: nothing is tried before */
     struct buf bytes;           /* key, then the row; of a job without arg, state and result */
     uint32_t key_len;
@@ -314,7 +315,15 @@ void runner_touched(struct runner *r, uint32_t context, uint16_t partition, stru
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-static bool row_take(struct runner *r, struct item *i, struct slice value)
+static void ended_count(struct runner *r, uint64_t status)
+{
+    r->stats.done += status == JOB_DONE;
+    r->stats.failed += status == JOB_FAILED;
+    r->stats.cancelled += status == JOB_CANCELLED;
+}
+
+/* `changed`: it is, just now; and not only read for the first time. */
+static bool row_take(struct runner *r, struct item *i, struct slice value, bool changed)
 {
     struct job_row j;
     struct schedule_row s;
@@ -324,13 +333,15 @@ static bool row_take(struct runner *r, struct item *i, struct slice value)
     if (i->schedule) {
         if (!schedule_row_decode(value, &s))
             return false;
+        r->stats.fired += i->known && s.fired > i->fired ? s.fired - i->fired : 0;
+        i->fired = s.fired;
         buf_add(&i->bytes, value.data, value.len);
         return true;
     }
     if (i->key_len != JOB_KEY_BYTES || i->bytes.data[0] != 'j' || !job_row_decode(value, &j))
         return false;
-    r->stats.done += j.status == JOB_DONE && i->status != JOB_DONE;
-    r->stats.failed += j.status == JOB_FAILED && i->status != JOB_FAILED;
+    if ((i->known || changed) && !job_ended(&(struct job_row){.status = i->status}))
+        ended_count(r, j.status);
     i->status = j.status;
     i->priority = j.priority;
     i->attempt = j.attempt;
@@ -344,14 +355,14 @@ static bool row_take(struct runner *r, struct item *i, struct slice value)
 }
 
 /* Its state follows from its row anew. */
-static void item_take(struct runner *r, struct item *i, const struct runner_entry *e)
+static void item_take(struct runner *r, struct item *i, const struct runner_entry *e, bool changed)
 {
     if (e->version <= i->version)
         return;
     uint64_t attempt = i->attempt;
     i->version = e->version;
     i->gone = false;
-    i->known = row_take(r, i, e->value);
+    i->known = row_take(r, i, e->value, changed);
     if (i->state == ITEM_STARTED && i->attempt == attempt && i->status == JOB_QUEUED &&
         !i->schedule)
         return; /* something else of it has changed */
@@ -385,7 +396,7 @@ void runner_row(struct runner *r, uint64_t era, uint32_t context, uint16_t parti
     if (again)
         item_read(r, i);
     if (e->version)
-        item_take(r, i, e);
+        item_take(r, i, e, true);
     else
         item_gone(r, i);
 }
@@ -400,7 +411,7 @@ void runner_page(struct runner *r, uint64_t era, uint32_t context, uint16_t part
         struct item *i = item_find(r, p, list[k].key);
         if (i && i->gone)
             continue;
-        item_take(r, i ? i : item_new(r, p, list[k].key), &list[k]);
+        item_take(r, i ? i : item_new(r, p, list[k].key), &list[k], false);
     }
     if (cursor.len) {
         part_scan(r, p, cursor);
@@ -439,7 +450,6 @@ static void schedule_run(struct runner *r, struct item *i, msec_t now)
     CHECK(good);
     msec_t tick = schedule_due(&row, now);
     if (tick) {
-        r->stats.fired++;
         r->ports.fire(r->ports.ctx, i->part->context, i->part->partition, item_key(i), &row, tick);
         item_at(r, i, now + RETRY_MS); /* it is touched before, mostly */
         return;
@@ -487,7 +497,6 @@ static void item_run(struct runner *r, struct item *i, msec_t now)
     if (i->deadline && i->deadline <= now) {
         list_remove(&i->link);
         i->state = ITEM_IDLE;
-        r->stats.expired++;
         struct job_row row;
         struct job_id id = job_of(i, &row).id;
         r->ports.expire(r->ports.ctx, i->part->context, i->part->partition, &id);

@@ -87,7 +87,7 @@ size_t runner_queued(const struct runner *r, struct slice name);
 
 struct runner_stats {
     uint64_t queued, running, ended, schedules; /* now; ended ones are kept for a while */
-    uint64_t started, taken_over, expired, fired, done, failed;
+    uint64_t started, taken_over, fired, done, failed, cancelled;
 };
 void runner_stats(const struct runner *r, struct runner_stats *ret_stats);
 /* All that it knows, in any order: key and row, of a job without arg, state and result. */

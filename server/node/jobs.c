@@ -112,6 +112,7 @@ static enum runner_place place_take(struct jobs *j, struct attempt *a)
     if (place == RUNNER_STARTED) {
         list_push_back(&j->running, &a->link);
         j->running_len++;
+        j->attempts++;
     }
     pthread_mutex_unlock(&j->lock);
     return place;
@@ -375,6 +376,23 @@ static void tell(void *ctx, struct buf *out)
 {
     const struct worker *w = ctx;
     runner_each(w->jobs.runner, tell_each, &(struct telling){w, out});
+}
+
+void jobs_stats(const struct worker *w, struct job_stats *ret_stats)
+{
+    *ret_stats = (struct job_stats){.places = 0};
+    runner_stats(w->jobs.runner, &ret_stats->runner);
+}
+
+void jobs_node_stats(struct node *n, struct job_stats *stats)
+{
+    struct jobs *j = n->jobs;
+    pthread_mutex_lock(&j->lock);
+    stats->attempts = j->attempts;
+    stats->running = j->running_len;
+    stats->places = j->threads;
+    pthread_mutex_unlock(&j->lock);
+    stats->handed = atomic_load(&j->handed);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -25,6 +25,15 @@ void jobs_worker_release(struct worker *w);
 /* At the end of a turn. */
 void jobs_turn(struct worker *w);
 
+/* Numbers: of the partitions that a worker leads; of the node, which are set beside their sum. All
+ * are uint64_t. */
+struct job_stats {
+    struct runner_stats runner;
+    uint64_t attempts, handed, running, places; /* of the node */
+};
+void jobs_stats(const struct worker *w, struct job_stats *ret_stats);
+void jobs_node_stats(struct node *n, struct job_stats *stats);
+
 /* Ports of the shard. */
 void jobs_led(void *worker, uint32_t context, uint16_t partition, bool led);
 void jobs_touched(void *worker, uint32_t context, uint16_t partition, struct slice key);

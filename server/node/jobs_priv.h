@@ -18,6 +18,7 @@ struct jobs {
     unsigned running_len;
     struct job_places *places; /* job_places.c */
     atomic_ullong handed;      /* jobs that another node was told to begin */
+    uint64_t attempts;         /* begun here; with the lock */
 };
 
 /* One that runs on this node. */

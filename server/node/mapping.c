@@ -29,6 +29,7 @@ struct maps {
     struct map_machine *machines[MACHINES_KEPT];
     size_t len;
     uint64_t seed;
+    atomic_ullong running, done, failed, result_bytes, read_bytes;
     struct maps_of_worker {
         struct list parts, wholes;
     } workers[];
@@ -187,8 +188,17 @@ static void whole_fail(struct whole *w, enum grid_err err, struct slice why)
     buf_add(&w->why, why.data, why.len);
 }
 
+static void whole_count(const struct whole *w)
+{
+    struct maps *m = w->home->node->maps;
+    atomic_fetch_sub(&m->running, 1);
+    atomic_fetch_add(w->err ? &m->failed : &m->done, 1);
+    atomic_fetch_add(&m->result_bytes, w->err ? 0 : w->rows.len);
+}
+
 static void whole_answer(struct whole *w)
 {
+    whole_count(w);
     uint8_t *bits = NULL;
     struct result res = {.status = w->err, .value = buf_slice(&w->why)};
     if (!w->err) {
@@ -509,6 +519,7 @@ void mapping_begin(struct aside *a)
     struct whole *w = xcalloc(1, sizeof *w);
     w->aside = a;
     w->home = a->worker;
+    atomic_fetch_add(&w->home->node->maps->running, 1);
     list_init(&w->arrived);
     list_init(&w->pieces);
     list_push_back(&w->home->node->maps->workers[w->home->index].wholes, &w->here);
@@ -537,6 +548,21 @@ void mapping_init(struct node *n)
         list_init(&n->maps->workers[i].parts);
         list_init(&n->maps->workers[i].wholes);
     }
+}
+
+void mapping_read(struct node *n, size_t bytes)
+{
+    atomic_fetch_add(&n->maps->read_bytes, bytes);
+}
+
+void mapping_stats(struct node *n, struct map_stats *ret_stats)
+{
+    struct maps *m = n->maps;
+    *ret_stats = (struct map_stats){.running = atomic_load(&m->running),
+                                    .done = atomic_load(&m->done),
+                                    .failed = atomic_load(&m->failed),
+                                    .result_bytes = atomic_load(&m->result_bytes),
+                                    .read_bytes = atomic_load(&m->read_bytes)};
 }
 
 struct list *mapping_parts(struct worker *w)

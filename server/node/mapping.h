@@ -63,6 +63,13 @@ void mapping_missing(const struct op *op, const struct worker *w, enum grid_err 
 /* How long it may take, as its arguments say. */
 msec_t mapping_time(const struct op *op);
 
+struct map_stats {
+    uint64_t running, done, failed, result_bytes, read_bytes;
+};
+/* A part has read so much. Any thread. */
+void mapping_read(struct node *n, size_t bytes);
+void mapping_stats(struct node *n, struct map_stats *ret_stats);
+
 /* --- for the node ----------------------------------------------------------------------------- */
 
 void mapping_init(struct node *n);

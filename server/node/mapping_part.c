@@ -225,6 +225,7 @@ static void rows_move(struct part *p)
         buf_add(&p->page, rows.data, rows.len);
         buf_release(&rows);
     }
+    mapping_read(p->worker->node, p->page.len - from);
     page_filter(p, from);
 }
 

@@ -20,10 +20,11 @@ void measures_visit(struct worker *w, struct measures *to)
     loop_stats(w->loop, &to->loop);
     wal_stats(w->wal, &to->wal);
     meters_merge(&to->meters, w->meters);
+    jobs_stats(w, &to->jobs);
     to->log_lag = w->appended_lsn > to->wal.durable_lsn ? w->appended_lsn - to->wal.durable_lsn : 0;
 }
 
-/* All of struct shard_stats, loop_stats, wal_stats and checkpoint_stats are sums. */
+/* All of struct shard_stats, loop_stats, wal_stats, checkpoint_stats and job_stats are sums. */
 static void add_words(void *to, const void *from, size_t bytes)
 {
     uint64_t *sum = to;
@@ -37,6 +38,7 @@ void measures_add(struct measures *to, const struct measures *from)
     add_words(&to->stats, &from->stats, sizeof to->stats);
     add_words(&to->loop, &from->loop, sizeof to->loop);
     add_words(&to->wal, &from->wal, sizeof to->wal);
+    add_words(&to->jobs, &from->jobs, sizeof to->jobs);
     meters_merge(&to->meters, &from->meters);
     to->log_records += from->log_records;
     to->log_lag += from->log_lag;
@@ -339,6 +341,28 @@ static void tell_sent_bytes(const struct telling *t)
                    t->sum->meters.doors[d].sent);
 }
 
+static void tell_jobs(const struct telling *t)
+{
+    const struct runner_stats *s = &t->sum->jobs.runner;
+    metric_add(t->to, METRIC_jobs, "queued", NULL, s->queued);
+    metric_add(t->to, METRIC_jobs, "running", NULL, s->running);
+    metric_add(t->to, METRIC_jobs, "ended", NULL, s->ended);
+}
+
+static void tell_jobs_ended(const struct telling *t)
+{
+    const struct runner_stats *s = &t->sum->jobs.runner;
+    metric_add(t->to, METRIC_jobs_ended, "done", NULL, s->done);
+    metric_add(t->to, METRIC_jobs_ended, "failed", NULL, s->failed);
+    metric_add(t->to, METRIC_jobs_ended, "cancelled", NULL, s->cancelled);
+}
+
+static void tell_maps(const struct telling *t)
+{
+    metric_add(t->to, METRIC_maps, "done", NULL, t->sum->maps.done);
+    metric_add(t->to, METRIC_maps, "failed", NULL, t->sum->maps.failed);
+}
+
 static void tell_log_sync_duration_seconds(const struct telling *t)
 {
     metric_add_histogram(t->to, METRIC_log_sync_duration_seconds, NULL, NULL, &t->sum->syncs);
@@ -407,6 +431,8 @@ void measures_tell(struct node *n, const struct catalog *catalog, struct measure
     add_background(n, sum);
     process_look(n, &sum->process);
     grid_look(n, &sum->grid);
+    jobs_node_stats(n, &sum->jobs);
+    mapping_stats(n, &sum->maps);
     sum->shards = n->shards;
     sum->certificate_expiry = n->tls ? (uint64_t)tls_expires(n->tls) : 0;
     const struct telling t = {n, catalog, sum, usage, samples};

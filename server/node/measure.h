@@ -3,6 +3,8 @@
 #ifndef GRIDD_NODE_MEASURE_H
 #define GRIDD_NODE_MEASURE_H
 
+#include "node/jobs.h"
+#include "node/mapping.h"
 #include "node/node_priv.h"
 #include "wire/admin.h"
 
@@ -24,6 +26,8 @@ struct measures {
     struct checkpoint_stats checkpoint;
     struct meters meters;
     struct histogram syncs, folds;
+    struct job_stats jobs;
+    struct map_stats maps; /* likewise of the node */
     uint64_t log_records, log_lag, folded_records, checkpoint_lag;
     /* Of the node as a whole: set by measures_tell(). */
     struct process_stats process;

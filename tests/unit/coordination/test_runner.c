@@ -299,6 +299,32 @@ START_TEST(a_deadline_passes_for_who_waits_and_who_runs)
 }
 END_TEST
 
+START_TEST(what_ends_is_counted_once_and_what_had_ended_before_it_was_led_is_not)
+{
+    struct asks *a = asks_new();
+    struct runner_stats s;
+    struct buf bytes = BUF_INIT;
+    uint8_t key[JOB_KEY_BYTES] = {'j', 9};
+    struct job_row old = {.status = JOB_DONE, .name = slice_str("m.j"), .key = slice_str("k")};
+    a->holds = true;
+    runner_led(a->r, 1, 0, true);
+    runner_tick(a->r, 1);
+    job_row_encode(&old, &bytes);
+    struct runner_entry e = {slice_make(key, sizeof key), buf_slice(&bytes), 3};
+    runner_page(a->r, a->era, 1, 0, &e, 1, slice_make(NULL, 0));
+    touch(a, 1);
+    tell_job(a, 1, 5, &(struct job_row){.status = JOB_RUNNING, .attempt = 1});
+    tell_job(a, 1, 6, &(struct job_row){.status = JOB_DONE, .attempt = 1});
+    tell_job(a, 1, 7, &(struct job_row){.status = JOB_DONE, .attempt = 1});
+    touch(a, 2); /* it ended before it was looked at */
+    tell_job(a, 2, 8, &(struct job_row){.status = JOB_CANCELLED});
+    runner_stats(a->r, &s);
+    ck_assert(s.done == 1 && s.cancelled == 1 && s.failed == 0 && s.ended == 3);
+    buf_release(&bytes);
+    asks_free(a);
+}
+END_TEST
+
 START_TEST(a_schedule_is_fired_when_it_is_due_and_again_until_that_is_done)
 {
     struct asks *a = asks_new();
@@ -332,4 +358,5 @@ UNIT_MAIN("coordination/runner", what_is_led_is_scanned_if_there_is_anything,
           one_that_another_node_did_not_take_is_placed_again_soon,
           one_that_its_node_does_not_run_any_more_is_taken_over,
           a_deadline_passes_for_who_waits_and_who_runs,
+          what_ends_is_counted_once_and_what_had_ended_before_it_was_led_is_not,
           a_schedule_is_fired_when_it_is_due_and_again_until_that_is_done)
