@@ -90,8 +90,9 @@ int ctl_fail(struct ctl *c, enum grid_err err, const char *what)
     const char *detail = c->grid ? grid_error(c->grid) : "";
     const char *text = grid_err_text(err);
     size_t len = strcspn(detail, "\n");
-    /* Of a malformed request, or a module's source, the detail says what is wrong with it. */
-    bool whole = len && (err == GRID_EBAD_REQUEST || strstr(detail, text));
+    /* Of a malformed request, a module's source, or code that is not there (be it a task, a map or
+     * a broadcast) the detail says it all. */
+    bool whole = len && (err == GRID_EBAD_REQUEST || err == GRID_ENO_TASK || strstr(detail, text));
     bool more = len && !whole && err != GRID_ENOT_FOUND;
     begin_message(c);
     fprintf(c->err, "%s%s", what ? what : "", what ? ": " : "");

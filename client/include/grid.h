@@ -398,12 +398,13 @@ grid_schedule_list(struct grid *g, struct grid_schedule_info **ret_list, size_t 
 
 struct grid_node_answer {
     char node[132];
-    enum grid_err err;      /* GRID_ETIMEOUT: it did not answer, and may have done it */
+    enum grid_err err;      /* GRID_ETIMEOUT, _EIN_DOUBT: it may have done it, or not */
     struct grid_bytes rows; /* what it emitted and its result; of an error, why */
 };
 /* Run code that a module has for that, "module.name", once on each node that is up; `nodes`
  * (LABEL=VALUE; NULL: all) says on which. Each node answers for itself. *ret_list is the caller's,
- * release with grid_free(). Asked again when a connection broke: it may run twice. */
+ * release with grid_free(). Asked again when a connection broke: a node that ran it answers what it
+ * answered, for 10 minutes; GRID_EIN_DOUBT: it does not know any more, or began anew meanwhile. */
 GRID_API GRID_MUST_USE enum grid_err
 grid_task_broadcast(struct grid *g, const char *name, const char *nodes, struct grid_bytes argument,
                     struct grid_node_answer **ret_list, size_t *ret_len);

@@ -85,6 +85,7 @@ enum grid_err grid_task_broadcast(struct grid *g, const char *name, const char *
         uint8_t *at = gc_wire_put_bytes(r->body, REQUEST_VALUE, argument);
         at = gc_wire_put_bytes(at, REQUEST_NAME, named);
         gc_wire_put_bytes(at, REQUEST_NODES, label);
+        r->changes = r->is_write = true;
     }
     return gc_wait(g, r, &w);
 }

@@ -94,6 +94,16 @@ void job_row_new(struct call *c, uint32_t key, struct job_row *row)
     job_row_put(c, key, row, 0);
 }
 
+/* Submitted again it is the same job, or none at all. */
+static enum job_answer submitted_again(struct call *c, const struct job_row *row)
+{
+    struct job_row is;
+    const struct entry *e = call_entry(c, JOB);
+    bool same = value_is_bytes(entry_type(e)) && job_row_decode(entry_string(e), &is) &&
+                slice_eq(is.name, row->name) && slice_eq(is.arg, row->arg);
+    return same ? JOB_TAKEN : JOB_FENCED;
+}
+
 void command_job_submit(struct call *c)
 {
     struct job_row row;
@@ -111,8 +121,10 @@ void command_job_submit(struct call *c)
             return;
         }
         job_row_new(c, JOB, &row);
+        job_reply_code(c, JOB_TAKEN);
+        return;
     }
-    job_reply_code(c, JOB_TAKEN);
+    job_reply_code(c, submitted_again(c, &row));
 }
 
 void command_job_begin(struct call *c)

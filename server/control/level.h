@@ -20,6 +20,7 @@ enum {
     GRID_LEVEL_MODULES = 2,
     GRID_LEVEL_WORK = 3,   /* modules with jobs, maps, broadcasts, services; services deployed */
     GRID_LEVEL_NATIVE = 4, /* services in C deployed; replaced versions of modules kept */
+    GRID_LEVEL_SPREAD = 4, /* copies of services that move; broadcasts and tasks asked for once */
     GRID_LEVEL = GRID_LEVEL_NATIVE, /* that this version knows */
 };
 

@@ -138,6 +138,11 @@ enum session_state sessions_find(const struct sessions *s, const struct record_s
     return SESSION_REPEATED;
 }
 
+bool sessions_known(const struct sessions *s, const struct session_id *id)
+{
+    return find(s, id) != NULL;
+}
+
 bool sessions_overtaken(const struct sessions *s, const struct record_session *rs, uint64_t later)
 {
     const struct results *one = find(s, &rs->id);

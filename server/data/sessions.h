@@ -47,6 +47,8 @@ void sessions_free(struct sessions *s); /* NULL is fine */
  * */
 enum session_state sessions_find(const struct sessions *s, const struct record_session *rs,
                                  struct session_answer *ret_answer);
+/* Whether there is anything of that session: results of it are, or were. */
+bool sessions_known(const struct sessions *s, const struct session_id *id);
 /* Whether a request of that session with a number above rs->number, up to `later`, was done before
  * `rs`; it may be that `rs` was not. True as well when there are too many to look at them all. */
 bool sessions_overtaken(const struct sessions *s, const struct record_session *rs, uint64_t later);

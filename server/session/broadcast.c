@@ -2,18 +2,43 @@
  *
  *   u8 length, name of the node | u8 outcome | u32 length, rows or why
  *
- * and nodes that are up, and say nothing, have not answered. */
-#include "session/grid_priv.h"
+ * and nodes that are up, and say nothing, have not answered. Who asks again, at whichever node,
+ * says who he is: a node that ran it then answers what it answered (repeats.h). One that began its
+ * life after it was asked first does not know whether it did, and says so. */
+#include "session/broadcast.h"
 
 #include "base/codec.h"
+#include "base/sha1.h"
 #include "compute/broadcast.h"
+#include "control/level.h"
 #include "control/settings.h"
 #include "control/state.h"
-#include "session/broadcast.h"
 
 #include <stdlib.h>
 
-enum { NAME, ARGUMENT, LABELS, ARGS };
+enum { NAME, ARGUMENT, LABELS, ARGS, IDENTITY = ARGS, ARGS_ONCE };
+
+/* --- on a node -------------------------------------------------------------------------------- */
+
+struct caster {
+    struct repeat_id id;
+    msec_t age_ms;
+    bool known;
+};
+
+static struct caster caster_of(const struct errand *e)
+{
+    struct caster a = {.known = e->args_len == ARGS_ONCE};
+    if (!a.known)
+        return a;
+    struct reader r = {e->args[IDENTITY].data, e->args[IDENTITY].data + BROADCAST_IDENTITY_BYTES,
+                       false};
+    memcpy(a.id.session.bytes, read_bytes(&r, SESSION_ID_BYTES), SESSION_ID_BYTES);
+    a.id.number = read_u64(&r);
+    a.age_ms = read_u64(&r);
+    a.id.sole = read_u8(&r);
+    return a;
+}
 
 static bool has_label(struct slice wanted, const char *const *labels, size_t len)
 {
@@ -23,14 +48,9 @@ static bool has_label(struct slice wanted, const char *const *labels, size_t len
     return has;
 }
 
-static uint64_t broadcast_here(struct errands *here, const struct errand *e, struct buf *out)
+static enum grid_err run(const struct errand_host *h, const struct errand *e,
+                         const char *const *labels, size_t labels_len, struct buf *rows)
 {
-    const struct errand_host *h = &here->host;
-    struct buf rows = BUF_INIT;
-    size_t labels_len = 0;
-    const char *const *labels = h->labels ? h->labels(h->ctx, &labels_len) : NULL;
-    if (!h->first)
-        return 0;
     const struct catalog *c = h->catalog(h->ctx);
     struct broadcast b = {
         .name = e->args[NAME],
@@ -42,9 +62,52 @@ static uint64_t broadcast_here(struct errands *here, const struct errand *e, str
                    .memory = (size_t)catalog_setting(c, SETTING_script_memory),
                    .time_us = (uint64_t)catalog_setting(c, SETTING_script_time) * 1000},
         .mono_us = h->mono_us};
+    return broadcast_run(&b, c, rows);
+}
+
+/* Run it, unless it was. */
+static enum grid_err run_once(struct errands *here, const struct errand *e,
+                              const char *const *labels, size_t labels_len, struct buf *rows)
+{
+    const struct errand_host *h = &here->host;
+    struct caster a = caster_of(e);
+    msec_t now = h->mono_us(NULL) / 1000;
+    enum grid_err err = GRID_OK;
+    struct slice said;
+    if (!a.known)
+        return run(h, e, labels, labels_len, rows);
+    switch (repeats_find(here->repeats, &a.id, now, &err, &said)) {
+    case REPEAT_OTHER:
+        return GRID_EEXISTS;
+    case REPEAT_SAME:
+        buf_add(rows, said.data, said.len);
+        if (err == GRID_EIN_DOUBT)
+            buf_add_text(rows, "it was run; what it answered is not kept any more");
+        return err;
+    case REPEAT_NEW:
+        break;
+    }
+    if (a.age_ms > now - here->began_ms) {
+        buf_add_text(rows, "the node started after it was asked first, and may have run it before");
+        return GRID_EIN_DOUBT;
+    }
+    err = run(h, e, labels, labels_len, rows);
+    if (!err || err == GRID_ETASK)
+        repeats_add(here->repeats, &a.id, now, err, buf_slice(rows));
+    return err;
+}
+
+static uint64_t broadcast_here(struct errands *here, const struct errand *e, struct buf *out)
+{
+    const struct errand_host *h = &here->host;
+    struct buf rows = BUF_INIT;
+    size_t labels_len = 0;
+    const char *const *labels = h->labels ? h->labels(h->ctx, &labels_len) : NULL;
+    if (!h->first)
+        return 0;
     enum grid_err err = GRID_ECONDITION;
     if (has_label(e->args[LABELS], labels, labels_len))
-        err = broadcast_run(&b, c, &rows);
+        err = run_once(here, e, labels, labels_len, &rows);
     size_t name = strlen(h->node);
     buf_add_u8(out, (uint8_t)name);
     buf_add(out, h->node, name);
@@ -57,30 +120,61 @@ static uint64_t broadcast_here(struct errands *here, const struct errand *e, str
 
 bool broadcast_errand(struct errand *e)
 {
+    bool once = e->args_len == ARGS_ONCE;
     e->run = broadcast_here;
-    return e->args_len == ARGS && e->args[NAME].len <= 2 * MODULE_NAME_MAX + 1 &&
-           e->args[LABELS].len <= BROADCAST_LABELS_BYTES;
+    return (e->args_len == ARGS || once) && e->args[NAME].len <= 2 * MODULE_NAME_MAX + 1 &&
+           e->args[LABELS].len <= BROADCAST_LABELS_BYTES &&
+           (!once || e->args[IDENTITY].len == BROADCAST_IDENTITY_BYTES);
 }
 
-void broadcast_begin(struct grid_session *g, const struct wire_request *r)
+/* --- asked ------------------------------------------------------------------------------------ */
+
+/* Nobody gets at what another user asked, or at what ran under another name, by knowing a
+ * session. */
+static void identity_fill(const struct session *s, struct broadcast_request *r)
+{
+    struct buf named = BUF_INIT;
+    uint8_t digest[SHA1_BYTES];
+    const struct slice parts[] = {slice_str(s->user),
+                                  r->once->sole ? slice_make(NULL, 0) : r->name};
+    buf_add_u8(&named, r->once->sole);
+    buf_add(&named, r->once->session.bytes, SESSION_ID_BYTES);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        buf_add_u32(&named, (uint32_t)parts[i].len);
+        buf_add(&named, parts[i].data, parts[i].len);
+    }
+    sha1(buf_slice(&named), digest);
+    buf_release(&named);
+    uint8_t *at = r->identity;
+    memcpy(at, digest, SESSION_ID_BYTES);
+    store_u64(at + SESSION_ID_BYTES, r->once->number);
+    store_u64(at + SESSION_ID_BYTES + 8, r->age_ms);
+    at[BROADCAST_IDENTITY_BYTES - 1] = r->once->sole;
+}
+
+struct fault broadcast_ask(struct session *s, struct broadcast_request *r,
+                           struct errand *ret_errand)
 {
     const struct module *m = NULL;
-    const char *why = r->nodes.len > BROADCAST_LABELS_BYTES ? "nodes are LABEL=VALUE" : NULL;
-    struct errand e = {.kind = ERRAND_BROADCAST,
-                       .run = broadcast_here,
-                       .args_len = ARGS,
-                       .args = {r->name, r->op.value, r->nodes}};
-    if (why || !catalog_code(session_catalog(&g->base), MODULE_BROADCAST, r->name, &m)) {
-        char missing[WHY_BYTES];
-        if (!why)
-            catalog_code_missing(session_catalog(&g->base), MODULE_BROADCAST, r->name, missing);
-        grid_fail(g, r->number, why ? GRID_EBAD_REQUEST : GRID_ENO_TASK, why ? why : missing);
-        return;
+    if (r->nodes.len > BROADCAST_LABELS_BYTES ||
+        (r->nodes.len && !memchr(r->nodes.data, '=', r->nodes.len)))
+        return (struct fault){GRID_EBAD_REQUEST, "nodes are LABEL=VALUE"};
+    if (!catalog_code(session_catalog(s), MODULE_BROADCAST, r->name, &m)) {
+        catalog_code_missing(session_catalog(s), MODULE_BROADCAST, r->name, r->why);
+        return (struct fault){GRID_ENO_TASK, r->why};
     }
-    struct ticket to = session_ticket(&g->base, r->number, GRID_PART_BROADCAST);
-    to.meter += METER_EVERYWHERE;
-    g->base.in_flight++;
-    g->base.ports->everywhere(g->base.ports->ctx, &to, &e);
+    if (r->once && r->age_ms > REPEATS_MS / 2)
+        return (struct fault){GRID_ESTALE, "it was asked first too long ago to be run once"};
+    bool once = r->once && session_level(s) >= GRID_LEVEL_SPREAD;
+    *ret_errand = (struct errand){.kind = ERRAND_BROADCAST,
+                                  .run = broadcast_here,
+                                  .args_len = once ? ARGS_ONCE : ARGS,
+                                  .args = {r->name, r->argument, r->nodes}};
+    if (!once)
+        return no_fault;
+    identity_fill(s, r);
+    ret_errand->args[IDENTITY] = slice_make(r->identity, sizeof r->identity);
+    return no_fault;
 }
 
 /* --- the answer ------------------------------------------------------------------------------- */
@@ -122,23 +216,20 @@ static size_t items_drop(struct scan_item *list, size_t len)
     return left;
 }
 
-void broadcast_end(struct grid_session *g, uint64_t number, const struct result *res)
+size_t broadcast_answers(struct session *s, const struct result *res, struct scan_item **ret_list)
 {
-    const struct grid_state *s = session_grid(&g->base);
-    size_t most = s ? s->nodes_len + 1 : 1;
+    const struct grid_state *grid = session_grid(s);
+    size_t most = grid ? grid->nodes_len + 1 : 1;
     struct scan_item *list = calloc(most, sizeof *list);
-    if (!list) {
-        grid_fail(g, number, GRID_ENOMEM, NULL);
-        return;
-    }
+    *ret_list = list;
+    if (!list)
+        return 0;
     size_t len = items_read(res->value, list, most);
-    for (size_t i = 0; s && i < s->nodes_len && len < most; i++) {
-        const struct grid_node *n = &s->nodes[i];
+    for (size_t i = 0; grid && i < grid->nodes_len && len < most; i++) {
+        const struct grid_node *n = &grid->nodes[i];
         if (n->state == NODE_UP && !answered(list, len, n->info.name))
             list[len++] =
                 (struct scan_item){.key = slice_str(n->info.name), .version = GRID_ETIMEOUT};
     }
-    struct result told = {.items = list, .items_len = (uint32_t)items_drop(list, len)};
-    wire_response_result(&g->base.out, number, &told, grid_news(g));
-    free(list);
+    return items_drop(list, len);
 }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "session/jobs.h"
 #include "session/broadcast.h"
+#include "session/repeats.h"
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -25,12 +26,16 @@ void errands_free(struct errands *e)
         session_free(list_entry(it, struct session, here));
     resp_channels_free(e->channels);
     resp_knobs_free(e->knobs);
+    repeats_free(e->repeats);
     free(e);
 }
 
 void errands_host(struct errands *e, const struct errand_host *host)
 {
     e->host = *host;
+    e->began_ms = host->mono_us(NULL) / 1000;
+    if (host->first && !e->repeats)
+        e->repeats = repeats_new();
 }
 
 struct meters *errands_meters(struct errands *e)

@@ -12,6 +12,7 @@
 #include "session/grid_priv.h"
 #include "session/broadcast.h"
 #include "session/service.h"
+#include "session/map.h"
 #include "session/may.h"
 #include "session/jobs.h"
 
@@ -95,7 +96,24 @@ static void do_map(struct grid_session *g, struct wire_request *r)
 
 static void do_broadcast(struct grid_session *g, struct wire_request *r)
 {
-    broadcast_begin(g, r);
+    const struct repeat_id once = {.session = g->id, .number = r->number};
+    struct broadcast_request want = {.name = r->name,
+                                     .argument = r->op.value,
+                                     .nodes = r->nodes,
+                                     .once = r->op.session.lowest ? &once : NULL,
+                                     .age_ms = r->op.age_ms};
+    struct errand e;
+    struct fault f = check_once(g, r, 1);
+    if (!f.err)
+        f = broadcast_ask(&g->base, &want, &e);
+    if (f.err) {
+        fail(g, r, f);
+        return;
+    }
+    struct ticket to = session_ticket(&g->base, r->number, GRID_PART_BROADCAST);
+    to.meter += METER_EVERYWHERE;
+    g->base.in_flight++;
+    g->base.ports->everywhere(g->base.ports->ctx, &to, &e);
 }
 
 static void do_service(struct grid_session *g, struct wire_request *r)

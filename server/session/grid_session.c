@@ -6,6 +6,8 @@
 #include "control/settings.h"
 #include "proto/frame.h"
 
+#include <stdlib.h>
+
 enum { NUMBER_BYTES_MAX = 11 /* what wire_request_number() wants to see */ };
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -169,11 +171,23 @@ static void give_job(struct grid_session *g, uint64_t number, unsigned action,
     buf_release(&out);
 }
 
+static void give_answers(struct grid_session *g, uint64_t number, const struct result *res)
+{
+    struct scan_item *list;
+    struct result told = {.items_len = (uint32_t)broadcast_answers(&g->base, res, &list)};
+    told.items = list;
+    if (list)
+        wire_response_result(&g->base.out, number, &told, grid_news(g));
+    else
+        grid_fail(g, number, GRID_ENOMEM, NULL);
+    free(list);
+}
+
 static void grid_result(struct session *s, uint64_t number, uint32_t part, const struct result *res)
 {
     struct grid_session *g = grid_of(s);
     if (unlikely(part == GRID_PART_BROADCAST)) {
-        broadcast_end(g, number, res);
+        give_answers(g, number, res);
         return;
     }
     if (unlikely(part)) {

@@ -1,20 +1,21 @@
 /* http_job.c - /v1/jobs: submitted, asked for, cancelled.
  *
  * A job's id is the caller's choice (compute/job.h). An HTTP client has none: it is made of user,
- * job, cache, key and Idempotency-Key, so that what is submitted again is the same job; without
- * that of what no other request is. Whether who asks may see or cancel one is known when its row
- * is: so both look at it first. */
+ * cache, key and Idempotency-Key (http_once.c), so that what is submitted again is the same job;
+ * without that of what no other request is. Whether who asks may see or cancel one is known when
+ * its row is: so both look at it first. */
 #include "session/http_priv.h"
 
 #include "base/json.h"
 #include "base/sha1.h"
+#include "session/http_once.h"
 #include "session/jobs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { IDEMPOTENCY_KEY_MAX = 128, LOCATION_BYTES = 64, KEY_BYTES = 24, SUBMIT = JOB_ACTIONS_LEN };
+enum { LOCATION_BYTES = 64, KEY_BYTES = 24, SUBMIT = JOB_ACTIONS_LEN };
 _Static_assert((int)SHA1_BYTES == JOB_ID_BYTES - JOB_PLACE_BYTES + 8,
                "an id ends with the beginning of a digest, a key that is made with the rest");
 
@@ -50,6 +51,10 @@ static void on_submitted(struct http_session *h, struct http_pending *p, const s
         http_problem(h, p, told.status, why);
         return;
     }
+    if (told.status == GRID_EEXISTS) {
+        http_refuse(h, p, 422, http_once_other, NULL);
+        return;
+    }
     if (told.status) {
         refuse(h, p, SUBMIT, told.status);
         return;
@@ -64,24 +69,20 @@ static void on_submitted(struct http_session *h, struct http_pending *p, const s
     http_answer(h, p, &a);
 }
 
+/* Without an Idempotency-Key: of this request, in this life of this node. */
 static void digest_make(const struct http_session *h, const struct http_pending *p,
-                        const struct op *op, struct slice name, struct slice once,
-                        uint8_t ret_digest[SHA1_BYTES])
+                        const struct http_once *once, uint8_t ret_digest[SHA1_BYTES])
 {
     struct buf named = BUF_INIT;
     const struct session *s = &h->base;
-    const struct slice parts[] = {name, op->key, once, slice_str(s->user)};
-    buf_add_u32(&named, op->cache);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        buf_add_u32(&named, (uint32_t)parts[i].len);
-        buf_add(&named, parts[i].data, parts[i].len);
+    const uint64_t here[] = {s->view->epoch, s->ports->shard, (uintptr_t)h, p->number,
+                             s->ports->now_us(s->ports->ctx)};
+    if (once->there) {
+        memcpy(ret_digest, once->digest, SHA1_BYTES);
+        return;
     }
-    if (!once.data) { /* this request, in this life of this node */
-        const uint64_t here[] = {s->view->epoch, s->ports->shard, (uintptr_t)h, p->number,
-                                 s->ports->now_us(s->ports->ctx)};
-        buf_add(&named, s->view->node_id, sizeof s->view->node_id);
-        buf_add(&named, here, sizeof here);
-    }
+    buf_add(&named, s->view->node_id, sizeof s->view->node_id);
+    buf_add(&named, here, sizeof here);
     sha1(buf_slice(&named), ret_digest);
     buf_release(&named);
 }
@@ -107,13 +108,13 @@ static void anywhere_set(struct submitted *made, const uint8_t digest[SHA1_BYTES
 }
 
 static struct fault submit(struct http_session *h, struct http_request *r, struct op *op,
-                           struct slice name, struct job_ask *ask)
+                           struct slice name, const struct http_once *once, struct job_ask *ask)
 {
     uint8_t digest[SHA1_BYTES];
     struct submitted *made = http_alloc(h, r->pending, sizeof *made);
     if (!made)
         return (struct fault){GRID_EBUSY, NULL};
-    digest_make(h, r->pending, op, name, r->headers[HEADER_IDEMPOTENCY_KEY], digest);
+    digest_make(h, r->pending, once, digest);
     if (!op->key.len)
         anywhere_set(made, digest, op, ask);
     struct fault f = session_place(&h->base, op);
@@ -140,22 +141,21 @@ static bool ask_read(struct http_session *h, struct http_request *r, struct job_
 
 void http_job_submit(struct http_session *h, struct http_request *r)
 {
-    struct slice name, key, affinity, once = r->headers[HEADER_IDEMPOTENCY_KEY];
+    struct slice name, key, affinity;
+    struct http_once once;
     struct job_ask ask = {.action = SUBMIT};
     uint32_t cache = http_query_cache(h, r);
     if (!cache || !http_query(h, r, "key", &key) || !http_affinity(h, r, &affinity) ||
         !http_segment(h, r, 0, &name) || !ask_read(h, r, &ask) || !http_plain(h, r))
         return;
-    if (once.data && (!once.len || once.len > IDEMPOTENCY_KEY_MAX)) {
-        http_problem(h, r->pending, GRID_EBAD_REQUEST, "an Idempotency-Key has 1 to 128 bytes");
+    if (!http_once(h, r, &(struct http_asked){cache, key, name, r->body, {NULL, 0}}, &once))
         return;
-    }
     struct op *op = http_alloc(h, r->pending, sizeof *op);
     if (!op)
         return;
     *op = (struct op){.cache = cache, .key = key, .affinity = affinity, .value = r->body};
     struct fault f = key.data && !key.len ? (struct fault){GRID_EBAD_REQUEST, "the key is empty"}
-                                          : submit(h, r, op, name, &ask);
+                                          : submit(h, r, op, name, &once, &ask);
     if (f.err) {
         http_problem(h, r->pending, f.err, f.why);
         return;

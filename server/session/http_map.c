@@ -3,6 +3,7 @@
 #include "session/http_priv.h"
 
 #include "base/json.h"
+#include "session/map.h"
 
 enum { TIME_MS_MAX = 24 * 3600 * 1000, CURSOR_MAX = PARTITIONS_MAX / 8, ROW_HEAD = 8 };
 

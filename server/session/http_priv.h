@@ -220,6 +220,7 @@ http_handler http_get, http_put, http_delete, http_incr, http_expire; /* http_ca
 http_handler http_run;                                                /* http_task.c */
 http_handler http_service;                                            /* http_service.c */
 http_handler http_map;                                                /* http_map.c */
+http_handler http_broadcast;                                          /* http_broadcast.c */
 http_handler http_job_submit, http_job_show, http_job_cancel;         /* http_job.c */
 http_handler http_list;                                               /* http_list.c */
 http_handler http_get_many, http_put_many, http_delete_many;          /* http_many.c */

@@ -59,6 +59,13 @@ static const struct http_param idempotency_key = {
     "wherever it is asked again within session_ttl (1 h), whatever failed meanwhile; and its "
     "result is answered each time"};
 
+static const struct http_param once_cast = {"Idempotency-Key", "header", STRING,
+                                            "up to 128 bytes of the client's choice: a node that "
+                                            "ran it with them answers what it answered, "
+                                            "for 10 minutes, and does not run it again"};
+static const struct http_param on_nodes = {"nodes", "query", STRING,
+                                           "LABEL=VALUE of the nodes that run it; default: all"};
+
 static const struct http_param service_key = {"key", "query", STRING,
                                               "whose instance (mode key), or which of the copies"};
 static const struct http_param again = {"again", "query",
@@ -260,12 +267,14 @@ const struct http_route http_routes[] = {
      .summary = "run MODULE.TASK where the key is, and answer its result; the body is its argument",
      .params = PARAMS(&of_cache, &of_key, &affinity, &affinity_field, &idempotency_key),
      .params_needed = 2,
-     .outcomes = OUTCOMES({200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}",
-                           "the result; all that the task wrote is done"},
-                          {404, "application/problem+json", NULL, "no such task, cache or context"},
-                          {413, "application/problem+json", NULL, "larger than max_value"},
-                          {422, "application/problem+json", NULL,
-                           "the task failed, and wrote nothing; detail: where and why, in lines"})},
+     .outcomes =
+         OUTCOMES({200, "*/*", "{\"type\":\"string\",\"format\":\"binary\"}",
+                   "the result; all that the task wrote is done"},
+                  {404, "application/problem+json", NULL, "no such task, cache or context"},
+                  {413, "application/problem+json", NULL, "larger than max_value"},
+                  {422, "application/problem+json", NULL,
+                   "the task failed, and wrote nothing; detail: where and why, in lines; or the "
+                   "Idempotency-Key was used with another request"})},
     {.method = HTTP_POST,
      .path = "/v1/services/{service}/{method}",
      .right = RIGHT_COMPUTE,
@@ -298,6 +307,23 @@ const struct http_route http_routes[] = {
                           {422, "application/problem+json", NULL,
                            "the map failed; detail: where and why, in lines"})},
     {.method = HTTP_POST,
+     .path = "/v1/broadcasts/{broadcast}",
+     .handle = http_broadcast,
+     .right = RIGHT_COMPUTE,
+     .body = BODY_VALUE,
+     .name = "broadcast",
+     .summary = "run MODULE.NAME once on each node that is up; the body is its argument",
+     .params = PARAMS(&on_nodes, &once_cast),
+     .outcomes = OUTCOMES(
+         {200, JSON,
+          LIST_OF("nodes", "{\"type\":\"object\",\"properties\":{\"node\":" STRING
+                           ",\"code\":" STRING ",\"rows\":" BYTES ",\"detail\":" BYTES "}}"),
+          "each node for itself: OK and its rows, or why not; TIMEOUT, IN_DOUBT: it may have run "
+          "it"},
+         {404, "application/problem+json", NULL, "no such broadcast"},
+         {422, "application/problem+json", NULL,
+          "the Idempotency-Key was used with another request"})},
+    {.method = HTTP_POST,
      .path = "/v1/jobs/{job}",
      .handle = http_job_submit,
      .right = RIGHT_COMPUTE,
@@ -313,6 +339,8 @@ const struct http_route http_routes[] = {
          {201, JSON, "{\"type\":\"object\",\"properties\":{\"id\":" STRING "}}",
           "it is queued, in all copies; Location: where to ask for it"},
          {404, "application/problem+json", NULL, "no such job, cache or context; detail: which"},
+         {422, "application/problem+json", NULL,
+          "the Idempotency-Key was used with another request"},
          {503, "application/problem+json", NULL, "too many jobs wait"})},
     {.method = HTTP_GET,
      .path = "/v1/jobs/{job}",

@@ -323,6 +323,9 @@ void session_job_said(struct session *s, unsigned action, struct result *res, st
         told.value = res->value;
     } else if (res->number == JOB_GONE) {
         told.status = GRID_ENOT_FOUND;
+    } else if (action == SUBMIT && res->number == JOB_FENCED) {
+        told.status = GRID_EEXISTS;
+        told.version = 0;
     } else if (res->number != JOB_TAKEN) {
         told.status = GRID_ECONDITION;
         told.version = 0;
@@ -336,6 +339,8 @@ const char *session_job_why(unsigned action, enum grid_err err)
         return "too many jobs wait already, where its key is or of its module";
     if (err == GRID_ECONDITION && action == ACTION_JOB_CANCEL)
         return "the job has ended already";
+    if (err == GRID_EEXISTS && action == SUBMIT)
+        return "another job was submitted with that id";
     if (err == GRID_EEXISTS && action == ACTION_SCHEDULE_CREATE)
         return "there is a schedule of that name already";
     if (err == GRID_EDENIED)

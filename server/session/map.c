@@ -1,6 +1,6 @@
 /* map.c - a map as an op: a call that is done beside the shards (compute/map.h), at a partition
  * that this node leads, if it leads any: all partitions are asked from there. */
-#include "session/session_priv.h"
+#include "session/map.h"
 
 #include "base/codec.h"
 #include "compute/map.h"

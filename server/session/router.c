@@ -31,6 +31,7 @@ static bool settles(enum grid_err err)
     case GRID_EOVERFLOW:
     case GRID_EWRONG_TYPE:
     case GRID_ESTALE:
+    case GRID_EEXISTS: /* of op.sole */
     case GRID_EBAD_REQUEST:
     case GRID_ECROSS_PARTITION:
     case GRID_ETASK:

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/sm.h"
+#include "control/level.h"
 #include "session/collector.h"
 #include "session/may.h"
 #include "session/router.h"
@@ -120,6 +121,12 @@ bool session_expects(const struct session *s)
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
+
+uint32_t session_level(const struct session *s)
+{
+    const struct grid_state *grid = session_grid(s);
+    return grid ? grid->level : (uint32_t)GRID_LEVEL;
+}
 
 void session_admin(struct session *s, uint64_t number, const struct admin_request *request)
 {

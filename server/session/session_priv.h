@@ -113,6 +113,8 @@ struct errands {
     uint64_t slow_first, slow_next; /* numbers of those that are kept */
     struct resp_channels *channels; /* that they listen to; NULL: none yet */
     struct errand_jobs jobs;
+    struct repeats *repeats; /* of broadcasts; NULL: not the first thread */
+    msec_t began_ms;
     struct resp_knobs *knobs; /* what CONFIG SET said; NULL: nothing yet */
 };
 
@@ -126,6 +128,9 @@ static inline const struct grid_state *session_grid(const struct session *s)
 {
     return s->ports->grid ? s->ports->grid(s->ports->ctx) : NULL;
 }
+
+/* What all nodes know (control/level.h); of one that is alone: what it knows itself. */
+uint32_t session_level(const struct session *s);
 
 /* It is one of several nodes, though perhaps nothing is known of them yet. */
 static inline bool session_in_grid(const struct session *s)
@@ -235,16 +240,5 @@ struct fault session_place(struct session *s, struct op *op);
  * both stay until the arena of the turn is reset. It becomes a call. An answer of GRID_ETASK has
  * text, for people, as its value. GRID_ENO_TASK, GRID_EBUSY. */
 struct fault session_task(struct session *s, struct op *op, struct slice name);
-/* map.c: an op that runs a map over its cache; what it borrows stays as it does for tasks. Its
- * answer: value, cursor, number are as those of MAP in client.proto. */
-struct map_request {
-    struct slice name, argument, cursor, keys; /* keys: as MAP in client.proto */
-    uint32_t time_ms;                          /* 0: as usual */
-};
-struct map_room {
-    struct slice args[6], key;
-    uint8_t revision[8], time[4];
-};
-struct fault session_map(struct session *s, struct op *op, const struct map_request *r);
 
 #endif

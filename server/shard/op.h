@@ -88,6 +88,8 @@ struct op {
     bool asks_again;     /* who asked does so by itself: not held while nobody can come to lead */
     bool local;          /* GET, SCAN, COUNT of one partition: the copy here answers if it may, with
                           * what it knows to be committed (read = local); else the primary */
+    bool sole;           /* with a session that asks for one thing, whose number is of what that is:
+                          * when it asked for another one, EXISTS, and nothing is done */
     struct slice key;
     struct slice affinity; /* empty: the key itself */
     struct slice value;

@@ -342,6 +342,11 @@ static inline bool session_look(struct job *j)
     case SESSION_NEW:
         break;
     }
+    if (unlikely(op->sole) &&
+        sessions_known(content_sessions(j->partition->content), &op->session.id)) {
+        job_fail(j, GRID_EEXISTS);
+        return true;
+    }
     if (likely(!too_old(j)))
         return false;
     job_fail(j, GRID_ESTALE);

@@ -37,7 +37,8 @@ _Static_assert(sizeof(enum op_condition) == 4 && sizeof(enum op_ttl) == 4 &&
     X(flags, 20, U32, UINT32_MAX)                                                                  \
     X(age_ms, 21, U64, UINT64_MAX >> 17)                                                           \
     X(local, 22, U8, 1)                                                                            \
-    X(later, 23, U64, UINT64_MAX)
+    X(later, 23, U64, UINT64_MAX)                                                                  \
+    X(sole, 27, U8, 1) /* of feature level 4; 24 to 26: forward_priv.h */
 
 #define RESULT_FIELDS(X)                                                                           \
     X(reply, 0, U32, REPLY_RAW)                                                                    \
@@ -57,6 +58,14 @@ _Static_assert(sizeof(enum op_condition) == 4 && sizeof(enum op_ttl) == 4 &&
     X(deadline, 3, U64, UINT64_MAX)                                                                \
     X(affinity, 4, SLICE, KEY_BYTES_MAX)                                                           \
     X(type, 5, U8, VALUE_TYPES - 1)
+
+#define BIT(field, bit, how, limit) +(UINT64_C(1) << (bit))
+#define BIT_OR(field, bit, how, limit) | UINT64_C(1) << (bit)
+_Static_assert((0 OP_FIELDS(BIT) + FORWARD_SESSION + FORWARD_BATCH + FORWARD_CALL) ==
+                   (0 OP_FIELDS(BIT_OR) | FORWARD_SESSION | FORWARD_BATCH | FORWARD_CALL),
+               "each bit is of one thing");
+_Static_assert((0 RESULT_FIELDS(BIT) + FORWARD_ITEMS) == (0 RESULT_FIELDS(BIT_OR) | FORWARD_ITEMS),
+               "likewise");
 
 #define OP_ROW(field, bit, how, limit) {offsetof(struct op, field), (bit), FORWARD_##how, (limit)},
 #define RESULT_ROW(field, bit, how, limit)                                                         \

@@ -20,7 +20,7 @@ struct forward_fields {
 
 extern const struct forward_fields forward_op_fields, forward_result_fields, forward_item_fields;
 
-/* Bits of an op behind those of its fields: what else hangs on it. */
+/* Bits of an op, none of which is a field's: what else hangs on it. */
 enum { FORWARD_SESSION = 1u << 24, FORWARD_BATCH = 1u << 25, FORWARD_CALL = 1u << 26 };
 /* ... of a result. */
 enum { FORWARD_ITEMS = 1u << 24 };

@@ -3,8 +3,8 @@ E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many servi
 E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
 E2E += tests/e2e/netns-selftest
 # What claims nothing about time runs beside other tests; `make test` saves a minute by that.
-E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules native tasks jobs placed services maps copies)
-E2E_BESIDE += tests/e2e/native-jobs tests/e2e/rejoin tests/e2e/embedding
+E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules native tasks jobs placed maps copies)
+E2E_BESIDE += $(addprefix tests/e2e/,services broadcasts native-jobs rejoin embedding)
 E2E_BESIDE += $(BUILD)/e2e/embed $(BUILD)/e2e/inside
 E2E += $(E2E_BESIDE)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)

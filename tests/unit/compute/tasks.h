@@ -93,7 +93,7 @@ static inline uint16_t partition_of(const char *key)
 struct asked {
     const char *name, *key, *affinity, *arg;
     uint64_t number; /* of an exactly-once request; 0: it is none */
-    bool ro;
+    bool ro, sole;
     uint64_t revision; /* that the door knows; 0: the newest */
 };
 
@@ -115,6 +115,7 @@ static inline struct answered *begin(struct world *w, struct asked a)
     op.keys_len = 1;
     if (a.number)
         session_set(&op, WHO, a.number, 1);
+    op.sole = a.sole;
     return h_do(w->h, op);
 }
 

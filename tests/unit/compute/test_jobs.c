@@ -182,7 +182,11 @@ START_TEST(a_job_of_an_id_is_there_once)
     struct world *w = job_world();
     ck_assert_int_eq(submit(w, row_of("m.j")), JOB_TAKEN);
     ck_assert_int_eq(begin_attempt(w, 1, "n"), JOB_TAKEN);
-    ck_assert_int_eq(submit(w, row_of("m.t")), JOB_TAKEN);
+    ck_assert_int_eq(submit(w, row_of("m.j")), JOB_TAKEN);
+    ck_assert_int_eq(submit(w, row_of("m.t")), JOB_FENCED); /* that is another one */
+    struct job_row other = row_of("m.j");
+    other.arg = slice_str("{1}");
+    ck_assert_int_eq(submit(w, other), JOB_FENCED);
     struct job_row row = row_now(w);
     ck_assert_uint_eq(row.status, JOB_RUNNING);
     ck_assert(slice_eq(row.name, slice_str("m.j")));

@@ -180,6 +180,28 @@ START_TEST(an_empty_result_and_the_largest_one_are_kept_as_well)
 }
 END_TEST
 
+START_TEST(who_asks_for_one_thing_only_gets_no_other)
+{
+    struct world *w = world_new();
+    deploy_body(w, "return grid.incr('n')", false);
+    struct asked a = {.name = "m.t", .key = "k", .number = 70, .sole = true};
+    ck_assert_str_eq(says(w, begin(w, a)), "1");
+    for (int i = 0; i < 2; i++) {
+        static const uint64_t others[] = {1, 69, 71, UINT64_MAX};
+        for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
+            a.number = others[k];
+            ck_assert_str_eq(says(w, begin(w, a)), "EXISTS ");
+        }
+        a.number = 70;
+        ck_assert_str_eq(says(w, begin(w, a)), "1");
+        h_restart(w->h, w->h->log_len, EPOCH + 1, 0);
+    }
+    a.number = 71, a.sole = false; /* one that asks for many does */
+    ck_assert_str_eq(says(w, begin(w, a)), "2");
+    world_free(w);
+}
+END_TEST
+
 /* A client whose numbers are confused. */
 START_TEST(a_number_that_named_another_kind_of_request_is_refused)
 {
@@ -390,6 +412,7 @@ UNIT_MAIN("compute/task_once", all_that_it_writes_is_one_record_with_its_result,
           a_repeated_task_is_done_once_and_gets_its_result_again,
           a_repetition_of_one_that_failed_fails_again_though_it_could_be_done_now,
           an_empty_result_and_the_largest_one_are_kept_as_well,
+          who_asks_for_one_thing_only_gets_no_other,
           a_number_that_named_another_kind_of_request_is_refused,
           a_task_without_room_is_not_done_and_may_be_asked_again,
           keys_on_disk_are_fetched_and_the_task_begins_again, a_scan_brings_in_what_is_on_disk,

@@ -5,6 +5,8 @@
 #include "control/settings.h"
 #include "tests/unit/control/grid.h"
 
+#include <stdio.h>
+
 enum { NEW = GRID_LEVEL };
 
 static enum grid_err enter_knowing(struct grid_state *s, uint32_t n, uint32_t life, uint32_t level)
@@ -88,7 +90,9 @@ START_TEST(who_does_not_know_the_level_of_the_grid_does_not_enter)
     ck_assert_int_eq(levels(s, 0, 0), GRID_OK);
     uint64_t was = s->revision;
     ck_assert_int_eq(enter_knowing(s, 5, 1, 0), GRID_EUNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(out.why, "feature level 4"));
+    char level[32];
+    snprintf(level, sizeof level, "feature level %d", NEW);
+    ck_assert_ptr_nonnull(strstr(out.why, level));
     ck_assert_ptr_nonnull(strstr(out.why, "up to 1"));
     ck_assert_ptr_nonnull(strstr(out.why, "newer version"));
     gone_one(s, 4);

@@ -353,7 +353,7 @@ START_TEST(a_task_that_failed_is_told_with_all_its_lines)
     fake.err = GRID_ENO_TASK;
     fake.detail = "no module bank";
     ck_assert_int_eq(run(TASK_RUN), 1);
-    ck_assert_str_eq(err, "gridctl: run: bank.transfer: text: no module bank\n");
+    ck_assert_str_eq(err, "gridctl: run: bank.transfer: no module bank\n");
     fake.err = GRID_EIN_DOUBT;
     ck_assert_int_eq(run(TASK_RUN), 5);
 }

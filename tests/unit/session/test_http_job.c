@@ -116,7 +116,7 @@ START_TEST(the_same_idempotency_key_is_the_same_job_and_none_is_another)
     static const char *const requests[] = {
         "POST " JOB PLACE HOST "Idempotency-Key: 1\r\n\r\n",
         "POST " JOB PLACE HOST "Idempotency-Key: 2\r\n\r\n",
-        "POST " JOB "s" PLACE HOST "Idempotency-Key: 1\r\n\r\n",
+        "POST " JOB PLACE "1" HOST "Idempotency-Key: 1\r\n\r\n",
         "POST " JOB PLACE "&affinity=k" HOST "Idempotency-Key: 1\r\n\r\n", /* as the first */
         "POST " JOB PLACE HOST "\r\n",
         "POST " JOB PLACE HOST "\r\n",
@@ -133,6 +133,11 @@ START_TEST(the_same_idempotency_key_is_the_same_job_and_none_is_another)
             ck_assert_msg((memcmp(&ids[i], &ids[k], sizeof ids[i]) == 0) == (i == AGAIN && !k),
                           "%zu and %zu", i, k);
     }
+    fake_answer(asked(f, requests[0]),
+                (struct result){.reply = REPLY_INTEGER, .number = JOB_FENCED});
+    const char *text = fake_out(f);
+    ck_has(text, "HTTP/1.1 422 ");
+    ck_has(text, "used with another request");
     fake_free(f);
 }
 END_TEST

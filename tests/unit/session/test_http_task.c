@@ -117,40 +117,66 @@ START_TEST(what_is_wrong_is_said_before_it_is_asked)
 }
 END_TEST
 
-/* The id of the session that `query` and `once` make. */
-static struct session_id id_of(struct fake *f, const char *query, const char *once)
+/* The session that `query`, `once` and the body make. */
+static struct record_session session_of(struct fake *f, const char *query, const char *once,
+                                        const char *body)
 {
     char text[400];
-    snprintf(text, sizeof text, "POST %s" HOST "Idempotency-Key: %s\r\n\r\n", query, once);
+    snprintf(text, sizeof text,
+             "POST %s" HOST "Idempotency-Key: %s\r\nContent-Length: %zu\r\n\r\n%s", query, once,
+             strlen(body), body);
     const struct op *op = asked(f, text);
-    struct session_id id = op->session.id;
-    ck_assert(op->has_session && op->session.number == 1 && op->session.lowest == 1);
+    struct record_session session = op->session;
+    ck_assert(op->has_session && op->sole && session.number >= 1 && session.lowest == 1);
     fake_answer(op, (struct result){.reply = REPLY_OK, .repeated = true});
     ck_has(fake_out(f), "HTTP/1.1 200 OK");
-    return id;
+    return session;
 }
 
-START_TEST(an_idempotency_key_is_a_request_of_its_own_for_each_task_cache_and_key)
+START_TEST(an_idempotency_key_is_a_session_of_its_own_for_each_user_cache_and_key)
 {
     struct fake *f = fake_http();
     char why[WHY_BYTES];
     ck_assert_int_eq(catalog_cache_create(f->catalog, slice_str("default/other"), 0, why), GRID_OK);
-    const struct session_id ids[] = {
-        id_of(f, TASK PLACE, "1"),
-        id_of(f, TASK PLACE, "2"),
-        id_of(f, TASK PLACE "1", "x"),
-        id_of(f, "/v1/tasks/bank.transfe?cache=default/default&key=rk", "1"),
-        id_of(f, TASK PLACE "x", "1"),
-        id_of(f, TASK "?cache=default/other&key=k", "1"),
+    const struct record_session is[] = {
+        session_of(f, TASK PLACE, "1", ""),
+        session_of(f, TASK PLACE, "2", ""),
+        session_of(f, TASK PLACE "1", "x", ""),
+        session_of(f, TASK PLACE "x", "1", ""),
+        session_of(f, TASK "?cache=default/other&key=k", "1", ""),
     };
-    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+    for (size_t i = 0; i < sizeof is / sizeof *is; i++)
         for (size_t k = 0; k < i; k++)
-            ck_assert_mem_ne(&ids[i], &ids[k], sizeof ids[i]);
-    struct session_id again = id_of(f, TASK PLACE "&affinity=k", "1");
-    ck_assert_mem_eq(&again, &ids[0], sizeof again);
+            ck_assert_mem_ne(&is[i].id, &is[k].id, sizeof is[i].id);
+    struct record_session again = session_of(f, TASK PLACE "&affinity=k", "1", "");
+    ck_assert_mem_eq(&again.id, &is[0].id, sizeof again.id);
+    ck_assert_uint_eq(again.number, is[0].number);
     session_proved(f->session, "ann"); /* another user's is another one */
-    again = id_of(f, TASK PLACE, "1");
-    ck_assert_mem_ne(&again, &ids[0], sizeof again);
+    again = session_of(f, TASK PLACE, "1", "");
+    ck_assert_mem_ne(&again.id, &is[0].id, sizeof again.id);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(what_is_asked_with_it_is_the_number_and_another_thing_is_refused)
+{
+    struct fake *f = fake_http();
+    const struct record_session is[] = {
+        session_of(f, TASK PLACE, "1", ""),
+        session_of(f, TASK PLACE, "1", "a"),
+        session_of(f, TASK PLACE, "1", "b"),
+        session_of(f, "/v1/tasks/bank.transfe" PLACE, "1", "r"),
+    };
+    for (size_t i = 0; i < sizeof is / sizeof *is; i++)
+        for (size_t k = 0; k < i; k++) {
+            ck_assert_mem_eq(&is[i].id, &is[k].id, sizeof is[i].id);
+            ck_assert_uint_ne(is[i].number, is[k].number);
+        }
+    const struct op *op = asked(f, "POST " TASK PLACE HOST "Idempotency-Key: 1\r\n\r\n");
+    fake_answer(op, (struct result){.status = GRID_EEXISTS});
+    const char *text = fake_out(f);
+    ck_has(text, "HTTP/1.1 422 Unprocessable Content\r\n");
+    ck_has(text, "this Idempotency-Key was used with another request");
     fake_free(f);
 }
 END_TEST
@@ -158,4 +184,5 @@ END_TEST
 UNIT_MAIN("session/http_task", a_task_is_called_with_the_body_at_the_key_or_its_affinity_key,
           one_that_failed_says_where_and_why, a_failure_without_end_is_cut_off,
           what_is_wrong_is_said_before_it_is_asked,
-          an_idempotency_key_is_a_request_of_its_own_for_each_task_cache_and_key)
+          an_idempotency_key_is_a_session_of_its_own_for_each_user_cache_and_key,
+          what_is_asked_with_it_is_the_number_and_another_thing_is_refused)

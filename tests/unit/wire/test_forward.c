@@ -52,6 +52,7 @@ static void same_fields(const struct op *a, const struct op *b)
     ck_assert(a->number_cursor == b->number_cursor && a->reads_only == b->reads_only);
     ck_assert(a->age_ms == b->age_ms && a->session.number == b->session.number);
     ck_assert(a->session.lowest == b->session.lowest && a->later == b->later);
+    ck_assert(a->sole == b->sole);
     ck_assert_mem_eq(a->session.id.bytes, b->session.id.bytes, SESSION_ID_BYTES);
     ck_assert(slice_eq(a->key, b->key) && slice_eq(a->affinity, b->affinity));
     ck_assert(slice_eq(a->value, b->value) && slice_eq(a->prefix, b->prefix));
@@ -76,6 +77,7 @@ static struct op write_op(void)
                     .ttl_ms = 60000,
                     .session = {.number = 400, .lowest = 390},
                     .later = 420,
+                    .sole = true,
                     .age_ms = 12};
     memcpy(op.session.id.bytes, "0123456789abcdef", SESSION_ID_BYTES);
     return op;
@@ -291,9 +293,9 @@ START_TEST(what_a_newer_version_says_is_refused_by_name)
     ck_assert_int_eq(wire_forward_decode(slice_make(kind, 3), arena, &m), GRID_EUNSUPPORTED);
     ck_assert_uint_eq(m.number, 5);
     uint8_t op[] = {WIRE_ASK, 5, 0, 1, 14, 0},
-            field[] = {WIRE_ASK, 5, 0, 1, OP_GET, 0x80, 0x80, 0x80, 64, 1};
+            field[] = {WIRE_ASK, 5, 0, 1, OP_GET, 0x80, 0x80, 0x80, 0x80, 1, 1};
     ck_assert_int_eq(wire_forward_decode(slice_make(op, 6), arena, &m), GRID_EUNSUPPORTED);
-    ck_assert_int_eq(wire_forward_decode(slice_make(field, 10), arena, &m), GRID_EUNSUPPORTED);
+    ck_assert_int_eq(wire_forward_decode(slice_make(field, 11), arena, &m), GRID_EUNSUPPORTED);
     stop();
 }
 END_TEST
