@@ -164,6 +164,8 @@ static enum grid_err catalog_change(struct apply *a, struct catalog *next)
         return catalog_service_deploy(next, c->u.service, leads, a->s, why);
     case GRID_SERVICE_STOP:
         return catalog_service_stop(next, c->u.name, why);
+    case GRID_SERVICE_MOVE:
+        return catalog_service_move(next, &c->u.move, why);
     default:
         return catalog_setting_set(next, c->u.setting.name, c->u.setting.value, why);
     }
@@ -334,6 +336,7 @@ static enum grid_err dispatch(struct apply *a)
     case GRID_MODULE_REMOVE:
     case GRID_SERVICE_DEPLOY:
     case GRID_SERVICE_STOP:
+    case GRID_SERVICE_MOVE:
         return apply_catalog(a);
     case GRID_FOUND:
         break;

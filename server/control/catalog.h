@@ -175,6 +175,14 @@ typedef uint32_t catalog_leads_fn(const void *ctx, uint32_t context, uint32_t pa
 MUST_USE
 enum grid_err catalog_service_deploy(struct catalog *c, const struct service_info *want,
                                      catalog_leads_fn *leads, const void *ctx, char *why);
+/* Instance `number` of one of COPIES is bound to partition `to`, which none of it is, instead of
+ * `from`. GRID_ESTALE: it is bound to another one; GRID_ECONDITION: that cannot be. */
+struct service_move {
+    struct slice name;
+    uint32_t number, from, to;
+};
+MUST_USE
+enum grid_err catalog_service_move(struct catalog *c, const struct service_move *m, char *why);
 MUST_USE
 enum grid_err catalog_service_stop(struct catalog *c, struct slice name, char *why);
 

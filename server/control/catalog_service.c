@@ -109,10 +109,45 @@ enum grid_err catalog_service_deploy(struct catalog *c, const struct service_inf
     uint32_t kept = old && old->context == info.context ? service_bound(old) : 0;
     struct binding b = {&info, context, leads, ctx};
     memset(info.partitions, 0, sizeof info.partitions);
+    memset(info.bound, 0, sizeof info.bound);
     for (uint32_t i = 0; i < service_bound(&info); i++)
         info.partitions[i] = i < kept ? old->partitions[i] : choose(&b, i);
     info.version = ++c->services_revision;
     service_insert(c, &info);
+    return GRID_OK;
+}
+
+static bool movable(const struct service_info *info, const struct service_move *m,
+                    const struct context_info *context)
+{
+    bool may = info->mode == SERVICE_COPIES && m->number < info->copies && context &&
+               m->to < context->partitions;
+    for (uint32_t i = 0; may && i < info->copies; i++)
+        may = info->partitions[i] != m->to;
+    return may;
+}
+
+enum grid_err catalog_service_move(struct catalog *c, const struct service_move *m, char *why)
+{
+    const struct service *is = catalog_service(c, m->name);
+    if (!is) {
+        snprintf(why, WHY_BYTES, "the service is not deployed any more");
+        return GRID_ENO_SERVICE;
+    }
+    struct service_info info = is->info;
+    if (!movable(&info, m, catalog_context(c, info.context))) {
+        snprintf(why, WHY_BYTES, "the instance cannot be bound to that partition");
+        return GRID_ECONDITION;
+    }
+    if (info.partitions[m->number] != m->from) {
+        snprintf(why, WHY_BYTES, "the instance is bound to another partition");
+        return GRID_ESTALE;
+    }
+    info.partitions[m->number] = (uint16_t)m->to;
+    info.bound[m->number] = ++c->services_revision;
+    struct service *old = service_ref((struct service *)(uintptr_t)is); /* info.arg is its */
+    service_insert(c, &info);
+    service_unref(old);
     return GRID_OK;
 }
 
@@ -141,7 +176,9 @@ enum grid_err catalog_restore_service(struct catalog *c, const struct service_in
         info->version <= c->services_revision &&
         (!c->services_len || strcmp(c->services[c->services_len - 1]->info.name, info->name) < 0);
     for (uint32_t i = 0; good && i < service_bound(info); i++)
-        good = info->partitions[i] < context->partitions;
+        good = info->partitions[i] < context->partitions &&
+               info->bound[i] <= c->services_revision &&
+               (!info->bound[i] || info->bound[i] > info->version);
     if (!good)
         return GRID_ECORRUPT;
     service_insert(c, info);

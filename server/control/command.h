@@ -34,6 +34,7 @@ enum grid_command_kind {
     GRID_LEVELS = 18,
     GRID_SERVICE_DEPLOY = 19,
     GRID_SERVICE_STOP = 20,
+    GRID_SERVICE_MOVE = 21,
 };
 
 /* Changes of one partition, by compare-and-set on its epoch. GRID_ESTALE: the epoch is another;
@@ -157,6 +158,7 @@ struct grid_command {
             bool replace;
         } module;
         const struct service_info *service; /* its version and partitions do not matter */
+        struct service_move move;           /* as in catalog.h */
         /* The grid's level becomes the lowest of these, if it is higher than today's. They are all
          * nodes, by number, in their last lives: GRID_ESTALE when others came meanwhile. */
         struct {

@@ -50,6 +50,8 @@ uint32_t grid_command_level(const struct grid_command *c)
         return c->u.service && c->u.service->native ? GRID_LEVEL_NATIVE : GRID_LEVEL_WORK;
     case GRID_SERVICE_STOP:
         return GRID_LEVEL_WORK;
+    case GRID_SERVICE_MOVE:
+        return GRID_LEVEL_SPREAD;
     }
     return GRID_LEVEL_FIRST;
 }

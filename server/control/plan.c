@@ -1,5 +1,5 @@
-/* plan.c - the planner as a whole, and who is gone. Copies: plan_copies.c, voters:
- * plan_voters.c. */
+/* plan.c - the planner as a whole, and who is gone. Copies: plan_copies.c, services:
+ * plan_services.c, voters: plan_voters.c. */
 #include "control/plan_priv.h"
 
 #include "base/alloc.h"
@@ -68,4 +68,6 @@ void plan_next(struct plan *p, const struct plan_input *in, struct plan_output *
         return; /* the rest follows from what that makes of the state */
     plan_voters(in, ret_output);
     plan_copies(p, in, ret_output);
+    if (ret_output->settled)
+        plan_services(p, in, ret_output);
 }

@@ -3,7 +3,9 @@
  * in the state, so the next leader goes on where this one ended.
  *
  * In this order: who is gone; who leads what nobody leads; copies that are missing; copies that
- * should be elsewhere; primaries that should be elsewhere; copies too many. A copy moves so:
+ * should be elsewhere; primaries that should be elsewhere; copies too many; when all that is done,
+ * instances of services of mode copies (service.h), from nodes that have two more than others. A
+ * copy moves so:
  *
  *   add joining -> (catches up; its primary promotes it) -> hand over, if a primary moves -> shrink
  *
@@ -76,6 +78,8 @@ struct plan_output {
     size_t gone_len;
     struct part_change parts[PLAN_PARTS_MAX];
     size_t parts_len;
+    char moved[SERVICE_NAME_BYTES + 1];  /* that move.name is of; empty: none */
+    struct service_move move;            /* propose one GRID_SERVICE_MOVE */
     struct plan_ask asks[PLAN_ASKS_MAX]; /* send; to be said again while they come back */
     size_t asks_len;
     /* Change the membership of raft by one; 0: no change wanted. Add before drop. */

@@ -30,12 +30,14 @@ struct plan {
     uint32_t turn;               /* where asking begins */
     uint64_t pairs;              /* hash of those that were told last */
     struct plan_report *reports; /* sorted, of this call */
+    uint64_t spread;             /* revision of the state whose services need no moves; 0: none */
 };
 
 void plan_target_release(struct target *t);
 void plan_life(const struct plan_input *in, struct plan_output *out);
 void plan_voters(const struct plan_input *in, struct plan_output *out);
 void plan_copies(struct plan *p, const struct plan_input *in, struct plan_output *out);
+void plan_services(struct plan *p, const struct plan_input *in, struct plan_output *out);
 
 static inline int64_t plan_setting(const struct plan_input *in, enum setting_index index)
 {

@@ -4,9 +4,12 @@
  * An instance of a SINGLETON, and each of COPIES, is bound to one partition of the service's
  * context: who leads that has it. So there is one at most (R1, R7), and it moves as partitions do.
  * One of KEY lives where its key is led; one of NODE on each node that has the labels.
- * Its fencing token is (version of the service, epoch of the partition) as one number; a version is
- * the revision of services that deployed it, which none has twice. Both are of one state of the
- * grid, so tokens grow, over all deployments of a name, and two holders never have the same. */
+ * COPIES are bound to other partitions when a node leads two of them, and another none (plan.h):
+ * until who had it hears of that there may be two, of different tokens.
+ * Its fencing token is (version of the instance, epoch of the partition) as one number; a version
+ * is the revision of services that deployed or moved it, which none has twice. Both are of one
+ * state of the grid, so tokens grow, over all deployments of a name, and two holders never have the
+ * same. */
 #ifndef GRIDD_CONTROL_SERVICE_H
 #define GRIDD_CONTROL_SERVICE_H
 
@@ -43,7 +46,8 @@ struct service_info {
     char labels[SERVICE_LABELS_BYTES + 1]; /* NODE: LABEL=VALUE; empty: all nodes */
     uint64_t version;
     uint16_t partitions[SERVICE_COPIES_MAX]; /* SINGLETON, COPIES: of instance i */
-    struct slice arg;                        /* any bytes, for its code */
+    uint64_t bound[SERVICE_COPIES_MAX]; /* COPIES: revision that moved it there; 0: `version` did */
+    struct slice arg;                   /* any bytes, for its code */
     bool native; /* its code is in C (compute/native.h), which nodes have, not the catalog */
 };
 
@@ -60,6 +64,12 @@ void service_unref(struct service *s); /* NULL is fine */
 static inline uint32_t service_bound(const struct service_info *info)
 {
     return info->mode == SERVICE_SINGLETON || info->mode == SERVICE_COPIES ? info->copies : 0;
+}
+/* Of one instance: that of the service, until it is bound to another partition. */
+static inline uint64_t service_version(const struct service_info *info, uint32_t number)
+{
+    bool moved = number < service_bound(info) && info->bound[number];
+    return moved ? info->bound[number] : info->version;
 }
 static inline uint64_t service_token(uint64_t version, uint64_t epoch)
 {

@@ -171,7 +171,7 @@ static uint64_t token_now(const struct life *l, const struct service *s)
     if (!ports->leads(ports->ctx, s->info.context, l->partition, &epoch) &&
         !(WORK_RULE_OFF(LEASE) && l->token))
         return 0;
-    return service_token(WORK_RULE_OFF(TOKEN) ? 0 : s->info.version,
+    return service_token(WORK_RULE_OFF(TOKEN) ? 0 : service_version(&s->info, l->number),
                          WORK_RULE_OFF(TOKEN) ? 1 : epoch);
 }
 
@@ -297,7 +297,8 @@ static void life_go(struct life *l, msec_t now)
     struct holder *h = l->holder;
     const struct service *s = h->closed ? NULL : deployed(l);
     uint64_t token = s ? token_now(l, s) : 0;
-    bool other = s && (s->info.version != l->service->info.version ||
+    bool other = s && (service_version(&s->info, l->number) !=
+                           service_version(&l->service->info, l->number) ||
                        h->ports.code(h->ports.ctx, &s->info) != l->code);
     bool wanted = token && !idle(l, now);
     if (!token)
@@ -501,9 +502,8 @@ void holder_call(struct holder *h, const struct service_call *c, uint32_t partit
         answer(h, &c->ticket, GRID_ENO_SERVICE, slice_make(NULL, 0));
         return;
     }
-    if (bound &&
-        s->info.partitions[c->number] != partition) { /* it was another when it was asked */
-        answer(h, &c->ticket, GRID_ENO_SERVICE, slice_str("it was deployed anew: ask again"));
+    if (bound && s->info.partitions[c->number] != partition) {
+        answer(h, &c->ticket, GRID_EBUSY, slice_make(NULL, 0)); /* who asks again knows more */
         return;
     }
     bool here = s->info.mode == SERVICE_NODE ? h->ports.labelled(h->ports.ctx, s->info.labels)

@@ -189,6 +189,11 @@ static void carry_out(struct grid_member *m)
         c.u.parts.len = m->lead->out->parts_len;
         (void)lead_submit(m, &c, &m->lead->plan_index);
     }
+    if (m->lead && m->lead->out->moved[0]) {
+        c.kind = GRID_SERVICE_MOVE;
+        c.u.move = m->lead->out->move;
+        (void)lead_submit(m, &c, &m->lead->plan_index);
+    }
     if (m->lead)
         entering_step(m, m->lead->out->may_enter);
     if (m->lead)

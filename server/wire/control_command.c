@@ -3,7 +3,7 @@
 #include "control/level.h"
 #include "wire/control_priv.h"
 
-enum { PART_WORDS = 6, LEVEL_WORDS = 3 };
+enum { PART_WORDS = 6, LEVEL_WORDS = 3, MOVED = 3 };
 
 static ProtobufCBinaryData id_of(const uint8_t *id)
 {
@@ -162,6 +162,14 @@ static void fill_catalog_change(struct arena *a, Control__Command *m, const stru
     case GRID_SERVICE_DEPLOY:
         m->service = wire_take(a, 1, sizeof *m->service);
         wire_fill_service(a, m->service, c->u.service);
+        break;
+    case GRID_SERVICE_MOVE:
+        m->name = text_of(a, c->u.move.name);
+        m->n_moved = MOVED;
+        m->moved = wire_take(a, MOVED, sizeof *m->moved);
+        m->moved[0] = c->u.move.number;
+        m->moved[1] = c->u.move.from;
+        m->moved[2] = c->u.move.to;
         break;
     default:
         m->name = text_of(a, c->u.setting.name);
@@ -352,6 +360,14 @@ static enum grid_err take_name(const Control__Command *m, struct slice *ret_name
     return GRID_OK;
 }
 
+static enum grid_err take_move(const Control__Command *m, struct service_move *ret_move)
+{
+    if (m->n_moved != MOVED || !wire_text_ok(m->name))
+        return GRID_ECORRUPT;
+    *ret_move = (struct service_move){slice_str(m->name), m->moved[0], m->moved[1], m->moved[2]};
+    return GRID_OK;
+}
+
 static enum grid_err take_catalog_change(struct arena *a, const Control__Command *m,
                                          struct grid_command *c)
 {
@@ -367,6 +383,8 @@ static enum grid_err take_catalog_change(struct arena *a, const Control__Command
         return take_module(a, m, c);
     case GRID_SERVICE_DEPLOY:
         return take_service(a, m, c);
+    case GRID_SERVICE_MOVE:
+        return take_move(m, &c->u.move);
     case GRID_CACHE_CREATE:
     case GRID_CACHE_DROP:
         c->u.cache.ttl_ms = m->ttl_ms;

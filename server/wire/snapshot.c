@@ -112,6 +112,13 @@ void wire_fill_service(struct arena *a, Control__Service *to, const struct servi
     to->partitions = wire_take(a, to->n_partitions, sizeof *to->partitions);
     for (size_t i = 0; i < to->n_partitions; i++)
         to->partitions[i] = from->partitions[i];
+    bool moved = false;
+    for (size_t i = 0; i < to->n_partitions; i++)
+        moved |= from->bound[i] != 0;
+    to->n_bound = moved ? to->n_partitions : 0;
+    to->bound = wire_take(a, to->n_bound, sizeof *to->bound);
+    for (size_t i = 0; i < to->n_bound; i++)
+        to->bound[i] = from->bound[i];
     to->arg.len = from->arg.len;
     to->arg.data = wire_take(a, from->arg.len, 1);
     if (from->arg.len)
@@ -261,11 +268,13 @@ bool wire_take_service(const Control__Service *m, struct service_info *ret_info)
                                 .native = m->native,
                                 .arg = wire_bytes(m->arg)};
     if (m->mode >= SERVICE_MODES_LEN || m->n_partitions > SERVICE_COPIES_MAX ||
+        (m->n_bound && m->n_bound != m->n_partitions) ||
         !wire_text_copy(info.name, sizeof info.name, m->name) ||
         !wire_text_copy(info.labels, sizeof info.labels, m->labels))
         return false;
     for (size_t i = 0; i < m->n_partitions; i++) {
         info.partitions[i] = (uint16_t)m->partitions[i];
+        info.bound[i] = m->n_bound ? m->bound[i] : 0;
         if (m->partitions[i] >= PARTITIONS_MAX)
             return false;
     }

@@ -533,6 +533,76 @@ START_TEST(another_mode_begins_when_the_old_one_has_ended)
 }
 END_TEST
 
+static void publish(struct catalog *next)
+{
+    catalog_unref(w.catalog);
+    w.catalog = next;
+    holder_set(w.h, next, w.now);
+    holder_check(w.h);
+}
+
+static void call_at(uint64_t number, uint64_t known, uint32_t partition)
+{
+    struct service_call c = {.name = slice_str("m.s"),
+                             .method = slice_str("get"),
+                             .known = known,
+                             .ticket = {.number = number}};
+    holder_call(w.h, &c, partition, w.now);
+    holder_check(w.h);
+}
+
+/* The only instance of m.s, of a context of four partitions that are all led here, is moved. */
+START_TEST(an_instance_that_is_moved_begins_anew_there_with_a_greater_token)
+{
+    char why[WHY_BYTES];
+    struct context_info context = {.name = "four", .partitions = 4, .min_in_sync = 1};
+    struct service_info info = {.name = "m.s", .mode = SERVICE_COPIES, .context = 3, .copies = 1};
+    begin();
+    w.epoch[0] = w.epoch[1] = w.epoch[2] = w.epoch[3] = 5;
+    struct catalog *next = catalog_copy(w.catalog);
+    code_deploy(next);
+    ck_assert_int_eq(catalog_context_create(next, &context, why), GRID_OK);
+    ck_assert_int_eq(catalog_service_deploy(next, &info, NULL, NULL, why), GRID_OK);
+    publish(next);
+    uint32_t at = catalog_service(next, slice_str("m.s"))->info.partitions[0];
+    uint64_t known = next->services_revision;
+    done(); /* START */
+    ck_assert_uint_eq(w.runs[0].work.token, service_token(1, 5));
+    call_at(1, known, at);
+    expect(2, SERVICE_CALL);
+    struct service_move m = {slice_str("m.s"), 0, at, (at + 1) % 4};
+    w.epoch[m.to] = 3; /* that partition's was less */
+    next = catalog_copy(w.catalog);
+    ck_assert_int_eq(catalog_service_move(next, &m, why), GRID_OK);
+    publish(next);
+    ck_assert_uint_eq(w.over, 1);
+    call_at(2, known, at); /* who knows less asks again, when he knows more */
+    ck_assert_int_eq(last(1)->err, GRID_EBUSY);
+    done();
+    ck_assert_int_eq(last(2)->err, GRID_EIN_DOUBT);
+    expect(3, SERVICE_STOP);
+    ck_assert_uint_eq(w.runs[2].work.token, service_token(1, 5));
+    done();
+    tick(50);
+    expect(4, SERVICE_START);
+    ck_assert_uint_eq(w.runs[3].work.token, service_token(2, 3));
+    ck_assert_uint_gt(w.runs[3].work.token, w.runs[2].work.token);
+    ck_assert_uint_eq(life_partition(w.runs[3].life), m.to);
+    done();
+    call_at(3, next->services_revision, m.to);
+    expect(5, SERVICE_CALL);
+    /* There and back before it is looked at: another has had it. */
+    next = catalog_copy(w.catalog);
+    m = (struct service_move){slice_str("m.s"), 0, m.to, m.from};
+    ck_assert_int_eq(catalog_service_move(next, &m, why), GRID_OK);
+    m = (struct service_move){slice_str("m.s"), 0, m.to, m.from};
+    ck_assert_int_eq(catalog_service_move(next, &m, why), GRID_OK);
+    publish(next);
+    ck_assert_uint_eq(w.over, 2);
+    end();
+}
+END_TEST
+
 START_TEST(a_node_that_ends_stops_all_and_begins_nothing)
 {
     running();
@@ -566,4 +636,5 @@ UNIT_MAIN("coordination/holder", it_is_started_where_its_partition_is_led_and_no
           who_knows_less_than_the_door_refuses, each_key_has_its_own_which_ends_when_nobody_calls,
           of_each_node_there_is_one_where_the_labels_are,
           another_mode_begins_when_the_old_one_has_ended,
+          an_instance_that_is_moved_begins_anew_there_with_a_greater_token,
           a_node_that_ends_stops_all_and_begins_nothing)

@@ -59,6 +59,13 @@ static struct grid_state *example(void)
     ck_assert_int_eq(apply(s, &deploy), GRID_OK);
     struct grid_command service = {.kind = GRID_SERVICE_DEPLOY, .u.service = &three_copies};
     ck_assert_int_eq(apply(s, &service), GRID_OK);
+    const struct service_info *is = &s->catalog->services[0]->info;
+    uint32_t to = 0;
+    while (to == is->partitions[0] || to == is->partitions[1] || to == is->partitions[2])
+        to++;
+    struct grid_command move = {.kind = GRID_SERVICE_MOVE,
+                                .u.move = {slice_str("lib.s"), 1, is->partitions[1], to}};
+    ck_assert_int_eq(apply(s, &move), GRID_OK);
     gone(s, both, 2);
     enter(s, 1, 2);
     removed(s, 4, true);
@@ -217,6 +224,7 @@ static size_t examples(struct grid_command *c, struct node_info *info, struct co
         {.kind = GRID_LEVELS, .u.levels = {two_levels, 2}},
         {.kind = GRID_SERVICE_DEPLOY, .u.service = &three_copies},
         {.kind = GRID_SERVICE_STOP, .u.name = slice_str("lib.s")},
+        {.kind = GRID_SERVICE_MOVE, .u.move = {slice_str("lib.s"), 2, 70, 1023}},
     };
     memcpy(c, list, sizeof list);
     return sizeof list / sizeof *list;
