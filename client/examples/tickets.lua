@@ -1,6 +1,6 @@
 #!lua name=tickets
 -- A service: one in the grid hands out numbers, from blocks that it takes of the cache. When its node dies
--- another goes on behind the last block, so no number is handed out twice.
+-- another goes on behind the last block, so no number is handed out twice. service.c asks for many.
 --
 --   gridctl module deploy tickets.lua
 --   gridctl service deploy tickets.office

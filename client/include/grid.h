@@ -262,6 +262,10 @@ GRID_API GRID_MUST_USE enum grid_err grid_map_next(struct grid_map *m,
 GRID_API void grid_map_progress(const struct grid_map *m, uint64_t *ret_done, uint64_t *ret_total);
 GRID_API void grid_map_free(struct grid_map *m);
 
+/* Of requests that are not waited for: see grid_get_async(). */
+struct grid_result;
+typedef void grid_done_fn(void *arg, const struct grid_result *result);
+
 /* --- services --------------------------------------------------------------------------------- */
 
 /* Call a method of a service that is deployed, "module.service", wherever it lives now. `key`: of
@@ -274,14 +278,17 @@ GRID_API GRID_MUST_USE enum grid_err grid_service_call(struct grid *g, const cha
                                                        struct grid_bytes key, const char *method,
                                                        struct grid_bytes argument, bool again,
                                                        struct grid_value *ret_result);
+/* The same without waiting; see grid_get_async() for `done`, which gets the answer as its value.
+ * All is copied before it returns. */
+GRID_API void grid_service_call_async(struct grid *g, const char *name, struct grid_bytes key,
+                                      const char *method, struct grid_bytes argument, bool again,
+                                      grid_done_fn *done, void *arg);
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
 /* A job is long work of a module, "module.job", in the partition of its key: it is queued there, run
  * beside the shards by a node of the grid, and goes on from its last checkpoint when that dies; what
  * it writes is done exactly once. A task can be submitted, too. Known by its id to any client. */
-struct grid_result;
-typedef void grid_done_fn(void *arg, const struct grid_result *result);
 enum { GRID_NAME_BYTES = 132 };
 enum { GRID_JOB_ID = 16, GRID_JOB_TEXT = 33, GRID_LABELS_BYTES = 132 };
 struct grid_job {
@@ -472,7 +479,7 @@ GRID_API GRID_MUST_USE enum grid_err grid_count(struct grid_cache *c, uint64_t *
 /* The outcome of one asynchronous request; borrowed until the completion returns. */
 struct grid_result {
     enum grid_err err;
-    struct grid_bytes value; /* get; task: its result */
+    struct grid_bytes value; /* get; task: its result; service: its answer */
     uint64_t version;
     uint64_t deadline_ms;
     int64_t number;     /* incr: the new number; delete: 1 */

@@ -22,11 +22,11 @@ const char *gc_key_fault(const struct grid *g, const struct wire_key *k, enum gr
     return NULL;
 }
 
-static struct request *refused_request(struct grid_cache *c, uint32_t op, enum grid_err err,
+static struct request *refused_request(struct grid *g, uint32_t op, enum grid_err err,
                                        const char *why)
 {
     struct request *r = gc_calloc(1, sizeof *r);
-    r->grid = c->grid;
+    r->grid = g;
     r->op = op;
     r->numbers = 1;
     list_init(&r->queue);
@@ -42,7 +42,7 @@ struct request *gc_key_request(struct grid_cache *c, uint32_t op, const struct w
     enum grid_err err;
     const char *fault = gc_key_fault(c->grid, key, &err);
     if (unlikely(fault))
-        return refused_request(c, op, err, fault);
+        return refused_request(c->grid, op, err, fault);
     bool local = unlikely(c->grid->read_local) && op == GRID__OP__GET;
     size_t len = gc_wire_key_len(key) + gc_wire_number_len(REQUEST_READ_LOCAL, local);
     struct request *r = gc_request_new(c->grid, op, c, len);
@@ -80,13 +80,14 @@ static void start(struct grid_cache *c, uint32_t op, const struct wire_key *key,
                   void *arg)
 {
     struct request *r = gc_key_request(c, op, key);
-    gc_start_async(c, r ? r : refused_request(c, op, GRID_ENOMEM, "out of memory"), done, arg);
+    gc_start_async(c->grid, r ? r : refused_request(c->grid, op, GRID_ENOMEM, "out of memory"),
+                   done, arg);
 }
 
-void gc_start_async(struct grid_cache *c, struct request *r, grid_done_fn *done, void *arg)
+void gc_start_async(struct grid *g, struct request *r, grid_done_fn *done, void *arg)
 {
     if (unlikely(!r))
-        r = refused_request(c, GRID__OP__NONE, GRID_ENOMEM, "out of memory");
+        r = refused_request(g, GRID__OP__NONE, GRID_ENOMEM, "out of memory");
     r->is_async = true;
     r->finish = on_done;
     r->done = done;

@@ -137,7 +137,7 @@ void grid_task_submit_async(struct grid_cache *c, const char *name, struct grid_
                             grid_done_fn *done, void *arg)
 {
     struct asked a = {key, affinity, argument, name};
-    gc_start_async(c, submit_request(c, &a, how, ret_job), done, arg);
+    gc_start_async(c->grid, submit_request(c, &a, how, ret_job), done, arg);
 }
 
 /* --- what is told ----------------------------------------------------------------------------- */

@@ -6,9 +6,9 @@
 
 /* --- called ----------------------------------------------------------------------------------- */
 
-enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_bytes key,
-                                const char *method, struct grid_bytes argument, bool again,
-                                struct grid_value *ret_result)
+/* NULL: there is no memory. */
+static struct request *call_request(struct grid *g, const char *name, struct grid_bytes key,
+                                    const char *method, struct grid_bytes argument, bool again)
 {
     const struct {
         unsigned field;
@@ -23,16 +23,30 @@ enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_by
     size_t len = gc_wire_number_len(REQUEST_AGAIN, again);
     for (int i = 0; i < FIELDS; i++)
         len += gc_wire_bytes_len(fields[i].field, fields[i].bytes.len);
-    struct wait w = {.take = gc_take_value, .to = ret_result};
     struct request *r = gc_request_new(g, GRID__OP__SERVICE_CALL, NULL, len);
-    if (r) {
-        uint8_t *at = r->body;
-        for (int i = 0; i < FIELDS; i++)
-            at = gc_wire_put_bytes(at, fields[i].field, fields[i].bytes);
-        gc_wire_put_number(at, REQUEST_AGAIN, again);
-        r->changes = r->once = !again;
-    }
-    return gc_wait(g, r, &w);
+    if (!r)
+        return NULL;
+    uint8_t *at = r->body;
+    for (int i = 0; i < FIELDS; i++)
+        at = gc_wire_put_bytes(at, fields[i].field, fields[i].bytes);
+    gc_wire_put_number(at, REQUEST_AGAIN, again);
+    r->changes = r->once = !again;
+    return r;
+}
+
+enum grid_err grid_service_call(struct grid *g, const char *name, struct grid_bytes key,
+                                const char *method, struct grid_bytes argument, bool again,
+                                struct grid_value *ret_result)
+{
+    struct wait w = {.take = gc_take_value, .to = ret_result};
+    return gc_wait(g, call_request(g, name, key, method, argument, again), &w);
+}
+
+void grid_service_call_async(struct grid *g, const char *name, struct grid_bytes key,
+                             const char *method, struct grid_bytes argument, bool again,
+                             grid_done_fn *done, void *arg)
+{
+    gc_start_async(g, call_request(g, name, key, method, argument, again), done, arg);
 }
 
 /* --- on each node ----------------------------------------------------------------------------- */

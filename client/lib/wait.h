@@ -8,6 +8,7 @@
 enum { DETAIL_BYTES = 256, ERROR_BYTES = 4096 + 1 };
 
 struct request;
+struct grid;
 
 /* Wait for one request; `take` (may be NULL) gets the answer to keep what it wants of it, whatever
  * its status is. */
@@ -28,6 +29,6 @@ GRID_MUST_USE enum grid_err gc_wait(struct grid *g, struct request *r, struct wa
 GRID_MUST_USE enum grid_err gc_may_block(struct grid *g);
 
 /* async.c: submit `r` (NULL: there was no memory) and call `done` when it ends. */
-void gc_start_async(struct grid_cache *c, struct request *r, grid_done_fn *done, void *arg);
+void gc_start_async(struct grid *g, struct request *r, grid_done_fn *done, void *arg);
 
 #endif
