@@ -84,11 +84,16 @@ static uint64_t clock_us(void *ctx)
     return h->mono_us(h->ctx);
 }
 
-/* STOP runs when it is over. */
 static bool stopped(void *ctx)
 {
     const struct service_code *c = ((struct script *)ctx)->service;
-    return c->function != SERVICE_FN_STOP && c->host->over(c->host->ctx);
+    return c->host->over(c->host->ctx);
+}
+
+static const char *why_stopped(const struct service_code *c)
+{
+    return c->function == SERVICE_FN_STOP ? "its stop() was ended: the node stops"
+                                          : "it was ended: it does not live here any more";
 }
 
 static enum vm_end execute(struct service_code *c, struct vm_run *run)
@@ -104,9 +109,7 @@ static enum vm_end execute(struct service_code *c, struct vm_run *run)
     enum vm_end end = vm_run(c->vm, run, &fault);
     if (end && end != VM_FAILED)
         report_fault(c->out, slice_str(c->name),
-                     slice_str(end == VM_STOPPED ? "it was ended: it does not live here any more"
-                                                 : fault.text),
-                     fault.trace);
+                     slice_str(end == VM_STOPPED ? why_stopped(c) : fault.text), fault.trace);
     return end;
 }
 

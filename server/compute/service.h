@@ -42,7 +42,7 @@ struct service_host {
     void *ctx;
     /* It may wait. GRID_EDENIED: the life is over, nothing is done for it any more. */
     enum grid_err (*ask)(void *ctx, const struct service_ask *a, struct service_got *got);
-    bool (*over)(void *ctx); /* what runs is to end */
+    bool (*over)(void *ctx); /* what runs is to end; STOP: the node does not wait any more */
     uint64_t (*mono_us)(void *ctx);
     msec_t (*wall_ms)(void *ctx);
     const char *node; /* name */

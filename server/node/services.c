@@ -29,6 +29,7 @@ struct services {
     msec_t looked_at;
     struct ended *ended; /* while it ends */
     msec_t end_by;
+    atomic_bool hurry; /* that is over */
 };
 
 /* An instance, as the threads of the pool have it. Its worker changes it while no work runs. */
@@ -56,7 +57,8 @@ struct living {
 static bool host_over(void *ctx)
 {
     const struct living *v = ctx;
-    return atomic_load_explicit(&v->over, memory_order_acquire);
+    return atomic_load_explicit(v->todo.kind == SERVICE_STOP ? &v->services->hurry : &v->over,
+                                memory_order_acquire);
 }
 
 static uint64_t host_mono_us(void *ctx)
@@ -130,7 +132,7 @@ static enum grid_err host_ask(void *ctx, const struct service_ask *a, struct ser
     bool own =
         v->fenced && cache_context(op.cache) == v->context_id && op.partition == v->partition;
     op.direct = own;
-    if (host_over(v) && v->todo.kind != SERVICE_STOP)
+    if (host_over(v))
         return told(got, GRID_EDENIED, slice_str("it does not live here any more"));
     inside_wait(v->node, &op, &answer);
     err = answer_take(&answer.result, a, got);
@@ -164,6 +166,12 @@ static void work_start(struct living *v)
     v->outcome.has_health = facts.has_health;
 }
 
+static size_t line_len(const struct buf *b)
+{
+    const uint8_t *end = b->len ? memchr(b->data, '\n', b->len) : NULL;
+    return end ? (size_t)(end - b->data) : b->len;
+}
+
 static void work_run(struct pool_work *w, struct pool_thread *t)
 {
     static const enum service_function functions[] = {
@@ -180,6 +188,9 @@ static void work_run(struct pool_work *w, struct pool_thread *t)
     if (v->code && !v->outcome.failed)
         v->outcome.failed = !service_run(v->code, functions[v->todo.kind], v->todo.token,
                                          v->todo.method, v->todo.arg, &v->out, &v->outcome.broken);
+    if (v->todo.kind == SERVICE_STOP && v->outcome.failed)
+        log_warn("service", "%s: it did not stop as it should: %.*s", life_service(v->life)->name,
+                 (int)line_len(&v->out), (const char *)v->out.data);
     if (v->todo.kind == SERVICE_STOP) { /* freed here, for that takes long */
         service_close(v->code);
         v->code = NULL;
@@ -470,6 +481,10 @@ static void end_look(void *ctx)
         loop_timer_set(&s->ending, END_LOOK_MS);
         return;
     }
+    if (holder_lives(s->holder))
+        log_warn("service", "%zu instances have not stopped in %u ms: they are ended",
+                 holder_lives(s->holder), (unsigned)END_MS);
+    atomic_store_explicit(&s->hurry, true, memory_order_release);
     s->ended->note.run = ended_run;
     loop_post(s->worker->node->loop, &s->ended->note.mail);
 }

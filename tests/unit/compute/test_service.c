@@ -173,7 +173,15 @@ START_TEST(what_has_no_end_is_ended_and_what_is_over_at_once)
     ck_assert(!run(c, SERVICE_FN_CALL, "m", ""));
     ck_assert_uint_lt(w.us - before, 10000);
     ck_assert_ptr_nonnull(strstr(said(), "does not live here"));
-    ck_assert(run(c, SERVICE_FN_STOP, "", "")); /* that runs when it is over */
+    w.over = false; /* its host gives stop() some time of its own */
+    ck_assert(run(c, SERVICE_FN_STOP, "", ""));
+    service_close(c);
+    c = opened(SERVICE("call = function(s) end, stop = function(s) while true do end end"));
+    w.over = true;
+    before = w.us;
+    ck_assert(!run(c, SERVICE_FN_STOP, "", ""));
+    ck_assert_uint_lt(w.us - before, 10000);
+    ck_assert_ptr_nonnull(strstr(said(), "its stop() was ended"));
     service_close(c);
 }
 END_TEST
