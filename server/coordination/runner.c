@@ -10,12 +10,13 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "compute/sabotage.h"
+#include "coordination/queue.h"
 
 #include <stdlib.h>
 
 enum {
     BUCKETS_MIN = 64,
-    READY_LOOKS = 256, /* jobs looked at in one tick for which there was no place */
+    READY_LOOKS = 256, /* jobs tried in one tick */
     RETRY_MS = 500,    /* what could not be read, begun, fired */
     ALIVE_MS = 1000,   /* between two looks whether who runs a job still does */
     PLACE_MS = 1000,   /* ... whether some node has a place for one with labels */
@@ -28,9 +29,9 @@ enum item_state { ITEM_IDLE, ITEM_READY, ITEM_STARTED };
 struct part;
 struct item {
     struct heap_node timer;
-    struct list link;  /* in runner.ready, while READY */
-    struct list of;    /* in part.items */
-    struct item *next; /* of its bucket */
+    struct queued wait; /* in runner.ready, while READY */
+    struct list of;     /* in part.items */
+    struct item *next;  /* of its bucket */
     struct part *part;
     uint64_t hash, version;
     enum item_state state;
@@ -70,7 +71,8 @@ struct runner {
     struct module_count *modules; /* that had jobs; few */
     size_t modules_len, queued;
     struct list parts;
-    struct list ready[JOB_PRIORITIES];
+    struct queue ready;
+    bool tried;         /* all of them, since those without a place were set aside */
     struct heap timers; /* of items */
     struct heap scans;  /* of parts */
     struct item **buckets;
@@ -183,7 +185,6 @@ static struct item *item_new(struct runner *r, struct part *p, struct slice key)
     i->bytes = (struct buf)BUF_INIT;
     buf_add(&i->bytes, key.data, key.len);
     i->key_len = (uint32_t)key.len;
-    list_init(&i->link);
     list_init(&i->of);
     list_push_back(&p->items, &i->of);
     struct item **bucket = &r->buckets[i->hash & (r->buckets_len - 1)];
@@ -201,7 +202,7 @@ static void item_free(struct runner *r, struct item *i)
     *at = i->next;
     uncount(r, i);
     heap_remove(&r->timers, &i->timer);
-    list_remove(&i->link);
+    queue_remove(&r->ready, &i->wait);
     list_remove(&i->of);
     buf_release(&i->bytes);
     free(i);
@@ -366,7 +367,7 @@ static void item_take(struct runner *r, struct item *i, const struct runner_entr
     if (i->state == ITEM_STARTED && i->attempt == attempt && i->status == JOB_QUEUED &&
         !i->schedule)
         return; /* something else of it has changed */
-    list_remove(&i->link);
+    queue_remove(&r->ready, &i->wait);
     i->state = ITEM_IDLE;
     i->hold = 0;
     item_at(r, i, i->known ? 0 : UINT64_MAX);
@@ -378,7 +379,7 @@ static void item_gone(struct runner *r, struct item *i)
     i->gone = true;
     i->known = false;
     i->state = ITEM_IDLE;
-    list_remove(&i->link);
+    queue_remove(&r->ready, &i->wait);
     item_at(r, i, UINT64_MAX);
     if (!i->part->scanning && !i->looking)
         item_free(r, i);
@@ -458,11 +459,19 @@ static void schedule_run(struct runner *r, struct item *i, msec_t now)
     item_at(r, i, next ? next : UINT64_MAX);
 }
 
+/* Of jobs of one module that want the same nodes none has a place when one has none. */
+static uint64_t kind_of(const struct item *i)
+{
+    struct job_row row;
+    struct runner_job j = job_of(i, &row);
+    return hash_key(j.labels, hash_key(module_part(j.name), j.anywhere));
+}
+
 static void item_ready(struct runner *r, struct item *i)
 {
     i->state = ITEM_READY;
-    list_remove(&i->link);
-    list_push_back(&r->ready[i->priority], &i->link);
+    queue_remove(&r->ready, &i->wait);
+    queue_put(&r->ready, &i->wait, (unsigned)i->priority, kind_of(i));
     item_at(r, i, i->deadline ? i->deadline : UINT64_MAX);
 }
 
@@ -495,7 +504,7 @@ static void item_run(struct runner *r, struct item *i, msec_t now)
         return;
     }
     if (i->deadline && i->deadline <= now) {
-        list_remove(&i->link);
+        queue_remove(&r->ready, &i->wait);
         i->state = ITEM_IDLE;
         struct job_row row;
         struct job_id id = job_of(i, &row).id;
@@ -515,34 +524,31 @@ static void item_run(struct runner *r, struct item *i, msec_t now)
         item_ready(r, i);
 }
 
-/* Returns whether more can be started on this node. */
-static bool ready_start(struct runner *r, struct item *i, msec_t now)
+static void ready_start(struct runner *r, struct item *i, msec_t now)
 {
     struct job_row row;
     struct runner_job j = job_of(i, &row);
     j.attempt = i->attempt + 1;
     enum runner_place place = r->ports.start(r->ports.ctx, &j);
-    if (place == RUNNER_NODE_FULL)
-        return false;
-    if (place == RUNNER_MODULE_FULL || place == RUNNER_LATER)
-        return true;
-    list_remove(&i->link);
+    if (place != RUNNER_STARTED && place != RUNNER_NOWHERE) {
+        queue_aside(&r->ready, &i->wait);
+        return;
+    }
+    queue_remove(&r->ready, &i->wait);
     i->state = place == RUNNER_STARTED ? ITEM_STARTED : ITEM_IDLE;
     i->hold = now + (place == RUNNER_STARTED ? BEGIN_MS : PLACE_MS);
     r->stats.started += place == RUNNER_STARTED;
     item_at(r, i, sooner(i->hold, i->deadline));
-    return true;
 }
 
 static void ready_run(struct runner *r, msec_t now)
 {
-    unsigned looks = 0;
-    for (unsigned p = 0; p < JOB_PRIORITIES; p++) {
-        list_for_each_safe (it, &r->ready[p]) {
-            if (++looks > READY_LOOKS || !ready_start(r, list_entry(it, struct item, link), now))
-                return;
-        }
-    }
+    struct queued *e = NULL;
+    if (r->tried)
+        queue_again(&r->ready);
+    for (unsigned looks = 0; looks < READY_LOOKS && (e = queue_first(&r->ready)); looks++)
+        ready_start(r, container_of(e, struct item, wait), now);
+    r->tried = !queue_first(&r->ready);
 }
 
 msec_t runner_tick(struct runner *r, msec_t now)
@@ -560,8 +566,8 @@ msec_t runner_tick(struct runner *r, msec_t now)
         item_run(r, i, now);
     }
     ready_run(r, now);
-    msec_t next = UINT64_MAX;
-    if ((n = heap_min(&r->timers)))
+    msec_t next = r->tried ? UINT64_MAX : now;
+    if ((n = heap_min(&r->timers)) && n->key < next)
         next = n->key;
     if ((n = heap_min(&r->scans)) && n->key < next)
         next = n->key;
@@ -594,8 +600,7 @@ struct runner *runner_new(const struct runner_ports *ports)
     struct runner *r = xcalloc(1, sizeof *r);
     r->ports = *ports;
     list_init(&r->parts);
-    for (unsigned p = 0; p < JOB_PRIORITIES; p++)
-        list_init(&r->ready[p]);
+    queue_init(&r->ready);
     return r;
 }
 
@@ -605,6 +610,7 @@ void runner_free(struct runner *r)
         return;
     list_for_each_safe (it, &r->parts)
         part_free(r, list_entry(it, struct part, link));
+    queue_release(&r->ready);
     heap_release(&r->timers);
     heap_release(&r->scans);
     free(r->modules);
@@ -670,7 +676,7 @@ void runner_each(const struct runner *r, runner_each_fn *each, void *ctx)
 /* Who is ready, is in the queue of its priority, and is known; who is to be read, is being read. */
 void runner_check(const struct runner *r)
 {
-    size_t items = 0, ready = 0, queued = 0, counted = 0;
+    size_t items = 0, ready = 0, counted = 0;
     list_for_each (it, &r->parts) {
         const struct part *p = list_entry(it, struct part, link);
         CHECK(part_find(r, p->context, p->partition) == p);
@@ -678,7 +684,7 @@ void runner_check(const struct runner *r)
             const struct item *i = list_entry(of, struct item, of);
             CHECK(i->part == p && item_find(r, p, item_key(i)) == i);
             CHECK(!i->again || i->looking);
-            CHECK((i->state == ITEM_READY) == !list_empty(&i->link));
+            CHECK((i->state == ITEM_READY) == queue_has(&i->wait));
             CHECK(i->state == ITEM_IDLE || (i->known && !i->schedule));
             CHECK(!i->gone || p->scanning || i->looking);
             ready += i->state == ITEM_READY;
@@ -686,10 +692,7 @@ void runner_check(const struct runner *r)
             items++;
         }
     }
-    for (unsigned p = 0; p < JOB_PRIORITIES; p++)
-        list_for_each (it, &r->ready[p])
-            queued++;
-    CHECK(items == r->items && ready == queued && counted == r->queued);
+    CHECK(items == r->items && ready == queue_check(&r->ready) && counted == r->queued);
     heap_check(&r->timers);
     heap_check(&r->scans);
 }

@@ -4,7 +4,7 @@
  * is so: a runner that knows too little, or too much, does no harm.
  *
  *   led ----> SCAN of the partition -.        timer: due, deadline, next tick, nobody runs it
- *   touched -> GET of the key --------+-> item ---+-> ready, by priority -> start, when there is a
+ *   touched -> GET of the key --------+-> item ---+-> ready (queue.h) -> start, when there is a
  *                                                 |   place, here or on a node with its labels
  *                                                 '-> expire, fire
  *

@@ -10,6 +10,7 @@ struct asks {
     struct runner *r;
     struct buf said; /* a line for each thing asked */
     enum runner_place place;
+    struct slice full; /* labels that no node has room for */
     bool holds, alive;
     uint64_t era;
 };
@@ -51,7 +52,7 @@ static enum runner_place a_start(void *ctx, const struct runner_job *job)
     if (job->labels.len)
         buf_printf(&a->said, " %.*s", (int)job->labels.len, (const char *)job->labels.data);
     buf_printf(&a->said, "%s\n", job->anywhere ? " anywhere" : "");
-    return a->place;
+    return a->full.len && slice_eq(a->full, job->labels) ? RUNNER_LATER : a->place;
 }
 
 static bool a_alive(void *ctx, struct slice node, const struct runner_job *job)
@@ -104,11 +105,12 @@ static void ck_said(struct asks *a, const char *want)
     a->said.len = 0;
 }
 
-static void tell_job(struct asks *a, uint8_t number, uint64_t version, const struct job_row *with)
+static void tell_more(struct asks *a, uint8_t number, uint8_t more, uint64_t version,
+                      const struct job_row *with)
 {
     struct buf bytes = BUF_INIT;
     struct job_row row = *with;
-    uint8_t key[JOB_KEY_BYTES] = {'j', number};
+    uint8_t key[JOB_KEY_BYTES] = {'j', number, more};
     row.name = row.name.len ? row.name : slice_str("m.j");
     row.key = slice_str("k");
     job_row_encode(&row, &bytes);
@@ -119,10 +121,20 @@ static void tell_job(struct asks *a, uint8_t number, uint64_t version, const str
     buf_release(&bytes);
 }
 
+static void tell_job(struct asks *a, uint8_t number, uint64_t version, const struct job_row *with)
+{
+    tell_more(a, number, 0, version, with);
+}
+
+static void touch_more(struct asks *a, uint8_t number, uint8_t more)
+{
+    uint8_t key[JOB_KEY_BYTES] = {'j', number, more};
+    runner_touched(a->r, 1, 0, slice_make(key, sizeof key));
+}
+
 static void touch(struct asks *a, uint8_t number)
 {
-    uint8_t key[JOB_KEY_BYTES] = {'j', number};
-    runner_touched(a->r, 1, 0, slice_make(key, sizeof key));
+    touch_more(a, number, 0);
 }
 
 START_TEST(what_is_led_is_scanned_if_there_is_anything)
@@ -195,7 +207,7 @@ START_TEST(the_first_in_priority_goes_first_and_those_without_a_place_wait)
     }
     a->said.len = 0;
     runner_tick(a->r, 1);
-    ck_said(a, "start a.b 1\n");
+    ck_said(a, "start a.b 1\nstart m.j 1\nstart m.j 1\n");
     ck_assert_uint_eq(runner_queued(a->r, slice_str("m.other")), 2);
     ck_assert_uint_eq(runner_queued(a->r, slice_make(NULL, 0)), 3);
     a->place = RUNNER_MODULE_FULL;
@@ -206,6 +218,54 @@ START_TEST(the_first_in_priority_goes_first_and_those_without_a_place_wait)
     ck_said(a, "start a.b 1\nstart m.j 1\nstart m.j 1\n");
     runner_tick(a->r, 4);
     ck_said(a, "");
+    asks_free(a);
+}
+END_TEST
+
+/* `count` of those that want that label, from `number` on. */
+static void wanting(struct asks *a, unsigned number, unsigned count, const char *labels,
+                    unsigned priority)
+{
+    for (unsigned i = number; i < number + count; i++) {
+        touch_more(a, (uint8_t)i, (uint8_t)(i >> 8));
+        tell_more(a, (uint8_t)i, (uint8_t)(i >> 8), 5,
+                  &(struct job_row){.labels = slice_str(labels), .priority = priority});
+    }
+    a->said.len = 0;
+}
+
+START_TEST(many_without_a_place_hold_up_no_others_but_those_of_their_kind)
+{
+    struct asks *a = asks_new();
+    wanting(a, 0, 1000, "zone=b", 1);
+    wanting(a, 1000, 2, "*zone=c", 2);
+    wanting(a, 1002, 1, "*zone=d", 3);
+    a->place = RUNNER_NODE_FULL;
+    ck_assert_uint_eq(runner_tick(a->r, 1), UINT64_MAX);
+    ck_said(a, "start m.j 1 zone=b\nstart m.j 1 zone=c anywhere\nstart m.j 1 zone=d anywhere\n");
+    a->full = slice_str("zone=b");
+    a->place = RUNNER_STARTED;
+    runner_tick(a->r, 2);
+    ck_said(a, "start m.j 1 zone=b\nstart m.j 1 zone=c anywhere\nstart m.j 1 zone=c anywhere\n"
+               "start m.j 1 zone=d anywhere\n");
+    asks_free(a);
+}
+END_TEST
+
+START_TEST(more_than_are_tried_at_once_are_tried_at_once_after)
+{
+    struct asks *a = asks_new();
+    unsigned tried = 0;
+    wanting(a, 0, 600, "zone=b", 1);
+    a->place = RUNNER_STARTED;
+    for (msec_t now = 1; tried < 600; now++) {
+        msec_t wait = runner_tick(a->r, now);
+        for (size_t i = 0; i < a->said.len; i++)
+            tried += a->said.data[i] == '\n';
+        ck_assert(tried == 600 || wait == 1);
+        ck_assert(a->said.len);
+        a->said.len = 0;
+    }
     asks_free(a);
 }
 END_TEST
@@ -354,6 +414,8 @@ UNIT_MAIN("coordination/runner", what_is_led_is_scanned_if_there_is_anything,
           what_is_touched_is_read_and_once_at_a_time,
           an_older_row_says_nothing_and_another_life_of_the_lead_neither,
           the_first_in_priority_goes_first_and_those_without_a_place_wait,
+          many_without_a_place_hold_up_no_others_but_those_of_their_kind,
+          more_than_are_tried_at_once_are_tried_at_once_after,
           one_that_runs_is_begun_again_only_when_nobody_runs_it,
           one_that_another_node_did_not_take_is_placed_again_soon,
           one_that_its_node_does_not_run_any_more_is_taken_over,
