@@ -179,7 +179,8 @@ static int check(const char *path)
     struct conf *c = NULL;
     struct buf faults = BUF_INIT;
     enum grid_err err = conf_load(path, NULL, 0, &faults, &c);
-    fwrite(faults.data, 1, faults.len, stderr);
+    if (faults.len)
+        fwrite(faults.data, 1, faults.len, stderr);
     conf_free(c);
     buf_release(&faults);
     return err ? EXIT_FAULT : 0;
