@@ -31,7 +31,8 @@ enum {
     JOB_PROGRESS_WHOLE = 10000,
     JOB_PROGRESS_NONE = 10001, /* it said nothing */
     JOB_ATTEMPTS_MAX = 1000,
-    JOBS_PER_PARTITION = 10000, /* in the hidden cache */
+    JOBS_PER_PARTITION = 10000, /* in the hidden cache; from half of that on, those that have ended
+                                 * are kept for a minute at most, down to 10 s */
 };
 #define JOB_MS_MAX (UINT64_C(100) * 366 * 24 * 3600 * 1000)
 

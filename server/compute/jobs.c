@@ -18,6 +18,7 @@ enum {
     JOB = 0, /* key of the call */
 };
 #define BACKOFF_MS_MAX UINT64_C(3600000)
+#define KEEP_CROWDED_MS UINT64_C(10000)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -158,6 +159,19 @@ void command_job_begin(struct call *c)
     job_reply_code(c, JOB_TAKEN);
 }
 
+/* Where there are many, those that have ended make room: less time the more there are, but as much
+ * as who waits for one needs to look. */
+static msec_t kept_ms(const struct call *c, const struct job_row *row)
+{
+    uint64_t there = call_entries(c, call_cache(c)), half = JOBS_PER_PARTITION / 2;
+    uint64_t keep = row->keep_ms ? row->keep_ms : 1, most = KEEP_CROWDED_MS;
+    if (there <= half)
+        return keep;
+    if (there < JOBS_PER_PARTITION)
+        most += (JOBS_PER_PARTITION - there) * KEEP_CROWDED_MS * 5 / half;
+    return keep < most ? keep : most;
+}
+
 /* It is over: kept for a while. GRID_EBUSY: something has to be fetched. */
 static enum grid_err row_end(struct call *c, struct job_row *row, enum job_status status)
 {
@@ -170,7 +184,7 @@ static enum grid_err row_end(struct call *c, struct job_row *row, enum job_statu
     if (row->schedule.len && job_key_id(call_key(c, JOB), &id))
         err = schedule_run_ended(c, &id, row);
     if (!err)
-        job_row_put(c, JOB, row, c->now + (row->keep_ms ? row->keep_ms : 1));
+        job_row_put(c, JOB, row, c->now + kept_ms(c, row));
     return err;
 }
 

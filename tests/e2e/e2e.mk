@@ -4,7 +4,7 @@ E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitorin
 E2E += tests/e2e/netns-selftest
 # What claims nothing about time runs beside other tests; `make test` saves a minute by that.
 E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules native tasks jobs placed maps copies)
-E2E_BESIDE += $(addprefix tests/e2e/,services broadcasts native-jobs rejoin embedding)
+E2E_BESIDE += $(addprefix tests/e2e/,queued services broadcasts native-jobs rejoin embedding)
 E2E_BESIDE += $(BUILD)/e2e/embed $(BUILD)/e2e/inside
 E2E += $(E2E_BESIDE)
 E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
