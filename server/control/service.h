@@ -75,6 +75,10 @@ static inline uint64_t service_token(uint64_t version, uint64_t epoch)
 {
     return version << SERVICE_EPOCH_BITS | (epoch & ((UINT64_C(1) << SERVICE_EPOCH_BITS) - 1));
 }
+static inline uint32_t service_token_epoch(uint64_t token)
+{
+    return (uint32_t)(token & ((UINT64_C(1) << SERVICE_EPOCH_BITS) - 1));
+}
 /* The `choice`-th partition of `partitions` (a power of two) that instance `i` may be bound to. */
 uint16_t service_candidate(struct slice name, uint32_t i, uint32_t choice, uint32_t partitions);
 /* NULL, or what is wrong with it by itself. Static. */

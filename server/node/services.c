@@ -106,8 +106,8 @@ static enum grid_err answer_take(const struct result *res, const struct service_
     return res->status;
 }
 
-/* What lies in the partition that the instance is bound to is done here or not at all: its token is
- * that partition's lead. */
+/* What lies in the partition that the instance is bound to is done here, by the lead that its token
+ * is of, or not at all: this thread may have stood still for any time since it looked. */
 static enum grid_err host_ask(void *ctx, const struct service_ask *a, struct service_got *got)
 {
     struct living *v = ctx;
@@ -132,6 +132,7 @@ static enum grid_err host_ask(void *ctx, const struct service_ask *a, struct ser
     bool own =
         v->fenced && cache_context(op.cache) == v->context_id && op.partition == v->partition;
     op.direct = own;
+    op.epoch = own ? service_token_epoch(v->todo.token) : 0;
     if (host_over(v))
         return told(got, GRID_EDENIED, slice_str("it does not live here any more"));
     inside_wait(v->node, &op, &answer);

@@ -271,6 +271,7 @@ static void install(struct replica *r, const struct replica_config *c, int self,
     if (r->role == REPLICA_PRIMARY || r->role == REPLICA_BACKUP)
         before_find(r, old, c, r->set, next);
     r->epoch = (uint32_t)c->epoch;
+    r->reign = reigns ? r->reign : r->epoch;
     if (!was_backup)
         r->sure = r->history.last;
     if (old && leads && was_primary && next && r->set)

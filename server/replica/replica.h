@@ -49,6 +49,7 @@ struct replica {
     struct replica_set *set;        /* the other members, and what is under way; NULL: none */
     struct replica_member self;
     uint32_t epoch; /* of the configuration in force (R1); 0: none */
+    uint32_t reign; /* primary: since that epoch nobody else can have led */
     uint32_t round; /* last one begun or answered */
     uint8_t role;   /* enum replica_role */
     uint8_t phase;  /* enum replica_phase */

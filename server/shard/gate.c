@@ -95,9 +95,19 @@ static bool job_behind(const struct job *j)
     return j->parked ? j->parked->behind > 0 : order_waits(&j->s->order, j->partition, j->op);
 }
 
+/* Somebody else may have led since what the op goes by was so. */
+static bool gate_fences(const struct job *j)
+{
+    return j->op->epoch && j->op->epoch < j->partition->replica.reign;
+}
+
 enum grid_err gate_job(struct job *j)
 {
     const struct partition *p = j->partition;
+    if (gate_fences(j))
+        return GRID_ENOT_PRIMARY;
+    if (!p->shut)
+        return GRID_OK;
     if (p->gate == GATE_AWAY && gate_copy(j) && gate_copy_reads(j)) {
         j->kept = j->parked && j->parked->missing; /* the checkpoint was asked already */
         return j->kept ? GRID_ENOT_PRIMARY : GRID_OK;

@@ -39,7 +39,7 @@ static enum grid_err job_route(struct job *j)
     } else {
         j->partition = partition_of(s, j->context, op->partition);
     }
-    return likely(!j->partition->shut) ? GRID_OK : gate_job(j);
+    return likely(!j->partition->shut && !op->epoch) ? GRID_OK : gate_job(j);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */

@@ -83,6 +83,8 @@ struct op {
     uint32_t cache;      /* global cache id */
     uint16_t partition;  /* of the context; by the session, from key or affinity or as given */
     uint16_t slot;       /* the slot it was computed from */
+    uint32_t epoch;      /* direct: done by who has led since this epoch of the partition, nobody
+                          * else in between; else NOT_PRIMARY. 0: by whoever leads */
     uint8_t type;        /* PUT: enum value_type; `value` is its stored form, which is checked */
     bool direct;         /* this node or none: NOT_PRIMARY is an answer, see shard_ports.reroute */
     bool asks_again;     /* who asked does so by itself: not held while nobody can come to lead */

@@ -163,6 +163,7 @@ void forward_result(struct worker *from, const struct ticket *to, const struct r
 {
     if (of(from->node)->dead)
         return;
+    services_sim_says(of(from->node)->sim, res);
     size_t bytes = result_copy_bytes(res);
     struct said *s = xalloc(sizeof *s + bytes);
     *s = (struct said){*to, *res};
@@ -280,9 +281,10 @@ void machine_answer(struct world *w, const struct ticket *to, const struct resul
         struct inside_call *c = list_entry(it, struct inside_call, here);
         if (c->op.ticket.number != to->number)
             continue;
+        struct worker *on = c->worker;
         list_remove(it);
-        call_told(c, res, c->worker);
-        shard_dirty(shard_of(c->worker));
+        call_told(c, res, on); /* it may be freed then */
+        shard_dirty(shard_of(on));
         return;
     }
     world_fail(w, "what code of node %u asked is answered twice", m->sim->index);
@@ -542,6 +544,11 @@ void machine_show(struct machine *m)
         printf("node %u: code waits for op %d of %x/%u, attempt %lx\n", m->sim->index,
                (int)c->op.kind, c->op.cache, c->op.partition, (unsigned long)c->op.ticket.number);
     }
+}
+
+bool machine_idle(const struct machine *m)
+{
+    return !m || list_empty(&m->fibers);
 }
 
 bool machine_dead(const struct simnode *n)

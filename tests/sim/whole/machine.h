@@ -30,6 +30,8 @@ void machine_aside(void *shard, const struct op *op);
 /* router_ports.everywhere */
 void machine_errand(struct simshard *h, const struct ticket *to, const struct errand *errand);
 void machine_check(struct simshard *h);
+/* No code runs. */
+bool machine_idle(const struct machine *m);
 /* For who looks for a fault. */
 void machine_show(struct machine *m);
 /* It is being stopped: nothing waits any more. */

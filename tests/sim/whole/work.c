@@ -40,7 +40,14 @@ static const char source[] =
     "grid.job('tick', function(j) return j.incr('ticks-' .. j.key) end)\n"
     "grid.task('mark', function(t)\n"
     "  grid.put(t.key, (grid.get(t.key) or '') .. t.arg)\n"
-    "end)\n";
+    "end)\n"
+    "for _, name in ipairs{'one', 'some', 'key', 'node'} do\n"
+    "  grid.service(name, {call = function(s, method, arg)\n"
+    "    local key, n = string.match(arg, '(%S+) (%d+)')\n"
+    "    s.put('c', key, s.token .. ' ' .. n)\n"
+    "    return key .. ' ' .. s.token\n"
+    "  end, health = function(s) return true end})\n"
+    "end\n";
 
 uint64_t work_below(struct world *w, uint64_t n)
 {
@@ -112,7 +119,8 @@ static struct work_ask *ask_of(struct world *w, uint64_t attempt, enum work_kind
 {
     *ret_kind = (enum work_kind)(attempt & 3);
     *ret_index = attempt >> 2 & ((1 << ASK_BITS) - 1);
-    return jobs_sim_ask(w->work->jobs, *ret_kind, *ret_index);
+    return *ret_kind == WORK_SERVICE ? services_sim_ask(w->work->services, *ret_index)
+                                     : jobs_sim_ask(w->work->jobs, *ret_kind, *ret_index);
 }
 
 void work_op(struct simshard *h, const struct event *e)
@@ -124,7 +132,10 @@ void work_op(struct simshard *h, const struct event *e)
     const struct work_ask *a = ask_of(w, e->number, &kind, &index);
     if (a->attempt != e->number)
         return; /* it was given up */
-    jobs_sim_op(h, w->work->jobs, kind, index, &to);
+    if (kind == WORK_SERVICE)
+        services_sim_op(h, w->work->services, index, &to);
+    else
+        jobs_sim_op(h, w->work->jobs, kind, index, &to);
 }
 
 void work_answer(struct world *w, const struct ticket *to, const struct result *res)
@@ -135,7 +146,10 @@ void work_answer(struct world *w, const struct ticket *to, const struct result *
     if (a->attempt != to->number)
         return;
     a->attempt = 0;
-    jobs_sim_answer(w, w->work->jobs, kind, index, res);
+    if (kind == WORK_SERVICE)
+        services_sim_answer(w, w->work->services, index, res);
+    else
+        jobs_sim_answer(w, w->work->jobs, kind, index, res);
 }
 
 /* --- where things are ------------------------------------------------------------------------- */
@@ -222,12 +236,15 @@ void work_step(struct world *w)
     }
     if (k->jobs)
         jobs_sim_step(w, k->jobs);
+    if (k->services)
+        services_sim_step(w, k->services);
 }
 
 bool work_idle(const struct world *w)
 {
     const struct simwork *k = w->work;
-    return !k || !k->jobs || jobs_sim_idle(w, k->jobs);
+    return !k || ((!k->jobs || jobs_sim_idle(w, k->jobs)) &&
+                  (!k->services || services_sim_idle(w, k->services)));
 }
 
 void work_wind_up(struct world *w)
@@ -240,6 +257,8 @@ void work_show(const struct world *w)
 {
     if (w->work && w->work->jobs)
         jobs_sim_show(w->work->jobs);
+    if (w->work && w->work->services)
+        services_sim_show(w->work->services);
 }
 
 void work_judge(struct world *w)
@@ -247,16 +266,19 @@ void work_judge(struct world *w)
     struct simwork *k = w->work;
     if (k && k->jobs)
         jobs_sim_judge(w, k->jobs);
+    if (k && k->services)
+        services_sim_judge(w, k->services);
 }
 
 void work_init(struct world *w)
 {
-    bool jobs = w->seed % 4 == 2;
-    if (!jobs)
+    bool jobs = w->seed % 4 == 2, services = w->seed % 4 == 0;
+    if (!jobs && !services)
         return;
     w->work = xcalloc(1, sizeof *w->work);
     w->work->prng.state = w->seed * 7907;
     w->work->jobs = jobs ? jobs_sim_new(w) : NULL;
+    w->work->services = services ? services_sim_new() : NULL;
 }
 
 void work_release(struct world *w)
@@ -264,5 +286,6 @@ void work_release(struct world *w)
     if (!w->work)
         return;
     jobs_sim_free(w->work->jobs);
+    services_sim_free(w->work->services);
     free(w->work);
 }

@@ -38,7 +38,7 @@ struct work_ask {     /* one thing at a time is asked for */
     uint64_t life;
     msec_t sent_at, again_at;
 };
-enum work_kind { WORK_JOB, WORK_SCHEDULE };
+enum work_kind { WORK_JOB, WORK_SCHEDULE, WORK_SERVICE };
 
 /* False: something is under way, or it is too early. */
 bool work_may_ask(struct world *w, struct work_ask *a);
@@ -64,12 +64,29 @@ void jobs_sim_op(struct simshard *h, struct jobs_sim *j, enum work_kind kind, un
 void jobs_sim_answer(struct world *w, struct jobs_sim *j, enum work_kind kind, unsigned index,
                      const struct result *res);
 
+struct services_sim *services_sim_new(void);
+void services_sim_free(struct services_sim *s);
+void services_sim_step(struct world *w, struct services_sim *s);
+bool services_sim_idle(const struct world *w, const struct services_sim *s);
+void services_sim_show(const struct services_sim *s);
+void services_sim_judge(struct world *w, struct services_sim *s);
+struct work_ask *services_sim_ask(struct services_sim *s, unsigned index);
+void services_sim_op(struct simshard *h, struct services_sim *s, unsigned index,
+                     const struct ticket *to);
+void services_sim_answer(struct world *w, struct services_sim *s, unsigned index,
+                         const struct result *res);
+/* A write of its code was done; a node answers a call. */
+void services_sim_wrote(struct simnode *n, struct services_sim *s, const struct op *op,
+                        const struct result *res);
+void services_sim_says(struct simnode *n, const struct result *res);
+
 struct simwork {
     struct prng prng;
     msec_t wind_up; /* 0: not yet */
     bool deployed;
     uint64_t asks;
-    struct jobs_sim *jobs; /* NULL: none in this seed */
+    struct jobs_sim *jobs;         /* NULL: none in this seed */
+    struct services_sim *services; /* likewise */
 };
 
 #endif

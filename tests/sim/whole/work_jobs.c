@@ -357,6 +357,8 @@ static bool op_tainted(const struct world *w, const struct op *op)
 void work_told(struct simnode *n, struct fiber *f, const struct op *op, const struct result *res)
 {
     struct world *w = n->w;
+    if (w->work->services)
+        services_sim_wrote(n, w->work->services, op, res);
     if (!w->work->jobs || op->kind != OP_CALL || op->procedure != command_job_begin ||
         !is_answer(res, JOB_TAKEN))
         return;
