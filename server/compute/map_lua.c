@@ -6,7 +6,8 @@
  *   MERGE: rows of others -> table;  TAKE, FINISH: table -> rows
  *
  * No table is made for an entry: all rows are one userdata, which reads the page when it is asked;
- * what is not asked for is never copied. */
+ * what is not asked for is never copied. Functions that do each of their instructions once at most
+ * (vm_facts.c) pay for them ahead, and nothing counts them. */
 #include "compute/map_priv.h"
 
 #include "base/list.h"
@@ -143,20 +144,27 @@ static void push_version(lua_State *L, const struct seen *e)
 
 static const struct {
     const char *name;
+    size_t len;
     void (*push)(lua_State *L, const struct seen *e);
 } seen_fields[] = {
-    {"number", push_its_number}, {"value", push_value},     {"key", push_key},
-    {"size", push_size},         {"version", push_version},
+#define FIELD(name, push)                                                                          \
+    {                                                                                              \
+        (name), sizeof(name) - 1, (push)                                                           \
+    }
+    FIELD("number", push_its_number), FIELD("value", push_value),     FIELD("key", push_key),
+    FIELD("size", push_size),         FIELD("version", push_version),
+#undef FIELD
 };
 
 static int entry_index(lua_State *L)
 {
     const struct seen *e = lua_touserdata(L, 1);
-    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "(not a string)";
+    size_t len = 0;
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : "(not a string)";
     if (unlikely(!e || !e->at))
         return luaL_error(L, "an entry is gone when its map has returned");
     for (size_t i = 0; i < sizeof seen_fields / sizeof *seen_fields; i++)
-        if (name[0] == seen_fields[i].name[0] && strcmp(name, seen_fields[i].name) == 0) {
+        if (len == seen_fields[i].len && memcmp(name, seen_fields[i].name, len) == 0) {
             seen_fields[i].push(L, e);
             return 1;
         }
@@ -230,6 +238,7 @@ static void reduce_add(lua_State *L, const struct map_machine *m, int table, int
     if (lua_rawget(L, table) == LUA_TNIL) {
         lua_pop(L, 1);
     } else if (m->reducer == MAP_REDUCE_CODE) {
+        vm_charge(L, m->reduce_steps);
         lua_pushvalue(L, fn);
         lua_pushvalue(L, key);
         lua_pushvalue(L, value + 1);
@@ -294,13 +303,65 @@ static void room_look(lua_State *L, struct map_machine *m)
 
 /* --- emit ------------------------------------------------------------------------------------- */
 
-enum { EMIT_TABLE = 1, EMIT_REDUCE };
+enum { EMIT_TABLE = 1, EMIT_REDUCE, EMIT_LAST, EMIT_UPS = EMIT_LAST };
+
+/* What was added up of the last key goes to the table, at `table`; the key is at -1, and goes. */
+static void last_flush(lua_State *L, struct map_machine *m, int table)
+{
+    int key = lua_gettop(L);
+    if (m->last_key) {
+        m->last_key = NULL;
+        lua_pushinteger(L, m->last_sum);
+        reduce_add(L, m, table, key, 0);
+    }
+    lua_settop(L, key - 1);
+}
+
+/* emit() of a whole number that is added up: the value. False: it is another emit(). */
+static bool is_summed(lua_State *L, const struct map_machine *m, int64_t *ret_value)
+{
+    int args = lua_gettop(L);
+    *ret_value = 1;
+    if (m->reducer == MAP_REDUCE_COUNT)
+        return args == 1;
+    if (m->reducer != MAP_REDUCE_SUM || args != 2 || !lua_isinteger(L, 2))
+        return false;
+    *ret_value = lua_tointeger(L, 2);
+    return true;
+}
+
+/* False: the table has to know. */
+static bool last_add(struct map_machine *m, const char *key, int64_t value)
+{
+    int64_t sum;
+    if (key != m->last_key || __builtin_add_overflow(m->last_sum, value, &sum))
+        return false;
+    m->last_sum = sum;
+    return true;
+}
+
+/* The key at 1 is the last one now. */
+static void last_set(lua_State *L, struct map_machine *m, const char *key, int64_t value)
+{
+    lua_pushvalue(L, lua_upvalueindex(EMIT_LAST));
+    last_flush(L, m, lua_upvalueindex(EMIT_TABLE));
+    lua_pushvalue(L, 1);
+    lua_replace(L, lua_upvalueindex(EMIT_LAST));
+    m->last_key = key;
+    m->last_sum = value;
+}
 
 /* emit(key, value): the key at 1 becomes a string. */
 static int emit(lua_State *L)
 {
     struct map_machine *m = machine_of(L);
     size_t len;
+    int64_t value;
+    bool summed = is_summed(L, m, &value);
+    if (summed && lua_type(L, 1) == LUA_TSTRING && last_add(m, lua_tostring(L, 1), value)) {
+        vm_of(L)->left -= EMIT_STEPS; /* who called it looks */
+        return 0;
+    }
     vm_charge(L, EMIT_STEPS);
     if (unlikely(lua_gettop(L) == 1 && m->reducer == MAP_REDUCE_COUNT))
         lua_pushinteger(L, 1);
@@ -312,6 +373,10 @@ static int emit(lua_State *L)
     if (m->reducer == MAP_REDUCE_NOT) {
         value_write(L, m, slice_make(key, len), 2);
         room_look(L, m);
+        return 0;
+    }
+    if (summed) {
+        last_set(L, m, key, value);
         return 0;
     }
     if (unlikely(lua_isnil(L, 2)))
@@ -338,26 +403,58 @@ static void push_reduced(lua_State *L, struct map_machine *m)
     m->has_table = true;
 }
 
+/* Of the function at -1, which goes: what one call of it takes at most; 0: nobody knows. */
+static uint32_t steps_of(lua_State *L)
+{
+    struct vm_facts facts;
+    bool known = !lua_iscfunction(L, -1) && vm_facts_stay(L, &facts) && facts.straight;
+    lua_pop(L, 1);
+    return known ? facts.steps : 0;
+}
+
+/* Whether what the map calls is counted ahead: else it is as it is done. */
+static void page_arm(lua_State *L, struct map_machine *m)
+{
+    m->reduce_steps = 0;
+    lua_pushvalue(L, lua_upvalueindex(MAP_UP_MAP));
+    m->map_steps = steps_of(L);
+    if (m->reducer == MAP_REDUCE_CODE) {
+        lua_pushvalue(L, lua_upvalueindex(MAP_UP_REDUCE));
+        m->reduce_steps = steps_of(L);
+    }
+    if (m->map_steps && (m->reduce_steps || m->reducer != MAP_REDUCE_CODE)) {
+        vm_disarm(L); /* the module's first level was not like that */
+        return;
+    }
+    m->map_steps = m->reduce_steps = 0;
+    vm_arm(L);
+}
+
 static void page_run(lua_State *L, struct map_machine *m)
 {
+    page_arm(L, m);
     struct seen *e = entry_push(L);
-    int entry = lua_gettop(L);
+    int entry = lua_gettop(L), table = entry + 1, function = entry + 2;
     push_reduced(L, m);
+    lua_pushvalue(L, table);
     lua_pushvalue(L, lua_upvalueindex(MAP_UP_REDUCE));
-    lua_pushcclosure(L, emit, 2);
+    lua_pushnil(L);
+    lua_pushcclosure(L, emit, EMIT_UPS);
     lua_pushlstring(L, m->arg.len ? (const char *)m->arg.data : "", m->arg.len);
     for (size_t at = 0; at < m->in.len;) {
-        vm_charge(L, ROW_STEPS);
+        vm_charge(L, ROW_STEPS + m->map_steps);
         e->at = m->in.data + at;
         memcpy(&e->row, e->at, sizeof e->row);
         lua_pushvalue(L, lua_upvalueindex(MAP_UP_MAP));
         lua_pushvalue(L, entry);
-        lua_pushvalue(L, entry + 1);
-        lua_pushvalue(L, entry + 2);
+        lua_pushvalue(L, function);
+        lua_pushvalue(L, function + 1);
         lua_call(L, 3, 0);
         at += sizeof e->row + e->row.key_len + e->row.value_len;
     }
     e->at = NULL;
+    lua_getupvalue(L, function, EMIT_LAST);
+    last_flush(L, m, table);
 }
 
 static void value_push(lua_State *L, const struct map_emitted *row)
@@ -446,7 +543,10 @@ int map_run_rows(lua_State *L)
     struct map_machine *m = machine_of(L);
     int type = lua_type(L, lua_upvalueindex(MAP_UP_REDUCE));
     size_t len;
-    vm_arm(L);
+    m->last_key = NULL;
+    m->reduce_steps = 0;
+    if (m->mode != MAP_PAGE)
+        vm_arm(L);
     m->reducer = type == LUA_TNIL ? MAP_REDUCE_NOT : MAP_REDUCE_CODE;
     if (type == LUA_TSTRING) {
         const char *name = lua_tolstring(L, lua_upvalueindex(MAP_UP_REDUCE), &len);

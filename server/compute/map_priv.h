@@ -35,6 +35,11 @@ struct map_machine {
     enum map_mode mode;
     enum map_reducer reducer;
     bool has_table; /* of what was reduced so far */
+    /* PAGE: sums and counts of the key that was emitted last, which the table has not seen yet; of
+     * whole numbers. That key is kept by emit(), so no other has its place: it is told by that. */
+    const char *last_key;
+    int64_t last_sum;
+    uint32_t map_steps, reduce_steps; /* of one call; 0: they are counted as they are done */
     bool too_large, bad;
     struct slice in;    /* PAGE, MERGE */
     struct buf emitted; /* where nothing is reduced, or the rows that were taken */

@@ -246,6 +246,16 @@ void vm_arm(lua_State *L)
         hook_set(vm_of(L), L, HOOK_STEPS);
 }
 
+void vm_disarm(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (!vm->armed || vm->over || L != vm->L)
+        return;
+    lua_sethook(L, NULL, 0, 0);
+    vm->armed = false;
+    vm->hook_steps = 0;
+}
+
 void vm_stop(lua_State *L, enum vm_end why)
 {
     struct vm *vm = vm_of(L);

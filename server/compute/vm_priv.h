@@ -100,6 +100,8 @@ static inline void vm_go_on(lua_State *L)
 
 /* Count instructions from now on: code may go on for ever. */
 void vm_arm(lua_State *L);
+/* What is called from now on pays ahead, and reaches nothing that does not: vm_facts_stay(). */
+void vm_disarm(lua_State *L);
 /* vm_facts.c: of the function of Lua at -1; whether this Lua is one that it can read. */
 struct vm_facts vm_facts_of(lua_State *L);
 bool vm_facts_trusted(lua_State *L);

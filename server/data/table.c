@@ -39,6 +39,7 @@ struct wanted {
     uint16_t cache;
     uint8_t tag;
 };
+enum { LINE_BYTES = 64 };
 enum { HEAD_MASK = ENTRY_KEY_MASK | ENTRY_WIDE | 0xff << 16 };
 
 static inline struct wanted wanted_of(uint16_t cache, struct slice key, uint64_t hash)
@@ -288,8 +289,11 @@ uint32_t table_order(const struct table *t, struct table_place at)
 /* What comes next is read ahead. */
 static void chain_prefetch(const struct table_bucket *b)
 {
-    for (unsigned i = 0; i < bucket_slots(b); i++)
-        prefetch(slot_get(b, i));
+    for (unsigned i = 0; i < bucket_slots(b); i++) {
+        uintptr_t e = (uintptr_t)slot_get(b, i); /* NULL: harmless */
+        prefetch((const void *)e);
+        prefetch((const void *)(e + LINE_BYTES));
+    }
 }
 
 /* Of a bucket that was merged, a part may have been visited before. */

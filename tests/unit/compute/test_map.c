@@ -33,6 +33,16 @@ static const char source[] =
     "grid.map{name='asks', map=function(e) grid.get('k') end}\n"
     "grid.map{name='calls', map=function(e) redis.call('GET', 'k') end}\n"
     "grid.map{name='text', map=function(e, emit) emit('k', e.value) end, reduce='sum'}\n"
+    "grid.map{name='mixed', map=function(e, emit) emit('a', e.number) emit('a', 0.5) emit('b', 1)\n"
+    "  emit('a', math.maxinteger) emit('a', math.mininteger) end, reduce='sum'}\n"
+    "grid.map{name='large', map=function(e, emit) emit('k', 1 << 62) end, reduce='sum'}\n"
+    "grid.map{name='long', map=function(e, emit) emit(string.rep('y', 50)) end, reduce='count'}\n"
+    "grid.map{name='numbers', map=function(e, emit) emit(7, 1) emit('7', 2) end, reduce='sum'}\n"
+    "grid.map{name='two', map=function(e, emit) for i = 1, 2 do emit(i) end end, reduce='count'}\n"
+    "grid.map{name='calls_emit', map=function(e, emit) pcall(emit, 'k', 1) end, reduce='sum'}\n"
+    "grid.map{name='spins', map=function(e, emit) emit('k', 1) end,\n"
+    "  reduce=function(key, a, b) while true do end end}\n"
+    "grid.map{name='repeats', map=function(e) e.key:rep(1000000):find(('.-'):rep(30) .. 'z') end}\n"
     "grid.map{name='none', map=function(e, emit) emit('k') end}\n";
 
 static struct module *module;
@@ -134,6 +144,19 @@ START_TEST(rows_are_reduced_where_they_are_and_again_where_they_meet)
 }
 END_TEST
 
+START_TEST(sums_are_the_same_whatever_is_emitted_in_between)
+{
+    setup();
+    map_says("mixed", "", "a=75;b=6;");
+    map_says("large", "", "k=2.7670116110564327e+19;");
+    map_says("long", "", "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy=6;");
+    map_says("numbers", "", "7=18;");
+    map_says("two", "", "1=6;2=6;");
+    map_says("calls_emit", "", "k=6;");
+    module_unref(module);
+}
+END_TEST
+
 START_TEST(an_entry_is_what_is_looked_at_now_and_nothing_stays_of_it)
 {
     setup();
@@ -164,6 +187,8 @@ START_TEST(what_fails_or_does_not_end_is_told_with_its_line)
     setup();
     map_fails("fails", GRID_ETASK, "because of a1");
     map_fails("loops", GRID_ETASK, "too long");
+    map_fails("spins", GRID_ETASK, "too long");
+    map_fails("repeats", GRID_ETASK, "too long");
     map_fails("eats", GRID_ETASK, "memory");
     map_fails("writes", GRID_ETASK, "cannot be changed");
     map_fails("asks", GRID_ETASK, "only a task");
@@ -319,6 +344,7 @@ START_TEST(keys_are_read_with_what_they_are_placed_by_and_nothing_else_is_one)
 END_TEST
 
 UNIT_MAIN("compute/map", rows_are_reduced_where_they_are_and_again_where_they_meet,
+          sums_are_the_same_whatever_is_emitted_in_between,
           an_entry_is_what_is_looked_at_now_and_nothing_stays_of_it,
           what_fails_or_does_not_end_is_told_with_its_line, one_that_runs_when_its_node_stops_ends,
           rows_that_nobody_takes_are_bounded, any_bytes_may_come_as_rows_of_others,
