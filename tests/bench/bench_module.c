@@ -1,7 +1,9 @@
-/* bench_module.c - native tasks that the benches run: what a node in C is asked beside the same in
- * Lua. `add` reads, adds the argument and writes; `reads` reads as many keys as the argument says,
- * and answers how many nanoseconds each took. */
+/* bench_module.c - native tasks and maps that the benches run: what a node in C is asked beside the
+ * same in Lua. `add` reads, adds the argument, writes; `reads` reads as many keys as the argument
+ * says, and answers how many nanoseconds each took. */
 #include <grid_module.h>
+
+#include "tests/bench/decimal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +12,7 @@
 
 static int64_t number_of(struct grid_bytes b)
 {
-    const char *s = b.data;
-    size_t at = b.len && *s == '-';
-    uint64_t n = 0;
-    for (; at < b.len && s[at] >= '0' && s[at] <= '9'; at++)
-        n = n * 10 + (uint64_t)(s[at] - '0');
-    return (int64_t)(b.len && *s == '-' ? 0 - n : n);
+    return decimal(b.data, b.len);
 }
 
 static struct grid_bytes text_of(int64_t number, char to[24])
@@ -86,9 +83,22 @@ static enum grid_err fill(struct grid_call *c)
     return err;
 }
 
+static enum grid_err map_sum(struct grid_mapper *m, const struct grid_mapped *e)
+{
+    return grid_mapper_emit_integer(m, (struct grid_bytes){"sum", 3}, number_of(e->value));
+}
+
+static enum grid_err map_count(struct grid_mapper *m, const struct grid_mapped *e)
+{
+    (void)e;
+    return grid_mapper_emit_integer(m, (struct grid_bytes){"count", 5}, 1);
+}
+
 static const struct grid_native functions[] = {
     {.kind = GRID_NATIVE_TASK, .name = "add", .task = add},
     {.kind = GRID_NATIVE_TASK, .name = "fill", .task = fill},
     {.kind = GRID_NATIVE_TASK, .flags = GRID_NATIVE_NO_WRITES, .name = "reads", .task = reads},
+    {.kind = GRID_NATIVE_MAP, .name = "sum", .map = map_sum, .reducer = GRID_REDUCE_SUM},
+    {.kind = GRID_NATIVE_MAP, .name = "count", .map = map_count, .reducer = GRID_REDUCE_SUM},
 };
 GRID_MODULE("bench", functions);

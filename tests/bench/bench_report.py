@@ -19,11 +19,13 @@ GOALS = [  # scenario, in flight, figure, other server, at least
     *(("task", depth, figure, "redis", 1.5) for depth in (1, 16) for figure in ("rate", "cpu")),
     ("transfer", 1, "rate", "client", 3.0),
     ("runaway", 1, "p99", "nobody", 0.5), ("runaway-new", 1, "p99", "nobody", 0.5),
+    ("map", 1, "rate", "get_many of 1000", 5.0),
     ("replicated-async", 16, "rate", "redis", 3.0), ("replicated-sync", 16, "rate", "redis", 4.0),
 ]
 OURS = {name: "gridd-" + name.split("-")[0] for name, *_ in GOALS if name.split("-")[0] in ("resp", "http")}
 OURS |= {"runaway": "runaway", "runaway-new": "runaway-new", "transfer": "task"}
-OURS["task-native"] = "gridd-native"
+OURS |= {"task-native": "gridd-native", "map": "map in C: sum"}
+AT_MOST_NS = {("local", "get, 1 threads"): 1000, ("local", "read in a task of 1000"): 300}
 RATIOS = {"rate": ("per_second", False), "cpu": ("server_cpu_us", True),
           "p50": ("p50_us", True), "p99": ("p99_us", True)}
 
@@ -140,7 +142,16 @@ def transfer_table(result):
                                                         r["again"], ratio(ours, r, "rate")))
 
 
-TABLES = {"load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table,
+def by_table(result):
+    print("%-28s %12s %9s   %s" % ("by", result["what"] + "/s", "ns each",
+                                   "times as fast as " + result["against"] if "against" in result else ""))
+    other = row_of(result, 1, result.get("against"))
+    for r in result["rows"]:
+        print("%-28s %12.0f %9.0f   %s" % (r["server"], r["per_second"], 1e9 / r["per_second"],
+                                           "%5.2f" % ratio(r, other, "rate") if other else ""))
+
+
+TABLES = {"by": by_table, "load": load_table, "memory": memory_table, "restart": restart_table, "http": http_table,
           "runaway": runaway_table, "transfer": transfer_table,
           "failover": failover_table, "drain": drain_table, "rebalance": rebalance_table, "idle": idle_table}
 
@@ -171,6 +182,12 @@ def goals(results):
             {"depth": depth, "figure": figure, "against": other, "least": least, "got": got, "met": got >= least})
         lines.append("%-16s %2d in flight  %-4s against %-6s at least %4.2f   got %5.2f   %s" %
                      (name, depth, figure, other, least, got, "met" if got >= least else "MISSED"))
+    for (name, by), most in AT_MOST_NS.items():
+        row = row_of(by_name[name], 1, by) if name in by_name else None
+        if row:
+            got = 1e9 / row["per_second"]
+            lines.append("%-16s %-28s at most %4d ns   got %4.0f   %s" %
+                         (name, by, most, got, "met" if got <= most else "MISSED"))
     if lines:
         print("\ngoals")
         print("\n".join(lines))

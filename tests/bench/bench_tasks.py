@@ -1,8 +1,9 @@
-"""bench_tasks - code next to the data: what clients that run endless code take from others."""
+"""bench_tasks - code next to the data: what it does a second, and what endless code takes from others."""
 import itertools
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 
@@ -127,7 +128,41 @@ def transfer(bench, name):
             "title": "from an account to its savings, two caches of one partition"}
 
 
-ALL = {**{name: runaway for name in TITLES}, "task": task, "transfer": transfer}
+def lines(bench, *command, cpu):
+    """What a program says, a JSON object a line."""
+    with bench.spawn(list(command), cpu, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        out, err = p.communicate()
+    if p.returncode:
+        raise BenchError(err)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def by_row(by, rates):
+    return {"depth": 1, "server": by, "per_second": statistics.median(rates),
+            "rounds": [{"per_second": rate} for rate in rates]}
+
+
+def mapped(bench, name):
+    """A map over a cache, in C and in Lua, beside reading all of it out and adding up in C."""
+    if not bench.present("gridd-native"):
+        return None
+    s, keys = bench.server("gridd-native"), bench.args.keys
+    said = lines(bench, bench.built("bench/map_bench"), endpoint(s), str(keys), cpu=bench.client_cpu)
+    return {"name": name, "kind": "by", "keys": keys, "what": "entries", "against": "get_many of 1000",
+            "rows": [by_row(x["by"], [keys / took for took in x["seconds"]]) for x in said],
+            "title": "all entries of a cache, read out and added up in C, or mapped by the node"}
+
+
+def local(bench, name):
+    """Calls of a program to the node that it has inside."""
+    rounds = [lines(bench, bench.built("bench/local_bench"), "%s/local-%d" % (bench.directory, r), cpu=None)
+              for r in range(bench.args.rounds)]
+    return {"name": name, "kind": "by", "what": "calls",
+            "rows": [by_row(x["by"], [1e9 / max(r[i]["ns"], 1) for r in rounds]) for i, x in enumerate(rounds[0])],
+            "title": "what a program pays for calls to the node that it has inside"}
+
+
+ALL = {**{name: runaway for name in TITLES}, "task": task, "transfer": transfer, "map": mapped, "local": local}
 
 if __name__ == "__main__":
     runs(int(sys.argv[1]), sys.argv[2])

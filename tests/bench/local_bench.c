@@ -1,6 +1,7 @@
 /* local_bench.c - what a program pays for calls to the node that it has inside: local_bench DIR
  * [KEYS [ROUNDS]]. A get of another thread's shard, alone and by several threads, beside a get by
- * mail; puts; tasks in C, and what they pay for a read. Built with libgridd as programs are. */
+ * mail; puts; tasks in C, and what they pay for a read; as JSON, a line each. Built with libgridd
+ * as programs are. */
 #include "server/gridd.h"
 
 extern const struct grid_native_module grid_module; /* bench_module.c */
@@ -20,6 +21,11 @@ static void die(const char *what, const char *why)
 {
     fprintf(stderr, "local_bench: %s: %s\n", what, why);
     exit(1);
+}
+
+static void tell_ns(const char *what, double ns)
+{
+    printf("{\"by\": \"%s\", \"ns\": %.0f}\n", what, ns);
 }
 
 static double now_ns(void)
@@ -71,7 +77,10 @@ static void measure_gets(struct grid_node_cache *c, unsigned threads)
             die("thread", "none");
     for (unsigned i = 0; i < threads; i++)
         pthread_join(all[i], NULL);
-    printf("get, %u threads      %8.0f ns\n", threads, (now_ns() - began) / rounds);
+    double took = (now_ns() - began) / rounds;
+    char what[32];
+    snprintf(what, sizeof what, "get, %u threads", threads);
+    tell_ns(what, took);
 }
 
 struct told {
@@ -104,7 +113,7 @@ static void measure_mail(struct grid_node_cache *c)
             pthread_cond_wait(&t.cond, &t.lock);
         pthread_mutex_unlock(&t.lock);
     }
-    printf("get by mail         %8.0f ns\n", (now_ns() - began) / n);
+    tell_ns("get, by mail", (now_ns() - began) / n);
 }
 
 static void measure_puts(struct grid_node_cache *c)
@@ -116,7 +125,7 @@ static void measure_puts(struct grid_node_cache *c)
         if (grid_node_put(c, key_of(i % keys, key), (struct grid_bytes){value, sizeof value}, NULL,
                           NULL))
             die("put", "refused");
-    printf("put, durable        %8.0f ns\n", (now_ns() - began) / n);
+    tell_ns("put, durable", (now_ns() - began) / n);
 }
 
 /* What a read costs inside of a task, as the task measured it; and a task that reads, adds and
@@ -133,14 +142,17 @@ static void measure_tasks(struct grid_node_cache *c)
             grid_node_run(c, "bench.reads", key, by_key, argument, &v, why) ||
             grid_node_run(c, "bench.reads", key, by_key, argument, &v, why))
             die("task", why);
-        printf("read in a task of %4u %6.*s ns\n", reads, (int)v.len, (char *)v.data);
+        char what[32];
+        snprintf(what, sizeof what, "read in a task of %u", reads);
+        snprintf(number, sizeof number, "%.*s", (int)v.len, (char *)v.data);
+        tell_ns(what, strtod(number, NULL));
         free(v.data);
     }
     double began = now_ns();
     for (unsigned i = 0; i < n; i++)
         if (grid_node_run(c, "bench.add", key, by_key, one, NULL, why))
             die("task", why);
-    printf("task, durable       %8.0f ns\n", (now_ns() - began) / n);
+    tell_ns("task, durable", (now_ns() - began) / n);
 }
 
 int main(int argc, char **argv)

@@ -3,9 +3,10 @@
  *
  *   map_bench HOST:PORT [KEYS [VALUE BYTES]]
  *
- * The node has the module and the entries from this program. Prints what each takes, and how many
- * times sooner the map is done. */
+ * The node has the entries and the module in Lua from this program, that in C from its module_dir
+ * (bench_module.c). Prints what each took each round, as JSON, a line each. */
 #include "grid.h"
+#include "tests/bench/decimal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 enum { MANY = 1000, ROUNDS = 5, KEY_BYTES = 16, IN_FLIGHT = 8 };
 
 static const char source[] =
-    "#!lua name=bench\n"
+    "#!lua name=lua\n"
     "grid.map{name='sum', map=function(e, emit) emit('sum', e.number) end, reduce='sum'}\n"
     "grid.map{name='size', map=function(e, emit) emit('size', e.size) end, reduce='sum'}\n"
     "grid.map{name='count', map=function(e, emit) emit('count') end, reduce='count'}\n"
@@ -70,16 +71,6 @@ static void load(struct bench *b)
     free(values);
 }
 
-/* The digits of a value. */
-static long long number_of(const void *data, size_t len)
-{
-    long long n = 0;
-    const char *s = data;
-    for (size_t i = 0; i < len; i++)
-        n = n * 10 + (s[i] - '0');
-    return n;
-}
-
 static double by_many(struct bench *b)
 {
     double began = now();
@@ -91,7 +82,7 @@ static double by_many(struct bench *b)
         if (grid_get_many(b->cache, b->items, n))
             die(b, "get_many");
         for (size_t k = 0; k < n; k++) {
-            b->sum += number_of(b->items[k].result.data, b->items[k].result.len);
+            b->sum += decimal(b->items[k].result.data, b->items[k].result.len);
             grid_value_release(&b->items[k].result);
         }
     }
@@ -102,7 +93,7 @@ static void got(void *arg, const struct grid_result *r)
 {
     struct bench *b = arg;
     b->failed += r->err != GRID_OK;
-    b->sum += number_of(r->value.data, r->value.len);
+    b->sum += decimal(r->value.data, r->value.len);
     b->got++;
 }
 
@@ -133,7 +124,7 @@ static double by_scan(struct bench *b)
     if (grid_scan_start(b->cache, &how, &s))
         die(b, "scan");
     while (!grid_scan_next(s, &e))
-        b->sum += number_of(e.value.data, e.value.len);
+        b->sum += decimal(e.value.data, e.value.len);
     grid_scan_free(s);
     return now() - began;
 }
@@ -157,37 +148,32 @@ static double by_map(struct bench *b, const char *name)
 
 static double by_sum(struct bench *b)
 {
-    return by_map(b, "bench.sum");
+    return by_map(b, "lua.sum");
 }
 
 static double by_size(struct bench *b)
 {
-    return by_map(b, "bench.size");
+    return by_map(b, "lua.size");
 }
 
 static double by_count(struct bench *b)
 {
-    return by_map(b, "bench.count");
+    return by_map(b, "lua.count");
 }
 
 static double by_text(struct bench *b)
 {
-    return by_map(b, "bench.text");
+    return by_map(b, "lua.text");
 }
 
-static int order(const void *a, const void *b)
+static double by_sum_c(struct bench *b)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    return by_map(b, "bench.sum");
 }
 
-static double median(struct bench *b, double (*by)(struct bench *b))
+static double by_count_c(struct bench *b)
 {
-    double times[ROUNDS];
-    for (int i = 0; i < ROUNDS; i++)
-        times[i] = by(b);
-    qsort(times, ROUNDS, sizeof *times, order);
-    return times[ROUNDS / 2];
+    return by_map(b, "bench.count");
 }
 
 static const struct {
@@ -198,11 +184,36 @@ static const struct {
     {"get_many of 1000", by_many, 1},
     {"gets, pipelined", by_pipeline, 1},
     {"scan", by_scan, 1},
-    {"map: sum of e.number", by_sum, 1},
-    {"map: sum of e.size", by_size, 0},
-    {"map: count", by_count, 0},
-    {"map: e.value, reduced by code", by_text, 0},
+    {"map in C: sum", by_sum_c, 1},
+    {"map in C: count", by_count_c, 0},
+    {"map in Lua: sum", by_sum, 1},
+    {"map in Lua: sizes", by_size, 0},
+    {"map in Lua: count", by_count, 0},
+    {"map in Lua: reduced by code", by_text, 0},
 };
+enum { WAYS = sizeof ways / sizeof *ways };
+
+/* Another one begins each round. */
+static void measure(struct bench *b)
+{
+    static double seconds[WAYS][ROUNDS];
+    long long want = 0;
+    for (int r = 0; r < ROUNDS; r++) {
+        for (int k = 0; k < WAYS; k++) {
+            int i = r ? (k + r) % WAYS : k;
+            seconds[i][r] = ways[i].by(b);
+            want = r || k ? want : b->sum;
+            if (ways[i].sums && b->sum != want)
+                die(b, "the sums differ");
+        }
+    }
+    for (int i = 0; i < WAYS; i++) {
+        printf("{\"by\": \"%s\", \"seconds\": [", ways[i].name);
+        for (int r = 0; r < ROUNDS; r++)
+            printf("%s%.4f", r ? ", " : "", seconds[i][r]);
+        printf("]}\n");
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -210,8 +221,6 @@ int main(int argc, char **argv)
                       .value_bytes = argc > 3 ? strtoul(argv[3], NULL, 10) : 100};
     struct grid_options options = {.endpoints = argc > 1 ? argv[1] : "127.0.0.1:7400",
                                    .timeout_ms = 60000};
-    double best = 0;
-    long long want = 0;
     char why[512];
     if (grid_connect(&options, &b.grid, why)) {
         fprintf(stderr, "map_bench: %s\n", why);
@@ -229,16 +238,7 @@ int main(int argc, char **argv)
     if (grid_module_deploy(b.grid, NULL, text, &info))
         die(&b, "deploy");
     free(info);
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        double t = median(&b, ways[i].by);
-        if (i < 3 && (!best || t < best))
-            best = t;
-        want = i ? want : b.sum;
-        if (ways[i].sums && b.sum != want)
-            die(&b, "the sums differ");
-        printf("%-30s %7.1f ms  %5.0f ns each", ways[i].name, t * 1e3, t * 1e9 / (double)b.keys);
-        printf(i < 3 ? "\n" : "  %.1f times as fast as the fastest read\n", best / t);
-    }
+    measure(&b);
     grid_close(b.grid);
     free(b.names);
     free(b.items);
