@@ -1,5 +1,6 @@
 /* exec.c - a transaction: watched keys, then one command after the other. */
 #include "command/command_priv.h"
+#include "command/procedures.h"
 
 /* The op's own keys come first: args[1..] are the versions they had when they were watched, 8 bytes
  * little-endian each. */
@@ -13,8 +14,25 @@ static bool watched_unchanged(struct call *c)
     return true;
 }
 
+static bool too_early(const struct call *c)
+{
+    for (uint32_t i = 0; i < call_steps(c); i++) {
+        const struct slice *args;
+        const struct op_step *s = call_step_is(c, i, &args);
+        procedure_late_fn *late = procedure_late(s->procedure);
+        if (late && late(c, args, s->args_len))
+            return true;
+    }
+    return false;
+}
+
 void command_exec(struct call *c)
 {
+    if (too_early(c)) {
+        call_refuse_all(c, GRID_ENOT_PRIMARY); /* which is asked again by and by */
+        reply_null(c);                         /* nobody sees it */
+        return;
+    }
     if (!watched_unchanged(c)) {
         c->reply.kind = REPLY_NULL_ARRAY;
         return;

@@ -30,6 +30,7 @@ struct name {
 static struct name row_names[ROWS];
 static const struct procedure_info *numbered[NUMBERS], *places[INDEX_LEN];
 static uint8_t name_places[INDEX_LEN]; /* row + 1 */
+static procedure_late_fn *lates[NUMBERS];
 
 static size_t place_of(procedure_fn *procedure)
 {
@@ -136,4 +137,17 @@ bool procedure_fits(const struct procedure_info *p, uint32_t args_len, uint32_t 
     if (last < p->first)
         return false;
     return keys_len == (uint32_t)((last - p->first) / p->step + 1);
+}
+
+void procedure_set_late(procedure_fn *procedure, procedure_late_fn *late)
+{
+    const struct procedure_info *p = procedure_info_of(procedure);
+    CHECK(p && p->number < NUMBERS);
+    lates[p->number] = late;
+}
+
+procedure_late_fn *procedure_late(procedure_fn *procedure)
+{
+    const struct procedure_info *p = procedure_info_of(procedure);
+    return p ? lates[p->number] : NULL;
 }

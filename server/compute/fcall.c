@@ -149,7 +149,7 @@ static bool up_to_date(struct call *c)
         return true;
     if (call_refuse(c, GRID_ENOT_PRIMARY))
         reply_null(c); /* nobody sees it */
-    else
+    else               /* a step is looked at before all of them: see late() */
         reply_error(c, "TRYAGAIN the functions are not known here yet");
     return false;
 }
@@ -204,6 +204,13 @@ void command_fcall_ro(struct call *c)
     fcall(c, true);
 }
 
+static bool late(const struct call *c, const struct slice *args, uint32_t args_len)
+{
+    struct slice extra = args_len ? args[args_len - 1] : slice_make(NULL, 0);
+    return extra.len == LIBRARY_EXTRA_BYTES &&
+           load_u64(extra.data) > call_catalog(c)->modules_revision;
+}
+
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
@@ -211,4 +218,6 @@ __attribute__((constructor)) static void procedures_make(void)
         {command_fcall_ro, 72, false, -3, 0, 0, 0, true, false, false},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
+    procedure_set_late(command_fcall, late);
+    procedure_set_late(command_fcall_ro, late);
 }

@@ -72,6 +72,11 @@ uint64_t call_random(struct call *c);
 
 /* Steps of the op. */
 uint32_t call_steps(const struct call *c);
+/* What step `step` is; *ret_args are its arguments. */
+const struct op_step *call_step_is(const struct call *c, uint32_t step,
+                                   const struct slice **ret_args);
+/* Before the first of them: the op is answered with `err`; leave any reply and return. */
+void call_refuse_all(struct call *c, enum grid_err err);
 /* Run step `step` and make its changes: later steps see them. Its answer is in c->reply, RAW bytes
  * in c->raw, which is empty before. GRID_EFULL, GRID_ENOMEM, ...: the step changed nothing,
  * c->reply is REPLY_NONE; the others go on. */

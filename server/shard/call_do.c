@@ -141,6 +141,12 @@ bool call_refuse(struct call *c, enum grid_err err)
     return true;
 }
 
+void call_refuse_all(struct call *c, enum grid_err err)
+{
+    CHECK(!call_changed(c));
+    c->job->refused = err;
+}
+
 bool call_refuse_saying(struct call *c, enum grid_err err, struct slice why)
 {
     if (!call_refuse(c, err))

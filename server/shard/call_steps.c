@@ -15,6 +15,15 @@ uint32_t call_steps(const struct call *c)
     return c->job->op->steps_len;
 }
 
+const struct op_step *call_step_is(const struct call *c, uint32_t step,
+                                   const struct slice **ret_args)
+{
+    const struct op *op = c->job->op;
+    CHECK(step < op->steps_len);
+    *ret_args = op->args + op->steps[step].args_at;
+    return &op->steps[step];
+}
+
 /* About what all steps may take: their arguments. */
 static size_t transaction_need(const struct op *op)
 {

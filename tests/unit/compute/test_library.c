@@ -303,6 +303,49 @@ START_TEST(a_shard_that_knows_less_than_the_door_does_nothing)
 }
 END_TEST
 
+/* MULTI, SET a 1, FCALL w, EXEC of a door that knows more. */
+START_TEST(a_transaction_waits_for_what_its_functions_need)
+{
+    struct world *w = world_new();
+    uint8_t extra[LIBRARY_EXTRA_BYTES];
+    struct slice key = slice_str("a");
+    const struct slice args[] = {slice_str("exec"),
+                                 slice_str("set"),
+                                 key,
+                                 slice_str("1"),
+                                 slice_str("fcall"),
+                                 slice_str("w"),
+                                 slice_str("1"),
+                                 key,
+                                 slice_make(extra, sizeof extra)};
+    const struct slice keys[] = {key, key};
+    const struct op_step steps[] = {{command_set, 1, 3, 0, 1}, {command_fcall, 4, 5, 1, 1}};
+    struct op op = {.kind = OP_CALL,
+                    .cache = w->cache,
+                    .procedure = command_exec,
+                    .key = key,
+                    .args = args,
+                    .args_len = 9,
+                    .keys = keys,
+                    .keys_len = 2,
+                    .steps = steps,
+                    .steps_len = 2};
+    deploy(w, LIB R "('w', function(k) return redis.call('INCR',k[1]) end)");
+    store_u64(extra, w->h->catalog->modules_revision + 1);
+    size_t records = w->h->log_len;
+    struct answered *a = h_do(w->h, op);
+    h_durable(w->h);
+    ck_assert_int_eq(a->status, GRID_ENOT_PRIMARY);
+    ck_assert_uint_eq(w->h->log_len, records);
+    deploy(w, LIB R "('w', function(k) return redis.call('INCRBY',k[1],10) end)");
+    a = h_do(w->h, op);
+    h_durable(w->h);
+    world_answered(w, a);
+    ck_assert_str_eq(w->text, "*2 +OK :11");
+    world_free(w);
+}
+END_TEST
+
 /* Whatever a function can reach begins anew: it is kept only when that makes no difference. */
 static const struct {
     const char *code, *says;
@@ -400,5 +443,5 @@ UNIT_MAIN("compute/library", a_source_says_what_it_registers_or_why_not,
           a_source_that_is_too_large_is_not_read, functions_are_called_as_in_redis,
           a_call_is_one_record_and_none_when_it_changes_nothing, the_newest_version_is_called,
           a_shard_that_knows_less_than_the_door_does_nothing,
-          a_call_finds_nothing_that_another_left, arguments_of_scripts_are_hidden_from_functions,
-          resp3_is_answered)
+          a_transaction_waits_for_what_its_functions_need, a_call_finds_nothing_that_another_left,
+          arguments_of_scripts_are_hidden_from_functions, resp3_is_answered)
