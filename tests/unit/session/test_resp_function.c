@@ -75,6 +75,124 @@ START_TEST(why_it_was_not_deployed_is_said)
 }
 END_TEST
 
+/* Two libraries, as DUMP gives them; the reply's bytes. */
+static struct slice dumped(struct fake *f, struct buf *to)
+{
+    static const char *const sources[] = {"#!lua name=lib\n--1", "#!lua name=two\n--2"};
+    static const struct module_function functions[] = {{.name = "f"}, {.name = "g"}};
+    char why[WHY_BYTES];
+    for (size_t i = 0; i < 2; i++) {
+        struct module_info info = {.engine = MODULE_LUA,
+                                   .source = slice_str(sources[i]),
+                                   .functions = &functions[i],
+                                   .functions_len = 1};
+        snprintf(info.name, sizeof info.name, i ? "two" : "lib");
+        ck_assert_int_eq(catalog_module_deploy(f->catalog, &info, true, why), GRID_OK);
+    }
+    fake_ask(f, "FUNCTION DUMP");
+    struct slice out = session_output(f->session);
+    size_t len = strtoul((const char *)out.data + 1, NULL, 10);
+    const uint8_t *at = (const uint8_t *)memchr(out.data, '\n', out.len) + 1;
+    ck_assert_uint_eq((size_t)(at - out.data) + len + 2, out.len);
+    buf_add(to, at, len);
+    session_sent(f->session, out.len);
+    ck_assert_int_eq(catalog_module_remove(f->catalog, slice_make(NULL, 0), why), GRID_OK);
+    return buf_slice(to);
+}
+
+static void restore(struct fake *f, struct slice dump, const char *policy)
+{
+    char head[64];
+    fake_send_bytes(f, policy ? "*4\r\n" : "*3\r\n", 4);
+    fake_send_bytes(f, "$8\r\nFUNCTION\r\n$7\r\nRESTORE\r\n", 27);
+    int len = snprintf(head, sizeof head, "$%zu\r\n", dump.len);
+    fake_send_bytes(f, head, (size_t)len);
+    fake_send_bytes(f, dump.data, dump.len);
+    fake_send_bytes(f, "\r\n", 2);
+    len = snprintf(head, sizeof head, "$%zu\r\n%s\r\n", strlen(policy ? policy : ""),
+                   policy ? policy : "");
+    if (policy)
+        fake_send_bytes(f, head, (size_t)len);
+    fake_offer(f);
+}
+
+START_TEST(what_was_dumped_is_restored_one_library_after_the_other)
+{
+    static const char *const policies[] = {NULL, "append", "REPLACE", "Flush"};
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        struct fake *f = fake_resp();
+        struct buf b = BUF_INIT;
+        struct slice dump = dumped(f, &b);
+        unsigned before = 0;
+        restore(f, dump, policies[i]);
+        fake_ask(f, "FCALL f 1 a"); /* waits for all of them */
+        if (i == 3) {
+            ck_assert(f->admin.op == ADMIN_MODULE_REMOVE && !f->admin.name[0]);
+            answered(f, GRID_OK, "");
+            fake_offer(f);
+            before++;
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            ck_assert_uint_eq(f->admins, before + k + 1);
+            ck_assert(f->admin.op == ADMIN_MODULE_DEPLOY && f->admin.replace == (i == 2));
+            ck_assert_str_eq(f->admin.name, k ? "two" : "lib");
+            ck_assert(slice_eq(f->admin.source,
+                               slice_str(k ? "#!lua name=two\n--2" : "#!lua name=lib\n--1")));
+            ck_assert_uint_eq(f->ops_len, 0);
+            ck_says(f, "");
+            answered(f, GRID_OK, "");
+            fake_offer(f);
+        }
+        ck_says(f, "+OK|");
+        ck_assert_uint_eq(f->ops_len, 1);
+        buf_release(&b);
+        fake_free(f);
+    }
+}
+END_TEST
+
+START_TEST(a_restore_that_fails_says_why_and_goes_no_further)
+{
+    struct fake *f = fake_resp();
+    struct buf b = BUF_INIT;
+    struct slice dump = dumped(f, &b);
+    restore(f, dump, NULL);
+    answered(f, GRID_EBAD_REQUEST, "Function f already exists");
+    fake_offer(f);
+    ck_says(f, "-ERR Function f already exists|");
+    ck_assert_uint_eq(f->admins, 1);
+    deploy(f); /* "lib" */
+    restore(f, dump, "APPEND");
+    ck_says(f, "-ERR Library lib already exists|");
+    restore(f, dump, "NEVER");
+    ck_says(f,
+            "-ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.|");
+    ck_assert_uint_eq(f->admins, 1);
+    buf_release(&b);
+    fake_free(f);
+}
+END_TEST
+
+/* Each byte of it matters, and so does its length. */
+START_TEST(what_is_no_dump_of_ours_is_refused)
+{
+    struct fake *f = fake_resp();
+    struct buf b = BUF_INIT;
+    struct slice dump = dumped(f, &b);
+    for (size_t i = 0; i < dump.len; i++) {
+        b.data[i] ^= 1;
+        restore(f, dump, "FLUSH");
+        ck_says(f, "-ERR DUMP payload version or checksum are wrong|");
+        b.data[i] ^= 1;
+        restore(f, slice_make(dump.data, i), "FLUSH");
+        ck_says(f, "-ERR DUMP payload version or checksum are wrong|");
+    }
+    ck_assert_uint_eq(f->admins, 0);
+    buf_release(&b);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(tasks_of_a_module_are_no_functions)
 {
     static const struct module_function functions[] = {{.name = "f"},
@@ -204,6 +322,8 @@ START_TEST(what_is_under_way_is_answered_once_when_the_node_stops)
 END_TEST
 
 UNIT_MAIN("session/resp_function", tasks_of_a_module_are_no_functions,
+          what_was_dumped_is_restored_one_library_after_the_other,
+          a_restore_that_fails_says_why_and_goes_no_further, what_is_no_dump_of_ours_is_refused,
           a_library_is_deployed_and_what_follows_waits_for_it, why_it_was_not_deployed_is_said,
           one_or_all_are_removed, what_there_is_is_listed,
           a_call_says_how_much_the_door_knows_of_modules,
