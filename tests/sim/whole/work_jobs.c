@@ -202,9 +202,9 @@ static void schedule_op(struct simshard *h, const struct simschedule *s, struct 
 void jobs_sim_op(struct simshard *h, struct jobs_sim *j, enum work_kind kind, unsigned index,
                  const struct ticket *to)
 {
-    const struct simjob *k = &j->jobs[index];
-    const struct simschedule *s = &j->schedules[index];
     bool job = kind == WORK_JOB;
+    const struct simjob *k = job ? &j->jobs[index] : NULL;
+    const struct simschedule *s = job ? NULL : &j->schedules[index];
     const struct cache_info *cache = clients_cache(h->state, job ? k->context : s->context);
     if (!cache)
         return;
