@@ -87,7 +87,8 @@ static inline enum grid_err grid_attempt_incr(struct grid_attempt *a, const char
 
 /* A page of what is committed, of keys that begin so; 1000 entries if `limit` is 0. *cursor is
  * empty at first, and again behind the last page; else it is for the next one. Page and cursor stay
- * until the next scan. Values of hashes are left out; nothing of it is remembered as read. */
+ * until the next scan. Values of hashes are left out; nothing of it is remembered as read. Pages
+ * are in the order of keys and of one moment, up to 32 MiB: see gridd-modules(7). */
 static inline enum grid_err grid_attempt_scan(struct grid_attempt *a, const char *cache,
                                               struct grid_bytes prefix, struct grid_bytes *cursor,
                                               uint32_t limit, const struct grid_seen **ret_list,

@@ -143,6 +143,12 @@ bool job_id_parse(struct slice text, struct job_id *ret_id);
  * cancel  nothing, or the name of the job that is meant: one of another name is GONE */
 procedure_fn command_job_submit, command_job_begin, command_job_step, command_job_cancel;
 
+/* Handed on by the shard (op.aside): all of a cache in the partition as of one moment, whose keys
+ * begin with JOB_SCAN_PREFIX; at the job's key there. Answered with rows of shard/snapshot.h, in no
+ * order (BULK). GRID_ETOO_LARGE: they would be more than JOB_SCAN_MAX bytes. */
+procedure_fn command_job_scan;
+enum { JOB_SCAN_PREFIX = 1, JOB_SCAN_ARGS, JOB_SCAN_MAX = 32 << 20 };
+
 enum job_answer {
     JOB_TAKEN = 0,
     JOB_GONE = 1,     /* there is no such job */

@@ -370,6 +370,12 @@ void command_job_step(struct call *c)
         job_reply_code(c, JOB_TAKEN);
 }
 
+/* No shard runs it. */
+void command_job_scan(struct call *c)
+{
+    reply_null(c);
+}
+
 __attribute__((constructor)) static void procedures_make(void)
 {
     static const struct procedure_info ours[] = {
@@ -377,6 +383,7 @@ __attribute__((constructor)) static void procedures_make(void)
         {command_job_begin, 81, true, BEGIN_ARGS, 0, 0, 0, false, true, false},
         {command_job_step, 82, true, -(STEP + 1), 0, 0, 0, false, true, false},
         {command_job_cancel, 83, true, -1, 0, 0, 0, false, true, false},
+        {command_job_scan, 87, false, JOB_SCAN_ARGS, 0, 0, 0, false, false, true},
     };
     procedures_add(ours, sizeof ours / sizeof *ours);
 }

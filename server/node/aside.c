@@ -2,8 +2,10 @@
 #include "node/aside.h"
 
 #include "base/alloc.h"
-#include "node/mapping.h"
+#include "compute/job.h"
 #include "compute/service_call.h"
+#include "node/job_scan.h"
+#include "node/mapping.h"
 #include "node/node_priv.h"
 #include "node/services.h"
 
@@ -17,6 +19,7 @@ static const struct {
     {command_map_part, mapping_part_begin},
     {command_map, mapping_begin},
     {command_service, services_begin},
+    {command_job_scan, job_scan_begin},
 };
 
 static aside_fn *kind_of(procedure_fn *procedure)

@@ -40,7 +40,7 @@ static bool passing(enum grid_err err)
 }
 
 /* The answer stays until the next one. */
-static enum grid_err ask(struct attempt *a, const struct op *op)
+enum grid_err attempt_ask(struct attempt *a, const struct op *op)
 {
     unsigned ms = WAIT_MS_MIN;
     for (;;) {
@@ -58,7 +58,7 @@ static enum grid_err ask_own(struct attempt *a, const struct op *op)
 {
     unsigned ms = WAIT_MS_MIN;
     for (;;) {
-        enum grid_err err = ask(a, op);
+        enum grid_err err = attempt_ask(a, op);
         bool known = err == GRID_OK || err == GRID_ENOT_FOUND || err == GRID_ENO_CONTEXT ||
                      err == GRID_ENO_CACHE || err == GRID_EBAD_REQUEST;
         if (known || !attempt_waits(a, &ms))
@@ -81,37 +81,13 @@ static enum grid_err port_get(void *ctx, uint32_t cache, struct slice key, struc
 {
     struct attempt *a = ctx;
     struct op op = op_of(a, OP_GET, cache, key);
-    enum grid_err err = ask(a, &op);
+    enum grid_err err = attempt_ask(a, &op);
     const struct result *res = &a->answer.result;
     *ret_got = (struct job_got){.there = err == GRID_OK, .version = res->version};
     ret_got->hash = ret_got->there && !value_is_bytes((enum value_type)res->type);
     if (ret_got->there && !ret_got->hash)
         ret_got->value = value_bytes((enum value_type)res->type, res->value);
     return err == GRID_ENOT_FOUND ? GRID_OK : err;
-}
-
-static enum grid_err port_scan(void *ctx, uint32_t cache, struct slice prefix, struct slice cursor,
-                               uint32_t limit, struct job_page *ret_page)
-{
-    struct attempt *a = ctx;
-    struct op op = op_of(a, OP_SCAN, cache, slice_make(NULL, 0));
-    op.prefix = prefix;
-    op.cursor = cursor;
-    op.limit = limit;
-    enum grid_err err = ask(a, &op);
-    if (err)
-        return err;
-    const struct result *res = &a->answer.result;
-    a->items = xrealloc(a->items, res->items_len + 1, sizeof *a->items);
-    for (uint32_t i = 0; i < res->items_len; i++) {
-        const struct scan_item *it = &res->items[i];
-        bool bytes = value_is_bytes((enum value_type)it->type);
-        a->items[i] = (struct job_item){.key = it->key, .version = it->version, .hash = !bytes};
-        if (bytes)
-            a->items[i].value = value_bytes((enum value_type)it->type, it->value);
-    }
-    *ret_page = (struct job_page){a->items, res->items_len, res->cursor};
-    return GRID_OK;
 }
 
 static enum job_answer port_step(void *ctx, const struct job_step *step, const struct slice *writes,
@@ -131,9 +107,9 @@ static enum job_answer port_step(void *ctx, const struct job_step *step, const s
     struct op op = jobs_op(a->context, a->partition, &at, command_job_step, args, writes_len + 2);
     op.affinity = buf_slice(&a->affinity);
     unsigned ms = WAIT_MS_MIN;
-    enum grid_err err = ask(a, &op);
+    enum grid_err err = attempt_ask(a, &op);
     while (err && step->kind == JOB_STEP_FAIL && attempt_waits(a, &ms)) /* who else would say it? */
-        err = ask(a, &op);
+        err = attempt_ask(a, &op);
     buf_release(&head);
     free(args);
     if (err && (passing(err) || attempt_stopped(a)))
@@ -160,7 +136,7 @@ static enum grid_err port_run(void *ctx, struct slice task, uint32_t cache, stru
     memcpy(op.session.id.bytes, a->id.bytes, SESSION_ID_BYTES);
     op.session.number = number;
     op.session.lowest = number >> RUN_BITS << RUN_BITS | 1;
-    err = ask(a, &op);
+    err = attempt_ask(a, &op);
     ret_got->value = a->answer.result.value;
     return err;
 }
@@ -252,7 +228,7 @@ static void refuse_missing(struct attempt *a, const struct job_row *row)
 static enum job_outcome once(struct attempt *a, const struct job_row *row)
 {
     static const struct job_ports ports = {.get = port_get,
-                                           .scan = port_scan,
+                                           .scan = attempt_scan,
                                            .step = port_step,
                                            .run = port_run,
                                            .stopped = attempt_stopped,
@@ -318,11 +294,14 @@ void attempt_run(struct attempt *a)
         a->affinity.len = 0;
         buf_add(&a->affinity, placed.data, placed.len);
         a->deadline = row.deadline;
+        attempt_scans_forget(a); /* it goes on from its checkpoint, with what is there now */
         outcome = once(a, &row);
     }
     inside_answer_release(&a->answer);
     catalog_unref(a->catalog);
+    attempt_scans_forget(a);
     free(a->items);
+    buf_release(&a->cursor);
     buf_release(&a->affinity);
     buf_release(&bytes);
 }

@@ -431,6 +431,7 @@ void jobs_worker_init(struct worker *w)
     w->jobs.runner = runner_new(&ports);
     errands_set_jobs(w->ports.errands, tell, job_places_told, w);
     list_init(&w->jobs.asking);
+    list_init(&w->jobs.scans);
     loop_timer_init(&w->jobs.timer, w->loop, jobs_tick, w);
 }
 

@@ -22,6 +22,7 @@ struct jobs {
 };
 
 /* One that runs on this node. */
+enum { SCANS_KEPT = 2 };
 struct attempt {
     struct pool_work work;
     struct list link; /* in jobs.running */
@@ -36,7 +37,8 @@ struct attempt {
     struct catalog *catalog;
     struct inside_answer answer; /* what code was given last */
     struct job_item *items;
-    struct buf affinity;
+    struct attempt_snapshot *scans[SCANS_KEPT]; /* attempt_scan.c; the newest first */
+    struct buf affinity, cursor;
     msec_t deadline;
 };
 
@@ -65,6 +67,14 @@ void job_places_told(void *worker, const struct errand *e, struct buf *out);
 void job_places_release(struct worker *w);
 struct job_places *job_places_new(void);
 void job_places_free(struct job_places *p);
+
+/* attempts.c: asked again until it is known, or the attempt has to end. What it borrows stays until
+ * the next one. */
+enum grid_err attempt_ask(struct attempt *a, const struct op *op);
+/* attempt_scan.c: job_ports.scan; forget what was scanned. */
+enum grid_err attempt_scan(void *attempt, uint32_t cache, struct slice prefix, struct slice cursor,
+                           uint32_t limit, struct job_page *ret_page);
+void attempt_scans_forget(struct attempt *a);
 
 /* attempts.c: run it; frees nothing. */
 void attempt_run(struct attempt *a);

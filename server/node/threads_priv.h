@@ -107,6 +107,7 @@ struct job_thread {
     bool later;              /* ... soon: some node may have a place then */
     msec_t watch_at;         /* mono; see job_places_watch() */
     struct list asking;      /* of job_places.c */
+    struct list scans;       /* of job_scan.c */
 };
 
 /* This thread works in the background: the shards come first when processors are short. */

@@ -10,6 +10,7 @@
 #include "node/administration_priv.h"
 #include "node/jobs.h"
 #include "node/inside.h"
+#include "node/job_scan.h"
 #include "node/mapping.h"
 #include "node/membership.h"
 #include "node/replication.h"
@@ -575,6 +576,7 @@ void worker_release(struct worker *w)
         pressure_release(w);
         sleeping_release(w);
         mapping_worker_end(w);
+        job_scans_end(w);
         services_rest(w);
         loop_free(w->loop);
         services_release(w);

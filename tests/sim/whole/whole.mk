@@ -1,6 +1,6 @@
 # whole.mk - the simulator of whole grids; bugs of the rooms are compiled in for it alone. Of
 # server/node it has what runs users' code, on threads, clocks and mail of its own (machine.h).
-SIM_WHOLE_NODE := $(addprefix server/node/,jobs.c job_places.c attempts.c services.c everywhere.c)
+SIM_WHOLE_NODE := $(addprefix server/node/,jobs.c job_places.c attempts.c attempt_scan.c services.c everywhere.c)
 SIM_WHOLE_SRC := $(sort $(wildcard server/grid/*.c server/raft/*.c server/replica/*.c server/session/router*.c) \
                  $(wildcard server/coordination/*.c tests/sim/whole/*.c) tests/sim/grid/disk.c \
                  server/compute/jobs.c server/compute/schedule.c $(SIM_WHOLE_NODE))
