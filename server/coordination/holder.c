@@ -34,9 +34,10 @@ struct life {
     uint64_t code;
     uint32_t number, partition;
     enum life_state state;
-    bool busy;  /* a piece of work runs */
-    bool over;  /* it is to be stopped, then started again if it is wanted */
-    bool fresh; /* nothing was ever run in it */
+    bool busy;      /* a piece of work runs */
+    bool over;      /* it is to be stopped, then started again if it is wanted */
+    bool fresh;     /* nothing was ever run in it */
+    bool done_with; /* KEY: its place is needed; a call before its end takes that back */
     enum service_work_kind doing;
     uint64_t token; /* 0: not here */
     msec_t since, begin_at, backoff;
@@ -179,7 +180,7 @@ static uint64_t token_now(const struct life *l, const struct service *s)
 static bool idle(const struct life *l, msec_t now)
 {
     return l->service->info.mode == SERVICE_KEY && !l->calls_len && !l->busy &&
-           now >= l->used + HOLDER_KEY_IDLE_MS;
+           (l->done_with || now >= l->used + HOLDER_KEY_IDLE_MS);
 }
 
 static void life_over(struct life *l)
@@ -243,6 +244,15 @@ static void life_end(struct life *l, bool wanted, msec_t now)
         life_free(l);
 }
 
+/* None of these calls was begun: what failed was before them. */
+static void calls_tell_failed(struct life *l)
+{
+    char text[ERROR_MAX + 64];
+    int len = snprintf(text, sizeof text, "it failed, and begins anew in a moment: %.*s",
+                       (int)l->error_len, l->error);
+    calls_refuse(l, GRID_ESERVICE, slice_make(text, (size_t)len));
+}
+
 /* Or not yet: calls are told why. */
 static void life_begin(struct life *l, const struct service *s, msec_t now)
 {
@@ -262,7 +272,7 @@ static void life_begin(struct life *l, const struct service *s, msec_t now)
     l->code = code;
     state_set(l, LIFE_WAITING, now);
     if (now < l->begin_at) {
-        calls_refuse(l, GRID_ESERVICE, slice_make(l->error, l->error_len));
+        calls_tell_failed(l);
         return;
     }
     run(l, SERVICE_START, now);
@@ -458,6 +468,22 @@ static void look(struct holder *h, msec_t now)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
+/* The one of a key that nobody has called for longest ends, as it would later. */
+static void key_make_room(struct holder *h, msec_t now)
+{
+    struct life *oldest = NULL;
+    list_for_each (it, &h->lives) {
+        struct life *l = list_entry(it, struct life, all);
+        bool rests = l->service->info.mode == SERVICE_KEY && !l->calls_len && !l->busy && !l->over;
+        if (rests && (!oldest || l->used < oldest->used))
+            oldest = l;
+    }
+    if (!oldest)
+        return;
+    oldest->done_with = true;
+    life_go(oldest, now);
+}
+
 /* NULL: it was refused. */
 static struct life *life_for(struct holder *h, struct service *s, const struct service_call *c,
                              uint32_t partition, msec_t now)
@@ -467,6 +493,7 @@ static struct life *life_for(struct holder *h, struct service *s, const struct s
     if (l)
         return l;
     if (key && h->keys >= HOLDER_KEYS_MAX) {
+        key_make_room(h, now); /* who asks again finds it */
         answer(h, &c->ticket, GRID_EBUSY, slice_make(NULL, 0));
         return NULL;
     }
@@ -522,6 +549,7 @@ void holder_call(struct holder *h, const struct service_call *c, uint32_t partit
         return;
     }
     call_add(l, c);
+    l->done_with = false;
     l->used = now;
     life_go(l, now);
 }

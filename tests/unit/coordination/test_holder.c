@@ -351,7 +351,8 @@ START_TEST(a_start_that_fails_is_tried_again_later_and_later)
         done(); /* STOP: what it began is ended */
         call(1);
         ck_assert_int_eq(w.answers[w.answers_len - 1].err, GRID_ESERVICE);
-        ck_assert_str_eq(w.answers[w.answers_len - 1].text, "no good");
+        ck_assert_str_eq(w.answers[w.answers_len - 1].text,
+                         "it failed, and begins anew in a moment: no good");
         tick(ms - 1);
         ck_assert_uint_eq(w.runs_len, runs + 1);
         tick(1);
@@ -501,6 +502,41 @@ START_TEST(each_key_has_its_own_which_ends_when_nobody_calls)
 }
 END_TEST
 
+/* As many as there can be, the second one called last: the first one ends for one that is new. */
+START_TEST(for_a_new_key_the_one_that_nobody_called_for_longest_ends)
+{
+    char key[16];
+    begin();
+    w.epoch[0] = 5;
+    deploy(SERVICE_KEY, 1);
+    for (unsigned i = 0; i < HOLDER_KEYS_MAX; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        call_of(i, false, key);
+        done();
+        done();
+        w.runs_len = w.done = w.answers_len = 0;
+        w.now++;
+    }
+    call_of(1, false, "k1");
+    done();
+    call_of(2, false, "new");
+    ck_assert_int_eq(last(2)->err, GRID_EBUSY); /* he asks again */
+    expect(2, SERVICE_STOP);
+    ck_assert(slice_eq(life_key(w.runs[1].life), slice_str("k0")));
+    call_of(3, false, "new");
+    ck_assert(slice_eq(life_key(w.runs[2].life), slice_str("k2")));
+    done();
+    call_of(4, false, "new");
+    expect(4, SERVICE_START);
+    call_of(5, false, "k2"); /* called before it has ended, it begins anew */
+    done();
+    expect(5, SERVICE_START);
+    ck_assert(slice_eq(life_key(w.runs[4].life), slice_str("k2")));
+    ck_assert_uint_eq(holder_lives(w.h), HOLDER_KEYS_MAX);
+    end();
+}
+END_TEST
+
 START_TEST(of_each_node_there_is_one_where_the_labels_are)
 {
     begin();
@@ -634,6 +670,7 @@ UNIT_MAIN("coordination/holder", it_is_started_where_its_partition_is_led_and_no
           without_code_there_is_none_until_it_comes,
           one_that_is_not_deployed_any_more_is_stopped_and_refuses,
           who_knows_less_than_the_door_refuses, each_key_has_its_own_which_ends_when_nobody_calls,
+          for_a_new_key_the_one_that_nobody_called_for_longest_ends,
           of_each_node_there_is_one_where_the_labels_are,
           another_mode_begins_when_the_old_one_has_ended,
           an_instance_that_is_moved_begins_anew_there_with_a_greater_token,
