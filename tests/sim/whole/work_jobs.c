@@ -16,11 +16,11 @@
 #include <stdlib.h>
 
 enum {
-    JOBS = 24,
-    SCHEDULES = 3,
+    JOBS = 16,
+    SCHEDULES = 2,
     STEPS_MAX = 6,
     NEW_ONE_OF = 60, /* looks */
-    LOOK_MS = 40,
+    LOOK_MS = 200,
     FRESH_MS = 1500, /* of a tick, until it must have been fired */
     KEEP_MS = 100 * 24 * 3600 * 1000u,
     LIVES = 256,

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 enum {
-    CALLERS = 8,
+    CALLERS = 3,
     PLACES = 96,
     COPIES = 2,
     KEYS_CALLED = 3,
@@ -215,7 +215,7 @@ void services_sim_answer(struct world *w, struct services_sim *s, unsigned index
                          const struct result *res)
 {
     struct caller *c = &s->callers[index];
-    c->ask.again_at = w->now + work_below(w, 30);
+    c->ask.again_at = w->now + work_below(w, 100);
     if (res->status)
         return;
     tally.services++;
