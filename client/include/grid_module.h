@@ -1,7 +1,7 @@
 /* grid_module.h - native modules: functions in C that a node of a grid runs next to the data, in
- * its own process: tasks, jobs, maps and services, each told of in a grid_module_*.h. What they may
- * do is what those in Lua may do (gridd-modules(7)), without the bounds of a sandbox: a native
- * function that crashes takes its node along.
+ * its own process: tasks, jobs, maps, broadcasts and services, each told of in a grid_module_*.h.
+ * What they may do is what those in Lua may do (gridd-modules(7)), without the bounds of a sandbox:
+ * a native function that crashes takes its node along.
  *
  * A program with a node inside names its modules in struct grid_node_conf (gridd.h). gridd loads
  * them from the files *.so of its `module_dir` (gridd.conf(5)), each of which says GRID_MODULE()
@@ -13,6 +13,7 @@
 #ifndef GRID_MODULE_H
 #define GRID_MODULE_H
 
+#include <grid_module_broadcast.h>
 #include <grid_module_job.h>
 #include <grid_module_map.h>
 #include <grid_module_service.h>
@@ -32,6 +33,7 @@ enum grid_native_kind {
     GRID_NATIVE_TASK = 1,
     GRID_NATIVE_JOB = 2,
     GRID_NATIVE_MAP = 3,
+    GRID_NATIVE_BROADCAST = 4,
     GRID_NATIVE_SERVICE = 5
 };
 enum grid_native_flag { GRID_NATIVE_NO_WRITES = 1 };
@@ -55,6 +57,7 @@ struct grid_native {
     grid_service_call_fn *call;
     /* GRID_NATIVE_JOB; all nodes have it that may lead the partitions of its jobs. */
     grid_job_fn *job;
+    grid_broadcast_fn *broadcast; /* GRID_NATIVE_BROADCAST */
 };
 
 struct grid_native_module {

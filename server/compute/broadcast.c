@@ -1,7 +1,8 @@
 /* broadcast.c - see broadcast.h. */
-#include "compute/broadcast.h"
+#include "compute/broadcast_priv.h"
 
 #include "base/log.h"
+#include "compute/native.h"
 #include "compute/report.h"
 #include "control/catalog.h"
 
@@ -114,8 +115,15 @@ enum grid_err broadcast_run(const struct broadcast *b, const struct catalog *c, 
                         .out = out};
     struct vm_run run;
     struct vm_fault fault;
-    if (!f)
+    const struct native *native = f ? NULL : natives_find(b->natives, MODULE_BROADCAST, b->name);
+    if (native)
+        return broadcast_run_native(b, native, out);
+    if (!f) {
+        char why[WHY_BYTES];
+        natives_missing(b->natives, c, MODULE_BROADCAST, b->name, b->node, why);
+        buf_add_text(out, why);
         return GRID_ENO_TASK;
+    }
     struct vm *vm = vm_new(&conf);
     if (!vm)
         return GRID_EBUSY;

@@ -16,6 +16,7 @@ struct broadcast {
     size_t labels_len;
     struct call_limits limits;
     uint64_t (*mono_us)(void *nobody);
+    const struct natives *natives; /* of the node; NULL: none */
 };
 
 /* Rows and result go to `out`, which was empty; or, of an error, why: GRID_ETASK, GRID_ENO_TASK. */

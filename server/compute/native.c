@@ -70,6 +70,11 @@ static const char *job_fault(const struct grid_native *f)
     return f->job ? NULL : "has no function";
 }
 
+static const char *broadcast_fault(const struct grid_native *f)
+{
+    return f->broadcast ? NULL : "has no function";
+}
+
 static const struct {
     const char *(*fault)(const struct grid_native *f); /* NULL: no kind */
     unsigned flags;                                    /* that it may have */
@@ -77,6 +82,7 @@ static const struct {
     [GRID_NATIVE_TASK] = {task_fault, GRID_NATIVE_NO_WRITES},
     [GRID_NATIVE_JOB] = {job_fault, 0},
     [GRID_NATIVE_MAP] = {map_fault, 0},
+    [GRID_NATIVE_BROADCAST] = {broadcast_fault, 0},
     [GRID_NATIVE_SERVICE] = {life_fault, 0},
 };
 

@@ -549,7 +549,8 @@ bool worker_init(struct worker *w, struct node *n, unsigned index)
                                                          .node = n->conf.name,
                                                          .catalog = worker_catalog,
                                                          .labels = worker_labels,
-                                                         .mono_us = worker_mono_us});
+                                                         .mono_us = worker_mono_us,
+                                                         .natives = n->natives});
     services_init(w);
     return true;
 }

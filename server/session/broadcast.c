@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/sha1.h"
 #include "compute/broadcast.h"
+#include "compute/native.h"
 #include "control/level.h"
 #include "control/settings.h"
 #include "control/state.h"
@@ -61,7 +62,8 @@ static enum grid_err run(const struct errand_host *h, const struct errand *e,
         .limits = {.steps = (uint64_t)catalog_setting(c, SETTING_script_steps),
                    .memory = (size_t)catalog_setting(c, SETTING_script_memory),
                    .time_us = (uint64_t)catalog_setting(c, SETTING_script_time) * 1000},
-        .mono_us = h->mono_us};
+        .mono_us = h->mono_us,
+        .natives = h->natives};
     return broadcast_run(&b, c, rows);
 }
 
@@ -155,12 +157,14 @@ static void identity_fill(const struct session *s, struct broadcast_request *r)
 struct fault broadcast_ask(struct session *s, struct broadcast_request *r,
                            struct errand *ret_errand)
 {
+    const struct natives *natives = s->ports->natives;
     const struct module *m = NULL;
     if (r->nodes.len > BROADCAST_LABELS_BYTES ||
         (r->nodes.len && !memchr(r->nodes.data, '=', r->nodes.len)))
         return (struct fault){GRID_EBAD_REQUEST, "nodes are LABEL=VALUE"};
-    if (!catalog_code(session_catalog(s), MODULE_BROADCAST, r->name, &m)) {
-        catalog_code_missing(session_catalog(s), MODULE_BROADCAST, r->name, r->why);
+    if (!catalog_code(session_catalog(s), MODULE_BROADCAST, r->name, &m) &&
+        !natives_find(natives, MODULE_BROADCAST, r->name)) {
+        natives_missing(natives, session_catalog(s), MODULE_BROADCAST, r->name, NULL, r->why);
         return (struct fault){GRID_ENO_TASK, r->why};
     }
     if (r->once && r->age_ms > REPEATS_MS / 2)

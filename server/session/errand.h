@@ -47,6 +47,7 @@ struct errand_host {
     const struct catalog *(*catalog)(void *ctx);
     const char *const *(*labels)(void *ctx, size_t *ret_len);
     uint64_t (*mono_us)(void *nobody);
+    const struct natives *natives; /* compute/native.h; may be NULL */
 };
 
 struct meters;

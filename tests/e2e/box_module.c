@@ -1,5 +1,5 @@
 /* box_module.c - a native module for tests/e2e: a service whose instance reads what it is asked
- * for, and tells who it is; jobs that take many steps, or none. */
+ * for, and tells who it is; a broadcast; jobs that take many steps, or none. */
 #include <grid_module.h>
 
 #include <stdio.h>
@@ -25,6 +25,16 @@ static enum grid_err box_call(struct grid_instance *i, struct grid_bytes method,
     }
     enum grid_err err = grid_instance_get(i, "default/default", key, none, &seen);
     return err ? err : grid_instance_answer(i, seen.value);
+}
+
+/* --- a broadcast ------------------------------------------------------------------------------ */
+
+static enum grid_err box_look(struct grid_visit *v)
+{
+    enum grid_err err = grid_visit_emit(v, v->argument);
+    for (size_t i = 0; i < v->labels_len && !err; i++)
+        err = grid_visit_emit(v, (struct grid_bytes){v->labels[i], strlen(v->labels[i])});
+    return err;
 }
 
 /* --- jobs, and the task that one of them runs ------------------------------------------------- */
@@ -94,6 +104,7 @@ static enum grid_err box_reads(struct grid_attempt *a)
 static const struct grid_native functions[] = {
     {.kind = GRID_NATIVE_SERVICE, .name = "reader", .help = "reads", .call = box_call},
     {.kind = GRID_NATIVE_TASK, .name = "add", .task = box_add},
+    {.kind = GRID_NATIVE_BROADCAST, .name = "look", .broadcast = box_look},
     {.kind = GRID_NATIVE_JOB, .name = "steps", .help = "many small steps", .job = box_steps},
     {.kind = GRID_NATIVE_JOB, .name = "waits", .job = box_waits},
     {.kind = GRID_NATIVE_JOB, .name = "reads", .job = box_reads},
