@@ -23,8 +23,8 @@ START_TEST(jobs_and_schedules)
         {"jobs cancel " ID, "cancel ab", 0, 0, ""},
         {"jobs list --status done", NULL, GRID_JOB_FAILED, 0,
          "ID  JOB  STATUS  PROGRESS  NODE  ATTEMPT  AGE\n"},
-        {"schedule create nightly m.j --cron '0 3 * * *'",
-         "schedule nightly m.j 0 3 * * * 0 nightly", 0, 0, ""},
+        {"schedule create nightly m.j --cron '0 3 * * *'", "schedule nightly m.j 0 3 * * * 0 ", 0,
+         0, ""}, /* without a key */
         {"schedule create s m.j --every 1m --key k", "schedule s m.j - 60000 k", 0, 0, ""},
         {"schedule create s m.j", NULL, 0, 2, ""},
         {"schedule create s m.j --every 1s --cron '* * * * *'", NULL, 0, 2, ""},
@@ -42,14 +42,9 @@ START_TEST(jobs_and_schedules)
             ck_assert_str_eq(fake.text, cases[i].said);
         ck_assert_str_eq(out, cases[i].out);
     }
-    char first[sizeof fake.text];
-    for (int i = 0; i < 2; i++) { /* without a key it is anywhere */
-        fake_reset();
-        ck_assert_int_eq(run("submit m.j --cache default/default"), 0);
-        ck_assert_ptr_eq(strstr(fake.text, "submit m.j job-"), fake.text);
-        ck_assert(i == 0 || strcmp(first, fake.text) != 0);
-        memcpy(first, fake.text, sizeof first);
-    }
+    fake_reset(); /* without a key it is anywhere: the library sees to that */
+    ck_assert_int_eq(run("submit m.j --cache default/default"), 0);
+    ck_assert_ptr_eq(strstr(fake.text, "submit m.j  "), fake.text);
     ck_assert_int_eq(run("submit m.j --cache default/default --nodes ssd"), 2);
     ck_assert_ptr_nonnull(strstr(err, "LABEL=VALUE"));
     fake_reset();
