@@ -226,6 +226,11 @@ size_t map_rows_bytes(const struct map_machine *m)
     return m->emitted.len;
 }
 
+size_t map_machine_bytes(const struct map_machine *m)
+{
+    return vm_bytes(m->vm) + m->emitted.cap + native_map_bytes(m->native_map);
+}
+
 /* --- the procedures, which no shard runs ------------------------------------------------------ */
 
 void command_map_part(struct call *c)

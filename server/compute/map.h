@@ -67,6 +67,8 @@ struct slice map_fault(const struct map_machine *m);
 /* Known after the first of them: rows of one key become one. */
 bool map_reduces(const struct map_machine *m);
 size_t map_rows_bytes(const struct map_machine *m);
+/* All that it holds. */
+size_t map_machine_bytes(const struct map_machine *m);
 
 /* Rows as shown, of rows as emitted. False: they are none. */
 MUST_USE

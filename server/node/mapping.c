@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "compute/map_room.h"
 #include "compute/native.h"
 #include "control/catalog.h"
 #include "control/state.h"
@@ -29,6 +30,7 @@ struct maps {
     struct map_machine *machines[MACHINES_KEPT];
     size_t len;
     uint64_t seed;
+    struct map_room room;
     atomic_ullong running, done, failed, result_bytes, read_bytes;
     struct maps_of_worker {
         struct list parts, wholes;
@@ -41,6 +43,7 @@ struct whole {
     struct worker *home;
     struct mapping_code code;
     struct map_machine *machine;
+    size_t held; /* by it, of the room of all */
     struct gather *gather;
     uint32_t partitions;
     struct list arrived; /* answered */
@@ -108,11 +111,18 @@ struct map_machine *mapping_begun(struct node *n, const struct mapping_code *cod
     return m;
 }
 
-void mapping_machine_give(struct node *n, struct map_machine *m)
+bool mapping_room(struct node *n, const struct map_machine *m, size_t *held, struct slice *ret_why)
+{
+    *ret_why = slice_str("the maps that run on a node take more than 1 GiB of memory together");
+    return map_room_set(&n->maps->room, held, map_machine_bytes(m));
+}
+
+void mapping_machine_give(struct node *n, struct map_machine *m, size_t *held)
 {
     struct maps *maps = n->maps;
     if (!m)
         return;
+    (void)map_room_set(&maps->room, held, 0);
     pthread_mutex_lock(&maps->lock);
     bool kept = maps->len < MACHINES_KEPT && map_machine_small(m);
     if (kept)
@@ -172,7 +182,7 @@ static void whole_free(struct whole *w)
     while ((it = list_pop_front(&w->pieces)) || (it = list_pop_front(&w->arrived)))
         piece_free(list_entry(it, struct piece, link));
     loop_timer_stop(&w->timer);
-    mapping_machine_give(w->home->node, w->machine);
+    mapping_machine_give(w->home->node, w->machine, &w->held);
     gather_free(w->gather);
     catalog_unref(w->code.catalog);
     buf_release(&w->rows);
@@ -252,6 +262,7 @@ static bool machine_ready(struct whole *w)
 static void pieces_merge(struct pool_work *work, struct pool_thread *t)
 {
     struct whole *w = container_of(work, struct whole, work);
+    struct slice why;
     struct list *it;
     while ((it = list_pop_front(&w->pieces))) {
         struct piece *p = list_entry(it, struct piece, link);
@@ -260,6 +271,8 @@ static void pieces_merge(struct pool_work *work, struct pool_thread *t)
             err = map_merge(w->machine, p->rows);
         if (err)
             whole_fail(w, err, w->machine ? map_fault(w->machine) : slice_make(NULL, 0));
+        else if (w->machine && !mapping_room(w->home->node, w->machine, &w->held, &why))
+            whole_fail(w, GRID_ETASK, why);
         piece_free(p);
     }
     w->note.run = whole_back;

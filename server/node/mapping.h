@@ -40,8 +40,11 @@ enum {
     MAPPING_PAGE_US = 5 * 1000000, /* that the code may take for one page */
 };
 
-/* Any thread; what is given is used again. NULL is fine. */
-void mapping_machine_give(struct node *n, struct map_machine *m);
+/* Any thread; what is given is used again. NULL is fine. *held is what it was told to hold. */
+void mapping_machine_give(struct node *n, struct map_machine *m, size_t *held);
+/* Tell what it holds now. False: all maps of the node hold too much, it has to end; then why. */
+MUST_USE
+bool mapping_room(struct node *n, const struct map_machine *m, size_t *held, struct slice *ret_why);
 
 /* A map that is deployed, or one in C. */
 struct mapping_code {

@@ -30,7 +30,8 @@ struct part {
     struct aside *aside;
     struct worker *worker;
     struct mapping_code code;
-    struct map_machine *machine; /* NULL: nothing was mapped yet */
+    struct map_machine *machine; /* NULL: nothing was mapped yet, or it failed */
+    size_t held;                 /* by it, of the room of all */
     uint32_t len, at, done_len;
     uint16_t todo[GATHER_ASK_MAX], done[GATHER_ASK_MAX];
     struct part_key *keys; /* in order; NULL: all */
@@ -41,9 +42,10 @@ struct part {
     bool spilled;       /* rows of this snapshot were mapped already */
     bool spoiled;
     bool busy; /* the pool has `running` */
+    bool last; /* ... and rows, why, err: what is to be answered */
     struct buf page, running, taken;
-    enum grid_err err;
-    struct buf why;
+    enum grid_err err, ran; /* ran: of the page that the pool had */
+    struct buf why, ran_why;
     msec_t until; /* loop time: nothing more is begun then */
     msec_t end;   /* ... and nobody wants it any more */
     struct loop_timer timer;
@@ -58,12 +60,13 @@ static void part_free(struct part *p)
     list_remove(&p->here);
     snapshot_end(p->worker->shard, p->snapshot);
     loop_timer_stop(&p->timer);
-    mapping_machine_give(p->worker->node, p->machine);
+    mapping_machine_give(p->worker->node, p->machine, &p->held);
     catalog_unref(p->code.catalog);
     buf_release(&p->page);
     buf_release(&p->running);
     buf_release(&p->taken);
     buf_release(&p->why);
+    buf_release(&p->ran_why);
     free(p->keys);
     free(p);
 }
@@ -104,11 +107,20 @@ static void part_answer(struct part *p)
 
 static void part_go(struct part *p);
 
+static void part_fail(struct part *p, enum grid_err err, struct slice why)
+{
+    p->err = err;
+    p->why.len = 0;
+    buf_add(&p->why, why.data, why.len);
+}
+
 static void part_back(struct note *n, void *thread)
 {
     struct part *p = container_of(n, struct part, note);
     (void)thread;
     p->busy = false;
+    if (p->ran && !p->err)
+        part_fail(p, p->ran, buf_slice(&p->ran_why));
     part_go(p);
 }
 
@@ -120,33 +132,33 @@ static void part_last(struct note *n, void *thread)
     part_free(p);
 }
 
-static void part_fail(struct part *p, enum grid_err err, struct slice why)
+/* What holds much is not held until its turn to answer comes. */
+static void page_fail(struct part *p, enum grid_err err, struct slice why)
 {
-    p->err = err;
-    p->why.len = 0;
-    buf_add(&p->why, why.data, why.len);
-}
-
-static bool machine_ready(struct part *p)
-{
-    if (p->machine)
-        return true;
-    p->machine = mapping_begun(p->worker->node, &p->code, &p->aside->op);
-    if (!p->machine)
-        part_fail(p, GRID_ENOMEM, slice_make(NULL, 0));
-    return p->machine != NULL;
+    p->ran = err;
+    p->ran_why.len = 0;
+    buf_add(&p->ran_why, why.data, why.len);
+    mapping_machine_give(p->worker->node, p->machine, &p->held);
+    p->machine = NULL;
 }
 
 static void page_map(struct pool_work *w, struct pool_thread *t)
 {
     struct part *p = container_of(w, struct part, work);
-    if (pool_stopping(t->pool)) {
-        part_fail(p, GRID_ESTOPPING, slice_make(NULL, 0));
-    } else if (machine_ready(p)) {
-        enum grid_err err = map_page(p->machine, buf_slice(&p->running));
-        if (err)
-            part_fail(p, err, map_fault(p->machine));
-    }
+    struct slice why = {NULL, 0};
+    enum grid_err err = GRID_OK;
+    if (!p->machine)
+        p->machine = mapping_begun(p->worker->node, &p->code, &p->aside->op);
+    if (pool_stopping(t->pool))
+        err = GRID_ESTOPPING;
+    else if (!p->machine)
+        err = GRID_ENOMEM;
+    else if ((err = map_page(p->machine, buf_slice(&p->running))))
+        why = map_fault(p->machine);
+    else if (!mapping_room(p->worker->node, p->machine, &p->held, &why))
+        err = GRID_ETASK;
+    if (err)
+        page_fail(p, err, why);
     p->running.len = 0;
     p->note.run = part_back;
     worker_post(p->worker, &p->note);
@@ -169,6 +181,7 @@ static void rows_take(struct pool_work *w, struct pool_thread *t)
 static bool pool_give(struct part *p, void (*run)(struct pool_work *w, struct pool_thread *t))
 {
     p->busy = true;
+    p->last = run == rows_take;
     p->work = (struct pool_work){.priority = POOL_USUAL, .run = run};
     if (pool_post(p->worker->node->pool, &p->work))
         return true;
@@ -312,7 +325,7 @@ static void part_next_turn(struct part *p)
 static void part_go(struct part *p)
 {
     msec_t wait = 0;
-    if (p->going_on)
+    if (p->going_on || p->last)
         return;
     if (!p->err && loop_mono_ms(p->worker->loop) >= p->end)
         part_fail(p, GRID_ETIMEOUT, slice_make(NULL, 0));
