@@ -64,7 +64,7 @@ static void loads_take(struct worker *w, struct slice told)
     p->asking = false;
     p->since = loop_mono_ms(w->loop);
     p->len = 0;
-    for (;;) {
+    while (p->len < GRID_NODES_MAX) { /* others say it: there are no more */
         p->nodes = xrealloc(p->nodes, p->len + 1, sizeof *p->nodes);
         if (!spread_decode(&told, &p->nodes[p->len]))
             break;
