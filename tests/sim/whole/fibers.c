@@ -37,6 +37,17 @@ static void *fiber_body(void *arg)
     return NULL;
 }
 
+/* A process that is forked has none of the threads. */
+static void forked(void)
+{
+    list_init(&idle);
+}
+
+__attribute__((constructor)) static void forks_watch(void)
+{
+    CHECK(pthread_atfork(NULL, NULL, forked) == 0);
+}
+
 struct fiber *fiber_new(struct simnode *n, fiber_fn *body, void *ctx, void *arg)
 {
     struct list *it = list_pop_front(&idle);
