@@ -483,7 +483,8 @@ static void end_look(void *ctx)
         return;
     }
     if (holder_lives(s->holder))
-        log_warn("service", "%zu instances have not stopped in %u ms: they are ended",
+        log_warn("service",
+                 "%zu instances have not stopped in %u ms: Lua is ended, C is waited for",
                  holder_lives(s->holder), (unsigned)END_MS);
     atomic_store_explicit(&s->hurry, true, memory_order_release);
     s->ended->note.run = ended_run;
