@@ -3,11 +3,10 @@
  * LINK: compute command shard replica control data base
  */
 #include "base/clock.h"
-#include "base/codec.h"
 #include "compute/library.h"
 #include "compute/map.h"
-#include "shard/snapshot.h"
 #include "tests/lib/unit.h"
+#include "tests/unit/compute/maps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,60 +74,6 @@ static struct map_machine *machine(const char *name, const char *arg)
     ck_assert_msg(f && f->kind == MODULE_MAP, "%s", name);
     map_begin(m, module, f, slice_str(arg));
     return m;
-}
-
-/* key=value, ... */
-static void page_add(struct buf *page, const char *key, const char *value, uint64_t version)
-{
-    struct snapshot_row row = {
-        .version = version, .value_len = (uint32_t)strlen(value), .key_len = (uint16_t)strlen(key)};
-    buf_add(page, &row, sizeof row);
-    buf_add(page, key, row.key_len);
-    buf_add(page, value, row.value_len);
-}
-
-static void page_make(struct buf *page)
-{
-    page->len = 0;
-    page_add(page, "a1", "10", 4);
-    page_add(page, "b1", "-3", 5);
-    page_add(page, "a2", "32", 6);
-}
-
-static void shown_text(const struct buf *shown, char *out)
-{
-    *out = '\0';
-    for (size_t at = 0; at < shown->len;) {
-        size_t key = load_u32(shown->data + at), value = load_u32(shown->data + at + 4);
-        const char *text = (const char *)shown->data + at + 8;
-        out += sprintf(out, "%.*s=%.*s;", (int)key, text, (int)value, text + key);
-        at += 8 + key + value;
-    }
-}
-
-/* Two machines, each with a page, and what they emitted combined by a third. */
-static void map_says(const char *name, const char *arg, const char *want)
-{
-    struct buf page = BUF_INIT, emitted = BUF_INIT, shown = BUF_INIT;
-    struct map_machine *all = machine(name, arg);
-    char text[512];
-    page_make(&page);
-    for (int i = 0; i < 2; i++) {
-        struct map_machine *m = machine(name, arg);
-        emitted.len = 0;
-        ck_assert_msg(!map_page(m, buf_slice(&page)), "%s: %.*s", name, (int)map_fault(m).len,
-                      (const char *)map_fault(m).data);
-        ck_assert_int_eq(map_take(m, &emitted), GRID_OK);
-        ck_assert_int_eq(map_merge(all, buf_slice(&emitted)), GRID_OK);
-        map_machine_free(m);
-    }
-    ck_assert_int_eq(map_finish(all, &shown), GRID_OK);
-    shown_text(&shown, text);
-    ck_assert_msg(strcmp(text, want) == 0, "%s: %s, not %s", name, text, want);
-    map_machine_free(all);
-    buf_release(&page);
-    buf_release(&emitted);
-    buf_release(&shown);
 }
 
 START_TEST(rows_are_reduced_where_they_are_and_again_where_they_meet)
