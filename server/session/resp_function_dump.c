@@ -85,9 +85,6 @@ static bool dump_open(struct slice dump, struct restore *to)
 /* NULL, or what is wrong with the request. */
 static const char *restore_read(const struct resp_request *q, struct restore *to)
 {
-    if (q->args_len > FIRST + 2)
-        return "ERR Unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION "
-               "HELP.";
     struct slice policy = q->args_len > FIRST + 1 ? q->args[FIRST + 1] : slice_str("append");
     to->flush = resp_word_is(policy, "flush");
     to->replace = resp_word_is(policy, "replace");
@@ -201,6 +198,8 @@ static enum resp_taken begin(struct resp_session *r, const struct restore *is)
 /* Offered again after each step: the next one, until restored() has said that it was the last. */
 enum resp_taken resp_function_restore(struct resp_session *r, const struct resp_request *q)
 {
+    if (q->args_len > FIRST + 2)
+        return resp_refuse_subcommand(r, q);
     struct restore *is = arena_calloc(r->base.arena, 1, sizeof *is);
     if (!is)
         return resp_no_room(q->turn);
