@@ -1,13 +1,12 @@
 # End-to-end tests: real processes on loopback. `make e2e`.
-E2E := $(addprefix tests/e2e/,basics crash history bad-input disk tls many service use) tests/e2e/damage tests/e2e/full
-E2E += $(addprefix tests/e2e/,pressure reload install tour doors users monitoring hashes rest)
-E2E += tests/e2e/netns-selftest
-# What claims nothing about time runs beside other tests; `make test` saves a minute by that.
+E2E := $(addprefix tests/e2e/,basics crash many use damage full pressure reload tour users rest netns-selftest)
+# What claims nothing about time runs beside other tests; `make test` saves minutes by that.
 E2E_BESIDE := $(addprefix tests/e2e/,grid-quick operate anywhere modules native tasks jobs placed maps copies)
 E2E_BESIDE += $(addprefix tests/e2e/,queued services broadcasts native-jobs rejoin embedding)
 E2E_BESIDE += $(BUILD)/e2e/embed $(BUILD)/e2e/inside
+E2E_BESIDE += $(addprefix tests/e2e/,history bad-input disk tls service doors install monitoring hashes redis-clients)
 E2E += $(E2E_BESIDE)
-E2E += $(addprefix tests/e2e/,differential redis-clients resp-bad-input)
+E2E += $(addprefix tests/e2e/,differential resp-bad-input)
 E2E_PROGRAMS := $(addprefix $(BUILD)/e2e/,load recorder transfers)
 $(E2E_PROGRAMS): $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libgridclient.a
 	@mkdir -p $(@D)
