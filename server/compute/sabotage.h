@@ -9,6 +9,7 @@ enum work_sabotage {
     WORK_SABOTAGE_LEASE, /* who led once does not look whether it still does */
     WORK_SABOTAGE_LOOK,  /* nor before it answers */
     WORK_SABOTAGE_TOKEN, /* a token that does not grow */
+    WORK_SABOTAGE_FENCE, /* nor is held against who led since */
     WORK_SABOTAGE_ALIVE, /* who leads begins what runs elsewhere */
     WORK_SABOTAGE_BEGIN, /* an attempt begins whatever its number */
     WORK_SABOTAGE_STEP,  /* a step is taken of whichever attempt */

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "compute/native.h"
+#include "compute/sabotage.h"
 #include "compute/service.h"
 #include "compute/service_call.h"
 #include "control/settings.h"
@@ -132,7 +133,7 @@ static enum grid_err host_ask(void *ctx, const struct service_ask *a, struct ser
     bool own =
         v->fenced && cache_context(op.cache) == v->context_id && op.partition == v->partition;
     op.direct = own;
-    op.epoch = own ? service_token_epoch(v->todo.token) : 0;
+    op.epoch = own && !WORK_RULE_OFF(FENCE) ? service_token_epoch(v->todo.token) : 0;
     if (host_over(v))
         return told(got, GRID_EDENIED, slice_str("it does not live here any more"));
     inside_wait(v->node, &op, &answer);

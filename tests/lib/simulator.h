@@ -37,6 +37,7 @@ struct simulator {
     void (*break_rule)(unsigned bug); /* from 1; 0: none */
     const struct simulator_bug *bugs; /* bugs[1] is the first */
     size_t bugs_len;
+    uint64_t (*passed)(unsigned bug); /* seeds that a search begins behind; NULL: none */
     /* What happened in all seeds of this process, and its names. */
     const uint64_t *counts;
     const char *const *count_names;

@@ -40,7 +40,7 @@ static const struct {
     [7] = {.map = true},
 };
 enum bug_of_work {
-#define X(name, text, seeds) BUG_OF_WORK_##name,
+#define X(name, text, passed, seeds) BUG_OF_WORK_##name,
 #include "tests/sim/whole/work.def"
 #undef X
 };
@@ -55,15 +55,25 @@ const struct simulator_bug bugs[BUGS] = {
 #define X(name, text, seeds) [BUGS_BELOW - 1 + ROUTER_SABOTAGE_##name] = {text, seeds},
 #include "tests/sim/whole/router.def"
 #undef X
-#define X(name, text, seeds) [BUGS_OF_WORK + BUG_OF_WORK_##name] = {text, seeds},
+#define X(name, text, passed, seeds) [BUGS_OF_WORK + BUG_OF_WORK_##name] = {text, seeds},
 #include "tests/sim/whole/work.def"
 #undef X
 };
 static const enum work_sabotage of_work[] = {
-#define X(name, text, seeds) WORK_SABOTAGE_##name,
+#define X(name, text, passed, seeds) WORK_SABOTAGE_##name,
 #include "tests/sim/whole/work.def"
 #undef X
 };
+
+uint64_t bug_passed(unsigned bug)
+{
+    static const uint16_t list[] = {
+#define X(name, text, passed, seeds) passed,
+#include "tests/sim/whole/work.def"
+#undef X
+    };
+    return bug >= BUGS_OF_WORK ? list[bug - BUGS_OF_WORK] : 0;
+}
 
 void bug_use(unsigned bug)
 {

@@ -12,12 +12,13 @@ enum {
 #undef X
     ,
     BUGS = BUGS_OF_WORK
-#define X(name, text, seeds) +1
+#define X(name, text, passed, seeds) +1
 #include "tests/sim/whole/work.def"
 #undef X
 };
 extern const struct simulator_bug bugs[BUGS];
 extern bool bug_blind;      /* logs take what the disk's catalog does not know */
 void bug_use(unsigned bug); /* 0: none */
+uint64_t bug_passed(unsigned bug);
 
 #endif

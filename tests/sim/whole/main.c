@@ -91,6 +91,7 @@ int main(int argc, char **argv)
         .break_rule = bug_use,
         .bugs = bugs,
         .bugs_len = BUGS,
+        .passed = bug_passed,
         .counts = (const uint64_t *)&tally,
         .count_names = counts,
         .counts_len = sizeof counts / sizeof *counts,
