@@ -120,6 +120,15 @@ static int job_named(struct ctl *c, const struct args *a, struct grid_job *ret_j
 
 /* --- commands --------------------------------------------------------------------------------- */
 
+/* As they were submitted. */
+static int job_order(const void *a, const void *b)
+{
+    const struct grid_job_info *x = a, *y = b;
+    if (x->submitted_ms != y->submitted_ms)
+        return x->submitted_ms < y->submitted_ms ? -1 : 1;
+    return memcmp(&x->job, &y->job, sizeof x->job);
+}
+
 int cmd_jobs_list(struct ctl *c, const struct args *a)
 {
     struct grid_job_info *list;
@@ -132,6 +141,8 @@ int cmd_jobs_list(struct ctl *c, const struct args *a)
     enum grid_err err = grid_job_list(c->grid, &list, &len);
     if (err)
         return ctl_fail(c, err, NULL);
+    if (len)
+        qsort(list, len, sizeof *list, job_order);
     out_begin(c->out, OUT_TABLE, COLUMNS(list_columns));
     for (size_t i = 0; i < len; i++)
         if (wanted == UINT64_MAX || wanted == (uint64_t)list[i].status)

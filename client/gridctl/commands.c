@@ -365,7 +365,7 @@ const struct command commands[] = {
     },
     {
         .path = "jobs list",
-        .help = "list the jobs of the grid",
+        .help = "list the jobs of the grid, oldest first",
         .options = {{.name = "status",
                      .type = ARG_CHOICE,
                      .choices = "queued|running|done|failed|cancelled",

@@ -74,10 +74,15 @@ enum grid_err grid_job_cancel(struct grid *g, const struct grid_job *job)
 enum grid_err grid_job_list(struct grid *g, struct grid_job_info **ret_list, size_t *ret_len)
 {
     (void)g;
-    *ret_len = 1;
-    if (!fake.err)
-        *ret_list = fake_job();
-    return fake.err;
+    *ret_len = 2; /* the younger one first */
+    if (fake.err)
+        return fake.err;
+    struct grid_job_info *list = realloc(fake_job(), 2 * sizeof *list);
+    list[1] = list[0];
+    list[0].submitted_ms++;
+    memset(list[0].job.id, 0xcd, sizeof list[0].job.id);
+    *ret_list = list;
+    return GRID_OK;
 }
 
 enum grid_err grid_schedule_create(struct grid_cache *c, const struct grid_schedule *want)

@@ -51,7 +51,8 @@ START_TEST(jobs_and_schedules)
     ck_assert_int_eq(run("jobs show " ID), 0);
     ck_assert_ptr_nonnull(strstr(out, "50.0%"));
     ck_assert_int_eq(run("--json jobs list"), 0);
-    ck_assert_ptr_nonnull(strstr(out, "\"id\": \"" ID "\""));
+    const char *older = strstr(out, "\"id\": \"" ID "\""), *younger = strstr(out, "\"id\": \"cdcd");
+    ck_assert(older && younger && older < younger);
     ck_assert_int_eq(run("schedule list"), 0);
     ck_assert_ptr_nonnull(strstr(out, "0 3 * * *"));
     ck_assert_int_eq(run("schedule show nightly"), 0);
