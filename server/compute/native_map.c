@@ -21,7 +21,8 @@
 enum {
     ROW_KEY_MAX = 64 << 10,
     ROW_BYTES_MAX = 512 << 20,
-    LOOK_ROWS = 256, /* after which time is looked at */
+    LOOK_ROWS = 256, /* after which time is looked at, at the latest: */
+    LOOK_US = 1000,  /* sooner, where so few rows took longer than that */
     LOG_BYTES = 1024,
     SLOTS_FIRST = 64,
 };
@@ -399,12 +400,23 @@ void native_map_begin(struct native_map *n)
 
 /* --- the loops -------------------------------------------------------------------------------- */
 
-static enum grid_err time_look(struct native_map *n, uint64_t began)
+/* When time is looked at: after one row, after two more, four, ... */
+struct looks {
+    uint64_t began, last; /* us */
+    unsigned step, left;
+};
+
+static enum grid_err time_look(struct native_map *n, struct looks *l)
 {
     const struct map_limits *limits = &n->m->limits;
+    uint64_t now = limits->now_us ? limits->now_us(NULL) : 0;
+    unsigned twice = l->step < LOOK_ROWS ? 2 * l->step : (unsigned)LOOK_ROWS;
+    l->step = now - l->last > LOOK_US ? 1 : twice;
+    l->left = l->step;
+    l->last = now;
     if (limits->stopped && limits->stopped(limits->ctx))
         return GRID_ESTOPPING;
-    if (!limits->page_us || !limits->now_us || limits->now_us(NULL) - began <= limits->page_us)
+    if (!limits->page_us || now - l->began <= limits->page_us)
         return GRID_OK;
     say(n, slice_str("it took too long"));
     return GRID_ETASK;
@@ -414,8 +426,8 @@ static enum grid_err page_run(struct native_map *n)
 {
     struct slice page = n->m->in;
     grid_map_fn *map = n->given->map;
-    uint64_t began = n->m->limits.now_us ? n->m->limits.now_us(NULL) : 0;
-    unsigned rows = 0;
+    uint64_t now = n->m->limits.now_us ? n->m->limits.now_us(NULL) : 0;
+    struct looks looks = {now, now, 1, 1};
     for (size_t at = 0; at < page.len;) {
         struct snapshot_row row;
         memcpy(&row, page.data + at, sizeof row);
@@ -429,8 +441,8 @@ static enum grid_err page_run(struct native_map *n)
         enum grid_err err = map(&n->mapper, &entry);
         n->mapping = false;
         err = outcome(n, err);
-        if (likely(!err) && unlikely(++rows % LOOK_ROWS == 0 || at >= page.len))
-            err = time_look(n, began);
+        if (likely(!err) && unlikely(--looks.left == 0 || at >= page.len))
+            err = time_look(n, &looks);
         if (unlikely(err))
             return err;
     }

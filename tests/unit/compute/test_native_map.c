@@ -248,6 +248,23 @@ START_TEST(what_fails_is_told_and_the_machine_is_good_for_the_next)
 }
 END_TEST
 
+/* A second each: it may take two and a half. */
+START_TEST(one_that_is_slow_is_ended_in_time)
+{
+    natives_make();
+    struct buf page = BUF_INIT;
+    struct map_machine *m = machine("slow", "");
+    for (int i = 0; i < 1000; i++)
+        page_add(&page, "x", "", 4);
+    now = 0;
+    ck_assert_int_eq(map_page(m, buf_slice(&page)), GRID_ETASK);
+    ck_assert_uint_eq(now, 3000000);
+    map_machine_free(m);
+    buf_release(&page);
+    natives_free(natives);
+}
+END_TEST
+
 START_TEST(what_a_map_holds_is_bounded)
 {
     natives_make();
@@ -353,6 +370,7 @@ START_TEST(sums_that_are_no_integers_become_doubles)
 END_TEST
 
 UNIT_MAIN("compute/native_map", rows_are_reduced_where_they_are_and_again_where_they_meet,
-          what_fails_is_told_and_the_machine_is_good_for_the_next, what_a_map_holds_is_bounded,
+          what_fails_is_told_and_the_machine_is_good_for_the_next,
+          one_that_is_slow_is_ended_in_time, what_a_map_holds_is_bounded,
           thousands_of_rows_keep_their_keys_apart, rows_of_others_may_be_any_bytes,
           integers_are_read_as_they_are_written, sums_that_are_no_integers_become_doubles)
