@@ -31,6 +31,7 @@ struct grid_instance_api { /* by the inline functions below */
     void (*log)(struct grid_instance *i, const char *text);
     void *(*alloc)(struct grid_instance *i, size_t bytes);
     bool (*over)(struct grid_instance *i);
+    void (*forget)(struct grid_instance *i);
 };
 
 /* An instance, the same in all that runs in its life. */
@@ -59,8 +60,9 @@ typedef enum grid_err grid_service_call_fn(struct grid_instance *i, struct grid_
 /* `cache`: "context/cache", or one of the service's context. Of any partition: an affinity key that
  * the key was written with is said (in how->affinity). What lies in the partition that the instance
  * lives with is done only while it does: GRID_EDENIED: it does not live here any more, here and
- * below. What is got stays until the function returns; hashes cannot be used.
- * GRID_EIN_DOUBT: it may have been done. GRID_ENOT_FOUND and the like: as in grid.h. */
+ * below. What is got stays until the function returns, or grid_instance_forget(); GRID_EFULL: there
+ * are 32 MiB of it, and nothing was asked. Hashes cannot be used. GRID_EIN_DOUBT: it may have been
+ * done. GRID_ENOT_FOUND and the like: as in grid.h. */
 static inline enum grid_err grid_instance_get(struct grid_instance *i, const char *cache,
                                               struct grid_bytes key, struct grid_bytes affinity,
                                               struct grid_seen *ret_seen)
@@ -121,6 +123,12 @@ static inline void grid_instance_log(struct grid_instance *i, const char *text)
 static inline void *grid_instance_alloc(struct grid_instance *i, size_t bytes)
 {
     return i->api->alloc(i, bytes);
+}
+
+/* What it has got, and that memory, is not needed any more. */
+static inline void grid_instance_forget(struct grid_instance *i)
+{
+    i->api->forget(i);
 }
 
 /* It does not live here any more: what takes long should end. */

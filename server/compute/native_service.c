@@ -66,7 +66,8 @@ static enum grid_err ask(struct native_service *n, const struct service_ask *a,
 {
     const struct service_host *h = n->host;
     *got = (struct service_got){.value = BUF_INIT};
-    enum grid_err err = h->ask(h->ctx, a, got);
+    bool full = ret_bytes && n->scratch.held > NATIVE_SCRATCH_MAX;
+    enum grid_err err = full ? GRID_EFULL : h->ask(h->ctx, a, got);
     n->err = err;
     n->why.len = 0;
     if (err) {
@@ -192,6 +193,11 @@ static void *scratch(struct grid_instance *i, size_t bytes)
     return native_store_take_within(&service_of(i)->scratch, bytes, NATIVE_SCRATCH_MAX);
 }
 
+static void forget(struct grid_instance *i)
+{
+    native_store_clear(&service_of(i)->scratch);
+}
+
 static bool over(struct grid_instance *i)
 {
     const struct native_service *n = service_of(i);
@@ -210,6 +216,7 @@ static const struct grid_instance_api api = {
     .log = log_text,
     .alloc = scratch,
     .over = over,
+    .forget = forget,
 };
 
 /* --- runs ------------------------------------------------------------------------------------- */

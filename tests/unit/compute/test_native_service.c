@@ -142,6 +142,17 @@ static enum grid_err call(struct grid_instance *i, struct grid_bytes method, str
         return grid_instance_get(i, "c", text("x"), text(""), &seen);
     if (is(method, "over"))
         return grid_instance_over(i) ? GRID_OK : GRID_EBUSY;
+    if (is(method, "much")) { /* what it holds is bounded, and it says what it needs no more */
+        while (grid_instance_alloc(i, 1 << 20))
+            ;
+        enum grid_err err;
+        while (!(err = grid_instance_get(i, "c", text("x"), text(""), &seen)))
+            ;
+        ck_assert_int_eq(err, GRID_EFULL);
+        ck_assert_int_eq(grid_instance_put(i, "c", text("x"), text("v"), NULL, NULL), GRID_OK);
+        grid_instance_forget(i);
+        return grid_instance_get(i, "c", text("x"), text(""), &seen);
+    }
     if (is(method, "large")) {
         char *most = grid_instance_alloc(i, 16 << 20);
         memset(most, 'x', 16 << 20);
@@ -227,6 +238,7 @@ START_TEST(it_asks_its_host_for_all_that_one_in_lua_may)
     struct service_code *c = opened("m.s");
     ck_assert(run(c, SERVICE_FN_START, "", ""));
     ck_assert(says(c, "asks", true, ""));
+    ck_assert(says(c, "much", true, ""));
     w.over = true;
     ck_assert(says(c, "over", true, ""));
     ck_assert(run(c, SERVICE_FN_STOP, "", ""));
