@@ -65,4 +65,20 @@ static void map_says(const char *name, const char *arg, const char *want)
     buf_release(&shown);
 }
 
+/* The machine has failed at a page so, and says so; its fault is the text then. */
+enum { MAP_FAULT_BYTES = 4096 + 1 };
+static void map_failed(struct map_machine *m, const char *name, enum grid_err want,
+                       const char *says, char text[MAP_FAULT_BYTES])
+{
+    struct buf page = BUF_INIT;
+    page_make(&page);
+    enum grid_err err = map_page(m, buf_slice(&page));
+    ck_assert_msg(err == want, "%s: %d", name, err);
+    struct slice fault = map_fault(m);
+    memset(text, 0, MAP_FAULT_BYTES);
+    memcpy(text, fault.data ? (const void *)fault.data : "", fault.len);
+    ck_assert_msg(strstr(text, says), "%s: %s", name, text);
+    buf_release(&page);
+}
+
 #endif

@@ -114,13 +114,10 @@ static void map_fails(const char *name, enum grid_err want, const char *says)
 {
     struct buf page = BUF_INIT;
     struct map_machine *m = machine(name, "");
-    char text[4096 + 1] = "";
+    char text[MAP_FAULT_BYTES];
     page_make(&page);
-    enum grid_err err = map_page(m, buf_slice(&page));
-    ck_assert_msg(err == want, "%s: %d", name, err);
-    struct slice fault = map_fault(m);
-    memcpy(text, fault.data ? (const void *)fault.data : "", fault.len);
-    ck_assert_msg(strstr(text, says) && strstr(text, "traceback of m."), "%s: %s", name, text);
+    map_failed(m, name, want, says, text);
+    ck_assert_msg(strstr(text, "traceback of m."), "%s: %s", name, text);
     map_begin(m, module, module_function_named(module, slice_str("count")), slice_str(""));
     ck_assert_int_eq(map_page(m, buf_slice(&page)), GRID_OK); /* the machine is good for more */
     map_machine_free(m);

@@ -216,15 +216,11 @@ static void map_fails(const char *name, enum grid_err want, const char *says)
 {
     struct buf page = BUF_INIT, shown = BUF_INIT;
     struct map_machine *m = machine(name, "");
-    char said[4096 + 1] = "", path[80];
+    char said[MAP_FAULT_BYTES], path[80];
     snprintf(path, sizeof path, "traceback of m.%s:\n  native code", name);
     page_make(&page);
-    enum grid_err err = map_page(m, buf_slice(&page));
-    ck_assert_msg(err == want, "%s: %d", name, err);
-    struct slice fault = map_fault(m);
-    memcpy(said, fault.data ? (const void *)fault.data : "", fault.len);
-    ck_assert_msg(strstr(said, says) && (want != GRID_ETASK || strstr(said, path)), "%s: %s", name,
-                  said);
+    map_failed(m, name, want, says, said);
+    ck_assert_msg(want != GRID_ETASK || strstr(said, path), "%s: %s", name, said);
     map_begin_native(m, natives_find(natives, MODULE_MAP, slice_str("m.sum")), slice_str(""));
     ck_assert_int_eq(map_page(m, buf_slice(&page)), GRID_OK); /* the machine is good for more */
     ck_assert_int_eq(map_finish(m, &shown), GRID_OK);

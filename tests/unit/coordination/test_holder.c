@@ -3,6 +3,7 @@
  * LINK: coordination control base */
 #include "coordination/holder.h"
 #include "tests/lib/unit.h"
+#include "tests/unit/coordination/services.h"
 
 #include <stdio.h>
 
@@ -89,18 +90,6 @@ static void reply(void *ctx, const struct ticket *to, const struct result *res)
     *a = (struct answer){.number = to->number, .err = res->status, .repeated = res->repeated};
     snprintf(a->text, sizeof a->text, "%.*s", (int)res->value.len,
              res->value.len ? (const char *)res->value.data : "");
-}
-
-static void code_deploy(struct catalog *c)
-{
-    char why[WHY_BYTES];
-    struct module_function f = {.name = "s", .kind = MODULE_SERVICE};
-    struct module_info m = {.name = "m",
-                            .engine = MODULE_LUA,
-                            .source = slice_str("x"),
-                            .functions = &f,
-                            .functions_len = 1};
-    ck_assert_int_eq(catalog_module_deploy(c, &m, true, why), GRID_OK);
 }
 
 static void deploy(enum service_mode mode, uint32_t copies)

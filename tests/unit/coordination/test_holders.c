@@ -7,6 +7,7 @@
 
 #include "base/prng.h"
 #include "tests/lib/unit.h"
+#include "tests/unit/coordination/services.h"
 
 enum work_sabotage work_sabotage;
 
@@ -217,18 +218,6 @@ static void step(void)
     if (dice(2))
         work_done(n);
     holder_check(n->h);
-}
-
-static void code_deploy(struct catalog *c)
-{
-    char why[WHY_BYTES];
-    struct module_function f = {.name = "s", .kind = MODULE_SERVICE};
-    struct module_info m = {.name = "m",
-                            .engine = MODULE_LUA,
-                            .source = slice_str("x"),
-                            .functions = &f,
-                            .functions_len = 1};
-    ck_assert_int_eq(catalog_module_deploy(c, &m, true, why), GRID_OK);
 }
 
 /* True: it went as it should. */
